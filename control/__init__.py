@@ -1,0 +1,1 @@
+"""The control plane: pages, command line, accounts, reports. Nothing imports it."""

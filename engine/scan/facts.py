@@ -1,0 +1,83 @@
+"""What one walk over a message yields: the coverage ledger, and the words for it.
+
+Policy reads these facts and nothing else. A verdict is clean only if no part is left unexamined.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Verdict(StrEnum):
+    CLEAN = "clean"
+    INFECTED = "infected"
+    UNSCANNED = "unscanned"
+
+
+class Cause(StrEnum):
+    """Why octets could not be examined."""
+
+    LIMIT = "limit"
+    DAMAGED = "damaged"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"
+    ENGINE = "engine"
+
+
+class Match(msgspec.Struct, frozen=True):
+    """One signature that matched. part: path of the part, such as `1.2` or `2/invoice.zip/inner.doc`."""
+
+    name: str
+    part: str
+
+
+class Unscanned(msgspec.Struct, frozen=True):
+    part: str
+    cause: Cause
+    detail: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something odd about a part. severe: content may have been missed because of it."""
+
+    part: str
+    kind: str
+    severe: bool = False
+
+
+class Part(msgspec.Struct):
+    """One entity, member or decoded file of the ledger.
+
+    size and sha256 are of the decoded octets; sha256 is empty unless digests were asked for.
+    content_type is what it claims, type what the content is. filenames: every name it declares, best first.
+    examined: decoded octets that the matcher saw; less than size means that the part is unscanned.
+    """
+
+    part: str
+    content_type: str = ""
+    type: str = ""
+    filenames: tuple[str, ...] = ()
+    size: int = 0
+    examined: int = 0
+    sha256: str = ""
+    container: bool = False
+    depth: int = 0
+
+
+class Facts(msgspec.Struct):
+    """The ledger of one message or file, complete when the walk has ended."""
+
+    subject: str = ""
+    parts: list[Part] = []
+    matches: list[Match] = []
+    unscanned: list[Unscanned] = []
+    findings: list[Finding] = []
+    definitions: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.matches:
+            return Verdict.INFECTED
+        if self.unscanned:
+            return Verdict.UNSCANNED
+        return Verdict.CLEAN
