@@ -7,7 +7,7 @@ reports, log shippers and people with jq read them. time is RFC 3339, UTC, micro
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+class Event(msgspec.Struct, kw_only=True, tag_field="event", omit_defaults=True):
     time: str
     process: str = ""  # as in "relay-0"
 

@@ -37,7 +37,7 @@ class Recipient(msgspec.Struct, frozen=True, array_like=True):
     orcpt: str = ""
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+class Record(msgspec.Struct, array_like=True, omit_defaults=True):
     """Base of all records. id is the SMTP ID."""
 
     id: str
