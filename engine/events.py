@@ -8,7 +8,7 @@ import msgspec
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="event", omit_defaults=True):
-    time: str
+    time: str = ""
     process: str = ""  # as in "relay-0"
 
 
