@@ -59,6 +59,7 @@ class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: Listener = Listener("0.0.0.0", 8003)
     https: Listener = Listener("0.0.0.0", 8043)
     timeout_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 5  # ACC-06
+    names: tuple[str, ...] = ()  # further host names that the pages are reached by
 
 
 class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

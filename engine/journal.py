@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -24,15 +25,10 @@ def timestamp(now_ns: int | None = None) -> str:
     return f"{_second(seconds)}.{ns // 1000:06d}Z"
 
 
-_last_second: tuple[int, str] = (-1, "")
-
-
+@lru_cache(maxsize=1)
 def _second(seconds: int) -> str:
     """The text of a whole second: asked for thousands of times in each, so the last one is kept."""
-    global _last_second
-    if _last_second[0] != seconds:
-        _last_second = (seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
-    return _last_second[1]
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def file_name(process: str, day: str) -> str:
@@ -88,14 +84,13 @@ class JournalWriter:
                 view = view[os.write(fd, view) :]
         except OSError:
             self.lost += self._waiting
+            self._close_file()  # opened anew, half a line is ended before the next event
         self._waiting = 0
         self._buffer = bytearray()
 
     def _file_of(self, day: str) -> int:
         if day != self._day:
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
+            self._close_file()
             path = self._directory / file_name(self._process, day)
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
             self._mend_torn_line()
@@ -113,6 +108,9 @@ class JournalWriter:
 
     def close(self) -> None:
         self.flush()
+        self._close_file()
+
+    def _close_file(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

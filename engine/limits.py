@@ -39,3 +39,21 @@ NAME_LEN: Final = 1024  # a file name longer than this is cut for display
 SCANNER_ADDRESS_SPACE: Final = 4096 * MIB
 SCANNER_DESCRIPTORS: Final = 256
 SCANNER_DEADLINE_S: Final = 90.0  # wall time for one message, kept by the relay; above SCAN_TIME_S
+
+# --- Delivery -------------------------------------------------------------------------------------
+REPLY_LINES: Final = 64  # lines of one reply of a next hop; the longest EHLO replies seen have about 20
+REPLY_LEN: Final = 16 * 1024  # octets of one reply
+REPLY_TEXT_LEN: Final = 1000  # characters of a reply that are kept in records, events and bounces
+TRANSACTION_RECIPIENTS: Final = 100  # RFC 5321 s4.5.3.1.8: every server takes that many
+COALESCE_LEN: Final = 1 * MIB  # a message up to this is sent in one write with its envelope
+DNS_CACHE_ENTRIES: Final = 10_000
+DNS_TTL_MAX_S: Final = 86_400.0
+DNS_NEGATIVE_TTL_MAX_S: Final = 300.0  # a domain that is repaired is seen soon
+DNS_FAILURE_TTL_S: Final = 5.0  # one broken zone must not cost one time-out per message
+DNS_NAMES: Final = 32  # MX hosts, addresses or PTR names of one answer that are used
+ROUTE_MEMO_ENTRIES: Final = 10_000
+NEXT_HOP_DOWN_S: Final = 30.0  # a next hop that refused a connection is not asked again by each waiting message
+BOUNCE_HEADER_LEN: Final = 64 * 1024  # octets of the original header section that a bounce returns
+BOUNCE_DEFAULT_LEN: Final = 100 * 1024  # a larger original is returned as its header section, unless RET=FULL
+BOUNCE_FULL_LEN: Final = 10 * MIB  # RET=FULL is honoured up to this
+BACKOFF_ENTRIES: Final = 10_000

@@ -1,0 +1,46 @@
+# Everything a newcomer needs: `make run`, `make demo`, `make test`. Each does its own set-up.
+
+PYTHON ?= $(shell for p in /usr/bin/python3 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+ROOT ?= var
+SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
+
+.PHONY: build run demo test check corpus bench clean
+
+build: $(VENV)/built
+
+$(VENV)/built: $(SOURCES) packages.debian requirements.lock
+	./install-packages build
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock setuptools cython
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation --editable '.[dev]'
+	touch $@
+
+run: build
+	$(BIN)/mailward dev run --root $(ROOT)
+
+demo: build
+	$(BIN)/mailward dev demo --root $(ROOT)/demo
+
+check: build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: build
+	./install-packages test
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+# Real messages and archives of others, with expected results: make corpus DATA=folder
+corpus: build
+	MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest tests/corpus
+
+bench: build
+	./install-packages test
+	$(BIN)/python -m bench.gateway --small
+
+clean:
+	rm -rf $(VENV) build var *.egg-info cext/*.c cext/*.so

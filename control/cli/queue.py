@@ -1,0 +1,183 @@
+"""`mailward queue`: look at queued messages and act on them, with the gateway running or not."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from control.cli.options import root_option
+from engine.command import Command, send
+from engine.ids import relay_of
+from engine.layout import Layout
+from engine.queue import offline
+from engine.queue.record import Result
+from engine.queue.state import MessageState
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+class RecipientLine(msgspec.Struct):
+    address: str
+    result: Result
+    reply: str
+
+
+class Line(msgspec.Struct):
+    """One object of `queue list --json` and `queue show --json`; times are RFC 3339 or empty."""
+
+    id: str
+    queue: str
+    size: int
+    received: str
+    due: str
+    client: str
+    reverse_path: str
+    recipients: list[RecipientLine]
+    attempts: int
+    crashes: int
+    verdict: str
+    reason: str
+
+
+def _time(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, UTC).isoformat(timespec="seconds") if ns else ""
+
+
+def _line(message: MessageState) -> Line:
+    received = message.received
+    return Line(
+        id=message.id,
+        queue=message.place,
+        size=message.size,
+        received=_time(received.time_ns),
+        due=_time(message.due_ns) if message.place == "slow" else "",
+        client=received.client,
+        reverse_path=received.reverse_path,
+        recipients=[
+            RecipientLine(recipient.address, result, reply)
+            for recipient, result, reply in zip(received.recipients, message.results, message.replies, strict=True)
+        ],
+        attempts=message.attempts,
+        crashes=message.crashes,
+        verdict=message.verdict.verdict if message.verdict else "",
+        reason=message.reason,
+    )
+
+
+@click.group()
+def queue() -> None:
+    """The queue: list, show, retry, hold, drop."""
+
+
+@queue.command("list")
+@root_option
+@json_option
+def list_(root: Path, as_json: bool) -> None:
+    """Every message in the fast, slow and hold queues."""
+    lines = [_line(message) for message in offline.read_queue(root)]
+    if as_json:
+        for line in lines:
+            click.echo(msgspec.json.encode(line))
+        return
+    if not lines:
+        click.echo("the queue is empty")
+        return
+    table = Table("ID", "queue", "size", "received", "from", "to", "why it waits", box=None)
+    for line in lines:
+        waiting = [one for one in line.recipients if one.result is Result.PENDING]
+        to = waiting[0].address + (f" +{len(waiting) - 1}" if len(waiting) > 1 else "") if waiting else ""
+        why = line.reason or next((one.reply for one in waiting if one.reply), "")
+        table.add_row(line.id, line.queue, str(line.size), line.received, line.reverse_path or "<>", to, why)
+    Console().print(table)
+
+
+@queue.command()
+@root_option
+@json_option
+@click.argument("smtp_id", metavar="ID")
+def show(root: Path, as_json: bool, smtp_id: str) -> None:
+    """What is known of one message."""
+    message = next((one for one in offline.read_queue(root) if one.id == smtp_id), None)
+    if message is None:
+        raise click.ClickException(f"there is no message {smtp_id} in the queue: see `mailward queue list`")
+    line = _line(message)
+    if as_json:
+        click.echo(msgspec.json.encode(line))
+        return
+    for name in ("id", "queue", "size", "received", "due", "client", "reverse_path", "attempts", "crashes", "verdict"):
+        click.echo(f"{name.replace('_', '-'):<14}{getattr(line, name)}")
+    if line.reason:
+        click.echo(f"{'reason':<14}{line.reason}")
+    for one in line.recipients:
+        click.echo(f"{'to':<14}{one.address}: {one.result}" + (f", {one.reply}" if one.reply else ""))
+
+
+@queue.command()
+@root_option
+@json_option
+@click.argument("smtp_id", metavar="[ID]", default="")
+def retry(root: Path, as_json: bool, smtp_id: str) -> None:
+    """Try ID again now, or everything in the slow queue; a held message is processed anew (HOLD-02)."""
+    _act(root, "retry", smtp_id, as_json, lambda: offline.retry(root, smtp_id))
+
+
+@queue.command()
+@root_option
+@json_option
+@click.argument("smtp_id", metavar="ID")
+def hold(root: Path, as_json: bool, smtp_id: str) -> None:
+    """Move ID to the hold queue, where it stays until a person decides."""
+    _act(root, "hold", smtp_id, as_json, lambda: offline.hold(root, smtp_id))
+
+
+@queue.command()
+@root_option
+@json_option
+@click.argument("smtp_id", metavar="ID")
+def drop(root: Path, as_json: bool, smtp_id: str) -> None:
+    """Remove ID for good: nobody receives it, nobody is told."""
+    _act(root, "drop", smtp_id, as_json, lambda: offline.drop(root, smtp_id))
+
+
+class Report(msgspec.Struct):
+    operation: str
+    id: str
+    count: int
+
+
+def _act(root: Path, operation: str, smtp_id: str, as_json: bool, directly: Callable[[], int]) -> None:
+    """Through the relays when they run, else on the files."""
+    try:
+        sockets = _sockets(root, smtp_id)
+        count = _ask(sockets, operation, smtp_id) if sockets else directly()
+    except (ValueError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(msgspec.json.encode(Report(operation, smtp_id, count)))
+    else:
+        click.echo(f"{operation}: {count} message{'' if count == 1 else 's'}")
+
+
+def _sockets(root: Path, smtp_id: str) -> list[Path]:
+    """The command sockets of the running relays that are concerned; none if the gateway does not run."""
+    layout = Layout(root)
+    running = sorted(layout.run.glob("relay-*.sock"), key=lambda path: int(path.stem.removeprefix("relay-")))
+    if not running or not smtp_id:
+        return running
+    return [layout.command_socket(relay_of(smtp_id) % len(running))]
+
+
+def _ask(sockets: list[Path], operation: str, smtp_id: str) -> int:
+    count = 0
+    for path in sockets:
+        answer = send(path, Command(operation, smtp_id))
+        if not answer.ok:
+            raise ValueError(answer.error)
+        count += answer.count
+    return count

@@ -1,0 +1,29 @@
+"""`mailward serve`: run an installation in the foreground."""
+
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from control.cli.options import root_option
+from engine.supervisor import ChildSpec, Supervisor
+
+
+@click.command()
+@root_option
+def serve(root: Path) -> None:
+    """Run the gateway. SIGTERM stops it cleanly, SIGHUP rereads the configuration and the definitions.
+
+    Prints one line `ready smtp=... https=...` when everything accepts.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    root = root.absolute()
+
+    def pages(plain: socket.socket, tls: socket.socket) -> Sequence[ChildSpec]:
+        arguments = ["control.serve", f"--root={root}", f"--http-fd={plain.fileno()}", f"--https-fd={tls.fileno()}"]
+        return [ChildSpec("control", arguments, (plain.fileno(), tls.fileno()))]
+
+    sys.exit(Supervisor(root, pages).run())

@@ -1,0 +1,87 @@
+"""The relay's command socket: what people do to queued messages from the command line and the pages.
+
+One JSON object a line each way, over a Unix socket that only the service account may open:
+`{"op": "retry" | "hold" | "drop", "id": "..."}` is answered by `{"ok": true}` or `{"ok": false, "error": "..."}`.
+An empty id with `retry` means every message of the slow queue.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+LINE_LEN = 4096
+OPERATIONS = ("retry", "hold", "drop", "lengths")
+
+log = logging.getLogger(__name__)
+
+
+class Command(msgspec.Struct, forbid_unknown_fields=True):
+    op: str
+    id: str = ""
+
+
+class Answer(msgspec.Struct, omit_defaults=True):
+    ok: bool
+    error: str = ""
+    count: int = 0
+
+
+class CommandFailed(Exception):
+    """Why an operation was not done, for the person who asked."""
+
+
+class CommandServer:
+    """Serves one relay. perform: does it and returns how many messages it touched, or raises CommandFailed."""
+
+    def __init__(self, path: Path, perform: Callable[[Command], Awaitable[int]]) -> None:
+        self._path = path
+        self._perform = perform
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LINE_LEN)
+        self._path.chmod(0o660)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+                await writer.drain()
+        except (ValueError, ConnectionError) as error:  # ValueError: a line over the limit
+            log.warning("command socket: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Answer:
+        try:
+            command = msgspec.json.decode(line, type=Command)
+            if command.op not in OPERATIONS:
+                raise CommandFailed(f"unknown operation {command.op!r}: use one of {', '.join(OPERATIONS)}")
+            return Answer(True, count=await self._perform(command))
+        except msgspec.MsgspecError as error:
+            return Answer(False, f"not a command: {error}")
+        except CommandFailed as error:
+            return Answer(False, str(error))
+
+
+def send(path: Path, command: Command, timeout_s: float = 30.0) -> Answer:
+    """Ask a running relay. Raises ConnectionError or FileNotFoundError if none listens there, TimeoutError."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(timeout_s)
+        sock.connect(str(path))
+        sock.sendall(msgspec.json.encode(command) + b"\n")
+        with sock.makefile("rb") as file:
+            line = file.readline(LINE_LEN)
+    if not line:
+        raise ConnectionError("the relay closed the command socket without an answer")
+    return msgspec.json.decode(line, type=Answer)

@@ -1,0 +1,34 @@
+"""Where things lie under the root directory of an installation (DIR-01..06)."""
+
+from pathlib import Path
+
+from engine.config import FILE_NAME
+
+
+class Layout:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / FILE_NAME
+        self.queue = root / "queue"
+        self.journal = root / "log" / "journal"
+        self.tls = root / "tls"
+        self.definitions = root / "definitions"
+        self.control = root / "control"
+        self.run = root / "run"
+
+    def make(self) -> None:
+        """Create the directories; only the service account may look inside."""
+        for path in (self.root, self.queue, self.journal, self.tls, self.definitions, self.control, self.run):
+            path.mkdir(parents=True, exist_ok=True, mode=0o750)
+
+    def command_socket(self, relay: int) -> Path:
+        return self.run / f"relay-{relay}.sock"
+
+    @property
+    def clean_stop(self) -> Path:
+        """There after a clean stop only (SVC-04)."""
+        return self.run / "clean-stop"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "supervisor.lock"

@@ -1,0 +1,370 @@
+"""What a message passes through, in order, after it was accepted (PROC-02).
+
+    accepted -> examined by a scanner -> policy and edits noted -> delivered -> completed
+                     |                        |                       |
+                     third crash: hold        hold, drop, bounce      some recipients left: slow queue
+
+Every step is noted in the queue before the next one builds on it, so that a relay that dies goes on from the
+last note. `Pipeline` holds no state of a message beyond what the queue knows.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from engine import events, limits
+from engine.config import Settings
+from engine.delivery.bounce import bounces_for
+from engine.delivery.deliver import Deliverer
+from engine.queue.record import Attempt, Crashed, Disposition, Edited, Received, Recipient, Result, Splice, Started
+from engine.queue.record import Verdict as VerdictRecord
+from engine.queue.state import MessageState
+from engine.queue.store import QueueFull, Store
+from engine.scan.service import Outcome
+from engine.scanner.pool import ScannerCrashed, ScannerPool
+from engine.slow import SlowQueue
+
+IN_HAND = 500  # messages of one relay in work at once; the others wait in the fast queue, a few octets each
+STOP_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Services(Protocol):
+    """What the pipeline needs of its relay."""
+
+    settings: Settings
+
+    def event(self, event: events.Event) -> None: ...
+    def next_smtp_id(self) -> str: ...
+
+
+class Pipeline:
+    def __init__(
+        self, services: Services, store: Store, pool: ScannerPool, deliverer: Deliverer, clock: Callable[[], int]
+    ) -> None:
+        """clock: nanoseconds since 1970."""
+        self._services = services
+        self._store = store
+        self._pool = pool
+        self._deliverer = deliverer
+        self._clock = clock
+        self._waiting: deque[MessageState] = deque()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+        self.slow = SlowQueue(self._retry, lambda: services.settings.delivery, clock)
+
+    # --- entry and pace ---------------------------------------------------------------------------
+
+    def submit(self, message: MessageState) -> None:
+        """A message of the fast queue: new, or found there at start."""
+        if message.place == "slow":
+            self.slow.add(message)
+        else:
+            self._waiting.append(message)
+            self._take()
+
+    def settings_changed(self) -> None:
+        """Delivery may have been paused or resumed (DLV-01)."""
+        self._take()
+        self.slow.wake()
+
+    def _take(self) -> None:
+        while self._waiting and len(self._tasks) < IN_HAND and not self._stopping and not self.paused:
+            message = self._waiting.popleft()
+            self._spawn(message, self._process(message))
+
+    @property
+    def paused(self) -> bool:
+        return self._services.settings.delivery.pause
+
+    @property
+    def backlog(self) -> int:
+        return len(self._waiting) + len(self._tasks)
+
+    def _spawn(self, message: MessageState, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks[message.id] = task
+        task.add_done_callback(lambda done: self._ended(message, done))
+
+    def _ended(self, message: MessageState, task: "asyncio.Task[None]") -> None:
+        self._tasks.pop(message.id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Ours, not the message's fault: it stays in the queue and is tried again later.
+            log.error("%s: processing failed, kept for another try", message.id, exc_info=error)
+            self._services.event(events.ScanError(smtp_id=message.id, description=f"internal error: {error!r}"))
+            self.slow.add_after_failure(message)
+        self._take()
+
+    async def stop(self) -> None:
+        """Finish what is in hand, as far as it takes no long; the rest resumes after the next start (PROC-14)."""
+        self._stopping = True
+        self.slow.stop()
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks.values(), timeout=STOP_S)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
+
+    # --- the way of one message -------------------------------------------------------------------
+
+    async def _process(self, message: MessageState) -> None:
+        if message.verdict is not None:  # a retry, or found so at start
+            if not await self._follow(message, message.verdict.disposition, message.verdict.reason):
+                return
+        elif not message.received.internal and not await self._examine(message):
+            return
+        await self._deliver(message)
+
+    def _retry(self, message: MessageState) -> None:
+        """A message of the slow queue that is due."""
+        self._spawn(message, self._process(message))
+
+    async def _examine(self, message: MessageState) -> bool:
+        """Scan and note the verdict. Returns whether the message goes on to delivery."""
+        if not self._services.settings.antivirus.enabled:
+            return True
+        while True:
+            self._store.note(message, Started(message.id))
+            try:
+                outcome = await self._pool.examine(message.id, self._store.extents(message))
+            except ScannerCrashed as crash:
+                count = message.crashes + 1
+                self._store.note(message, Crashed(message.id, count, crash.detail))
+                self._services.event(events.ScannerCrashed(smtp_id=message.id, count=count, reason=crash.detail))
+                if count >= limits.CRASHES_TO_HOLD:
+                    await self.hold(message, f"suspect: processing crashed {count} times ({crash.detail})")
+                    return False
+                continue
+            return await self._dispose(message, outcome)
+
+    async def _dispose(self, message: MessageState, outcome: Outcome) -> bool:
+        facts = outcome.facts
+        names = tuple(dict.fromkeys(match.name for match in facts.matches))
+        # The verdict comes last: edits without one behind them are of a scan that did not end, and are void.
+        for group in _grouped(outcome.splices):
+            self._store.note(message, Edited(message.id, group))
+        self._store.note(
+            message,
+            VerdictRecord(
+                message.id, facts.verdict, outcome.disposition, outcome.reason, names, facts.subject, facts.definitions
+            ),
+        )
+        self._tell(message, outcome, names)
+        return await self._follow(message, outcome.disposition, outcome.reason)
+
+    async def _follow(self, message: MessageState, disposition: Disposition, reason: str) -> bool:
+        """Do what policy decided. Returns whether the message goes on to delivery."""
+        match disposition:
+            case Disposition.DELIVER:
+                return True
+            case Disposition.HOLD:
+                await self.hold(message, reason)
+            case Disposition.DROP:
+                self._drop(message, reason)
+            case Disposition.BOUNCE:
+                await self._return_to_sender(message, reason)
+        return False
+
+    def _tell(self, message: MessageState, outcome: Outcome, names: tuple[str, ...]) -> None:
+        event, facts, smtp_id = self._services.event, outcome.facts, message.id
+        causes = tuple(f"{one.part}: {one.cause} {one.detail}".rstrip() for one in facts.unscanned)
+        event(
+            events.Scanned(
+                smtp_id=smtp_id,
+                verdict=facts.verdict,
+                subject=facts.subject,
+                definitions=facts.definitions,
+                signatures=names,
+                unscanned=causes,
+            )
+        )
+        for virus, part in outcome.logged:
+            event(events.VirusLogged(smtp_id=smtp_id, virus=virus, part=part))
+        for virus, part in outcome.deleted:
+            event(events.FileDeleted(smtp_id=smtp_id, virus=virus, part=part))
+        for part, file, reason in outcome.attachments_deleted:
+            event(events.AttachmentDeleted(smtp_id=smtp_id, part=part, file=file, reason=reason))
+        if causes:
+            event(events.ScanError(smtp_id=smtp_id, description="; ".join(causes)))
+
+    # --- ends -------------------------------------------------------------------------------------
+
+    async def hold(self, message: MessageState, reason: str) -> None:
+        await self._store.hold(message, reason)
+        self._services.event(events.Held(smtp_id=message.id, reason=reason))
+
+    def _drop(self, message: MessageState, reason: str) -> None:
+        """PROC-16: nobody receives it, no bounce."""
+        self._finish(message, Result.DROPPED, reason)
+        received = message.received
+        self._services.event(
+            events.Dropped(
+                smtp_id=message.id,
+                reason=reason,
+                reverse_path=received.reverse_path,
+                forward_paths=tuple(one.address for one in received.recipients),
+            )
+        )
+        self._complete(message)
+
+    def drop(self, message: MessageState, reason: str) -> None:
+        """A person's decision (command line, pages)."""
+        self._drop(message, reason)
+
+    async def _return_to_sender(self, message: MessageState, reason: str) -> None:
+        """SCAN-08: by policy; never to the null reverse-path."""
+        pending = [index for index, result in enumerate(message.results) if result is Result.PENDING]
+        failures = self._finish(message, Result.FAILED, f"550 5.7.1 {reason}")
+        for index in pending:
+            address = message.received.recipients[index].address
+            self._services.event(events.Bounced(smtp_id=message.id, forward_path=address, reason=reason))
+        await self._bounce(message, failures)
+        self._complete(message)
+
+    def _finish(self, message: MessageState, result: Result, reply: str) -> list[Attempt]:
+        """Give every recipient without a final result this one."""
+        now = self._clock()
+        attempts = [
+            Attempt(message.id, now, index, result, reply, "")
+            for index, before in enumerate(message.results)
+            if before is Result.PENDING
+        ]
+        self._store.note(message, *attempts)
+        return attempts
+
+    def _complete(self, message: MessageState) -> None:
+        self._store.done(message)
+        self._services.event(events.Completed(smtp_id=message.id))
+
+    # --- delivery ---------------------------------------------------------------------------------
+
+    async def _deliver(self, message: MessageState) -> None:
+        self._suppress_own(message)
+        attempts: Sequence[Attempt] = ()
+        if Result.PENDING in message.results:
+            attempts = await self._deliverer.deliver(message)
+            self._store.note(message, *attempts)
+        failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
+        if Result.PENDING in message.results:
+            if self.slow.expired(message):
+                failed += self._expire(message)
+            else:
+                await self._bounce(message, failed)
+                await self._defer(message, attempts)
+                return
+        await self._bounce(message, failed)
+        self._complete(message)
+        self.slow.forget(message)
+
+    def _suppress_own(self, message: MessageState) -> None:
+        """Mail to the account that our own mail comes from is never delivered (SMTP-11)."""
+        smtp = self._services.settings.smtp
+        own = smtp.from_address.lower()
+        if not own:
+            return
+        received = message.received
+        for index, recipient in enumerate(received.recipients):
+            if recipient.address.lower() == own and message.results[index] is Result.PENDING:
+                reason = "mail to the gateway's own From account"
+                attempt = Attempt(message.id, self._clock(), index, Result.SUPPRESSED, reason, "")
+                self._store.note(message, attempt)
+                self._services.event(
+                    events.DeliverySuppressed(
+                        smtp_id=message.id,
+                        reverse_path=received.reverse_path,
+                        forward_path=recipient.address,
+                        reason=reason,
+                    )
+                )
+
+    def _expire(self, message: MessageState) -> list[Attempt]:
+        """The days are over (PROC-09): what is left fails with the last reason of the other side."""
+        days = self._services.settings.delivery.days
+        attempts = []
+        for index, result in enumerate(message.results):
+            if result is Result.PENDING:
+                reply = f"554 5.4.7 not delivered within {days} days; last answer: {message.replies[index]}"
+                attempts.append(Attempt(message.id, self._clock(), index, Result.FAILED, reply, ""))
+                address = message.received.recipients[index].address
+                self._services.event(
+                    events.DeliveryFailed(
+                        smtp_id=message.id, forward_path=address, reason=reply, client=message.received.client
+                    )
+                )
+        self._store.note(message, *attempts)
+        return attempts
+
+    async def _defer(self, message: MessageState, attempts: Sequence[Attempt]) -> None:
+        due_ns = self.slow.next_due(message)
+        reason = next((one.reply for one in attempts if one.result is Result.PENDING), "")
+        await self._store.defer(message, due_ns, reason)
+        self.slow.add(message)
+
+    async def _bounce(self, message: MessageState, failed: Sequence[Attempt]) -> None:
+        """Queue the DSN for failed recipients; it is durable before the original may end."""
+        if not failed:
+            return
+        settings = self._services.settings
+        made = bounces_for(message, failed, settings, lambda: self._store.content(message), self._clock())
+        if made is None:
+            return
+        recipient, content = made
+        received = Received(
+            id=self._services.next_smtp_id(),
+            time_ns=self._clock(),
+            connection_id="",
+            client="",
+            client_port=0,
+            helo="",
+            protocol="",
+            tls="",
+            reverse_path="",
+            recipients=(Recipient(recipient, notify="NEVER"),),
+            internal=True,
+        )
+        draft = self._store.begin(received)
+        draft.write(content)
+        try:
+            bounce = await draft.commit()
+        except QueueFull:
+            log.error("%s: the queue is full, its bounce is tried again with the message", message.id)
+            raise
+        self.submit(bounce)
+
+
+def _grouped(splices: Sequence[Splice]) -> list[tuple[Splice, ...]]:
+    """Splices in groups that each fit one record."""
+    groups: list[tuple[Splice, ...]] = []
+    group: list[Splice] = []
+    room = limits.RECORD_LEN // 2
+    size = 0
+    for splice in _cut(splices, room):
+        if group and size + len(splice.data) > room:
+            groups.append(tuple(group))
+            group, size = [], 0
+        group.append(splice)
+        size += len(splice.data)
+    if group:
+        groups.append(tuple(group))
+    return groups
+
+
+def _cut(splices: Sequence[Splice], room: int) -> list[Splice]:
+    """Splices whose replacement is at most `room` octets; the rest follows as insertions at the same place."""
+    pieces = []
+    for splice in splices:
+        pieces.append(Splice(splice.start, splice.end, splice.data[:room]))
+        pieces += [
+            Splice(splice.end, splice.end, splice.data[offset : offset + room])
+            for offset in range(room, len(splice.data), room)
+        ]
+    return pieces
+
+
+def now_ns() -> int:
+    return time.time_ns()

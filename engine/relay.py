@@ -1,0 +1,248 @@
+"""One relay process: SMTP in, the queue, delivery (`python -m engine.relay`, started by the supervisor)."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from engine import config, events
+from engine.command import Command, CommandFailed, CommandServer
+from engine.config import Settings
+from engine.delivery.deliver import Deliverer
+from engine.delivery.dns import Resolver
+from engine.delivery.route import Router
+from engine.ids import IdMaker
+from engine.journal import JournalWriter
+from engine.layout import Layout
+from engine.pipeline import Pipeline
+from engine.queue.record import Received
+from engine.queue.state import MessageState
+from engine.queue.store import Draft, Store
+from engine.relay_rule import RelayRule
+from engine.scanner.pool import ScannerPool
+from engine.smtp.admission import Admission, SlotTable
+from engine.smtp.gate import ClientInfo
+from engine.smtp.server import SmtpServer
+from engine.smtp.tls import server_context
+from engine.watch import ConfigWatch
+
+JOURNAL_DELAY_S = 0.02
+WATCH_INTERVAL_S = 1.0
+LENGTHS_INTERVAL_S = 1.0
+
+log = logging.getLogger("mailward.relay")
+
+
+class Relay:
+    """The services of one relay and the Gate of its SMTP sessions."""
+
+    def __init__(self, root: Path, number: int, count: int, sock: socket.socket, slots: SlotTable) -> None:
+        self.layout = Layout(root)
+        self.number = number
+        self._watch = ConfigWatch(self.layout.config, config.load(self.layout.config))
+        self._sock = sock
+        self._ids = IdMaker(number, time.time_ns)
+        self._connections = IdMaker(number, time.time_ns)
+        loop = asyncio.get_running_loop()
+        self.journal = JournalWriter(
+            self.layout.journal, f"relay-{number}", lambda flush: loop.call_later(JOURNAL_DELAY_S, flush)
+        )
+        settings = self.settings
+        self.hostname = settings.smtp.hostname or socket.gethostname()
+        self.store = Store(self.layout.queue.parent, number, count)
+        self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
+        self.resolver = Resolver()
+        self._adopt(settings)
+        self.deliverer = Deliverer(
+            settings=settings,
+            router=self.router,
+            resolver=self.resolver,
+            content=self.store.content,
+            event=self.event,
+            next_connection_id=self.next_connection_id,
+        )
+        self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, time.time_ns)
+        self.commands = CommandServer(self.layout.command_socket(number), self._perform)
+        context = server_context(self.layout.tls, self.hostname)
+        self.server = SmtpServer(self, Admission(slots, number, settings.smtp), context, self.hostname)
+        self._lengths = (-1, -1, -1)
+
+    # --- settings ---------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        return self._watch.settings
+
+    def _adopt(self, settings: Settings) -> None:
+        self.router = Router(settings.routing, [settings.smtp.listen])
+        self._rule = RelayRule(settings.relay, self.router.is_local)
+
+    def _applied(self, settings: Settings) -> None:
+        self._adopt(settings)
+        self.deliverer.apply(settings, self.router)
+        self.pool.apply(settings)
+        self.server.apply(settings)
+        self._load_definitions()
+        self.pipeline.settings_changed()
+
+    def _refused(self, reason: str) -> None:
+        log.warning("configuration refused, the one in force stays: %s", reason)
+
+    def check_settings(self, force: bool = False) -> None:
+        self._watch.check(self._applied, self._refused, force)
+        if force:
+            self._load_definitions()
+
+    def _load_definitions(self) -> None:
+        path = self.layout.root / self.settings.antivirus.definitions
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            self.event(events.DefinitionsRefused(reason=f"{path}: {error.strerror}"))
+            return
+        self.pool.use_definitions(fd)
+
+    # --- Gate: what SMTP sessions ask -------------------------------------------------------------
+
+    def event(self, event: events.Event) -> None:
+        self.journal.write(event)
+
+    def next_smtp_id(self) -> str:
+        return self._ids.next()
+
+    def next_connection_id(self) -> str:
+        return self._connections.next().lower()
+
+    def begin(self, received: Received) -> Draft:
+        return self.store.begin(received)
+
+    def accepted(self, message: MessageState, client: ClientInfo) -> None:
+        received = message.received
+        self.event(
+            events.Accepted(
+                smtp_id=message.id,
+                reverse_path=received.reverse_path,
+                forward_paths=tuple(one.address for one in received.recipients),
+                size=message.size,
+                client=received.client,
+                connection_id=received.connection_id,
+            )
+        )
+        self.pipeline.submit(message)
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        self._load_definitions()
+        await self.pool.start()
+        for message in await self.store.open():
+            self._ids.seen(message.id)
+            self.pipeline.submit(message)
+        await self.commands.start()
+        await self.server.start(self._sock)
+        self._tick_settings()
+        self._tick_lengths()
+
+    async def stop(self) -> None:
+        """Sessions get 421, work in hand ends, everything noted is synced (PROC-14)."""
+        await self.server.shut_down()
+        await self.commands.stop()
+        await self.pipeline.stop()
+        await self.deliverer.close()
+        await self.pool.stop()
+        await self.store.close()
+        self.journal.close()
+
+    def _tick_settings(self) -> None:
+        self.check_settings()
+        asyncio.get_running_loop().call_later(WATCH_INTERVAL_S, self._tick_settings)
+
+    def _tick_lengths(self) -> None:
+        lengths = self.store.lengths()
+        if lengths != self._lengths:
+            self._lengths = lengths
+            self.event(events.QueueLengths(fast=lengths[0], slow=lengths[1], hold=lengths[2]))
+        asyncio.get_running_loop().call_later(LENGTHS_INTERVAL_S, self._tick_lengths)
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    async def _perform(self, command: Command) -> int:
+        if command.op == "lengths":
+            return sum(self.store.lengths())
+        if command.op == "retry":
+            return await self._retry(command.id)
+        message = self._find(command.id)
+        if message.place == "fast":
+            raise CommandFailed(f"{command.id} is being processed: try again when it is in the slow or hold queue")
+        if command.op == "hold":
+            if message.place == "hold":
+                raise CommandFailed(f"{command.id} is in the hold queue already")
+            self.pipeline.slow.forget(message)
+            await self.pipeline.hold(message, "held by the administrator")
+        else:
+            self.pipeline.slow.forget(message)
+            self.pipeline.drop(message, "dropped by the administrator")
+        return 1
+
+    async def _retry(self, smtp_id: str) -> int:
+        slow = self.pipeline.slow
+        if not smtp_id:
+            waiting = slow.messages()
+            for message in waiting:
+                slow.due_now(message)
+            return len(waiting)
+        message = self._find(smtp_id)
+        if message.place == "fast":
+            raise CommandFailed(f"{smtp_id} is being processed already")
+        await self.store.release(message)
+        self.event(events.QueueMoved(smtp_id=smtp_id, place="slow", reason="retry asked for by the administrator"))
+        slow.due_now(message)
+        return 1
+
+    def _find(self, smtp_id: str) -> MessageState:
+        message = self.store.find(smtp_id)
+        if message is None:
+            raise CommandFailed(f"there is no message {smtp_id!r} in the queue")
+        return message
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    slots = SlotTable.attach(arguments.slots_fd, arguments.count)
+    sock = socket.socket(fileno=arguments.listen_fd)
+    relay = Relay(arguments.root, arguments.number, arguments.count, sock, slots)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, relay.check_settings, True)
+    loop.add_reader(arguments.lifeline_fd, ended.set)  # end of file: the supervisor is gone
+    starting = asyncio.ensure_future(relay.start())
+    ending = asyncio.ensure_future(ended.wait())
+    await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        os.write(arguments.ready_fd, b"ready")
+        await ending
+    loop.remove_reader(arguments.lifeline_fd)
+    starting.cancel()
+    await relay.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="mailward-relay", description=__doc__)
+    parser.add_argument("--root", type=Path, required=True)
+    for name in ("number", "count", "listen-fd", "slots-fd", "ready-fd", "lifeline-fd"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    uvloop.run(_run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Every word that an SMTP client gets from us: internal status -> reply code, enhanced status code, public text.
+
+Public text names no file, rule, host or exception (RFC 5321 s4.2, RFC 3463). `%s` in a text is filled by the
+session with something that the client may know: our own name, an SMTP ID, a count. A reply with a reason is a
+refusal in the sense of section 28 of the requirements: the edge writes one `rejected` event for it.
+"""
+
+from enum import Enum, StrEnum
+
+CRLF = b"\r\n"
+
+
+class Reason(StrEnum):
+    """Why something was rejected (REJ-01..08); the reason of `rejected` events."""
+
+    REJECTING = "reject-incoming"  # REJ-01
+    CHARACTERS = "address-characters"  # REJ-02
+    RELAY = "anti-relay"  # REJ-03
+    SIZE = "size"  # REJ-04
+    LINE_ENDS = "line-terminators"  # REJ-05
+    NUL = "nul-characters"  # REJ-06
+    BLOCK_LIST = "block-list"  # REJ-07
+    RECIPIENTS = "recipients"  # REJ-08 and so are the rest
+    HOPS = "hops"
+    CONNECTIONS = "connections"
+    PROTOCOL = "protocol-errors"
+
+
+class Reply(Enum):
+    """The table. wire: the whole line as sent, for texts without a blank to fill."""
+
+    code: int
+    enhanced: str
+    text: str
+    reason: Reason | None
+    wire: bytes
+
+    def __new__(cls, code: int, enhanced: str, text: str, reason: Reason | None = None) -> "Reply":
+        member = object.__new__(cls)
+        member._value_ = len(cls.__members__)  # equal words for two statuses must not make them one member
+        member.code = code
+        member.enhanced = enhanced
+        member.text = text
+        member.reason = reason
+        member.wire = _line(code, enhanced, text)
+        return member
+
+    def line(self, blank: str) -> bytes:
+        """The line as sent, with the blank filled. blank: printable, without CR and LF."""
+        return self.wire.replace(b"%s", blank.encode(), 1)
+
+    @property
+    def transient(self) -> bool:
+        return 400 <= self.code < 500
+
+    @property
+    def permanent(self) -> bool:
+        return self.code >= 500
+
+    # --- good ------------------------------------------------------------------------------------
+    GREETING = (220, "", "%s ESMTP")
+    HELO = (250, "", "%s")
+    OK = (250, "2.0.0", "ok")
+    SENDER_OK = (250, "2.1.0", "sender ok")
+    RECIPIENT_OK = (250, "2.1.5", "recipient ok")
+    GO_AHEAD = (354, "", "end data with <CR><LF>.<CR><LF>")
+    CHUNK_OK = (250, "2.0.0", "%s octets received")
+    QUEUED = (250, "2.0.0", "ok, queued as %s")
+    HELP = (214, "2.0.0", "commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT")
+    CANNOT_VERIFY = (252, "2.5.2", "cannot verify, but will take mail for it if it may come this way")
+    TLS_READY = (220, "2.0.0", "ready to start TLS")
+    BYE = (221, "2.0.0", "closing the connection")
+
+    # --- our fault, or not now -------------------------------------------------------------------
+    REJECTING = (421, "4.3.2", "not accepting mail now, try again later", Reason.REJECTING)
+    SHUTTING_DOWN = (421, "4.3.2", "service is shutting down, try again later")
+    TOO_MANY_CONNECTIONS = (421, "4.7.0", "too many connections, try again later", Reason.CONNECTIONS)
+    TOO_MANY_ERRORS = (421, "4.7.0", "too many protocol errors", Reason.PROTOCOL)
+    TIMEOUT = (421, "4.4.2", "timed out waiting for the client")
+    TRY_AGAIN = (451, "4.3.0", "cannot do this now, try again later")
+    QUEUE_FULL = (452, "4.3.1", "cannot store mail now, try again later")
+    TOO_MANY_RECIPIENTS = (452, "4.5.3", "too many recipients", Reason.RECIPIENTS)
+    TLS_NOT_AVAILABLE = (454, "4.7.0", "TLS is not available now")
+
+    # --- the client broke the protocol -----------------------------------------------------------
+    UNKNOWN_COMMAND = (500, "5.5.1", "command not recognized")
+    LINE_TOO_LONG = (500, "5.5.6", "line too long")
+    BAD_LINE_END = (500, "5.5.2", "lines end with <CR><LF>, and neither stands alone")
+    BAD_OCTETS = (500, "5.5.2", "command contains octets that it may not contain")
+    SYNTAX = (501, "5.5.4", "syntax error in arguments")
+    BAD_HELO = (501, "5.5.4", "give a domain name or an address literal")
+    BAD_REVERSE_PATH = (501, "5.1.7", "malformed reverse-path")
+    BAD_FORWARD_PATH = (501, "5.1.3", "malformed forward-path")
+    BAD_PARAMETER = (501, "5.5.4", "bad value of a parameter")
+    UNSUPPORTED = (502, "5.5.1", "command not supported")
+    BAD_SEQUENCE = (503, "5.5.1", "bad sequence of commands")
+    SAY_HELLO = (503, "5.5.1", "send EHLO first")
+    NEED_MAIL = (503, "5.5.1", "send MAIL first")
+    NEED_RCPT = (503, "5.5.1", "send RCPT first")
+    ALREADY_TLS = (503, "5.5.1", "TLS is active")
+    UNKNOWN_PARAMETER = (555, "5.5.4", "parameter not recognized")
+    NOT_SYNCHRONIZED = (554, "5.5.0", "sent before it was asked for")
+    NOT_SMTP = (554, "5.5.1", "this is an SMTP server")
+    BAD_CHUNK_SIZE = (501, "5.5.4", "bad chunk size")
+
+    # --- refused ---------------------------------------------------------------------------------
+    NO_VALID_RECIPIENTS = (554, "5.5.1", "no valid recipients")
+    NEEDS_SMTPUTF8_SENDER = (550, "5.6.7", "sender address needs SMTPUTF8")
+    NEEDS_SMTPUTF8_RECIPIENT = (553, "5.6.7", "recipient address needs SMTPUTF8")
+    BAD_SENDER_CHARACTERS = (
+        553,
+        "5.1.7",
+        "sender address contains a character that is not accepted",
+        Reason.CHARACTERS,
+    )
+    BAD_RECIPIENT_CHARACTERS = (
+        553,
+        "5.1.3",
+        "recipient address contains a character that is not accepted",
+        Reason.CHARACTERS,
+    )
+    RELAY_DENIED = (550, "5.7.1", "relaying denied", Reason.RELAY)
+    TOO_BIG = (552, "5.3.4", "message is larger than accepted here", Reason.SIZE)
+    BAD_LINE_ENDS = (550, "5.6.0", "message contains line terminators that are not <CR><LF>", Reason.LINE_ENDS)
+    NUL_CHARACTERS = (550, "5.6.0", "message contains NUL characters", Reason.NUL)
+    TOO_MANY_HOPS = (554, "5.4.6", "too many Received fields, the message is in a loop", Reason.HOPS)
+    BLOCK_LISTED = (554, "5.7.1", "client is on a block list", Reason.BLOCK_LIST)
+
+
+def _line(code: int, enhanced: str, text: str) -> bytes:
+    return f"{code} {enhanced} {text}".replace("  ", " ").encode() + CRLF
+
+
+def ehlo_lines(hostname: str, keywords: list[str]) -> bytes:
+    """The reply to EHLO (RFC 5321 s4.1.1.1): our name, then a line for each extension."""
+    lines = [hostname, *keywords]
+    return b"".join(f"250{'-' if line is not lines[-1] else ' '}{line}\r\n".encode() for line in lines)

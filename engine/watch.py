@@ -1,0 +1,38 @@
+"""Notices that the configuration file changed, and keeps the last good settings (PROC-15)."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.config import ConfigError, Settings, load
+
+
+class ConfigWatch:
+    """Holds the settings in force. `check` is called once a second and on SIGHUP."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._path = path
+        self._seen = self._mark()
+        self.settings = settings
+
+    def _mark(self) -> tuple[int, int, int]:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return (0, 0, 0)
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+    def check(self, apply: Callable[[Settings], None], refuse: Callable[[str], None], force: bool = False) -> None:
+        """Apply a changed file, or say once why it was refused; the settings in force stay then."""
+        mark = self._mark()
+        if mark == self._seen and not force:
+            return
+        self._seen = mark
+        try:
+            settings = load(self._path)
+        except ConfigError as error:
+            refuse(str(error))
+            return
+        if settings != self.settings:
+            self.settings = settings
+            apply(settings)
