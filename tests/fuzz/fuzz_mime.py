@@ -1,0 +1,15 @@
+"""Delimiters and header ends: the first octets are the boundary, up to its length in octet 0."""
+
+from cext.mime import delimiters, delimiters_scalar, header_end, header_end_scalar
+from tests.oracles import mime as oracle
+
+
+def one_input(data: bytes) -> None:
+    if not data:
+        return
+    boundary, text = data[1 : 1 + data[0] % 8], data[1 + data[0] % 8 :]
+    want = oracle.delimiters(text, 0, len(text), boundary, 50)
+    assert delimiters(text, 0, len(text), boundary, 50) == want
+    assert delimiters_scalar(text, 0, len(text), boundary, 50) == want
+    end = oracle.header_end(text, 0, len(text))
+    assert header_end(text, 0, len(text)) == header_end_scalar(text, 0, len(text)) == end
