@@ -1,4 +1,4 @@
-"""The command line: `mailward`. Each command is one module here; what it does lives in engine, signatures or control."""
+"""The command line: `mailward`. Each command is one module here; the work is done in the rooms behind it."""
 
 import click
 

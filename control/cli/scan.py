@@ -1,7 +1,6 @@
 """`mailward scan`: examine messages or plain files offline. A contract for scripts: keep it stable."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import click
 import msgspec
 
 from engine import definitions as engine_definitions
-from engine.config import ScanLimits
-from engine.scan.facts import Cause, Facts, Finding, Match, Unscanned, Verdict
+from engine.scan.facts import Facts, Finding, Match, Unscanned, Verdict
 from engine.scan.matcher import Matcher
-from engine.scan.walk import Walker, looks_like_message
+from engine.scan.offline import examine
 from signatures.compile import compile_sources
 from signatures.starter import starter_sources
 
@@ -86,17 +84,6 @@ def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool) -> int:
     facts = examine(data, path.name, image, parts or as_json)
     _print(path, facts, as_json, parts)
     return STATUS[facts.verdict]
-
-
-def examine(data: bytes, name: str, image: Matcher, digests: bool) -> Facts:
-    """The facts of a message or a plain file; a failure of ours is a verdict too (never clean)."""
-    walker = Walker(image, ScanLimits(), digests=digests, clock=time.monotonic)
-    try:
-        if looks_like_message(data, name):
-            return walker.walk_message(data).facts
-        return walker.walk_file(data, name).facts
-    except (MemoryError, RecursionError) as error:
-        return Facts(unscanned=[Unscanned("1", Cause.ENGINE, repr(error))])
 
 
 def _print(path: Path, facts: Facts, as_json: bool, parts: bool) -> None:

@@ -1,0 +1,1 @@
+"""Benches: asv suites, one file a subject, and the end-to-end bench against other gateways."""

@@ -1,0 +1,113 @@
+"""`python -m bench.gateway`: this gateway and Postfix under the same load, one after the other, in turns."""
+
+import shutil
+import statistics
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.gateway import corpus, run
+from bench.gateway.peers import Mailward, Peer, Postfix, free_port
+
+
+def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | None) -> Peer:
+    match name:
+        case "mailward":
+            return Mailward(work, port, sink, definitions)
+        case "mailward-relay-only":
+            peer = Mailward(work, port, sink, scan=False)
+            peer.name = name
+            return peer
+        case "postfix":
+            return Postfix(work, port, sink)
+        case "postfix-tuned":
+            return Postfix(work, port, sink, tuned=True)
+    raise click.BadParameter(f"{name!r} is not one of mailward, mailward-relay-only, postfix, postfix-tuned")
+
+
+@click.command()
+@click.option("--peers", default="mailward,postfix", show_default=True)
+@click.option("--count", default=10_000, show_default=True, help="Messages in a run.")
+@click.option("--sessions", default=20, show_default=True)
+@click.option(
+    "--per-session", default=0, show_default=True, help="Messages in one connection; 0: connections are kept."
+)
+@click.option("--kind", type=click.Choice(["text", "mix"]), default="text", show_default=True)
+@click.option(
+    "--corpus", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Real messages."
+)
+@click.option("--definitions", type=click.Path(exists=True, path_type=Path), help="Compiled definitions for mailward.")
+@click.option("--rounds", default=1, show_default=True, help="The peers take turns this often; medians are shown.")
+@click.option(
+    "--work", type=click.Path(file_okay=False, path_type=Path), help="Where queues lie; default: a new folder."
+)
+@click.option("--small", is_flag=True, help="A quick look: 2,000 messages, without Postfix where it is not installed.")
+def main(
+    peers: str,
+    count: int,
+    sessions: int,
+    per_session: int,
+    kind: str,
+    folder: Path | None,
+    definitions: Path | None,
+    rounds: int,
+    work: Path | None,
+    small: bool,
+) -> None:
+    """Messages and megabytes a second, latency, CPU, and whether anything was lost, doubled, changed or infected."""
+    if small:
+        count = 2000
+        if shutil.which("postfix", path="/usr/sbin") is None:
+            peers = "mailward"
+    base = work or Path(tempfile.mkdtemp(prefix="mailward-bench-", dir="/var/tmp"))
+    base.mkdir(parents=True, exist_ok=True)
+    base.chmod(0o755)
+    run.compile_tools(base)
+    items = corpus.from_folder(folder, base / "real") if folder else corpus.build(base / kind, kind, 200)
+    results: dict[str, list[run.Result]] = {}
+    for turn in range(rounds):
+        for name in peers.split(","):
+            place = base / f"turn{turn}-{name}"
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(mode=0o755)
+            for tool in ("load", "sink"):
+                shutil.copy(base / tool, place / tool)
+            port, sink = free_port(), free_port()
+            peer = make_peer(name, place, port, sink, definitions)
+            result = run.measure(peer, place, port, sink, items, count, sessions, per_session)
+            results.setdefault(name, []).append(result)
+    Console(width=150).print(table_of(results))
+    if work is None:
+        shutil.rmtree(base)
+    worst = [one for many in results.values() for one in many if one.lost or one.changed or one.infected_delivered]
+    raise SystemExit(1 if worst else 0)
+
+
+def table_of(results: dict[str, list[run.Result]]) -> Table:
+    table = Table(
+        "peer", "msgs/s", "MB/s", "answered/s", "p50 ms", "p99 ms", "CPU s/1000", "accepted", "refused", "delivered",
+        "lost", "doubled", "changed", "infected delivered", box=None,
+    )  # fmt: skip
+    for name, many in results.items():
+        table.add_row(
+            name,
+            f"{statistics.median(one.rate for one in many):.0f}",
+            f"{statistics.median(one.megabytes / one.delivered_s for one in many):.1f}",
+            f"{statistics.median(one.messages / one.answered_s for one in many):.0f}",
+            f"{statistics.median(one.quantile(0.5) for one in many):.1f}",
+            f"{statistics.median(one.quantile(0.99) for one in many):.1f}",
+            f"{statistics.median(one.cpu_s / one.messages * 1000 for one in many):.2f}",
+            *(
+                str(sum(getattr(one, key) for one in many))
+                for key in ("accepted", "refused", "delivered", "lost", "doubled", "changed")
+            ),
+            f"{sum(one.infected_delivered for one in many)} of {sum(one.infected_sent for one in many)}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()

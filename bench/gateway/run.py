@@ -1,0 +1,176 @@
+"""One measured run: load in front, sink behind, and the account of every message."""
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.gateway.corpus import Item
+from bench.gateway.peers import Peer
+from cext.crc32c import crc32c
+
+HERE = Path(__file__).parent
+RECIPIENT = "user@bench.example"
+QUIET_S = 10.0  # nothing arrived for so long: what is missing is counted as lost
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Result:
+    peer: str
+    messages: int = 0
+    accepted: int = 0
+    refused: int = 0
+    delivered: int = 0
+    lost: int = 0
+    doubled: int = 0
+    doubled_resent: int = 0  # of these, those that the client had to send again
+    changed: int = 0
+    infected_sent: int = 0
+    infected_delivered: int = 0
+    answered_s: float = 0.0
+    delivered_s: float = 0.0
+    megabytes: float = 0.0
+    latencies_ms: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    def quantile(self, share: float) -> float:
+        ordered = sorted(self.latencies_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.delivered / self.delivered_s if self.delivered_s else 0.0
+
+
+def compile_tools(work: Path) -> None:
+    for name in ("load", "sink"):
+        source, target = HERE / f"{name}.c", work / name
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            subprocess.run(["gcc", "-O2", "-o", target, source], check=True)
+
+
+def machine_cpu_s() -> float:
+    """Seconds that all cores together were busy since start."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    return (sum(map(int, fields[:8])) - int(fields[3]) - int(fields[4])) / TICK
+
+
+class Sink:
+    def __init__(self, work: Path, port: int) -> None:
+        self.log = work / "sink.log"
+        self._process = subprocess.Popen([work / "sink", str(port), self.log], stdout=subprocess.PIPE, text=True)
+
+    def stop(self) -> float:
+        """Returns its CPU seconds."""
+        self._process.send_signal(signal.SIGTERM)
+        said, _ = self._process.communicate()
+        return float(said)
+
+
+def expected(items: Sequence[Item]) -> list[tuple[str, int]]:
+    """CRC-32C and size of what the sink should get behind the X-Bench line."""
+    found = []
+    for item in items:
+        content = item.path.read_bytes()
+        found.append((f"{crc32c(content):08x}", len(content)))
+    return found
+
+
+def measure(
+    peer: Peer,
+    work: Path,
+    port: int,
+    sink_port: int,
+    items: Sequence[Item],
+    count: int,
+    sessions: int,
+    per_session: int = 0,
+    disturb: Callable[[Callable[[], bool]], None] | None = None,
+) -> Result:
+    """Send `count` messages and account for each. disturb: called while the load runs, with a function that tells
+    whether it still does (fault tests kill processes there)."""
+    sink = Sink(work, sink_port)
+    log = work / "load.log"
+    peer.start()
+    busy = machine_cpu_s()
+    begun = time.monotonic()
+    load = subprocess.Popen(
+        [work / "load", str(port), str(sessions), str(per_session), str(count), RECIPIENT, log],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert load.stdin is not None
+    load.stdin.write("".join(f"{item.path}\n" for item in items))
+    load.stdin.close()
+    if disturb is not None:
+        disturb(lambda: load.poll() is None)
+    assert load.stdout is not None
+    said = load.stdout.read()
+    if load.wait():
+        raise SystemExit("the load generator gave up")
+    arrivals = _wait_until_quiet(sink.log, count, items)
+    idle_since = time.monotonic()
+    busy = machine_cpu_s() - busy
+    peer.stop()
+    own = sink.stop() + float(said.split()[2])
+    result = account(peer, log, sink.log, items, count)
+    result.answered_s = float(said.split()[1])
+    result.delivered_s = max(arrivals - begun, result.answered_s) if arrivals else idle_since - begun
+    result.cpu_s = max(0.0, busy - own)
+    return result
+
+
+def _wait_until_quiet(log: Path, count: int, items: Sequence[Item]) -> float:
+    """Until everything is there, or nothing has come for some time. Returns when the last one came (monotonic)."""
+    last_count, last_change = -1, time.monotonic()
+    while True:
+        ids = {line.split(" ", 1)[0] for line in log.read_text().splitlines()}
+        if len(ids) != last_count:
+            last_count, last_change = len(ids), time.monotonic()
+        if len(ids) >= count or time.monotonic() - last_change > QUIET_S:
+            break
+        time.sleep(0.05)
+    times = [float(line.split()[3]) for line in log.read_text().splitlines()]
+    return max(times) if times else 0.0
+
+
+def account(peer: Peer, load_log: Path, sink_log: Path, items: Sequence[Item], count: int) -> Result:
+    result = Result(peer.name, messages=count)
+    sums = expected(items)
+    accepted: set[int] = set()
+    resent: set[int] = set()
+    for line in load_log.read_text().splitlines():
+        number, code, latency, _ = line.split()
+        if code == "resent":
+            resent.add(int(number))
+            continue
+        result.latencies_ms.append(float(latency) * 1000)
+        if code == "250":
+            accepted.add(int(number))
+        else:
+            result.refused += 1
+    arrived: Counter[int] = Counter()
+    for line in sink_log.read_text().splitlines():
+        number, crc, size, _ = line.split()
+        index = int(number)
+        arrived[index] += 1
+        untouched = (crc, int(size)) == sums[index % len(items)]
+        if items[index % len(items)].infected:
+            result.infected_delivered += untouched and peer.scans
+        elif not untouched:
+            result.changed += 1
+        result.megabytes += int(size) / 1e6
+    result.accepted = len(accepted)
+    result.delivered = len(arrived)
+    result.lost = len(accepted - arrived.keys())
+    doubles = {number: times - 1 for number, times in arrived.items() if times > 1}
+    result.doubled = sum(doubles.values())
+    result.doubled_resent = sum(times for number, times in doubles.items() if number in resent)
+    result.infected_sent = sum(items[number % len(items)].infected for number in range(count))
+    return result
