@@ -1,0 +1,329 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, language_level=3
+# distutils: include_dirs=cext/include
+# distutils: extra_compile_args=-O3
+"""The matcher: a compiled definitions image, verified once, then run over octets.
+
+The image's layout is in include/image.h, the tiers in include/match*.h. This file checks arguments, takes buffers,
+releases the GIL and turns findings into names; it decides nothing.
+"""
+
+import hashlib
+import re
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+
+cdef extern from "image.h" nogil:
+    enum:
+        MW_IMAGE_OK
+        MW_NOT_AN_IMAGE
+        MW_WRONG_VERSION
+        MW_DAMAGED_IMAGE
+    ctypedef struct mw_string:
+        uint32_t off
+        uint32_t len
+    ctypedef struct mw_signature:
+        mw_string name
+    ctypedef struct mw_digest_size:
+        uint64_t size
+        uint32_t kinds
+    ctypedef struct mw_image_header:
+        uint8_t revision[16]
+    ctypedef struct mw_image:
+        const uint8_t *base
+        const mw_string *targets
+        const mw_signature *signatures
+        const mw_digest_size *digest_sizes
+        const uint8_t *section[1]
+        size_t target_count
+        size_t signature_count
+        size_t pattern_count
+        size_t digest_size_count
+    int mw_image_open(mw_image *m, const uint8_t *base, size_t length)
+    uint32_t mw_image_crc(const uint8_t *p, size_t n)
+    uint32_t mw_image_crc_scalar(uint32_t crc, const uint8_t *p, size_t n)
+    int MW_SECTION_STRINGS
+    int MW_DIGEST_MD5
+    int MW_DIGEST_SHA1
+    int MW_DIGEST_SHA256
+
+cdef extern from "match.h" nogil:
+    uint32_t MW_NO_TARGET
+    ctypedef struct mw_scan:
+        const mw_image *image
+        int done
+        size_t found
+        uint64_t *reported
+    int mw_scan_open(mw_scan *s, const mw_image *image, uint32_t target, uint32_t families, int first)
+    void mw_scan_close(mw_scan *s)
+
+cdef extern from "match_name.h" nogil:
+    void mw_match_name(mw_scan *s, const uint8_t *p, size_t n)
+
+cdef extern from "match_digest.h" nogil:
+    uint32_t mw_digest_kinds(const mw_image *m, uint64_t size)
+    void mw_match_digest(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size)
+
+cdef extern from "match_filter.h" nogil:
+    int mw_filter_best_level()
+
+cdef extern from "match_stream.h" nogil:
+    ctypedef struct mw_stream:
+        mw_scan scan
+    void mw_scan_all(mw_scan *s, const uint8_t *p, size_t n, int level)
+    int mw_stream_open(mw_stream *t, const mw_image *image, uint32_t target, uint32_t families, int level)
+    void mw_stream_close(mw_stream *t)
+    void mw_stream_feed(mw_stream *t, const uint8_t *p, size_t n)
+    void mw_stream_flush(mw_stream *t)
+
+
+class ImageError(ValueError):
+    """The octets cannot be used as a definitions image."""
+
+
+class NotAnImage(ImageError):
+    """The octets do not begin as an image does."""
+
+
+class WrongVersion(ImageError):
+    """An image of a layout, or with sections, that this matcher does not read."""
+
+
+class DamagedImage(ImageError):
+    """Length, checksum or an offset is wrong."""
+
+
+LEVELS = ("scalar", "avx2", "avx512")
+NAME_LEN = 4096  # characters of a declared file name that are looked at, from its end
+_FAMILIES = {"malware": 1, "spam": 2, "any": 3}
+_DIGESTS = ((MW_DIGEST_MD5, "md5"), (MW_DIGEST_SHA1, "sha1"), (MW_DIGEST_SHA256, "sha256"))
+_ERRORS = {
+    MW_NOT_AN_IMAGE: (NotAnImage, "not a definitions image"),
+    MW_WRONG_VERSION: (WrongVersion, "definitions image of another layout version"),
+    MW_DAMAGED_IMAGE: (DamagedImage, "definitions image is damaged"),
+}
+# Controls, and marks that no reader sees: they split an extension without changing what the user is shown.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+_AROUND_DOT = re.compile(r"\s*\.\s*")
+
+
+def dispatch() -> str:
+    """The instruction set that the filter uses on this machine."""
+    return LEVELS[mw_filter_best_level()]
+
+
+def checksum(data, scalar=False) -> int:
+    """CRC-32C of data, as the image's header holds it. scalar: by the portable twin."""
+    cdef const unsigned char[::1] view = data
+    cdef size_t n = view.shape[0]
+    cdef const uint8_t *p = &view[0] if n else NULL
+    return mw_image_crc_scalar(0, p, n) if scalar else mw_image_crc(p, n)
+
+
+def fold_name(str name) -> str:
+    """A file name as suffixes and globs see it: what a user's system would make of it, in folded case.
+
+    Unseen characters go, white space around dots goes, trailing dots and white space go (Windows drops them).
+    """
+    name = _UNSEEN.sub("", name[-NAME_LEN:]).casefold()
+    return _AROUND_DOT.sub(".", name).rstrip(". \t\xa0\u3000")
+
+
+cdef int _level(level) except -1:
+    if level is None:
+        return mw_filter_best_level()
+    cdef int index = LEVELS.index(level)
+    if index > mw_filter_best_level():
+        raise ValueError(f"this machine has no {level}")
+    return index
+
+
+cdef uint32_t _families(family) except 0:
+    try:
+        return _FAMILIES[family]
+    except KeyError:
+        raise ValueError(f"unknown family {family!r}") from None
+
+
+cdef class Image:
+    """A verified, immutable definitions image. Many threads may scan with one at the same time.
+
+    buffer: C-contiguous octets, kept (not copied, unless not aligned to 8) for the life of the object; nobody may
+    change them. level: forces an instruction set, one of LEVELS.
+    Raises NotAnImage, WrongVersion, DamagedImage (all ValueError) and nothing else for whatever octets.
+    """
+
+    cdef mw_image m
+    cdef const unsigned char[::1] _buffer
+    cdef int _level
+    cdef readonly str revision
+    cdef dict _targets
+    cdef uint32_t _all_digests
+
+    def __cinit__(self, buffer, *, level=None):
+        cdef int status
+        cdef size_t n
+        self._level = _level(level)
+        self._buffer = buffer
+        n = self._buffer.shape[0]
+        if n == 0:
+            raise NotAnImage("not a definitions image")
+        if <uintptr_t>&self._buffer[0] % 8:
+            self._buffer = bytes(self._buffer)
+        with nogil:
+            status = mw_image_open(&self.m, &self._buffer[0], n)
+        if status < 0:
+            raise MemoryError
+        if status != MW_IMAGE_OK:
+            kind, text = _ERRORS[status]
+            raise kind(text)
+        revision = (<mw_image_header *>self.m.base).revision
+        self.revision = bytes(revision[:16]).rstrip(b"\0").decode("ascii", "replace")
+        self._targets = {self._string(self.m.targets[i]): i for i in range(self.m.target_count)}
+        for i in range(self.m.digest_size_count):
+            self._all_digests |= self.m.digest_sizes[i].kinds
+
+    cdef str _string(self, mw_string s):
+        cdef const uint8_t *p = self.m.section[MW_SECTION_STRINGS]
+        return p[s.off:s.off + s.len].decode("utf-8", "replace") if s.len else ""
+
+    cdef uint32_t _target(self, str target):
+        return self._targets.get(target, MW_NO_TARGET)
+
+    cdef tuple _names(self, mw_scan *s):
+        cdef size_t word, left = s.found
+        cdef list names = []
+        cdef uint64_t bits
+        cdef int bit
+        for word in range(self.m.signature_count // 64 + 1):
+            if not left:
+                break
+            bits = s.reported[word]
+            for bit in range(64):
+                if bits >> bit & 1:
+                    names.append(self._string(self.m.signatures[word * 64 + bit].name))
+                    left -= 1
+        return tuple(names)
+
+    @property
+    def signatures(self) -> int:
+        """Number of signatures."""
+        return self.m.signature_count
+
+    @property
+    def targets(self) -> tuple:
+        """Types that signatures ask for, "any" first."""
+        return tuple(self._targets)
+
+    @property
+    def level(self) -> str:
+        """The instruction set in use."""
+        return LEVELS[self._level]
+
+    def scan(self, data, str target="any", bint first=False, str family="malware") -> tuple:
+        """Names of the signatures that content matches, in the image's order, each once.
+
+        data: C-contiguous octets, may be empty; the whole content of one file or part.
+        target: type of the content; signatures for another type are not reported. "any": the type is not known, so
+        only signatures for any type are. first: stop at the first match and return at most that.
+        family: "malware", "spam", or "any".
+        Never raises on content. O(len(data)) whatever the octets; digests are computed only if a signature asks for
+        one at this size. The GIL is released.
+        """
+        cdef const unsigned char[::1] view = data
+        cdef size_t n = view.shape[0]
+        cdef const uint8_t *p = &view[0] if n else NULL
+        cdef mw_scan s
+        cdef uint32_t wanted = _families(family)
+        if not mw_scan_open(&s, &self.m, self._target(target), wanted, first):
+            raise MemoryError
+        try:
+            if n:
+                with nogil:
+                    mw_scan_all(&s, p, n, self._level)
+            kinds = mw_digest_kinds(&self.m, n)
+            for kind, name in _DIGESTS:
+                if kinds & kind and not s.done:
+                    _check_digest(&s, kind, hashlib.new(name, data, usedforsecurity=False).digest(), n)
+            return self._names(&s)
+        finally:
+            mw_scan_close(&s)
+
+    def match_name(self, str filename, str family="malware") -> tuple:
+        """Names of the signatures whose file name pattern the declared name satisfies, in the image's order.
+
+        filename is folded first (fold_name); of one that holds NUL, what stands before it is tried too, as some
+        clients cut there. Never raises on content.
+        """
+        cdef mw_scan s
+        cdef bytes name
+        cdef const uint8_t *p
+        cdef uint32_t wanted = _families(family)
+        if not mw_scan_open(&s, &self.m, 0, wanted, False):
+            raise MemoryError
+        try:
+            for reading in {filename, filename.partition("\0")[0]}:
+                name = fold_name(reading).encode("utf-8", "surrogatepass")
+                p = name
+                mw_match_name(&s, p, len(name))
+            return self._names(&s)
+        finally:
+            mw_scan_close(&s)
+
+    def stream(self, str target="any", *, str family="malware", size=None) -> "Stream":
+        """A scan that takes its octets in pieces. size: length of the content if known, saves needless digests."""
+        return Stream(self, target, family, size)
+
+
+cdef void _check_digest(mw_scan *s, uint32_t kind, bytes digest, uint64_t size):
+    cdef const uint8_t *p = digest
+    mw_match_digest(s, kind, p, len(digest), size)
+
+
+cdef class Stream:
+    """One scan in pieces: feed() until the end, then finish(). Owned by one thread.
+
+    What is found does not depend on how the octets were cut. Memory: at most 72 KB and two bits a pattern.
+    """
+
+    cdef mw_stream t
+    cdef Image _image
+    cdef dict _digests
+    cdef uint64_t _size
+    cdef bint _ended
+
+    def __cinit__(self, Image image not None, str target="any", str family="malware", size=None):
+        cdef uint32_t wanted = _families(family)
+        self._image = image
+        if not mw_stream_open(&self.t, &image.m, image._target(target), wanted, image._level):
+            raise MemoryError
+        cdef uint32_t kinds = image._all_digests if size is None else mw_digest_kinds(&image.m, size)
+        self._digests = {kind: hashlib.new(name, usedforsecurity=False) for kind, name in _DIGESTS if kinds & kind}
+
+    def __dealloc__(self):
+        mw_stream_close(&self.t)
+
+    def feed(self, chunk) -> None:
+        """Take the next octets; any length, also none. Raises RuntimeError after finish()."""
+        cdef const unsigned char[::1] view = chunk
+        cdef size_t n = view.shape[0]
+        cdef const uint8_t *p
+        if self._ended:
+            raise RuntimeError("feed() after finish()")
+        if n == 0:
+            return
+        p = &view[0]
+        self._size += n
+        with nogil:
+            mw_stream_feed(&self.t, p, n)
+        for digest in self._digests.values():
+            digest.update(chunk)
+
+    def finish(self) -> tuple:
+        """Names of all signatures that matched, in the image's order. May be called again."""
+        if not self._ended:
+            self._ended = True
+            with nogil:
+                mw_stream_flush(&self.t)
+            for kind, digest in self._digests.items():
+                _check_digest(&self.t.scan, kind, digest.digest(), self._size)
+        return self._image._names(&self.t.scan)

@@ -1,0 +1,110 @@
+/* Running a verified image over octets: hits, programs, and the Aho-Corasick tier.
+ *
+ * Work is bounded whatever the octets are. A pattern is run at most once a scan (programs cannot give another answer
+ * the second time), and where a state's chain of suffix patterns meets one that was seen, the rest of the chain was
+ * seen with it: so all chains together cost one step an octet plus one a pattern. Fail links cost at most one step an
+ * octet on average, a sparse state at most MW_AC_SPARSE comparisons.
+ */
+#ifndef MW_MATCH_H
+#define MW_MATCH_H
+
+#include "image.h"
+
+#define MW_NO_TARGET 0xFFFFu
+
+/* What one scan has found so far; owned by its caller, never shared. */
+typedef struct {
+    const mw_image *image;
+    uint32_t target;   /* index in TARGETS, or MW_NO_TARGET: a type that no signature asks for */
+    uint32_t families; /* 1 << MW_FAMILY_*, those that are reported */
+    int first;         /* stop at the first report */
+    int done;
+    size_t found;
+    uint64_t *seen;     /* a bit a pattern */
+    uint64_t *reported; /* a bit a signature */
+} mw_scan;
+
+static int mw_scan_open(mw_scan *s, const mw_image *image, uint32_t target, uint32_t families, int first) {
+    size_t seen = image->pattern_count / 64 + 1, reported = image->signature_count / 64 + 1;
+    memset(s, 0, sizeof *s);
+    s->image = image;
+    s->target = target;
+    s->families = families;
+    s->first = first;
+    s->seen = (uint64_t *)calloc(seen + reported, 8);
+    if (!s->seen) return 0;
+    s->reported = s->seen + seen;
+    return 1;
+}
+
+static void mw_scan_close(mw_scan *s) {
+    free(s->seen);
+    s->seen = s->reported = NULL;
+}
+
+static void mw_run(mw_scan *s, uint32_t pc) {
+    const mw_instruction *in = s->image->programs;
+    for (;; pc++) switch (in[pc].op) {
+        case MW_OP_TARGET:
+            if (in[pc].b != s->target) pc += in[pc].c;
+            break;
+        case MW_OP_REPORT: {
+            uint32_t id = in[pc].c;
+            uint64_t bit = 1ull << id % 64;
+            if (!(s->families >> s->image->signatures[id].family & 1) || s->reported[id / 64] & bit) break;
+            s->reported[id / 64] |= bit;
+            s->found++;
+            if (s->first) {
+                s->done = 1;
+                return;
+            }
+            break;
+        }
+        default: return; /* END */
+        }
+}
+
+static inline int mw_seen(const mw_scan *s, uint32_t pattern) { return s->seen[pattern / 64] >> pattern % 64 & 1; }
+
+/* pattern occurs. */
+static void mw_hit(mw_scan *s, uint32_t pattern) {
+    s->seen[pattern / 64] |= 1ull << pattern % 64;
+    mw_run(s, s->image->patterns[pattern].program);
+}
+
+/* out: 1 + the longest pattern that ends here. */
+static void mw_hit_chain(mw_scan *s, uint32_t out) {
+    for (; out && !mw_seen(s, out - 1) && !s->done; out = s->image->patterns[out - 1].suffix) mw_hit(s, out - 1);
+}
+
+/* Advance the automaton over p[0:n] and return the new state, which the next piece of the same stream begins with.
+ * The first state is 0. Dense states hold a final target for every class, so that only sparse ones need fail links. */
+static uint32_t mw_ac_run(const mw_automaton *a, mw_scan *s, uint32_t state, const uint8_t *p, size_t n) {
+    const uint32_t *states = a->states;
+    const uint8_t *classes = a->classes;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = classes[p[i]];
+        for (;;) {
+            const uint32_t *w = states + state;
+            const uint8_t *keys = (const uint8_t *)(w + 2);
+            uint32_t count = keys[0], k = 1;
+            if (count == MW_AC_DENSE) {
+                state = w[3 + c];
+                break;
+            }
+            while (k <= count && keys[k] != c) k++;
+            if (k <= count) {
+                state = w[mw_ac_head(count) + k - 1];
+                break;
+            }
+            state = w[1];
+        }
+        if (states[state]) {
+            mw_hit_chain(s, states[state]);
+            if (s->done) break;
+        }
+    }
+    return state;
+}
+
+#endif

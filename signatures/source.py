@@ -1,0 +1,99 @@
+"""Definitions sources: TOML files with `[[signature]]` tables, read so that every key's place is still known."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from signatures.diagnostics import SourceError
+
+_HEADER = re.compile(r"\s*\[\[\s*signature\s*\]\]")
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_FENCE = re.compile(r'"""|\'\'\'')
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One `[[signature]]` table. line: of its header, counted from 1; lines: its source, header first."""
+
+    path: str
+    line: int
+    lines: tuple[str, ...]
+    values: dict[str, Any]
+
+    def place(self, key: str | None = None) -> tuple[int, int]:
+        """(line, column) of a key, or of the header when key is None or cannot be found."""
+        if key is not None:
+            pattern = re.compile(rf"""\s*(?P<key>"{re.escape(key)}"|'{re.escape(key)}'|{re.escape(key)})\s*[=.]""")
+            for number, line in enumerate(self.lines):
+                if found := pattern.match(line):
+                    return self.line + number, found.start("key") + 1
+        return self.line, len(self.lines[0]) - len(self.lines[0].lstrip()) + 1 if self.lines else 1
+
+    def error(self, message: str, hint: str = "", key: str | None = None, within: str = "") -> SourceError:
+        """An error at a key, or at the first occurrence of within behind the key on its line."""
+        line, column = self.place(key)
+        text = self.lines[line - self.line] if self.lines else ""
+        width = len(key) if key else len(text.strip())
+        if within and (at := text.find(within, text.find("=", column) + 1)) >= 0:
+            column, width = at + 1, len(within)
+        return SourceError(self.path, line, column, message, text, hint, width)
+
+
+def _split(lines: list[str]) -> list[tuple[int, list[str]]]:
+    """(number of the first line from 0, lines) of what precedes the first table, then of each table."""
+    parts: list[tuple[int, list[str]]] = [(0, [])]
+    fence = ""
+    for number, line in enumerate(lines):
+        if not fence and _HEADER.match(line):
+            parts.append((number, []))
+        parts[-1][1].append(line)
+        for found in _FENCE.findall(line):  # a header inside a multi-line string is text
+            fence = found if not fence else "" if fence == found else fence
+    return parts
+
+
+def _syntax_error(path: str, first: int, lines: list[str], error: tomllib.TOMLDecodeError) -> SourceError:
+    message = str(error)
+    line, column = max(len(lines), 1), 0
+    if found := _AT.search(message):
+        message = message[: found.start()]
+        if found[1]:
+            line, column = int(found[1]), int(found[2])
+        else:
+            message += " at the end of the table"
+    text = lines[line - 1] if line <= len(lines) else ""
+    return SourceError(path, first + line, column, message, text)
+
+
+def read(path: Path) -> tuple[list[Table], list[SourceError]]:
+    """The tables of one file and everything that is no TOML. A broken table does not hide the next one."""
+    shown = path.name
+    try:
+        source = path.read_bytes().decode("utf-8")
+    except OSError as e:
+        return [], [SourceError(str(path), 1, 0, f"cannot be read: {e.strerror}")]
+    except UnicodeDecodeError as e:
+        line = e.object[: e.start].count(b"\n") + 1
+        return [], [SourceError(shown, line, 0, "not UTF-8")]
+    lines = source.replace("\r\n", "\n").split("\n")
+    tables: list[Table] = []
+    errors: list[SourceError] = []
+    for first, part in _split(lines):
+        try:
+            values = tomllib.loads("\n".join(part))
+        except tomllib.TOMLDecodeError as e:
+            errors.append(_syntax_error(shown, first, part, e))
+            continue
+        found = values.pop("signature", None)
+        place = Table(shown, first + 1, tuple(part), {})
+        errors.extend(
+            place.error(f'unknown key "{key}" outside of a signature', "a file holds [[signature]] tables only", key)
+            for key in values
+        )
+        if isinstance(found, list):
+            tables.extend(Table(shown, first + 1, tuple(part), v) for v in found if isinstance(v, dict))
+        elif found is not None:
+            errors.append(place.error("not a list of signatures", "write [[signature]]", "signature"))
+    return tables, errors
