@@ -1,0 +1,19 @@
+from typing import Final, final
+
+from typing_extensions import Buffer
+
+VARIANT: Final[str]
+JUNK: Final[int]
+PADDING: Final[int]
+CONCATENATED: Final[int]
+
+@final
+class Base64Decoder:
+    def __init__(self, *, scalar: bool = False) -> None: ...
+    def feed(self, chunk: Buffer) -> bytes: ...
+    def finish(self) -> bytes: ...
+    @property
+    def findings(self) -> int: ...
+
+def decode(data: Buffer) -> tuple[bytes, int]: ...
+def decode_scalar(data: Buffer) -> tuple[bytes, int]: ...
