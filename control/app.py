@@ -1,0 +1,62 @@
+"""The pages as one ASGI application. It has no state of its own: everything is in the Context it is given."""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from control.context import Context
+from control.guard import KnownHost, SecureHeaders
+from control.pages import events, logon, queues, status
+from control.web import json, render, see_other
+
+_TITLES = {403: "Not allowed", 404: "There is no such page", 405: "Not possible here", 500: "Something went wrong"}
+_TEXTS = {
+    404: "The address may have been mistyped, or the page has moved.",
+    405: "This address does not take that kind of request.",
+}
+
+
+async def _first(request: Request) -> Response:
+    return see_other("/status")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = _TEXTS.get(error.status_code, error.detail)
+    if request.url.path.startswith("/api/"):
+        response: Response = json({"error": text}, error.status_code)
+    else:
+        title = _TITLES.get(error.status_code, "This request was refused")
+        response = render(request, "message.html", status=error.status_code, title=title, text=text)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Our fault. The text tells nothing of the inside; the log has it all."""
+    text = "This page could not be made. Mail is not affected. Try again; if it stays so, look into the service's log."
+    return render(request, "message.html", status=500, title=_TITLES[500], text=text)
+
+
+def make_app(context: Context) -> ASGIApp:
+    """The application for the HTTPS port."""
+    app = Starlette(
+        routes=[
+            Route("/", _first, methods=["GET"]),
+            *logon.routes,
+            *status.routes,
+            *queues.routes,
+            *events.routes,
+            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+        ],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+    )
+    app.state.context = context
+    return SecureHeaders(KnownHost(app, context.settings))

@@ -1,0 +1,54 @@
+"""What every page is given: the installation it shows, and nothing global."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from control.access import AccessDatabase
+from control.accounts import Accounts
+from control.journal import Follower
+from control.sessions import Sessions
+from control.settings import CurrentSettings
+from control.store import Store
+from engine import events
+from engine.journal import JournalWriter
+from engine.layout import Layout
+
+PROCESS = "control"
+STORE_FILE = "events.sqlite"
+
+
+class Context:
+    """Made once by the process, or by a test. clock: seconds since 1970."""
+
+    def __init__(self, root: Path, clock: Callable[[], float]) -> None:
+        self.layout = Layout(root)
+        self.layout.make()
+        self.clock = clock
+        self.settings = CurrentSettings(self.layout.config)
+        self.store = Store(self.layout.control / STORE_FILE)
+        self.follower = Follower(self.layout.journal, self.store)
+        self.access = AccessDatabase(root)
+        self.accounts = Accounts(self.access, clock)
+        self.sessions = Sessions(self.access, clock, lambda: self.settings().web.timeout_minutes * 60.0)
+        self._journal = JournalWriter(self.layout.journal, PROCESS)
+        self._journal_lock = threading.Lock()
+
+    def event(self, event: events.Event) -> None:
+        """Write to the journal, at once; from any thread. Not while local logging is off (LOG-01)."""
+        if self.settings().logging.enabled:
+            with self._journal_lock:
+                self._journal.write(event)
+                self._journal.flush()
+
+    def end_timed_out_sessions(self) -> None:
+        """A timeout is a logoff too (ACC-09)."""
+        for session in self.sessions.end_timed_out():
+            self.event(events.Logoff(result="Succeeded", user=session.user, client=session.client, reason="timeout"))
+
+    def close(self) -> None:
+        self.follower.stop()
+        self.store.close()
+        self.access.close()
+        with self._journal_lock:
+            self._journal.close()

@@ -1,0 +1,183 @@
+"""The figures of the Status page (STAT-01..28): one list for the page and for /api/status, so that they cannot differ.
+
+Every figure comes from the journal (through the store), the settings or the certificate file. What the product does not
+do yet has no row.
+"""
+
+import datetime
+import socket
+from typing import Final
+
+import msgspec
+
+import engine
+from control import certificate
+from control.context import Context
+from control.view import StoredEvent, Totals, View
+from control.web import local_time
+from engine import events
+from engine.limits import MIB
+
+EXPIRY_WARNING_DAYS: Final = 30  # CERT-08
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """id is stable (STAT-30). text is what people read; help says what is counted where the label cannot."""
+
+    id: str
+    label: str
+    value: int | float | str | None
+    text: str
+    help: str = ""
+
+
+class Group(msgspec.Struct, frozen=True):
+    id: str
+    title: str
+    figures: list[Figure]
+    note: str = ""
+
+
+# id, label, kind of event, what it counts
+_MESSAGES: Final = (
+    ("accepted", "Accepted", "accepted", "added to the fast queue"),
+    ("rejected", "Rejected", "rejected", "refused during the SMTP session"),
+    ("delivered", "Delivered", "delivered", "counted for each recipient, so often above Accepted"),
+    ("dropped", "Dropped", "dropped", "removed by policy; the event tells the reason"),
+    ("held", "Held", "held", "added to the hold queue, also if somebody removed them since"),
+)
+_INFECTIONS: Final = (
+    ("repaired", "Repaired", "file-repaired", "files whose virus was taken out"),
+    ("deleted", "Deleted", "file-deleted", "infected files that were removed"),
+    ("logged", "Logged", "virus-logged", "infected files that were only noted"),
+)
+
+
+def status(context: Context, view: View) -> list[Group]:
+    totals = view.totals()
+    return [
+        Group("messages", "Messages", _messages(totals)),
+        _queues(view),
+        Group("infections", "Infections", _infections(totals)),
+        Group("system", "System", _system(context, view, totals)),
+    ]
+
+
+def _counted(totals: dict[str, Totals], rows: tuple[tuple[str, str, str, str], ...]) -> list[Figure]:
+    return [_number(name, label, totals.get(kind, Totals()).count, text) for name, label, kind, text in rows]
+
+
+def _number(name: str, label: str, value: int, text: str = "") -> Figure:
+    return Figure(name, label, value, f"{value:,}", text)
+
+
+def _messages(totals: dict[str, Totals]) -> list[Figure]:
+    attachments = totals.get("attachment-deleted", Totals()).count
+    return [
+        *_counted(totals, _MESSAGES),
+        _number("attachments", "Attachments stripped", attachments, "top-level attachments taken off messages"),
+    ]
+
+
+def _infections(totals: dict[str, Totals]) -> list[Figure]:
+    rows = _counted(totals, _INFECTIONS)
+    total = sum(totals.get(kind, Totals()).count for _, _, kind, _ in _INFECTIONS)
+    unscanned = totals.get("scanned", Totals()).amount
+    return [
+        *rows,
+        _number("infections", "Total", total, "repaired, deleted and logged"),
+        _number("unscanned", "Not wholly examined", unscanned, "messages of which a part could not be scanned"),
+    ]
+
+
+def _queues(view: View) -> Group:
+    """The last word of each relay since the start; a relay tells whenever its lengths change."""
+    started = view.started() or 0
+    told = [event for event in view.latest("queue-lengths") if event.time >= started]
+    if not told:
+        return Group("queues", "Queues", [], "No relay has told the lengths of its queues since the start.")
+    lengths = [msgspec.json.decode(event.line, type=events.QueueLengths) for event in told]
+    return Group(
+        "queues",
+        "Queues now",
+        [
+            _number("fast_queue", "Fast queue", sum(one.fast for one in lengths), "new messages"),
+            _number("slow_queue", "Slow queue", sum(one.slow for one in lengths), "to be tried again"),
+            _number("hold_queue", "Hold queue", sum(one.hold for one in lengths), "waiting for a person"),
+        ],
+    )
+
+
+def _system(context: Context, view: View, totals: dict[str, Totals]) -> list[Figure]:
+    settings = context.settings()
+    server = f"{settings.smtp.hostname or socket.gethostname()}, port {settings.smtp.listen.port}"
+    megabytes = round(totals.get("accepted", Totals()).amount / MIB, 1)
+    return [
+        _word("server", "Server", server),
+        *_started(context, view),
+        Figure("received_mb", "Received", megabytes, f"{megabytes:,.1f} MB", "for processing, since the start"),
+        _word("incoming", "Incoming messages", "Reject" if settings.delivery.reject_incoming else "Accept"),
+        _word("delivery", "Message delivery", "Pause" if settings.delivery.pause else "Delivery"),
+        _word("scanning", "Virus scanning", "Enabled" if settings.antivirus.enabled else "Disabled"),
+        *_definitions(view),
+        *_certificate(context),
+    ]
+
+
+def _word(name: str, label: str, text: str, help_: str = "") -> Figure:
+    return Figure(name, label, text, text, help_)
+
+
+def _started(context: Context, view: View) -> list[Figure]:
+    told = view.latest("service-started")
+    if not told:
+        return [_word("version", "Version", engine.VERSION), Figure("started", "Started", None, "not in the journal")]
+    event = msgspec.json.decode(told[0].line, type=events.ServiceStarted)
+    running_s = max(0, round(context.clock() - told[0].time / 1_000_000))
+    return [
+        _word("version", "Version", event.version),
+        Figure(
+            "started",
+            "Started",
+            told[0].time // 1_000_000,
+            local_time(told[0].time),
+            "after a crash" if event.after_crash else "",
+        ),
+        Figure("running_s", "Running for", running_s, duration(running_s)),
+    ]
+
+
+def _definitions(view: View) -> list[Figure]:
+    told: list[StoredEvent] = view.latest("definitions-loaded")
+    if not told:
+        return []
+    event = msgspec.json.decode(told[0].line, type=events.DefinitionsLoaded)
+    detail = f"{event.signatures:,} signatures, loaded {local_time(told[0].time)}"
+    return [_word("definitions", "Definitions revision", event.revision, detail)]
+
+
+def _certificate(context: Context) -> list[Figure]:
+    found = certificate.read(context.layout.root)
+    if found is None:
+        return []
+    if found.self_signed:
+        text, source = "Not installed", "self-signed, made at the first start; "
+    else:
+        text, source = f"Installed {local_time(found.installed)}", ""
+    left = datetime.timedelta(microseconds=found.expires - round(context.clock() * 1_000_000))
+    expires = f"{source}expires {local_time(found.expires)}"
+    if left.days < EXPIRY_WARNING_DAYS:
+        expires += f", in {left.days} days" if left.days >= 0 else ": it has expired"
+    return [Figure("certificate", "TLS certificate", None if found.self_signed else found.installed, text, expires)]
+
+
+def duration(seconds: int) -> str:
+    """As in "3 days 4 h" or "12 min": the two largest units that matter."""
+    minutes, _ = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} day{'s' if days > 1 else ''} {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"

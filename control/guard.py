@@ -1,0 +1,107 @@
+"""What every request has to pass and every response carries, whatever page it is for."""
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.config import Settings
+
+# Nothing from elsewhere, nothing inline, no frames around us.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    # Browsers heed it only once a certificate that they trust is installed, and never for addresses.
+    "strict-transport-security": "max-age=31536000",
+}
+
+
+class SecureHeaders:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class KnownHost:
+    """Refuses requests under a name that is not ours: some other site's name pointed at our address (DNS rebinding).
+
+    An address in the Host field is let through: no other site can own it.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = host_name(Headers(scope=scope).get("host", ""))
+        if is_known(host, self._settings()):
+            await self._app(scope, receive, send)
+            return
+        refusal = PlainTextResponse(
+            f"Mailward is not known by this name: {host[:255]!r}.\n"
+            "If it is right, add it to names under [web] in mailward.toml; else use the server's address.\n",
+            status_code=421,
+        )
+        await refusal(scope, receive, send)
+
+
+def host_name(field: str) -> str:
+    """The host of a Host field, lower case, without port and brackets."""
+    if field.startswith("["):
+        return field[1:].partition("]")[0].lower()
+    return field.partition(":")[0].rstrip(".").lower()
+
+
+def is_known(host: str, settings: Settings) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        names = {"localhost", socket.gethostname(), settings.smtp.hostname, *settings.web.names}
+        return host in {name.rstrip(".").lower() for name in names if name}
+    return True
+
+
+class RedirectToHttps:
+    """All that the plain port does (HTTP-05, HTTP-06). Nothing that was sent in clear text is acted upon."""
+
+    def __init__(self, settings: Callable[[], Settings], https_port: int) -> None:
+        self._settings = settings
+        self._https_port = https_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(scope)(scope, receive, send)
+
+    def _answer(self, scope: Scope) -> Response:
+        host = host_name(Headers(scope=scope).get("host", ""))
+        if not is_known(host, self._settings()):
+            return PlainTextResponse("Mailward is not known by this name. Use the server's address.\n", status_code=421)
+        authority = f"[{host}]" if ":" in host else host
+        if scope["method"] not in ("GET", "HEAD"):
+            return PlainTextResponse(
+                f"This port is not encrypted, and what you sent was not used. Go to https://{authority}:{self._https_port}/\n",
+                status_code=403,
+            )
+        return RedirectResponse(f"https://{authority}:{self._https_port}{scope['path']}", status_code=307)

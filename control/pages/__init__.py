@@ -1,0 +1,1 @@
+"""One module a page. Each gives its routes; control.app puts them together."""

@@ -1,0 +1,154 @@
+"""The process of the control plane: pages on the two listening sockets that the supervisor hands it.
+
+`python -m control.serve --root DIR --http-fd N --https-fd N [--lifeline-fd N] [--ready-fd N]`
+
+It ends on SIGTERM or SIGINT, or when the lifeline, a pipe whose other end the supervisor holds, comes to its end.
+SIGHUP makes it read the settings anew.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+import uvloop
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
+
+from control import certificate
+from control.app import make_app
+from control.context import Context
+from control.guard import RedirectToHttps
+
+CONNECTIONS: Final = 200  # more get 503: the pages are for a handful of people
+KEEP_ALIVE_S: Final = 15
+STOP_PATIENCE_S: Final = 5
+SWEEP_S: Final = 1.0  # how often sessions are looked at for their timeout
+log = logging.getLogger("control")
+
+
+class _Server(uvicorn.Server):
+    """Two of them share one process, so that signals are not for the server but for the process."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # the client is who connects: nobody may claim to be another (ACC-08)
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_PATIENCE_S,
+        ssl_context_factory=(lambda *_: tls) if tls else None,
+    )
+
+
+async def serve(
+    context: Context, plain: socket.socket, tls: socket.socket, lifeline: int | None, ready: int | None
+) -> None:
+    """Until a signal or the end of the lifeline. Closes the sockets, not the context."""
+    tls_context = certificate.tls_context(context.layout.root, context.settings())
+    https_port = tls.getsockname()[1]
+    pages = _Server(_config(make_app(context), tls_context))
+    redirect = _Server(_config(RedirectToHttps(context.settings, https_port), None))
+    _stop_on_signals([pages, redirect], context)
+    if lifeline is not None:
+        _stop_at_end_of(lifeline, [pages, redirect])
+    sweeper = asyncio.create_task(_sweep(context))
+    if ready is not None:
+        announcer = asyncio.create_task(_announce(ready, [pages, redirect]))
+    try:
+        await asyncio.gather(pages.serve([tls]), redirect.serve([plain]))
+    finally:
+        sweeper.cancel()
+        if ready is not None:
+            announcer.cancel()
+
+
+def _stop(servers: list[_Server]) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+def _stop_on_signals(servers: list[_Server], context: Context) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, servers)
+    loop.add_signal_handler(signal.SIGHUP, context.settings.reread)
+
+
+def _stop_at_end_of(lifeline: int, servers: list[_Server]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        if not os.read(lifeline, 4096):
+            loop.remove_reader(lifeline)
+            _stop(servers)
+
+    loop.add_reader(lifeline, readable)
+
+
+async def _announce(ready: int, servers: list[_Server]) -> None:
+    for server in servers:
+        await server.listening.wait()
+    os.write(ready, b"ready\n")
+    os.close(ready)
+
+
+async def _sweep(context: Context) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        try:
+            await run_in_threadpool(context.end_timed_out_sessions)
+        except sqlite3.Error as error:  # a full disk, perhaps: a session that timed out is refused all the same
+            log.warning("cannot end sessions that timed out, trying again: %s", error)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m control.serve")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--http-fd", type=int, required=True)
+    parser.add_argument("--https-fd", type=int, required=True)
+    parser.add_argument("--lifeline-fd", type=int)
+    parser.add_argument("--ready-fd", type=int)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
+    plain, tls = socket.socket(fileno=arguments.http_fd), socket.socket(fileno=arguments.https_fd)
+    context = Context(arguments.root, time.time)
+    context.follower.start()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(context, plain, tls, arguments.lifeline_fd, arguments.ready_fd))
+    finally:
+        context.close()
+
+
+if __name__ == "__main__":
+    main()

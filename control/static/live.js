@@ -1,0 +1,85 @@
+// Renews the figures of the Status page every two seconds. Without it the page works the same, with Refresh.
+"use strict";
+(() => {
+  const FIGURES_MS = 2000;
+  const LIVE_EVERY = 5; // the bars and notices: each fifth time
+  const place = document.getElementById("live-control");
+  if (!place) return;
+
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet";
+  const state = document.createElement("span");
+  state.className = "live-state";
+  place.append(state, button);
+
+  let paused = false;
+  let rounds = 0;
+  let timer = 0;
+
+  function show(problem) {
+    state.textContent = paused ? "Paused" : problem || "Live";
+    state.dataset.state = paused ? "paused" : problem ? "problem" : "live";
+    button.textContent = paused ? "Go on" : "Pause";
+  }
+
+  async function get(address) {
+    const response = await fetch(address, { credentials: "same-origin", cache: "no-store" });
+    if (response.status === 401) {
+      location.assign("/status"); // the session has ended: the server shows the logon page and says why
+      throw new Error("logged off");
+    }
+    if (!response.ok) throw new Error(String(response.status));
+    return response;
+  }
+
+  function put(name, id, text) {
+    for (const element of document.querySelectorAll(`[data-${name}="${CSS.escape(id)}"]`)) {
+      if (element.textContent !== text) element.textContent = text;
+    }
+  }
+
+  async function figures() {
+    const status = await (await get("/api/status")).json();
+    put("figure", "now", status.now_text);
+    for (const group of status.groups) {
+      for (const figure of group.figures) {
+        put("figure", figure.id, figure.text);
+        put("help", figure.id, figure.help);
+      }
+    }
+  }
+
+  async function live() {
+    const old = document.getElementById("live");
+    if (old.contains(document.activeElement)) return; // somebody is reading there with the keyboard
+    const text = await (await get("/api/status/live")).text();
+    const next = document.adoptNode(new DOMParser().parseFromString(text, "text/html").getElementById("live"));
+    next.querySelector("details").open = old.querySelector("details").open;
+    old.replaceWith(next);
+  }
+
+  async function round() {
+    let problem = "";
+    if (!document.hidden) {
+      try {
+        await figures();
+        if (++rounds % LIVE_EVERY === 0) await live();
+      } catch {
+        problem = "No answer, trying again";
+      }
+    }
+    if (paused) return;
+    show(problem);
+    timer = setTimeout(round, FIGURES_MS);
+  }
+
+  button.addEventListener("click", () => {
+    paused = !paused;
+    clearTimeout(timer);
+    show("");
+    if (!paused) round();
+  });
+  show("");
+  timer = setTimeout(round, FIGURES_MS);
+})();
