@@ -10,6 +10,7 @@ releases the GIL and turns findings into names; it decides nothing.
 import hashlib
 import re
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 
 cdef extern from "image.h" nogil:
@@ -39,8 +40,7 @@ cdef extern from "image.h" nogil:
         size_t pattern_count
         size_t digest_size_count
     int mw_image_open(mw_image *m, const uint8_t *base, size_t length)
-    uint32_t mw_image_crc(const uint8_t *p, size_t n)
-    uint32_t mw_image_crc_scalar(uint32_t crc, const uint8_t *p, size_t n)
+    void mw_crc32c_init()
     int MW_SECTION_STRINGS
     int MW_DIGEST_MD5
     int MW_DIGEST_SHA1
@@ -106,17 +106,14 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u2
 _AROUND_DOT = re.compile(r"\s*\.\s*")
 
 
+mw_crc32c_init()
+for _, _name in _DIGESTS:  # the library behind them opens files at first use, which a scanner's sandbox forbids
+    hashlib.new(_name, b"", usedforsecurity=False).digest()
+
+
 def dispatch() -> str:
     """The instruction set that the filter uses on this machine."""
     return LEVELS[mw_filter_best_level()]
-
-
-def checksum(data, scalar=False) -> int:
-    """CRC-32C of data, as the image's header holds it. scalar: by the portable twin."""
-    cdef const unsigned char[::1] view = data
-    cdef size_t n = view.shape[0]
-    cdef const uint8_t *p = &view[0] if n else NULL
-    return mw_image_crc_scalar(0, p, n) if scalar else mw_image_crc(p, n)
 
 
 def fold_name(str name) -> str:
@@ -153,7 +150,8 @@ cdef class Image:
     """
 
     cdef mw_image m
-    cdef const unsigned char[::1] _buffer
+    cdef Py_buffer _view
+    cdef bint _held
     cdef int _level
     cdef readonly str revision
     cdef dict _targets
@@ -161,16 +159,16 @@ cdef class Image:
 
     def __cinit__(self, buffer, *, level=None):
         cdef int status
-        cdef size_t n
         self._level = _level(level)
-        self._buffer = buffer
-        n = self._buffer.shape[0]
-        if n == 0:
-            raise NotAnImage("not a definitions image")
-        if <uintptr_t>&self._buffer[0] % 8:
-            self._buffer = bytes(self._buffer)
+        PyObject_GetBuffer(buffer, &self._view, PyBUF_SIMPLE)
+        self._held = True
+        if <uintptr_t>self._view.buf % 8:
+            PyBuffer_Release(&self._view)
+            self._held = False
+            PyObject_GetBuffer(bytes(buffer), &self._view, PyBUF_SIMPLE)
+            self._held = True
         with nogil:
-            status = mw_image_open(&self.m, &self._buffer[0], n)
+            status = mw_image_open(&self.m, <const uint8_t *>self._view.buf, self._view.len)
         if status < 0:
             raise MemoryError
         if status != MW_IMAGE_OK:
@@ -181,6 +179,10 @@ cdef class Image:
         self._targets = {self._string(self.m.targets[i]): i for i in range(self.m.target_count)}
         for i in range(self.m.digest_size_count):
             self._all_digests |= self.m.digest_sizes[i].kinds
+
+    def __dealloc__(self):
+        if self._held:
+            PyBuffer_Release(&self._view)
 
     cdef str _string(self, mw_string s):
         cdef const uint8_t *p = self.m.section[MW_SECTION_STRINGS]
@@ -229,21 +231,22 @@ cdef class Image:
         Never raises on content. O(len(data)) whatever the octets; digests are computed only if a signature asks for
         one at this size. The GIL is released.
         """
-        cdef const unsigned char[::1] view = data
-        cdef size_t n = view.shape[0]
-        cdef const uint8_t *p = &view[0] if n else NULL
+        cdef Py_buffer view
         cdef mw_scan s
-        cdef uint32_t wanted = _families(family)
+        cdef uint32_t kinds, wanted = _families(family)
         if not mw_scan_open(&s, &self.m, self._target(target), wanted, first):
             raise MemoryError
         try:
-            if n:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+            try:
                 with nogil:
-                    mw_scan_all(&s, p, n, self._level)
-            kinds = mw_digest_kinds(&self.m, n)
-            for kind, name in _DIGESTS:
-                if kinds & kind and not s.done:
-                    _check_digest(&s, kind, hashlib.new(name, data, usedforsecurity=False).digest(), n)
+                    mw_scan_all(&s, <const uint8_t *>view.buf, view.len, self._level)
+                kinds = mw_digest_kinds(&self.m, view.len)
+                for kind, name in _DIGESTS:
+                    if kinds & kind and not s.done:
+                        _check_digest(&s, kind, hashlib.new(name, data, usedforsecurity=False).digest(), view.len)
+            finally:
+                PyBuffer_Release(&view)
             return self._names(&s)
         finally:
             mw_scan_close(&s)
@@ -269,7 +272,7 @@ cdef class Image:
         finally:
             mw_scan_close(&s)
 
-    def stream(self, str target="any", *, str family="malware", size=None) -> "Stream":
+    def stream(self, str target="any", *, str family="malware", size=None):
         """A scan that takes its octets in pieces. size: length of the content if known, saves needless digests."""
         return Stream(self, target, family, size)
 
@@ -304,17 +307,16 @@ cdef class Stream:
 
     def feed(self, chunk) -> None:
         """Take the next octets; any length, also none. Raises RuntimeError after finish()."""
-        cdef const unsigned char[::1] view = chunk
-        cdef size_t n = view.shape[0]
-        cdef const uint8_t *p
+        cdef Py_buffer view
         if self._ended:
             raise RuntimeError("feed() after finish()")
-        if n == 0:
-            return
-        p = &view[0]
-        self._size += n
-        with nogil:
-            mw_stream_feed(&self.t, p, n)
+        PyObject_GetBuffer(chunk, &view, PyBUF_SIMPLE)
+        try:
+            self._size += view.len
+            with nogil:
+                mw_stream_feed(&self.t, <const uint8_t *>view.buf, view.len)
+        finally:
+            PyBuffer_Release(&view)
         for digest in self._digests.values():
             digest.update(chunk)
 

@@ -9,7 +9,8 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cext.automaton import Image, checksum
+from cext.automaton import Image
+from cext.crc32c import crc32c
 from signatures import automaton, prefilter, statistics
 from signatures.model import FAMILIES, SEVERITIES, TARGETS, Digest, FileName, Kind, Literal, Signature
 from signatures.names import suffix_of
@@ -153,7 +154,7 @@ class _Builder:
         content = bytes(table + payload)
         revision = hashlib.sha256(content).hexdigest()[:REVISION_LEN].encode()
         counted = struct.pack("<QI4x16s16x", HEADER_LEN + len(content), len(present), revision) + content
-        return MAGIC + struct.pack("<II", LAYOUT, checksum(counted)) + counted
+        return MAGIC + struct.pack("<II", LAYOUT, crc32c(counted)) + counted
 
 
 def build(signatures: Sequence[Signature], *, filtered: bool = True) -> bytes:

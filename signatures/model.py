@@ -8,8 +8,10 @@ FAMILIES = ("malware", "spam")  # the index is the number in the image
 SEVERITIES = ("test", "low", "medium", "high")
 # Types by content that a signature may ask for.
 TARGETS = (
-    ANY, "text", "html", "mail", "script", "rtf", "pdf", "image", "pe", "elf", "macho", "ole", "tnef", "swf",
-    "zip", "gzip", "bzip2", "xz", "tar", "rar", "7z", "cab", "iso", "lha", "arj", "cpio", "ar", "uue",
+    ANY, "data", "text", "html", "mail", "script", "rtf", "pdf", "ole", "onenote", "lnk", "chm", "tnef", "swf", "java",
+    "pe", "elf", "macho", "png", "gif", "jpeg", "tiff", "bmp", "riff", "ogg", "mp3", "zip", "gzip", "bzip2", "xz",
+    "zstd", "lz4", "lzo", "lzip", "compress", "snappy", "tar", "7z", "rar", "cab", "arj", "arc", "iso", "lha", "wim",
+    "xar", "ar", "cpio", "rpm", "stuffit", "installshield", "squashfs", "vhd", "vhdx", "vmdk", "egg", "alz", "zpaq",
 )  # fmt: skip
 
 

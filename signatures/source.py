@@ -54,8 +54,8 @@ def _split(lines: list[str]) -> list[tuple[int, list[str]]]:
     return parts
 
 
-def _syntax_error(path: str, first: int, lines: list[str], error: tomllib.TOMLDecodeError) -> SourceError:
-    message = str(error)
+def _syntax_error(path: str, first: int, lines: list[str], error: ValueError | RecursionError) -> SourceError:
+    message = str(error) if isinstance(error, ValueError) else "nested too deeply"
     line, column = max(len(lines), 1), 0
     if found := _AT.search(message):
         message = message[: found.start()]
@@ -68,22 +68,26 @@ def _syntax_error(path: str, first: int, lines: list[str], error: tomllib.TOMLDe
 
 
 def read(path: Path) -> tuple[list[Table], list[SourceError]]:
-    """The tables of one file and everything that is no TOML. A broken table does not hide the next one."""
-    shown = path.name
+    """The tables of one file and everything that is no TOML. Never raises."""
     try:
-        source = path.read_bytes().decode("utf-8")
+        return parse(path.name, path.read_bytes())
     except OSError as e:
         return [], [SourceError(str(path), 1, 0, f"cannot be read: {e.strerror}")]
+
+
+def parse(shown: str, octets: bytes) -> tuple[list[Table], list[SourceError]]:
+    """The same of octets; shown: the name that errors are reported under. A broken table does not hide the next one."""
+    try:
+        source = octets.decode("utf-8")
     except UnicodeDecodeError as e:
-        line = e.object[: e.start].count(b"\n") + 1
-        return [], [SourceError(shown, line, 0, "not UTF-8")]
+        return [], [SourceError(shown, octets[: e.start].count(b"\n") + 1, 0, "not UTF-8")]
     lines = source.replace("\r\n", "\n").split("\n")
     tables: list[Table] = []
     errors: list[SourceError] = []
     for first, part in _split(lines):
         try:
             values = tomllib.loads("\n".join(part))
-        except tomllib.TOMLDecodeError as e:
+        except (ValueError, RecursionError) as e:  # ValueError: also numbers of thousands of digits
             errors.append(_syntax_error(shown, first, part, e))
             continue
         found = values.pop("signature", None)

@@ -19,9 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "crc32c.h"
 
 #define MW_IMAGE_LAYOUT 1
 #define MW_IMAGE_HEADER_LEN 64
@@ -177,44 +175,6 @@ typedef struct {
 } mw_image;
 
 enum { MW_IMAGE_OK = 0, MW_NOT_AN_IMAGE, MW_WRONG_VERSION, MW_DAMAGED_IMAGE };
-
-/* --- CRC-32C ------------------------------------------------------------------------------------------------------ */
-
-static uint32_t mw_image_crc_scalar(uint32_t crc, const uint8_t *p, size_t n) {
-    uint32_t table[16]; /* four bits a step: no static state, and only machines without SSE4.2 come here */
-    for (uint32_t i = 0; i < 16; i++) {
-        uint32_t c = i;
-        for (int k = 0; k < 4; k++) c = c & 1 ? c >> 1 ^ 0x82F63B78u : c >> 1;
-        table[i] = c;
-    }
-    crc = ~crc;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
-    }
-    return ~crc;
-}
-
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t mw_image_crc_sse42(uint32_t crc, const uint8_t *p, size_t n) {
-    uint64_t c = ~crc;
-    for (; n >= 8; p += 8, n -= 8) {
-        uint64_t v;
-        memcpy(&v, p, 8);
-        c = _mm_crc32_u64(c, v);
-    }
-    for (; n; p++, n--) c = _mm_crc32_u8((uint32_t)c, *p);
-    return ~(uint32_t)c;
-}
-#endif
-
-static uint32_t mw_image_crc(const uint8_t *p, size_t n) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2")) return mw_image_crc_sse42(0, p, n);
-#endif
-    return mw_image_crc_scalar(0, p, n);
-}
 
 /* --- Verification ------------------------------------------------------------------------------------------------- */
 
@@ -378,7 +338,7 @@ static int mw_sections_open(mw_image *m, const mw_image_header *h) {
     m->field = (const type *)m->section[kind];                           \
     m->count = m->section_len[kind] / sizeof(type);
 
-/* Verify base[0:length] and fill m. base must be 8-aligned. Returns MW_IMAGE_OK or why not; -1 when out of memory. */
+/* Verify base[0:length] and fill m. base must be 8-aligned; mw_crc32c_init() must have been called. Returns MW_IMAGE_OK or why not; -1 when out of memory. */
 static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
     const mw_image_header *h = (const mw_image_header *)base;
     int status;
@@ -386,7 +346,7 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
     if (length < 12 || memcmp(h->magic, "MWIMAGE\n", 8)) return MW_NOT_AN_IMAGE;
     if (h->layout != MW_IMAGE_LAYOUT) return MW_WRONG_VERSION;
     if (length < MW_IMAGE_HEADER_LEN || h->length != length) return MW_DAMAGED_IMAGE;
-    if (mw_image_crc(base + 16, length - 16) != h->crc) return MW_DAMAGED_IMAGE;
+    if (mw_crc32c(0, base + 16, length - 16, mw_has_sse42()) != h->crc) return MW_DAMAGED_IMAGE;
     m->base = base;
     m->length = length;
     if ((status = mw_sections_open(m, h)) != MW_IMAGE_OK) return status;

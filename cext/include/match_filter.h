@@ -85,9 +85,9 @@ static void mw_filter_scalar(const mw_filter *f, mw_scan *s, uint32_t folded, co
     }
 }
 
-#if defined(__x86_64__)
+#if MW_X86
 /* Eight grams a step: the 32-bit lanes of one load are just the grams at a stride of four. Reads p[0:n] only. */
-__attribute__((target("avx2"))) static void mw_filter_avx2(const mw_filter *f, mw_scan *s, uint32_t folded,
+MW_TARGET("avx2") static void mw_filter_avx2(const mw_filter *f, mw_scan *s, uint32_t folded,
                                                            const uint8_t *p, size_t n) {
     const __m256i fold = _mm256_set1_epi32((int)(folded ? MW_FOLD32 : 0));
     const __m256i mul_word = _mm256_set1_epi32((int)MW_GRAM_WORD), mul_bits = _mm256_set1_epi32((int)MW_GRAM_BITS);
@@ -112,7 +112,7 @@ __attribute__((target("avx2"))) static void mw_filter_avx2(const mw_filter *f, m
 }
 
 /* The same with sixteen lanes and a mask register. */
-__attribute__((target("avx512f"))) static void mw_filter_avx512(const mw_filter *f, mw_scan *s, uint32_t folded,
+MW_TARGET("avx512f") static void mw_filter_avx512(const mw_filter *f, mw_scan *s, uint32_t folded,
                                                                 const uint8_t *p, size_t n) {
     const __m512i fold = _mm512_set1_epi32((int)(folded ? MW_FOLD32 : 0));
     const __m512i mul_word = _mm512_set1_epi32((int)MW_GRAM_WORD), mul_bits = _mm512_set1_epi32((int)MW_GRAM_BITS);
@@ -138,16 +138,16 @@ __attribute__((target("avx512f"))) static void mw_filter_avx512(const mw_filter 
 enum { MW_LEVEL_SCALAR = 0, MW_LEVEL_AVX2 = 1, MW_LEVEL_AVX512 = 2 };
 
 static int mw_filter_best_level(void) {
-#if defined(__x86_64__)
+#if MW_X86
     if (__builtin_cpu_supports("avx512f")) return MW_LEVEL_AVX512;
-    if (__builtin_cpu_supports("avx2")) return MW_LEVEL_AVX2;
+    if (mw_has_avx2()) return MW_LEVEL_AVX2;
 #endif
     return MW_LEVEL_SCALAR;
 }
 
 /* Every literal behind the filter that lies wholly in p[0:n]. */
 static void mw_filter_run(const mw_filter *f, mw_scan *s, uint32_t folded, const uint8_t *p, size_t n, int level) {
-#if defined(__x86_64__)
+#if MW_X86
     if (level == MW_LEVEL_AVX512) {
         mw_filter_avx512(f, s, folded, p, n);
         return;

@@ -1,0 +1,45 @@
+"""A damaged image is refused or works: no octet of it may lead the matcher astray, even under a right checksum.
+
+The input is a list of (offset, octet) changes to an image that has every section, and the octets to scan.
+"""
+
+import struct
+
+from cext.automaton import Image, ImageError
+from cext.crc32c import crc32c
+from signatures import image
+from signatures.model import Digest, FileName, Literal, Signature
+
+SIGNATURES = [
+    *(Signature(f"s{i}", Literal(bytes((65 + i, 66, 67, 68))), target=("any", "pe")[i % 2]) for i in range(20)),
+    *(Signature(f"n{i}", Literal(b"no%dcase" % i, True)) for i in range(3)),
+    *(Signature(f"m{i}", Literal(b"%dab" % i, True)) for i in range(3)),
+    *(Signature(f"l{i}", Literal(b"a longer literal, number %d" % i)) for i in range(8)),
+    Signature("d", Digest("md5", bytes(16), 5)),
+    Signature("e", Digest("sha256", bytes(32))),
+    Signature("f", FileName(("*.pdf.exe", "a?b*", "*.scr"))),
+]
+WHOLE = image.build(SIGNATURES)
+TEXT = b"ABCDEABCFABCD no1case a longer literal, number 3 NO2CASE 1AB" * 3
+
+
+def one_input(data: bytes) -> None:
+    changes, text = data[:24], data[24:] + TEXT
+    broken = bytearray(WHOLE)
+    for at in range(0, len(changes) - 3, 4):
+        where, octet = struct.unpack_from("<HxB", changes, at)
+        broken[where % len(broken)] = octet
+    if len(data) % 5 == 1:
+        del broken[len(broken) - len(data) % 64 :]
+    struct.pack_into("<I", broken, 12, crc32c(broken[16:]))
+    try:
+        matcher = Image(bytes(broken))
+    except ImageError:
+        return
+    for target in ("any", "pe"):
+        matcher.scan(text, target, family="any")
+    stream = matcher.stream(family="any")
+    for at in range(0, len(text), 17):
+        stream.feed(text[at : at + 17])
+    stream.finish()
+    matcher.match_name(text.decode("latin-1"), family="any")
