@@ -18,7 +18,7 @@ CONNECT_QUEUE_TIMEOUT_S: Final = 120.0  # SMTP-07
 HARD_MESSAGE_LEN: Final = 2047 * MIB  # SIZE-02: above every setting; keeps lengths inside 31 bits
 
 # --- Queue ----------------------------------------------------------------------------------------
-RECORD_LEN: Final = 1 * MIB  # one record of a queue file; a larger length field is damage
+RECORD_LEN: Final = 5 * MIB  # one record of a queue file (Received: RECIPIENTS command lines); more is damage
 BODY_CHUNK_LEN: Final = 256 * 1024  # octets of one Body record
 CRASHES_TO_HOLD: Final = 3  # PROC-12
 
@@ -29,6 +29,7 @@ SCAN_TOTAL_LEN: Final = 500 * MIB
 SCAN_FILES: Final = 10_000
 SCAN_TIME_S: Final = 60.0
 MIME_PARTS: Final = 10_000  # parts of one message; the union of readings counts too
+MIME_DEPTH: Final = 100  # nested multiparts and messages; Postfix stops there too, and recursion stays bounded
 HEADER_LEN: Final = 1 * MIB  # octets of one header section that are read as fields
 HEADER_FIELDS: Final = 5_000
 BOUNDARY_LEN: Final = 998  # 70 by RFC 2046 s5.1.1; clients accept any line

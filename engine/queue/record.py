@@ -108,10 +108,12 @@ class Splice(msgspec.Struct, frozen=True, array_like=True):
 class Edited(Record, tag=7):
     """What the rewriter changed: ordered splices that do not overlap. All else stays as received.
 
-    Splices too large for one record follow in further Edited records.
+    Splices too large for one record follow in further Edited records. index: place of the first splice among all
+    of the message, so that a record written twice is still one edit; what was there from that place on is replaced.
     """
 
     splices: tuple[Splice, ...]
+    index: int = 0
 
 
 class Attempt(Record, tag=8):
@@ -131,6 +133,7 @@ class Moved(Record, tag=9):
     place: str
     reason: str
     due_ns: int = 0  # not to be tried again before
+    attempts: int = 0  # delivery attempts so far: a copy keeps only the last Attempt of each recipient
 
 
 class Done(Record, tag=10):

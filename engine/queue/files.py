@@ -1,0 +1,221 @@
+"""Messages in files of their own: `slow/` and `hold/`, and what is left of damaged ones in `corrupt/`.
+
+`slow/<two characters>/<id>.msg`, split by the last two characters of the time part of the id, which change fastest.
+A file is written in `tmp/`, synced, renamed and its directory synced; notes are appended and synced. All functions
+block and belong into a thread; two calls for one message must not overlap. They raise OSError, and then the file
+is as it was before.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from engine import ids
+from engine.queue import framing
+from engine.queue.disk import Disk
+from engine.queue.framing import READ_LEN, Reader
+from engine.queue.replay import read_message
+from engine.queue.state import HOLD, SLOW, MessageState
+
+SUFFIX: Final = ".msg"
+PLACES: Final = (SLOW, HOLD)
+
+
+class OpenFile:
+    """A read-only descriptor that is closed when nobody holds the object any more."""
+
+    __slots__ = ("_disk", "fd")
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._disk = disk
+        self.fd = -1
+        self.fd = disk.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            self._disk.close(self.fd)
+
+    def pread(self, length: int, offset: int) -> bytes:
+        return self._disk.pread(self.fd, length, offset)
+
+
+class MessageFiles:
+    """root: the directory that holds fast/, slow/, hold/, corrupt/ and tmp/."""
+
+    def __init__(self, root: Path, disk: Disk) -> None:
+        self._root = root
+        self._disk = disk
+
+    def prepare(self) -> None:
+        for name in (*PLACES, "corrupt", "tmp"):
+            self._disk.make_directories(self._root / name)
+
+    def path(self, place: str, smtp_id: str) -> Path:
+        return self._root / place / smtp_id[9:11] / (smtp_id + SUFFIX)
+
+    def ids(self, place: str) -> Iterator[str]:
+        """The ids in a place, in no order. Names that are no message are left alone; so is what vanishes meanwhile."""
+        for directory in _entries(self._root / place):
+            for path in _entries(directory):
+                smtp_id = path.name.removesuffix(SUFFIX)
+                if path.name.endswith(SUFFIX) and is_id(smtp_id) and path == self.path(place, smtp_id):
+                    yield smtp_id
+
+    def load(self, place: str, smtp_id: str, *, skim: bool = False) -> MessageState:
+        """skim: without reading the body. Raises replay.Broken, and OSError as open does."""
+        file = self.open(place, smtp_id)
+        message = read_message(smtp_id, Reader(file.pread, 4096 if skim else READ_LEN), skim=skim)
+        message.place = place
+        return message
+
+    def open(self, place: str, smtp_id: str) -> OpenFile:
+        return OpenFile(self.path(place, smtp_id), self._disk)
+
+    # --- changes -----------------------------------------------------------------------------------
+
+    def write(self, place: str, smtp_id: str, before: bytes, pieces: Iterable[bytes], after: list[bytes]) -> "Written":
+        """A new file: payload before the body, body in pieces of at most BODY_CHUNK_LEN, payloads behind it."""
+        temporary = at = self._root / "tmp" / (smtp_id + SUFFIX)
+        target = self.path(place, smtp_id)
+        fd = self._disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            try:
+                written = self._fill(fd, smtp_id, before, pieces, after)
+                self._disk.fsync(fd)
+            finally:
+                self._disk.close(fd)
+            self._disk.make_directories(target.parent)
+            self._disk.rename(temporary, target)
+            at = target
+            self._disk.sync_directory(target.parent)
+        except BaseException:
+            self._disk.unlink(at)  # the original stays where it was, so that there are not two of them
+            raise
+        return written
+
+    def _fill(self, fd: int, smtp_id: str, before: bytes, pieces: Iterable[bytes], after: list[bytes]) -> "Written":
+        written = Written()
+        offset = self._disk.write_all(fd, [framing.frame(before, 0, 0)], 0)
+        sequence = 1
+        for piece in pieces:
+            front = framing.body_front(smtp_id, [piece], len(piece), 0, sequence)
+            written.runs.append((offset + len(front), len(piece)))
+            offset = self._disk.write_all(fd, [front, piece], offset)
+            sequence += 1
+        written.length = self._disk.write_all(fd, _frames(after, sequence), offset)
+        written.records = sequence + len(after)
+        return written
+
+    def append(self, place: str, smtp_id: str, at: int, sequence: int, payloads: list[bytes]) -> int:
+        """Append records durably. at: where the records of the file end, sequence: how many. Returns the new end."""
+        fd = self._disk.open(self.path(place, smtp_id), os.O_WRONLY)
+        try:
+            try:
+                end = self._disk.write_all(fd, _frames(payloads, sequence), at)
+                self._disk.fdatasync(fd)
+            except OSError:
+                self._disk.truncate(fd, at)
+                raise
+        finally:
+            self._disk.close(fd)
+        return end
+
+    def cut(self, message: MessageState) -> None:
+        """Remove a torn tail."""
+        path = self.path(message.place, message.id)
+        if path.stat().st_size == message.file_len:
+            return
+        fd = self._disk.open(path, os.O_WRONLY)
+        try:
+            self._disk.truncate(fd, message.file_len)
+            self._disk.fdatasync(fd)
+        finally:
+            self._disk.close(fd)
+
+    def move(self, smtp_id: str, source: str, target: str) -> None:
+        old, new = self.path(source, smtp_id), self.path(target, smtp_id)
+        self._disk.make_directories(new.parent)
+        self._disk.rename(old, new)
+        self._disk.sync_directory(new.parent)
+        self._disk.sync_directory(old.parent)
+
+    def remove(self, place: str, smtp_id: str) -> None:
+        path = self.path(place, smtp_id)
+        self._disk.unlink(path)
+        self._disk.sync_directory(path.parent)
+
+    def remove_temporary(self, smtp_id: str) -> None:
+        """What was being written when the last owner died: the original is still where it was."""
+        self._disk.unlink(self._root / "tmp" / (smtp_id + SUFFIX))
+
+    def temporary(self) -> Iterator[str]:
+        for path in _entries(self._root / "tmp"):
+            if path.name.endswith(SUFFIX) and is_id(path.name.removesuffix(SUFFIX)):
+                yield path.name.removesuffix(SUFFIX)
+
+    # --- damage ------------------------------------------------------------------------------------
+
+    def set_aside(self, place: str, smtp_id: str) -> Path:
+        """Move a damaged file to corrupt/. Returns where it is now."""
+        target = self._free_name(smtp_id + SUFFIX)
+        source = self.path(place, smtp_id)
+        self._disk.rename(source, target)
+        self._disk.sync_directory(target.parent)
+        self._disk.sync_directory(source.parent)
+        return target
+
+    def keep(self, name: str, pieces: Iterable[bytes]) -> Path:
+        """Write a new file in corrupt/, durably. Returns its path."""
+        target = self._free_name(name)
+        fd = self._disk.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            offset = 0
+            for piece in pieces:
+                offset = self._disk.write_all(fd, [piece], offset)
+            self._disk.fsync(fd)
+        finally:
+            self._disk.close(fd)
+        self._disk.sync_directory(target.parent)
+        return target
+
+    def kept(self, name: str) -> bool:
+        return (self._root / "corrupt" / name).exists()
+
+    def _free_name(self, name: str) -> Path:
+        target = self._root / "corrupt" / name
+        count = 1
+        while target.exists():
+            target = self._root / "corrupt" / f"{name}.{count}"
+            count += 1
+        return target
+
+
+class Written:
+    """Where the octets of a written message are: runs of (offset, length), end of the file, number of records."""
+
+    __slots__ = ("length", "records", "runs")
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[int, int]] = []
+        self.length = 0
+        self.records = 0
+
+
+def is_id(text: str) -> bool:
+    try:
+        ids.relay_of(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _frames(payloads: list[bytes], sequence: int) -> list[bytes]:
+    return [framing.frame(payload, 0, sequence + index) for index, payload in enumerate(payloads)]
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

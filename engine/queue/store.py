@@ -1,0 +1,416 @@
+"""The durable queue of one relay process: where Mailward promises durability.
+
+A message comes in through begin(), write() and commit(); when commit() returns, it is on disk with its envelope and
+250 may be said (PROC-03). It then is in the fast queue, in the log of this relay (log.py). What cannot leave at once
+is copied to a file of its own in slow/ or hold/ (files.py). Everything that happens to it is a record, so that a
+restart at any moment goes on from the same state (PROC-14, SVC-03).
+
+A message belongs to the relay that its id names: relay k of R owns ids and log directories n with n % R == k, so
+that another number of relays finds everything again. A message that is in a file and in a log is in the file:
+the log only had not heard of its end.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from engine import ids, limits
+from engine.queue import framing, recovery
+from engine.queue.content import Octets, cut, spliced
+from engine.queue.disk import Disk
+from engine.queue.draft import Draft
+from engine.queue.errors import NoSuchMessage, QueueError, QueueFull
+from engine.queue.files import PLACES, MessageFiles
+from engine.queue.lock import WAIT_S, Lock
+from engine.queue.log import Log
+from engine.queue.record import AnyRecord, Body, Done, Edited, End, Moved, Received
+from engine.queue.replay import Broken
+from engine.queue.state import FAST, HOLD, SLOW, MessageState, Run, split_splices
+
+SEGMENT_LEN: Final = 16 * limits.MIB
+MAX_LOG_LEN: Final = 1024 * limits.MIB
+CACHE_LEN: Final = 64 * limits.MIB  # octets of small messages kept in memory until they are done
+_FILE_THREADS: Final = 4
+_AGAIN_S: Final = 1.0
+
+T = TypeVar("T")
+_logger = logging.getLogger("mailward.queue")
+
+
+class Extent(NamedTuple):
+    """Octets [offset, offset + length) of a descriptor that can only be read. owner keeps it open."""
+
+    fd: int
+    offset: int
+    length: int
+    owner: object = None
+
+
+class Store:
+    """One per relay process, used in one event loop. Other processes may read its files at any time (listing.py).
+
+    messages: the unfinished ones of this relay that are fast or slow, by id. Held ones are loaded when asked for.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        relay: int,
+        relays: int,
+        *,
+        segment_len: int = SEGMENT_LEN,
+        max_log_len: int = MAX_LOG_LEN,
+        lock_wait_s: float = WAIT_S,
+        disk: Disk | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        report: Callable[[str], None] = _logger.warning,
+    ) -> None:
+        """root: the directory in which queue/ is. report: told of damage, and of trouble that nobody waits for."""
+        if not 0 <= relay < relays <= ids.MAX_RELAYS:
+            raise ValueError(f"relay {relay} of {relays}")
+        self.messages: dict[str, MessageState] = {}
+        self._root = root / "queue"
+        self._relay = relay
+        self._relays = relays
+        self._segment_len = segment_len
+        self._max_log_len = max_log_len
+        self._lock_wait_s = lock_wait_s
+        self._disk = disk or Disk()
+        self._clock = clock
+        self._report = report
+        self._files = MessageFiles(self._root, self._disk)
+        self._threads = ThreadPoolExecutor(_FILE_THREADS, "queue-files")
+        self._locks: list[Lock] = []
+        self._log: Log | None = None
+        self._counts = {FAST: 0, SLOW: 0, HOLD: 0}
+        self._cached_len = 0
+        self._unwritten: set[MessageState] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: asyncio.TimerHandle | None = None
+
+    # --- life --------------------------------------------------------------------------------------
+
+    async def open(self) -> list[MessageState]:
+        """Lock and replay. Returns every unfinished message of this relay: fast ones oldest first, then slow ones.
+
+        Held ones are counted only. A fast one with `started` was being scanned when its relay died (PROC-12).
+        Raises QueueLocked, and QueueError if the files cannot be read or the directories not be made.
+        """
+        try:
+            await self._open()
+        except OSError as error:
+            self._let_go()
+            raise QueueError(str(error)) from error
+        except BaseException:
+            self._let_go()
+            raise
+        return sorted(self.messages.values(), key=lambda message: (message.place != FAST, message.id))
+
+    async def _open(self) -> None:
+        own = self._root / "fast" / str(self._relay)
+        for directory in (own, *(self._root / place for place in (*PLACES, "corrupt", "tmp"))):
+            await self._run(self._disk.make_directories, directory)
+        for number in await self._run(recovery.owned, self._root, self._files, self._relay, self._relays):
+            directory = self._root / "fast" / str(number)
+            self._disk.make_directories(directory)
+            lock = Lock(directory, self._disk)
+            self._locks.append(lock)
+            await lock.take(self._lock_wait_s)
+        found = await self._run(
+            recovery.recover, self._root, self._files, self._disk, self._relay, self._relays, self._report
+        )
+        self._log = log = Log(
+            own,
+            segment_len=self._segment_len,
+            max_len=self._max_log_len,
+            disk=self._disk,
+            report=self._report,
+        )
+        log.start(found.segments, found.last_generation)
+        for ended in found.ended:
+            log.end(ended, framing.encode(Done(ended.id)))
+        if found.ended:
+            await log.commit()
+        for message in found.messages:
+            self.messages[message.id] = message
+            self._counts[message.place] += 1
+        self._counts[HOLD] = found.held
+
+    async def close(self) -> None:
+        """Write and sync everything, and let go. Raises QueueError if something could not be written."""
+        if self._idle is not None:
+            self._idle.cancel()
+        try:
+            await self._write_notes()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            if self._log is not None:
+                await self._log.close()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._log is not None:
+            self._log.abandon()
+            self._log = None
+        self._threads.shutdown()
+        for lock in self._locks:
+            lock.release()
+        self._locks.clear()
+
+    def lengths(self) -> tuple[int, int, int]:
+        """Messages in the fast, slow and hold queues of this relay."""
+        return self._counts[FAST], self._counts[SLOW], self._counts[HOLD]
+
+    def crowded(self) -> list[MessageState]:
+        """Messages that should leave the log by defer(), oldest first, because they keep its segments from use.
+
+        Empty as long as less than three quarters of the greatest length are in use.
+        """
+        log = self._opened()
+        if not log.crowded:
+            return []
+        oldest = list(log.segments)[: max(len(log.segments) // 4, 1)]
+        survivors = {message for segment in oldest for message in segment.live if self._is_ours(message)}
+        return sorted(survivors, key=lambda message: message.id)
+
+    def _is_ours(self, message: MessageState) -> bool:
+        return self.messages.get(message.id) is message and message.place == FAST and not message.moving
+
+    # --- in ----------------------------------------------------------------------------------------
+
+    def begin(self, received: Received) -> Draft:
+        return Draft(received, self._opened(), self._segment_len, self._accepted)
+
+    def _accepted(self, message: MessageState) -> None:
+        if message.cached is not None:
+            if self._cached_len + message.size <= CACHE_LEN:
+                self._cached_len += message.size
+            else:
+                message.cached = None
+        self.messages[message.id] = message
+        self._counts[FAST] += 1
+
+    # --- notes -------------------------------------------------------------------------------------
+
+    def note(self, message: MessageState, *records: AnyRecord) -> None:
+        """Apply to the message at once, append without waiting: Started, Crashed, Verdict, Edited, Attempt.
+
+        They are durable after the next commit(), or a second or so later.
+        """
+        self._may_change(message)
+        for record in records:
+            if isinstance(record, Received | Body | End | Moved | Done):
+                raise TypeError(f"{type(record).__name__} is not a note")
+            message.apply(record)
+            pieces = split_splices(record, limits.BODY_CHUNK_LEN) if isinstance(record, Edited) else [record]
+            for piece in pieces:
+                self._append(message, framing.encode(piece))
+
+    def _append(self, message: MessageState, payload: bytes) -> None:
+        if message.place == FAST:
+            self._opened().note(message, payload)
+            return
+        message.unwritten.append(payload)
+        self._unwritten.add(message)
+        if self._idle is None:
+            self._idle = asyncio.get_running_loop().call_later(_AGAIN_S, self._idle_now)
+
+    def _idle_now(self) -> None:
+        self._idle = None
+        self._spawn(self._write_notes_quietly())
+
+    async def _write_notes_quietly(self) -> None:
+        try:
+            await self._write_notes()
+        except QueueError as error:
+            self._report(f"notes about slow mail wait: {error}")
+            if self._idle is None and self._log is not None:
+                self._idle = asyncio.get_running_loop().call_later(_AGAIN_S, self._idle_now)
+
+    async def commit(self) -> None:
+        """All that was noted so far is durable. Raises QueueFull: not so, but it is kept and tried again."""
+        log = self._opened()
+        await self._write_notes()
+        await log.commit()
+        if log.backlog:
+            raise QueueFull(f"{log.backlog} notes wait for room")
+
+    async def _write_notes(self) -> None:
+        for message in list(self._unwritten):
+            async with self._alone(message):
+                await self._write_unwritten(message)
+
+    async def _write_unwritten(self, message: MessageState, *more: bytes) -> None:
+        payloads, message.unwritten = [*message.unwritten, *more], []
+        self._unwritten.discard(message)
+        if message.done or not payloads:
+            return
+        try:
+            message.file_len = await self._run(
+                self._files.append, message.place, message.id, message.file_len, message.file_records, payloads
+            )
+        except BaseException:
+            message.unwritten[:0] = payloads[: len(payloads) - len(more)]
+            if message.unwritten:
+                self._unwritten.add(message)
+            raise
+        message.file_records += len(payloads)
+
+    # --- places ------------------------------------------------------------------------------------
+
+    async def defer(self, message: MessageState, due_ns: int, reason: str) -> None:
+        """To the slow queue, or not to be tried again before due_ns if it is there (PROC-05, PROC-06).
+
+        Results so far go with it. Extents from before are not valid any more. Raises QueueFull: it stays where it is.
+        """
+        await self._move(message, SLOW, due_ns, reason)
+
+    async def hold(self, message: MessageState, reason: str) -> None:
+        """To the hold queue, out of messages (PROC-12, PROC-13). Raises QueueFull: it stays where it is."""
+        await self._move(message, HOLD, message.due_ns, reason)
+        self.messages.pop(message.id, None)
+
+    async def release(self, message: MessageState, reason: str = "released") -> None:
+        """A held or slow message is due now, in the slow queue. Nothing changes for a fast one."""
+        if message.place != FAST:
+            await self._move(message, SLOW, 0, reason)
+            self.messages[message.id] = message
+
+    async def load(self, smtp_id: str) -> MessageState:
+        """A message of this relay, also a held one. Raises NoSuchMessage."""
+        if known := self.messages.get(smtp_id):
+            return known
+        for place in (HOLD, SLOW):
+            try:
+                return await self._run(self._files.load, place, smtp_id)
+            except QueueFull as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+            except Broken as error:
+                aside = await self._run(self._files.set_aside, place, smtp_id)
+                self._report(f"message {smtp_id} is damaged and now {aside}: {error}")
+                self._counts[place] -= 1
+        raise NoSuchMessage(f"no message {smtp_id} here")
+
+    async def _move(self, message: MessageState, place: str, due_ns: int, reason: str) -> None:
+        self._may_change(message)
+        message.moving = True
+        try:
+            async with self._alone(message):
+                moved = Moved(message.id, self._clock(), place, reason, due_ns, message.attempts)
+                if message.place == FAST:
+                    await self._copy_out(message, moved)
+                else:
+                    await self._update(message, moved)
+        finally:
+            message.moving = False
+
+    async def _copy_out(self, message: MessageState, moved: Moved) -> None:
+        written = await self._run(recovery.copy_out, self._files, message, moved)
+        self._opened().end(message, framing.encode(Done(message.id)))  # durable before the file may go: _remove
+        self._uncache(message)
+        self._counts[FAST] -= 1
+        self._counts[moved.place] += 1
+        recovery.now_in_file(message, moved, written)
+
+    async def _update(self, message: MessageState, moved: Moved) -> None:
+        await self._write_unwritten(message, framing.encode(moved))
+        if moved.place != message.place:
+            await self._run(self._files.move, message.id, message.place, moved.place)
+            self._counts[message.place] -= 1
+            self._counts[moved.place] += 1
+        message.apply(moved)
+
+    def done(self, message: MessageState) -> None:
+        """Nothing is left to do for it (PROC-26). Its extents are not valid any more."""
+        self._may_change(message)
+        message.done = True
+        self.messages.pop(message.id, None)
+        self._counts[message.place] -= 1
+        self._uncache(message)
+        self._unwritten.discard(message)
+        if message.place == FAST:
+            self._opened().end(message, framing.encode(Done(message.id)))
+        else:
+            self._spawn(self._remove(message))
+        message.runs = []
+
+    async def _remove(self, message: MessageState) -> None:
+        log = self._opened()
+        async with self._alone(message):
+            while message.segments:  # the log still has it alive, and without the file it would come back
+                try:
+                    await log.commit()
+                except QueueFull:
+                    await asyncio.sleep(_AGAIN_S)
+            try:
+                await self._run(self._files.remove, message.place, message.id)
+            except QueueError as error:
+                self._report(f"message {message.id} is finished, but its file stays: {error}")
+
+    # --- out ---------------------------------------------------------------------------------------
+
+    def extents(self, message: MessageState) -> list[Extent]:
+        """Where the octets of the body as received are. Valid until done() or a move. Raises OSError."""
+        file = None if message.place == FAST else self._files.open(message.place, message.id)
+        found: list[Extent] = []
+        for run in message.runs:
+            if run.segment is not None:
+                found.append(Extent(run.segment.read_fd, run.offset, run.length, run.segment))
+            elif file is not None:
+                found.append(Extent(file.fd, run.offset, run.length, file))
+        return found
+
+    def content(self, message: MessageState) -> Iterator[memoryview | bytes]:
+        """The message with its edits, in pieces of at most 256 KiB. Raises QueueError (moved meanwhile), OSError."""
+        cached = message.cached
+        if cached is not None:
+            view = memoryview(cached)
+            return spliced(message.splices, message.size, lambda start, end: cut(view[start:end]))
+        runs = message.runs
+        file = None if message.place == FAST else self._files.open(message.place, message.id)
+        octets = Octets(runs, file, lambda: message.runs is runs)
+        return spliced(message.splices, message.size, octets.pieces)
+
+    # --- helpers -----------------------------------------------------------------------------------
+
+    def _opened(self) -> Log:
+        if self._log is None:
+            raise QueueError("the queue is not open")
+        return self._log
+
+    def _may_change(self, message: MessageState) -> None:
+        if message.done or message.moving:
+            raise RuntimeError(f"message {message.id} is {'done' if message.done else 'being moved'}")
+
+    def _uncache(self, message: MessageState) -> None:
+        if message.cached is not None:
+            self._cached_len -= message.size
+            message.cached = None
+
+    def _alone(self, message: MessageState) -> asyncio.Lock:
+        """`async with` it: file operations of one message do not overlap."""
+        if message.lock is None:
+            message.lock = asyncio.Lock()
+        return message.lock
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        """In a thread. An OSError comes as QueueFull, caused by it."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, function, *arguments)
+        except OSError as error:
+            raise QueueFull(str(error)) from error
+
+
+__all__ = ["Draft", "Extent", "Run", "Store"]
