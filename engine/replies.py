@@ -7,8 +7,6 @@ refusal in the sense of section 28 of the requirements: the edge writes one `rej
 
 from enum import Enum, StrEnum
 
-CRLF = b"\r\n"
-
 
 class Reason(StrEnum):
     """Why something was rejected (REJ-01..08); the reason of `rejected` events."""
@@ -24,6 +22,10 @@ class Reason(StrEnum):
     HOPS = "hops"
     CONNECTIONS = "connections"
     PROTOCOL = "protocol-errors"
+
+
+def _line(code: int, enhanced: str, text: str) -> bytes:
+    return f"{code} {enhanced} {text}".replace("  ", " ").encode() + b"\r\n"
 
 
 class Reply(Enum):
@@ -125,10 +127,6 @@ class Reply(Enum):
     NUL_CHARACTERS = (550, "5.6.0", "message contains NUL characters", Reason.NUL)
     TOO_MANY_HOPS = (554, "5.4.6", "too many Received fields, the message is in a loop", Reason.HOPS)
     BLOCK_LISTED = (554, "5.7.1", "client is on a block list", Reason.BLOCK_LIST)
-
-
-def _line(code: int, enhanced: str, text: str) -> bytes:
-    return f"{code} {enhanced} {text}".replace("  ", " ").encode() + CRLF
 
 
 def ehlo_lines(hostname: str, keywords: list[str]) -> bytes:

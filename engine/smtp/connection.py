@@ -1,0 +1,471 @@
+"""One SMTP connection: drives a Session (session.py) with the octets of a transport, on uvloop or asyncio.
+
+    octets -> session.feed -> effects -> gate and draft -> answers -> replies -> one write
+
+Whatever arrives in one read is run in one go, and all its replies leave in one write. While something is waited for
+(a decision on a recipient, the disk, a client that does not read its replies) input stays in the session: reading is
+paused with the first octets that come meanwhile, so one read at most is buffered.
+
+One timer for a connection: it looks at a deadline that moves, and is set anew only when it has run off.
+
+Ending: the last replies are sent, then the write side is closed and input thrown away for a moment. A close with
+unread input would make the kernel reset the connection and might take the reply from the client (RFC 1122 s4.2.2.13).
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final, cast
+
+from engine import events
+from engine.limits import DATA_TOTAL_TIMEOUT_S, MIB
+from engine.queue.errors import QueueFull
+from engine.relay_rule import plain_address
+from engine.replies import Reply
+from engine.smtp.admission import Place
+from engine.smtp.gate import ClientInfo
+from engine.smtp.session import Effect, Session
+
+if TYPE_CHECKING:
+    from engine.queue.store import Draft
+    from engine.smtp.server import SmtpServer
+
+TLS_HANDSHAKE_TIMEOUT_S: Final = 30.0
+LINGER_S: Final = 2.0  # for the client to read the last reply
+LINGER_LEN: Final = 4 * MIB  # octets thrown away meanwhile
+EARLY_LEN: Final = 64 * 1024  # octets that may follow the last flight of a handshake
+
+log = logging.getLogger("mailward.smtp")
+
+
+class Connection(asyncio.Protocol):
+    """Made by the server for each accepted socket; tells it when it is gone."""
+
+    _transport: asyncio.Transport
+    _session: Session
+    client: ClientInfo
+
+    def __init__(self, server: "SmtpServer") -> None:
+        self._server = server
+        self._gate = server.gate
+        self._loop = server.loop
+        self._draft: Draft | None = None
+        self._smtp_id = ""
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._body_deadline = 0.0
+        self._commands_seen = 0
+        self._greeted = False
+        self._turn_due = False  # many commands were run: others first
+        self._choked = False  # the client does not read
+        self._half_closed = False  # the client has sent all it will
+        self._committing = False
+        self._stopping = False
+        self._handshaking = False
+        self._early = b""
+        self._ended = False  # by us: input is thrown away
+        self._lingered_len = 0
+        self._lost = False
+
+    # --- transport callbacks ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no base class
+        peer = transport.get_extra_info("peername")
+        if not peer:  # gone before it was accepted
+            self._lost = True
+            self._transport.abort()
+            return
+        gate = self._gate
+        self.client = ClientInfo(str(plain_address(peer[0])), peer[1], gate.next_connection_id())
+        server = self._server
+        self._session = Session(
+            self.client, gate.settings, server.hostname, gate.refuse_connection, tls_offered=server.tls is not None
+        )
+        server.connections.add(self)
+        refusal = Reply.SHUTTING_DOWN if server.stopping else gate.refuse_connection()
+        if refusal is not None:
+            self._refuse(refusal)
+            return
+        place = server.enter(self)
+        if place is Place.OPEN:
+            self.admitted()
+        elif place is Place.WAITING:
+            self._event_connection("queued")
+        else:
+            self._refuse(Reply.TOO_MANY_CONNECTIONS)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended or self._lost:
+            self._linger(len(data))
+        elif self._handshaking:
+            self._early += data
+            if len(self._early) > EARLY_LEN:
+                self._fail("too much input behind the TLS handshake")
+        elif not self._greeted:
+            self._violation("input before the greeting")
+            self._say_last(Reply.NOT_SYNCHRONIZED)
+        else:
+            self._session.feed(data)
+            if self._held():
+                self._transport.pause_reading()
+            else:
+                self._run()
+
+    def eof_received(self) -> bool:
+        """Kept open for writing if a reply is still owed (RFC 5321 s3.8 does not forbid half a close)."""
+        self._half_closed = True
+        return not self._ended and self._greeted and self._held() and not self.client.tls
+
+    def pause_writing(self) -> None:
+        self._choked = True
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        if not self._ended and self._greeted and not self._held():
+            self._resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._abort_draft()
+        if self._task is not None and not self._committing:  # what is being made durable is accepted
+            self._task.cancel()
+        side = "server" if self._ended else "client"
+        self._gate.event(
+            events.Disconnected(side=side, client=self.client.address, connection_id=self.client.connection_id)
+        )
+        self._server.gone(self)
+
+    # --- admission -------------------------------------------------------------------------------
+
+    def admitted(self) -> None:
+        """There is a place: greet."""
+        self._event_connection("accepted")
+        self._greeted = True
+        self._session.greet()
+        self._flush()
+        self._deadline = self._loop.time() + self._gate.settings.smtp.command_timeout_s
+        self._timer = self._loop.call_at(self._deadline, self._tick)
+
+    def expired(self) -> None:
+        """No place became free in time (SMTP-07)."""
+        self._refuse(Reply.TOO_MANY_CONNECTIONS)
+
+    def stop(self) -> None:
+        """The service stops: 421, after the message that is being made durable has got its reply."""
+        self._stopping = True
+        if self._lost or self._committing:
+            return
+        if self._ended:
+            self._transport.close()
+            return
+        if self._handshaking:
+            self._fail()
+            return
+        self._say_last(Reply.SHUTTING_DOWN)
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._transport.abort()
+
+    # --- the session -----------------------------------------------------------------------------
+
+    def _held(self) -> bool:
+        """Whether input has to wait."""
+        return self._turn_due or self._choked or self._session.busy
+
+    def _run(self) -> None:
+        session = self._session
+        session.settings = self._gate.settings
+        try:
+            while (effect := session.next()) is not None:
+                if not self._perform(effect):
+                    break
+        except Exception:
+            log.exception("connection %s: the session failed", self.client.connection_id)
+            self._say_last(Reply.TRY_AGAIN)
+            return
+        if self._ended:
+            return
+        self._flush()
+        self._move_deadline()
+        if self._half_closed and not self._held():
+            self._end()
+
+    def _resume(self) -> None:
+        """What was waited for is there: go on with the input that has come meanwhile."""
+        self._run()
+        if not self._ended and not self._lost and not self._held() and not self._half_closed:
+            self._transport.resume_reading()
+
+    def _perform(self, effect: Effect) -> bool:
+        """Returns whether the session can go on at once."""
+        if effect is Effect.CONTENT:
+            self._write()
+        elif effect is Effect.RECIPIENT:
+            return self._ask_recipient()
+        elif effect is Effect.BEGIN:
+            self._begin()
+        elif effect is Effect.COMMIT:
+            draft, self._draft = self._draft, None
+            assert draft is not None
+            self._committing = True
+            self._task = self._loop.create_task(self._commit(draft))
+            return False
+        elif effect is Effect.ABORT:
+            self._abort_draft()
+        elif effect is Effect.TURN:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
+            return False
+        elif effect is Effect.START_TLS:
+            self._transport.pause_reading()  # what comes now belongs to the handshake
+            self._handshaking = True
+            self._task = self._loop.create_task(self._start_tls())
+            return False
+        else:
+            self._abort_draft()
+            self._flush()
+            self._end()
+            return False
+        return True
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        if not self._lost and not self._ended and not self._held():
+            self._resume()
+
+    def _ask_recipient(self) -> bool:
+        session = self._session
+        try:
+            answer = self._gate.rcpt(self.client, session.reverse_path, session.recipient.address)
+        except Exception:
+            log.exception("connection %s: no decision on a recipient", self.client.connection_id)
+            answer = Reply.TRY_AGAIN
+        if answer is None or isinstance(answer, Reply):
+            session.answer_recipient(answer)
+            return True
+        self._task = self._loop.create_task(self._await_recipient(answer))
+        return False
+
+    async def _await_recipient(self, answer: Awaitable[Reply | None]) -> None:
+        try:
+            reply = await answer
+        except Exception:
+            log.exception("connection %s: no decision on a recipient", self.client.connection_id)
+            reply = Reply.TRY_AGAIN
+        self._task = None
+        if not self._lost and not self._ended:
+            self._session.answer_recipient(reply)
+            self._resume()
+
+    # --- the message -----------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._smtp_id = self._gate.next_smtp_id()
+        reply = None
+        try:
+            self._draft = self._gate.begin(self._session.received(self._smtp_id, self._server.clock()))
+        except QueueFull as error:
+            reply = self._no_room(error)
+        except Exception:
+            log.exception("message %s: cannot begin", self._smtp_id)
+            reply = Reply.TRY_AGAIN
+        self._body_deadline = self._loop.time() + DATA_TOTAL_TIMEOUT_S
+        self._session.answer_begin(reply)
+
+    def _write(self) -> None:
+        assert self._draft is not None
+        try:
+            self._draft.write(self._session.content)
+            return
+        except QueueFull as error:
+            reply = self._no_room(error)
+        except Exception:
+            log.exception("message %s: cannot be stored", self._smtp_id)
+            reply = Reply.TRY_AGAIN
+        self._session.content_failed(reply)
+        self._abort_draft()
+
+    async def _commit(self, draft: "Draft") -> None:
+        reply = None
+        try:
+            message = await draft.commit()
+        except QueueFull as error:
+            reply = self._no_room(error)
+        except Exception:
+            log.exception("message %s: cannot be made durable", self._smtp_id)
+            reply = Reply.TRY_AGAIN
+        else:
+            try:
+                self._gate.accepted(message, self.client)
+            except Exception:  # it is durable: 250 is true, and the queue is read again at the next start
+                log.exception("message %s: accepted, but not handed on", self._smtp_id)
+        self._task = None
+        self._committing = False
+        if self._lost:
+            return
+        self._session.answer_commit(reply, self._smtp_id)
+        if self._stopping:
+            self._say_last(Reply.SHUTTING_DOWN)
+        elif not self._ended:
+            self._resume()
+
+    def _abort_draft(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            try:
+                draft.abort()
+            except Exception:
+                log.exception("message %s: its draft could not be ended", self._smtp_id)
+
+    def _no_room(self, error: QueueFull) -> Reply:
+        log.error("message %s: %s", self._smtp_id, error)
+        return Reply.QUEUE_FULL
+
+    # --- TLS -------------------------------------------------------------------------------------
+
+    async def _start_tls(self) -> None:
+        context = self._server.tls
+        assert context is not None
+        try:
+            transport = await self._loop.start_tls(
+                self._transport, self, context, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S
+            )
+        except (TimeoutError, OSError) as error:  # ssl.SSLError is an OSError
+            self._task = None
+            self._fail(f"TLS handshake failed: {_reason(error)}")
+            return
+        self._task = None
+        if self._lost or transport is None:
+            return
+        self._transport = transport
+        self._handshaking = False
+        self._session.tls_started(_describe(transport.get_extra_info("ssl_object")))
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _move_deadline(self) -> None:
+        """A command has to be complete in time, so octets do not move the deadline; those of a message do."""
+        session = self._session
+        if session.in_body:
+            self._deadline = self._loop.time() + self._gate.settings.smtp.data_timeout_s
+        elif session.commands != self._commands_seen:
+            self._commands_seen = session.commands
+            self._deadline = self._loop.time() + self._gate.settings.smtp.command_timeout_s
+        if self._draft is not None:
+            self._deadline = min(self._deadline, self._body_deadline)
+
+    def _tick(self) -> None:
+        if self._ended or self._lost:
+            return
+        now = self._loop.time()
+        if self._session.busy or self._handshaking:  # we are the ones who take time
+            self._deadline = now + self._gate.settings.smtp.command_timeout_s
+        if now < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._tick)
+        else:
+            self._say_last(Reply.TIMEOUT)
+
+    # --- words and ends --------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        session = self._session
+        if session.violations or session.rejections:
+            self._report()
+        replies = session.take_replies()
+        if replies and not self._transport.is_closing():
+            self._transport.write(replies)
+
+    def _report(self) -> None:
+        session, client = self._session, self.client
+        for words in session.violations:
+            self._violation(words)
+        for rejection in session.rejections:
+            self._gate.event(
+                events.Rejected(
+                    client=client.address,
+                    connection_id=client.connection_id,
+                    reason=rejection.reason,
+                    reverse_path=rejection.reverse_path,
+                    forward_path=rejection.forward_path,
+                )
+            )
+        session.violations.clear()
+        session.rejections.clear()
+
+    def _violation(self, words: str) -> None:
+        client = self.client
+        self._gate.event(
+            events.ProtocolViolation(client=client.address, connection_id=client.connection_id, violation=words)
+        )
+
+    def _event_connection(self, result: str) -> None:
+        client = self.client
+        self._gate.event(
+            events.ConnectionFrom(result=result, client=client.address, connection_id=client.connection_id)
+        )
+
+    def _refuse(self, reply: Reply) -> None:
+        """No session for this client."""
+        self._event_connection("refused")
+        self._say_last(reply)
+
+    def _say_last(self, reply: Reply) -> None:
+        self._abort_draft()
+        if self._task is not None and not self._committing:
+            self._task.cancel()
+            self._task = None
+        self._session.close(reply)
+        self._flush()
+        self._end()
+
+    def _fail(self, violation: str = "") -> None:
+        """The handshake came to nothing: there is no channel left to say so."""
+        self._ended = True
+        if not self._lost:
+            if violation:
+                self._violation(violation)
+            transport = self._transport
+            self.connection_lost(None)
+            transport.abort()
+
+    def _end(self) -> None:
+        """All is said. The place is free for others from now on."""
+        if self._ended or self._lost:
+            return
+        self._ended = True
+        self._server.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        transport = self._transport
+        if self._half_closed or self._stopping or not self._greeted or self.client.tls:
+            transport.close()
+        elif not transport.is_closing():
+            transport.write_eof()
+            transport.resume_reading()
+        self._timer = self._loop.call_later(LINGER_S, transport.abort)
+
+    def _linger(self, length: int) -> None:
+        self._lingered_len += length
+        if self._lingered_len > LINGER_LEN:
+            self._transport.abort()
+
+
+def _describe(tls: ssl.SSLObject) -> str:
+    """As in "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
+    cipher = tls.cipher()
+    return f"{tls.version()} {cipher[0] if cipher else ''}".strip()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "reason", None) or type(error).__name__

@@ -1,0 +1,63 @@
+"""What SMTP sessions ask of the relay they belong to. The relay implements Gate; tests do too."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from engine.config import Settings
+from engine.events import Event
+from engine.queue.record import Received
+from engine.replies import Reply
+
+if TYPE_CHECKING:
+    from engine.queue.state import MessageState
+    from engine.queue.store import Draft
+
+
+@dataclass(slots=True)
+class ClientInfo:
+    """The peer of one connection. Owned by the connection; the gate may keep confirmed names here.
+
+    address: IPv4 or IPv6 text, a mapped IPv4 address as IPv4. helo: what it said last in HELO or EHLO, printable.
+    tls: empty, or version and cipher. names: confirmed by PTR and address record (RELAY-08); None: not asked yet.
+    """
+
+    address: str
+    port: int
+    connection_id: str
+    helo: str = ""
+    tls: str = ""
+    names: tuple[str, ...] | None = None
+
+
+class Gate(Protocol):
+    """All of it is called in the event loop of the relay. Events and the `rejected` ones of a Reply's reason are
+    written by the edge, not by the gate; a method that raises costs the client a 451."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force now."""
+
+    def refuse_connection(self) -> Reply | None:
+        """Asked at connect and at each MAIL (DLV-02): None, or a 421 to say before closing."""
+
+    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Reply | Awaitable[Reply | None] | None:
+        """Whether this recipient is accepted: None or Reply.RECIPIENT_OK: yes.
+
+        Paths are checked mailboxes without angle brackets, reverse_path may be empty;
+        engine.smtp.address.domain_of gives the destination. An awaitable only where an answer has to be waited for:
+        the connection takes no input meanwhile.
+        """
+
+    def begin(self, received: Received) -> "Draft":
+        """A message begins; may raise QueueFull."""
+
+    def accepted(self, message: "MessageState", client: ClientInfo) -> None:
+        """The message is durable; 250 is said next."""
+
+    def event(self, event: Event) -> None:
+        """Write to the journal, which stamps the time."""
+
+    def next_smtp_id(self) -> str: ...
+
+    def next_connection_id(self) -> str: ...

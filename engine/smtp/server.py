@@ -1,0 +1,104 @@
+"""The SMTP server of one relay: listening sockets, its connections, their admission, and the clean stop."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Final
+
+from engine.config import Settings
+from engine.smtp.admission import POLL_S, Admission, Place
+from engine.smtp.connection import Connection
+from engine.smtp.gate import Gate
+
+BACKLOG: Final = 1024
+STOP_PATIENCE_S: Final = 10.0  # for a commit under way and for replies to be read
+
+
+class SmtpServer:
+    """Make it inside the event loop. tls: replace it when the certificate changes; None: STARTTLS is not offered.
+
+    clock: nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        admission: Admission[Connection],
+        tls: ssl.SSLContext | None,
+        hostname: str,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.gate = gate
+        self.tls = tls
+        self.hostname = hostname
+        self.clock = clock
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        self._admission = admission
+        self._listening: list[asyncio.Server] = []
+        self._polling = False  # places that become free while places are given are seen by that round
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._all_gone = asyncio.Event()
+
+    async def start(self, sock: socket.socket) -> asyncio.Server:
+        """Listen on a bound socket, in addition to others. Closing the result ends that and no connection."""
+        server = await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=BACKLOG)
+        self._listening.append(server)
+        return server
+
+    def apply(self, settings: Settings) -> None:
+        """New settings: sessions ask the gate for theirs, the limits on connections are told here."""
+        self._admission.settings = settings.smtp
+        self._poll()
+
+    async def shut_down(self, patience_s: float = STOP_PATIENCE_S) -> None:
+        """No new connections; 421 4.3.2 to all after a commit that is under way. Returns when they are gone."""
+        self.stopping = True
+        for server in self._listening:
+            server.close()
+        for connection in list(self.connections):
+            connection.stop()
+        if self.connections:
+            try:
+                await asyncio.wait_for(self._all_gone.wait(), patience_s)
+            except TimeoutError:
+                for connection in list(self.connections):
+                    connection.abort()
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+
+    # --- for connections -------------------------------------------------------------------------
+
+    def enter(self, connection: Connection) -> Place:
+        place = self._admission.enter(connection, self.loop.time())
+        if place is Place.WAITING and self._poll_timer is None:
+            self._poll_timer = self.loop.call_later(POLL_S, self._poll)
+        return place
+
+    def leave(self, connection: Connection) -> None:
+        """It needs its place no more. May be told twice."""
+        self._admission.leave(connection)
+        self._poll()
+
+    def gone(self, connection: Connection) -> None:
+        self.leave(connection)
+        self.connections.discard(connection)
+        if self.stopping and not self.connections:
+            self._all_gone.set()
+
+    def _poll(self) -> None:
+        if not self._admission.waiting or self.stopping or self._polling:
+            return
+        self._polling = True
+        try:
+            self._admission.poll(self.loop.time(), Connection.admitted, Connection.expired)
+        finally:
+            self._polling = False
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+            self._poll_timer = None
+        if self._admission.waiting:
+            self._poll_timer = self.loop.call_later(POLL_S, self._poll)

@@ -1,0 +1,335 @@
+"""What the tests of the SMTP session and its edge share: a driver without I/O, a gate in memory, a raw client."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+from engine.config import Settings, Smtp
+from engine.events import Event
+from engine.queue.record import Received
+from engine.queue.state import MessageState
+from engine.queue.store import Draft
+from engine.replies import Reply
+from engine.smtp.admission import Admission, SlotTable
+from engine.smtp.connection import Connection
+from engine.smtp.gate import ClientInfo
+from engine.smtp.server import SmtpServer
+from engine.smtp.session import Effect, Rejection, Session
+
+UPPER_S = 20.0  # nothing here takes a hundredth of it
+HOSTNAME = "gate.example"
+REFUSED = "nobody@nowhere.invalid"
+HELLO = b"EHLO c.example\r\n"
+ENVELOPE = b"MAIL FROM:<a@c.example>\r\nRCPT TO:<b@local.example>\r\n"
+
+
+def settings(**smtp: Any) -> Settings:
+    return Settings(smtp=Smtp(hostname=HOSTNAME, **smtp))
+
+
+@dataclass
+class Outcome:
+    """What became of one dialogue."""
+
+    replies: list[str] = field(default_factory=list)
+    messages: list[tuple[Received, bytes]] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    closed: bool = False
+
+    @property
+    def codes(self) -> list[int]:
+        """One code for each reply, however many lines it has."""
+        return [int(line[:3]) for line in self.replies if line[3:4] != "-"]
+
+
+class Driver:
+    """Drives a Session as the edge does, without sockets: one message queued for each COMMIT."""
+
+    def __init__(
+        self,
+        settings_: Settings | None = None,
+        *,
+        tls_offered: bool = False,
+        refuse: Callable[[], Reply | None] = lambda: None,
+        decide: Callable[[str], Reply | None] = lambda path: Reply.RELAY_DENIED if path == REFUSED else None,
+        begin: Reply | None = None,
+        write: Reply | None = None,
+        commit: Reply | None = None,
+    ) -> None:
+        self.client = ClientInfo("192.0.2.1", 4242, "connection1")
+        self.session = Session(self.client, settings_ or settings(), HOSTNAME, refuse, tls_offered)
+        self.outcome = Outcome()
+        self.trace: list[Effect] = []
+        self._decide, self._begin, self._write, self._commit = decide, begin, write, commit
+        self._draft: list[bytes] | None = None
+        self._received: Received | None = None
+
+    def feed(self, octets: bytes) -> None:
+        """One read. Replies are gathered when the session wants more."""
+        session, outcome = self.session, self.outcome
+        if outcome.closed:
+            return
+        session.feed(octets)
+        while (effect := session.next()) is not None:
+            self._perform(effect)
+        outcome.replies += session.take_replies().decode().splitlines()
+        outcome.violations += session.violations
+        outcome.rejections += session.rejections
+        session.violations.clear()
+        session.rejections.clear()
+
+    def _perform(self, effect: Effect) -> None:
+        session = self.session
+        if effect is not Effect.CONTENT:
+            self.trace.append(effect)
+        if effect is Effect.RECIPIENT:
+            session.answer_recipient(self._decide(session.recipient.address))
+        elif effect is Effect.BEGIN:
+            assert self._draft is None
+            if self._begin is None:
+                self._draft = []
+            self._received = session.received(f"ID{len(self.outcome.messages) + 1}", 1)
+            session.answer_begin(self._begin)
+        elif effect is Effect.CONTENT:
+            assert self._draft is not None
+            if self._write is not None:
+                self._draft = None
+                session.content_failed(self._write)
+            else:
+                self._draft.append(session.content)
+        elif effect is Effect.ABORT:
+            self._draft = None
+        elif effect is Effect.COMMIT:
+            assert self._draft is not None and self._received is not None
+            if self._commit is None:
+                self.outcome.messages.append((self._received, b"".join(self._draft)))
+            self._draft = None
+            session.answer_commit(self._commit, self._received.id)
+        elif effect is Effect.START_TLS:
+            session.tls_started("TLSv1.3 TEST")
+        elif effect is Effect.CLOSE:
+            self._draft = None
+            self.outcome.closed = True
+
+
+def talk(*segments: bytes, **options: Any) -> Outcome:
+    """The outcome of segments, each one read."""
+    driver = Driver(**options)
+    for segment in segments:
+        driver.feed(segment)
+    return driver.outcome
+
+
+def each_octet(octets: bytes) -> Iterator[bytes]:
+    return (octets[i : i + 1] for i in range(len(octets)))
+
+
+def talk_in_turn(*groups: bytes, **options: Any) -> Outcome:
+    """The outcome of groups that are sent each after the reply to the one before; the same however a group is cut.
+
+    Groups must not have input behind a command that has to be the last of its group.
+    """
+    whole = talk(*groups, **options)
+    octets = talk(*(octet for group in groups for octet in each_octet(group)), **options)
+    assert octets == whole
+    for cut in (2, 3, 7):
+        pieces = [group[i : i + cut] for group in groups for i in range(0, len(group), cut)]
+        assert talk(*pieces, **options) == whole
+    return whole
+
+
+class MemoryDraft:
+    """A draft as the contract of the queue says, in memory. fail: raised by commit. gate: waits for it in commit."""
+
+    def __init__(self, gate: "MemoryGate", received: Received) -> None:
+        self._gate = gate
+        self.received = received
+        self.data: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        assert type(data) is bytes and not self.aborted
+        if self._gate.fail_write is not None:
+            raise self._gate.fail_write
+        self.data.append(data)
+
+    async def commit(self) -> MessageState:
+        assert not self.aborted
+        gate = self._gate
+        gate.committing.set()
+        await gate.may_commit.wait()
+        if gate.fail_commit is not None:
+            raise gate.fail_commit
+        gate.stored.append((self.received, b"".join(self.data)))
+        return cast(MessageState, SimpleNamespace(id=self.received.id, received=self.received))
+
+    def abort(self) -> None:
+        assert not self.aborted
+        self.aborted = True
+
+
+Decide = Callable[[str], Reply | Awaitable[Reply | None] | None]
+
+
+class MemoryGate:
+    """A Gate that keeps everything."""
+
+    def __init__(self, settings_: Settings) -> None:
+        self.settings = settings_
+        self.decide: Decide = lambda path: Reply.RELAY_DENIED if path == REFUSED else None
+        self.refusal: Reply | None = None
+        self.fail_begin: Exception | None = None
+        self.fail_write: Exception | None = None
+        self.fail_commit: Exception | None = None
+        self.fail_accepted: Exception | None = None
+        self.may_commit = asyncio.Event()
+        self.may_commit.set()
+        self.committing = asyncio.Event()
+        self.stored: list[tuple[Received, bytes]] = []
+        self.accepted_ids: list[str] = []
+        self.drafts: list[MemoryDraft] = []
+        self.events: list[Event] = []
+        self._ids = 0
+        self._happened = asyncio.Event()
+
+    def refuse_connection(self) -> Reply | None:
+        return self.refusal
+
+    def rcpt(
+        self, client: ClientInfo, reverse_path: str, forward_path: str
+    ) -> Reply | Awaitable[Reply | None] | None:
+        return self.decide(forward_path)
+
+    def begin(self, received: Received) -> Draft:
+        if self.fail_begin is not None:
+            raise self.fail_begin
+        self.drafts.append(MemoryDraft(self, received))
+        return cast(Draft, self.drafts[-1])
+
+    def accepted(self, message: MessageState, client: ClientInfo) -> None:
+        if self.fail_accepted is not None:
+            raise self.fail_accepted
+        self.accepted_ids.append(message.id)
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+        self._happened.set()
+
+    async def wait_for(self, kind: type[Event], count: int = 1) -> list[Event]:
+        """The events of a kind, as soon as there are so many."""
+        async with asyncio.timeout(UPPER_S):
+            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
+                self._happened.clear()
+                await self._happened.wait()
+        return found
+
+    def next_smtp_id(self) -> str:
+        self._ids += 1
+        return f"ID{self._ids}"
+
+    def next_connection_id(self) -> str:
+        self._ids += 1
+        return f"connection{self._ids}"
+
+
+class Peer:
+    """A raw SMTP client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, octets: bytes) -> None:
+        self.writer.write(octets)
+        async with asyncio.timeout(UPPER_S):
+            await self.writer.drain()
+
+    async def reply(self) -> str:
+        """The next reply, its lines joined. Empty at the end of the connection."""
+        lines = []
+        async with asyncio.timeout(UPPER_S):
+            while True:
+                line = (await self.reader.readline()).decode()
+                lines.append(line)
+                if line[3:4] != "-":
+                    return "".join(lines)
+
+    async def ask(self, octets: bytes) -> str:
+        await self.send(octets)
+        return await self.reply()
+
+    async def rest(self) -> bytes:
+        """All that comes until the server closes."""
+        async with asyncio.timeout(UPPER_S):
+            return await self.reader.read()
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        async with asyncio.timeout(UPPER_S):
+            await self.writer.start_tls(context, server_hostname=HOSTNAME)
+
+    async def close(self) -> None:
+        self.writer.close()
+        try:
+            async with asyncio.timeout(UPPER_S):
+                await self.writer.wait_closed()
+        except OSError:
+            pass  # the server was quicker
+
+
+@dataclass
+class Running:
+    """A server on loopback and what it tells."""
+
+    server: SmtpServer
+    gate: MemoryGate
+    port: int
+    slots: SlotTable
+    peers: list[Peer] = field(default_factory=list)
+
+    async def connect(self) -> Peer:
+        async with asyncio.timeout(UPPER_S):
+            peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20))
+        self.peers.append(peer)
+        return peer
+
+    async def greeted(self, hello: bytes = HELLO) -> Peer:
+        """A client past its EHLO."""
+        peer = await self.connect()
+        assert (await peer.reply()).startswith("220 ")
+        assert (await peer.ask(hello)).startswith("250")
+        return peer
+
+
+def listener() -> socket.socket:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+@asynccontextmanager
+async def running(settings_: Settings | None = None, tls: ssl.SSLContext | None = None) -> Any:
+    """A server that ends cleanly with the test, connections and all."""
+    gate = MemoryGate(settings_ or settings())
+    slots = SlotTable.create(1)
+    admission: Admission[Connection] = Admission(slots, 0, gate.settings.smtp)
+    server = SmtpServer(gate, admission, tls, HOSTNAME)
+    sock = listener()
+    port = sock.getsockname()[1]
+    await server.start(sock)
+    one = Running(server, gate, port, slots)
+    try:
+        yield one
+    finally:
+        gate.may_commit.set()
+        for peer in one.peers:
+            await peer.close()
+        await server.shut_down(UPPER_S)
+        assert not server.connections
+        assert slots.open() == slots.waiting() == 0
+        slots.close()
