@@ -61,9 +61,27 @@ class ConfigurationRefused(Event, tag="configuration-refused"):
     reason: str
 
 
+class ScannerStarted(Event, tag="scanner-started"):
+    """What holds it: missing names what this kernel does not give to the sandbox. landlock: its ABI, 0 without."""
+
+    pid: int
+    seccomp: bool
+    landlock: int
+    missing: tuple[str, ...] = ()
+
+
 class DefinitionsLoaded(Event, tag="definitions-loaded"):
     revision: str
     signatures: int
+
+
+class ReorderingStarted(Event, tag="reordering-started"):
+    """PROC-08: mail for a next hop that takes mail again is brought to the front of the slow queue."""
+
+
+class ReorderingStopped(Event, tag="reordering-stopped"):
+    moved: int
+    seconds: float
 
 
 class DefinitionsRefused(Event, tag="definitions-refused"):
@@ -248,8 +266,11 @@ AnyEvent = (
     | ObjectModified
     | ConfigurationApplied
     | ConfigurationRefused
+    | ScannerStarted
     | DefinitionsLoaded
     | DefinitionsRefused
+    | ReorderingStarted
+    | ReorderingStopped
     | ConnectionFrom
     | ConnectedTo
     | Disconnected

@@ -10,21 +10,22 @@ last note. `Pipeline` holds no state of a message beyond what the queue knows.
 
 import asyncio
 import logging
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol
 
 from engine import events, limits
-from engine.config import Settings
+from engine.config import Delivery, Settings
+from engine.delivery import backoff
 from engine.delivery.bounce import bounces_for
 from engine.delivery.deliver import Deliverer
-from engine.queue.record import Attempt, Crashed, Disposition, Edited, Received, Recipient, Result, Splice, Started
+from engine.queue.errors import QueueFull
+from engine.queue.record import Attempt, Crashed, Disposition, Edited, Received, Recipient, Result, Started
 from engine.queue.record import Verdict as VerdictRecord
-from engine.queue.state import MessageState
-from engine.queue.store import QueueFull, Store
+from engine.queue.state import FAST, SLOW, MessageState
+from engine.queue.store import Store
 from engine.scan.service import Outcome
-from engine.scanner.pool import ScannerCrashed, ScannerPool
+from engine.scanner.pool import PoolStopped, ScannerCrashed, ScannerPool
 from engine.slow import SlowQueue
 
 IN_HAND = 500  # messages of one relay in work at once; the others wait in the fast queue, a few octets each
@@ -36,15 +37,20 @@ log = logging.getLogger(__name__)
 class Services(Protocol):
     """What the pipeline needs of its relay."""
 
-    settings: Settings
-
+    @property
+    def settings(self) -> Settings: ...
     def event(self, event: events.Event) -> None: ...
     def next_smtp_id(self) -> str: ...
 
 
 class Pipeline:
     def __init__(
-        self, services: Services, store: Store, pool: ScannerPool, deliverer: Deliverer, clock: Callable[[], int]
+        self,
+        services: Services,
+        store: Store,
+        pool: ScannerPool,
+        deliverer: Deliverer[MessageState],
+        clock: Callable[[], int],
     ) -> None:
         """clock: nanoseconds since 1970."""
         self._services = services
@@ -55,17 +61,20 @@ class Pipeline:
         self._waiting: deque[MessageState] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
-        self.slow = SlowQueue(self._retry, lambda: services.settings.delivery, clock)
+        self._backoff = backoff.Backoff()
+        self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event)
 
     # --- entry and pace ---------------------------------------------------------------------------
 
     def submit(self, message: MessageState) -> None:
         """A message of the fast queue: new, or found there at start."""
-        if message.place == "slow":
-            self.slow.add(message)
-        else:
-            self._waiting.append(message)
-            self._take()
+        if message.place == SLOW:
+            self.slow.add(message, self._keys(message))
+            return
+        if message.started:  # found at start: its relay ended while it was examined (PROC-12)
+            self._store.note(message, Crashed(message.id, message.crashes + 1, "the relay ended during the scan"))
+        self._waiting.append(message)
+        self._take()
 
     def settings_changed(self) -> None:
         """Delivery may have been paused or resumed (DLV-01)."""
@@ -75,7 +84,14 @@ class Pipeline:
     def _take(self) -> None:
         while self._waiting and len(self._tasks) < IN_HAND and not self._stopping and not self.paused:
             message = self._waiting.popleft()
-            self._spawn(message, self._process(message))
+            if message.place == FAST:  # else it was moved out of the log meanwhile
+                self._spawn(message, self._process(message))
+
+    def relieve_log(self) -> None:
+        """Copy what keeps old segments of the log from use into files of their own (called now and then)."""
+        for message in self._store.crowded():
+            if message.id not in self._tasks:
+                self._spawn(message, self._defer(message, "waits for its turn"))
 
     @property
     def paused(self) -> bool:
@@ -85,18 +101,20 @@ class Pipeline:
     def backlog(self) -> int:
         return len(self._waiting) + len(self._tasks)
 
-    def _spawn(self, message: MessageState, work: "asyncio._CoroutineLike[None]") -> None:
+    def _spawn(self, message: MessageState, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks[message.id] = task
         task.add_done_callback(lambda done: self._ended(message, done))
 
     def _ended(self, message: MessageState, task: "asyncio.Task[None]") -> None:
         self._tasks.pop(message.id, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, PoolStopped):
             # Ours, not the message's fault: it stays in the queue and is tried again later.
             log.error("%s: processing failed, kept for another try", message.id, exc_info=error)
             self._services.event(events.ScanError(smtp_id=message.id, description=f"internal error: {error!r}"))
-            self.slow.add_after_failure(message)
+            message.due_ns = self._clock() + self._delivery.retry_first_s * backoff.S_NS
+            self.slow.add(message, set())
         self._take()
 
     async def stop(self) -> None:
@@ -128,7 +146,7 @@ class Pipeline:
         """Scan and note the verdict. Returns whether the message goes on to delivery."""
         if not self._services.settings.antivirus.enabled:
             return True
-        while True:
+        while message.crashes < limits.CRASHES_TO_HOLD:
             self._store.note(message, Started(message.id))
             try:
                 outcome = await self._pool.examine(message.id, self._store.extents(message))
@@ -136,18 +154,17 @@ class Pipeline:
                 count = message.crashes + 1
                 self._store.note(message, Crashed(message.id, count, crash.detail))
                 self._services.event(events.ScannerCrashed(smtp_id=message.id, count=count, reason=crash.detail))
-                if count >= limits.CRASHES_TO_HOLD:
-                    await self.hold(message, f"suspect: processing crashed {count} times ({crash.detail})")
-                    return False
-                continue
-            return await self._dispose(message, outcome)
+            else:
+                return await self._dispose(message, outcome)
+        await self.hold(message, f"suspect: its processing crashed {message.crashes} times")
+        return False
 
     async def _dispose(self, message: MessageState, outcome: Outcome) -> bool:
         facts = outcome.facts
         names = tuple(dict.fromkeys(match.name for match in facts.matches))
         # The verdict comes last: edits without one behind them are of a scan that did not end, and are void.
-        for group in _grouped(outcome.splices):
-            self._store.note(message, Edited(message.id, group))
+        if outcome.splices:
+            self._store.note(message, Edited(message.id, tuple(outcome.splices)))
         self._store.note(
             message,
             VerdictRecord(
@@ -239,27 +256,60 @@ class Pipeline:
 
     def _complete(self, message: MessageState) -> None:
         self._store.done(message)
+        self.slow.forget(message)
         self._services.event(events.Completed(smtp_id=message.id))
 
     # --- delivery ---------------------------------------------------------------------------------
 
     async def _deliver(self, message: MessageState) -> None:
         self._suppress_own(message)
-        attempts: Sequence[Attempt] = ()
-        if Result.PENDING in message.results:
+        failed: list[Attempt] = []
+        if message.pending:
+            if message.place == FAST and self._is_hopeless(message):
+                await self._defer(message, "the next hop did not answer a moment ago")
+                return
             attempts = await self._deliverer.deliver(message)
             self._store.note(message, *attempts)
-        failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
-        if Result.PENDING in message.results:
-            if self.slow.expired(message):
-                failed += self._expire(message)
-            else:
-                await self._bounce(message, failed)
-                await self._defer(message, attempts)
-                return
+            self._learn(message, attempts)
+            failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
+        if message.pending and backoff.expired(message.received.time_ns, self._clock(), self._delivery):
+            failed += self._expire(message)
         await self._bounce(message, failed)
-        self._complete(message)
-        self.slow.forget(message)
+        if message.pending:
+            await self._defer(message, message.replies[message.pending[0]])
+        else:
+            self._complete(message)
+
+    @property
+    def _delivery(self) -> Delivery:
+        return self._services.settings.delivery
+
+    def _keys(self, message: MessageState) -> set[str]:
+        """The next hops of the recipients that wait, as texts."""
+        return {self._deliverer.key_of(message.received.recipients[index].address) for index in message.pending}
+
+    def _is_hopeless(self, message: MessageState) -> bool:
+        """Whether all its next hops were just found unreachable: then new mail does not wait for them (PROC-06)."""
+        now = self._clock()
+        return all(self._backoff.due_ns(key) > now for key in self._keys(message))
+
+    def _learn(self, message: MessageState, attempts: Sequence[Attempt]) -> None:
+        """Next hops that did not answer, and those that do again."""
+        for attempt in attempts:
+            key = self._deliverer.key_of(message.received.recipients[attempt.recipient].address)
+            if not attempt.next_hop and attempt.result is Result.PENDING:
+                self._backoff.failed(key, self._clock(), self._delivery)
+            elif attempt.result is Result.DELIVERED and self._backoff.accepted(key):
+                self.slow.next_hop_accepts(key)
+
+    async def _defer(self, message: MessageState, reason: str) -> None:
+        """Into the slow queue, to be tried when its first next hop is due."""
+        keys = self._keys(message)
+        now = self._clock()
+        own_ns = now + backoff.interval_s(max(message.attempts, 1), self._delivery) * backoff.S_NS
+        due_ns = min((self._backoff.due_ns(key) or own_ns for key in keys), default=own_ns)
+        await self._store.defer(message, max(due_ns, now), reason)
+        self.slow.add(message, keys)
 
     def _suppress_own(self, message: MessageState) -> None:
         """Mail to the account that our own mail comes from is never delivered (SMTP-11)."""
@@ -299,12 +349,6 @@ class Pipeline:
         self._store.note(message, *attempts)
         return attempts
 
-    async def _defer(self, message: MessageState, attempts: Sequence[Attempt]) -> None:
-        due_ns = self.slow.next_due(message)
-        reason = next((one.reply for one in attempts if one.result is Result.PENDING), "")
-        await self._store.defer(message, due_ns, reason)
-        self.slow.add(message)
-
     async def _bounce(self, message: MessageState, failed: Sequence[Attempt]) -> None:
         """Queue the DSN for failed recipients; it is durable before the original may end."""
         if not failed:
@@ -335,36 +379,3 @@ class Pipeline:
             log.error("%s: the queue is full, its bounce is tried again with the message", message.id)
             raise
         self.submit(bounce)
-
-
-def _grouped(splices: Sequence[Splice]) -> list[tuple[Splice, ...]]:
-    """Splices in groups that each fit one record."""
-    groups: list[tuple[Splice, ...]] = []
-    group: list[Splice] = []
-    room = limits.RECORD_LEN // 2
-    size = 0
-    for splice in _cut(splices, room):
-        if group and size + len(splice.data) > room:
-            groups.append(tuple(group))
-            group, size = [], 0
-        group.append(splice)
-        size += len(splice.data)
-    if group:
-        groups.append(tuple(group))
-    return groups
-
-
-def _cut(splices: Sequence[Splice], room: int) -> list[Splice]:
-    """Splices whose replacement is at most `room` octets; the rest follows as insertions at the same place."""
-    pieces = []
-    for splice in splices:
-        pieces.append(Splice(splice.start, splice.end, splice.data[:room]))
-        pieces += [
-            Splice(splice.end, splice.end, splice.data[offset : offset + room])
-            for offset in range(room, len(splice.data), room)
-        ]
-    return pieces
-
-
-def now_ns() -> int:
-    return time.time_ns()

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 import uvloop
@@ -22,11 +23,14 @@ from engine.ids import IdMaker
 from engine.journal import JournalWriter
 from engine.layout import Layout
 from engine.pipeline import Pipeline
+from engine.queue.errors import NoSuchMessage
 from engine.queue.record import Received
-from engine.queue.state import MessageState
+from engine.queue.state import FAST, HOLD, SLOW, MessageState
 from engine.queue.store import Draft, Store
-from engine.relay_rule import RelayRule
+from engine.relay_rule import Decision, RelayRule
+from engine.replies import Reply
 from engine.scanner.pool import ScannerPool
+from engine.smtp.address import domain_of
 from engine.smtp.admission import Admission, SlotTable
 from engine.smtp.gate import ClientInfo
 from engine.smtp.server import SmtpServer
@@ -34,8 +38,7 @@ from engine.smtp.tls import server_context
 from engine.watch import ConfigWatch
 
 JOURNAL_DELAY_S = 0.02
-WATCH_INTERVAL_S = 1.0
-LENGTHS_INTERVAL_S = 1.0
+TICK_S = 1.0
 
 log = logging.getLogger("mailward.relay")
 
@@ -137,6 +140,24 @@ class Relay:
         )
         self.pipeline.submit(message)
 
+    def refuse_connection(self) -> Reply | None:
+        return Reply.REJECTING if self.settings.delivery.reject_incoming else None
+
+    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Reply | None | Awaitable[Reply | None]:
+        """RELAY-01..11: each recipient is judged on its own."""
+        domain = domain_of(forward_path)
+        match self._rule.decide(client.address, client.names, domain):
+            case Decision.ALLOWED:
+                return None
+            case Decision.NEEDS_NAMES:
+                return self._rcpt_by_name(client, domain)
+        return Reply.RELAY_DENIED
+
+    async def _rcpt_by_name(self, client: ClientInfo, domain: str) -> Reply | None:
+        client.names = await self.resolver.confirmed_names(client.address)
+        allowed = self._rule.decide(client.address, client.names, domain) is Decision.ALLOWED
+        return None if allowed else Reply.RELAY_DENIED
+
     # --- life -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -147,8 +168,7 @@ class Relay:
             self.pipeline.submit(message)
         await self.commands.start()
         await self.server.start(self._sock)
-        self._tick_settings()
-        self._tick_lengths()
+        self._tick()
 
     async def stop(self) -> None:
         """Sessions get 421, work in hand ends, everything noted is synced (PROC-14)."""
@@ -160,16 +180,15 @@ class Relay:
         await self.store.close()
         self.journal.close()
 
-    def _tick_settings(self) -> None:
+    def _tick(self) -> None:
+        """Once a second: settings that changed, queue lengths that changed, a log that gets too long."""
         self.check_settings()
-        asyncio.get_running_loop().call_later(WATCH_INTERVAL_S, self._tick_settings)
-
-    def _tick_lengths(self) -> None:
         lengths = self.store.lengths()
         if lengths != self._lengths:
             self._lengths = lengths
             self.event(events.QueueLengths(fast=lengths[0], slow=lengths[1], hold=lengths[2]))
-        asyncio.get_running_loop().call_later(LENGTHS_INTERVAL_S, self._tick_lengths)
+        self.pipeline.relieve_log()
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     # --- commands ---------------------------------------------------------------------------------
 
@@ -178,11 +197,11 @@ class Relay:
             return sum(self.store.lengths())
         if command.op == "retry":
             return await self._retry(command.id)
-        message = self._find(command.id)
-        if message.place == "fast":
+        message = await self._find(command.id)
+        if message.place == FAST:
             raise CommandFailed(f"{command.id} is being processed: try again when it is in the slow or hold queue")
         if command.op == "hold":
-            if message.place == "hold":
+            if message.place == HOLD:
                 raise CommandFailed(f"{command.id} is in the hold queue already")
             self.pipeline.slow.forget(message)
             await self.pipeline.hold(message, "held by the administrator")
@@ -198,19 +217,20 @@ class Relay:
             for message in waiting:
                 slow.due_now(message)
             return len(waiting)
-        message = self._find(smtp_id)
-        if message.place == "fast":
+        message = await self._find(smtp_id)
+        if message.place == FAST:
             raise CommandFailed(f"{smtp_id} is being processed already")
-        await self.store.release(message)
-        self.event(events.QueueMoved(smtp_id=smtp_id, place="slow", reason="retry asked for by the administrator"))
+        if message.place == HOLD:
+            await self.store.release(message, "processed again on request of the administrator")
+            self.event(events.QueueMoved(smtp_id=smtp_id, place=SLOW, reason=message.reason))
         slow.due_now(message)
         return 1
 
-    def _find(self, smtp_id: str) -> MessageState:
-        message = self.store.find(smtp_id)
-        if message is None:
-            raise CommandFailed(f"there is no message {smtp_id!r} in the queue")
-        return message
+    async def _find(self, smtp_id: str) -> MessageState:
+        try:
+            return await self.store.load(smtp_id)
+        except NoSuchMessage as error:
+            raise CommandFailed(str(error)) from None
 
 
 async def _run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The slow queue of one relay (PROC-06): messages that could not be delivered at once, retried when due.
+"""The slow queue of one relay (PROC-06, PROC-07): messages that could not be delivered at once, retried when due.
 
 It has workers of its own, so that a slow next hop never holds up new mail, and new mail never the retries.
 """
@@ -7,96 +7,94 @@ import asyncio
 import heapq
 from collections.abc import Callable
 
-from engine.config import Delivery
-from engine.delivery import backoff
+from engine import events
 from engine.queue.state import MessageState
 
 WORKERS = 20
-DAY_NS = 86_400 * 1_000_000_000
+LOOK_AGAIN_S = 60.0  # at the latest: the clock may jump
 
 
 class SlowQueue:
-    """Messages by due time. retry: starts work on one message, and adds it again if it must wait."""
+    """Messages by due time. retry: starts work on one message, and adds it again if it must wait on.
+
+    clock: nanoseconds since 1970. paused: whether delivery is (DLV-01).
+    """
 
     def __init__(
         self,
         retry: Callable[[MessageState], None],
-        settings: Callable[[], Delivery],
+        paused: Callable[[], bool],
         clock: Callable[[], int],
+        event: Callable[[events.Event], None],
     ) -> None:
         self._retry = retry
-        self._settings = settings
+        self._paused = paused
         self._clock = clock
+        self._event = event
         self._heap: list[tuple[int, str]] = []
         self._messages: dict[str, MessageState] = {}
+        self._keys: dict[str, set[str]] = {}  # of each message: the next hops that it waits for
         self._busy: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def add(self, message: MessageState) -> None:
-        """Queue a message for its due_ns; one that is here already is only given its new time."""
-        self._busy.discard(message.id)
-        self._messages[message.id] = message
-        heapq.heappush(self._heap, (message.due_ns, message.id))
-        self.wake()
-
-    def add_after_failure(self, message: MessageState) -> None:
-        """Our own failure: try again after the shortest interval, from wherever the message lies."""
-        message.due_ns = self._clock() + self._settings().retry_first_s * 1_000_000_000
-        self.add(message)
-
-    def get(self, smtp_id: str) -> MessageState | None:
-        return self._messages.get(smtp_id)
-
     def messages(self) -> list[MessageState]:
         return list(self._messages.values())
 
-    def forget(self, message: MessageState) -> None:
-        """It is done, held or dropped; its place in the heap is skipped when it comes up."""
-        self._messages.pop(message.id, None)
+    def add(self, message: MessageState, keys: set[str]) -> None:
+        """Queue a message for its due_ns; one that is here already gets its new time. keys: its next hops."""
         self._busy.discard(message.id)
+        self._messages[message.id] = message
+        self._keys[message.id] = keys
+        heapq.heappush(self._heap, (message.due_ns, message.id))
         self.wake()
 
+    def forget(self, message: MessageState) -> None:
+        """It is done, held or dropped; its place in the heap is skipped when it comes up."""
+        if self._messages.pop(message.id, None) is not None:
+            del self._keys[message.id]
+            self._busy.discard(message.id)
+            self.wake()
+
     def due_now(self, message: MessageState) -> None:
-        message.due_ns = self._clock()
-        self.add(message)
+        """Unless it is in work already."""
+        if message.id not in self._busy:
+            message.due_ns = self._clock()
+            self.add(message, self._keys.get(message.id, set()))
 
-    def next_due(self, message: MessageState) -> int:
-        """Nanoseconds since 1970 of the next try; the interval grows with each attempt."""
-        settings = self._settings()
-        now = self._clock()
-        return now + backoff.interval_s(message.attempts, settings) * 1_000_000_000
-
-    def expired(self, message: MessageState) -> bool:
-        """Whether the days are over (DLV-04: counted from acceptance)."""
-        return self._clock() - message.received.time_ns >= self._settings().days * DAY_NS
+    def next_hop_accepts(self, key: str) -> None:
+        """It failed before and takes mail again: what waits for it goes first, oldest first (PROC-07, PROC-08)."""
+        begun = self._clock()
+        self._event(events.ReorderingStarted())
+        front = sorted(smtp_id for smtp_id, keys in self._keys.items() if key in keys and smtp_id not in self._busy)
+        for place, smtp_id in enumerate(front):
+            message = self._messages[smtp_id]
+            message.due_ns = begun - len(front) + place
+            heapq.heappush(self._heap, (message.due_ns, smtp_id))
+        seconds = (self._clock() - begun) / 1e9
+        self._event(events.ReorderingStopped(moved=len(front), seconds=round(seconds, 6)))
+        self.wake()
 
     def wake(self) -> None:
         """Start what is due and set the timer for what comes next."""
-        if self._stopped:
-            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._settings().pause:
+        if self._stopped or self._paused():
             return
         now = self._clock()
         while self._heap and len(self._busy) < WORKERS:
             due_ns, smtp_id = self._heap[0]
             message = self._messages.get(smtp_id)
-            if message is None or smtp_id in self._busy or message.due_ns != due_ns:
-                heapq.heappop(self._heap)  # gone, in work, or queued again with another time
-                continue
-            if due_ns > now:
-                delay = (due_ns - now) / 1e9
-                self._timer = asyncio.get_running_loop().call_later(min(delay, 3600.0), self.wake)
+            stale = message is None or smtp_id in self._busy or message.due_ns != due_ns
+            if not stale and due_ns > now:
+                delay_s = min((due_ns - now) / 1e9, LOOK_AGAIN_S)
+                self._timer = asyncio.get_running_loop().call_later(delay_s, self.wake)
                 return
             heapq.heappop(self._heap)
-            self._busy.add(smtp_id)
-            self._retry(message)
+            if message is not None and not stale:
+                self._busy.add(smtp_id)
+                self._retry(message)
 
     def stop(self) -> None:
         self._stopped = True

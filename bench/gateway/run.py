@@ -90,10 +90,10 @@ def measure(
     count: int,
     sessions: int,
     per_session: int = 0,
-    disturb: Callable[[Callable[[], bool]], None] | None = None,
+    disturb: Callable[[], None] | None = None,
 ) -> Result:
-    """Send `count` messages and account for each. disturb: called while the load runs, with a function that tells
-    whether it still does (fault tests kill processes there)."""
+    """Send `count` messages and account for each. disturb: called while the load runs, which ends when it returns
+    (fault tests kill processes there)."""
     sink = Sink(work, sink_port)
     log = work / "load.log"
     peer.start()
@@ -109,12 +109,14 @@ def measure(
     load.stdin.write("".join(f"{item.path}\n" for item in items))
     load.stdin.close()
     if disturb is not None:
-        disturb(lambda: load.poll() is None)
+        disturb()
+        load.send_signal(signal.SIGTERM)
     assert load.stdout is not None
     said = load.stdout.read()
     if load.wait():
         raise SystemExit("the load generator gave up")
-    arrivals = _wait_until_quiet(sink.log, count, items)
+    count = int(said.split()[0])
+    arrivals = _wait_until_quiet(sink.log, count)
     idle_since = time.monotonic()
     busy = machine_cpu_s() - busy
     peer.stop()
@@ -126,7 +128,7 @@ def measure(
     return result
 
 
-def _wait_until_quiet(log: Path, count: int, items: Sequence[Item]) -> float:
+def _wait_until_quiet(log: Path, count: int) -> float:
     """Until everything is there, or nothing has come for some time. Returns when the last one came (monotonic)."""
     last_count, last_change = -1, time.monotonic()
     while True:

@@ -22,8 +22,7 @@ from engine import config, definitions
 from engine.config import Listener
 from engine.scan.facts import Verdict
 from engine.scan.offline import examine
-from signatures.compile import compile_sources
-from signatures.starter import starter_sources
+from signatures.compile import compile_sources, starter
 
 SMTP, SINK = Listener("127.0.0.1", 2525), Listener("127.0.0.1", 2526)
 HTTP, HTTPS = Listener("127.0.0.1", 8003), Listener("127.0.0.1", 8043)
@@ -145,7 +144,7 @@ def _seen(sent: samples.Sent, sink: Path) -> Outcome:
 def _judge(sample: samples.Sample, content: bytes) -> Outcome:
     if without_received(content) == sample.content:
         return Outcome.UNCHANGED
-    image = definitions.from_bytes(compile_sources(starter_sources()))
+    image = definitions.from_bytes(compile_sources(starter()))
     if examine(content, "sample.eml", image).verdict is Verdict.CLEAN:
         return Outcome.CLEANED
     return Outcome.MISSING

@@ -14,8 +14,7 @@ from engine import config, privileges
 from engine.config import ConfigError, Listener, Relay, Route, Routing, Settings
 from engine.layout import Layout
 from engine.portuse import user_of_port
-from signatures.compile import compile_sources
-from signatures.starter import starter_sources
+from signatures.compile import compile_sources, starter
 
 
 class RouteOption(click.ParamType):
@@ -81,7 +80,7 @@ def init(
     except (ConfigError, ValueError) as error:
         _undo(layout)
         raise click.ClickException(str(error)) from None
-    (layout.definitions / "starter.mwd").write_bytes(compile_sources(starter_sources()))
+    (layout.definitions / "starter.mwd").write_bytes(compile_sources(starter()))
     click.echo(f"wrote {layout.config}")
     if shown:
         click.echo(f"password of admin, shown only now: {password}")

@@ -11,8 +11,7 @@ from engine import definitions as engine_definitions
 from engine.scan.facts import Facts, Finding, Match, Unscanned, Verdict
 from engine.scan.matcher import Matcher
 from engine.scan.offline import examine
-from signatures.compile import compile_sources
-from signatures.starter import starter_sources
+from signatures.compile import compile_sources, starter
 
 CLEAN, INFECTED, ERROR, UNSCANNED = 0, 1, 2, 3
 STATUS = {Verdict.CLEAN: CLEAN, Verdict.INFECTED: INFECTED, Verdict.UNSCANNED: UNSCANNED}
@@ -56,7 +55,7 @@ def scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Path
         image = (
             engine_definitions.from_file(definitions)
             if definitions
-            else engine_definitions.from_bytes(compile_sources(starter_sources()))
+            else engine_definitions.from_bytes(compile_sources(starter()))
         )
     except engine_definitions.DefinitionsRefused as error:
         click.echo(str(error), err=True)

@@ -21,8 +21,9 @@ def signatures() -> None:
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
 def compile_(sources: tuple[Path, ...], output: Path) -> None:
     """Compile SOURCE files or folders into one definitions file."""
+    files = [file for path in sources for file in (sorted(path.rglob("*.toml")) if path.is_dir() else [path])]
     try:
-        image = compile_sources(sources)
+        image = compile_sources(files)
     except SourceErrors as errors:
         click.echo(str(errors), err=True)
         sys.exit(1)

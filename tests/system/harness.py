@@ -1,0 +1,173 @@
+"""Real gateways for the system tests: processes, ports and folders of their own."""
+
+import signal
+import smtplib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bench.gateway.peers import descendants, free_port
+from engine import config
+from engine.config import Settings
+
+PATIENCE_S = 60.0  # far beyond what any step takes: a bound, not a measure
+MAILWARD = [sys.executable, "-m", "control.cli"]
+PASSWORD = "correct horse battery"
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], what: str) -> T:
+    """The first true value of the condition; fails loudly when it never becomes true."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never came true: {what}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Mail:
+    """One message in the mailbox behind the gateway."""
+
+    content: bytes
+    reverse_path: str
+    forward_paths: list[str]
+
+
+class Mailbox:
+    """The next hop: `mailward sink`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [*MAILWARD, "sink", f"--listen=127.0.0.1:{self.port}", f"--dir={self.folder}"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        assert "sink listens" in self._process.stdout.readline()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.communicate()
+            self._process = None
+
+    def mail(self) -> list[Mail]:
+        found = []
+        for path in sorted(self.folder.glob("[!.]*.json")):
+            envelope = msgspec.json.decode(path.read_bytes())
+            content = path.with_suffix(".eml").read_bytes()
+            found.append(Mail(content, envelope["reverse_path"], envelope["forward_paths"]))
+        return found
+
+    def wait(self, count: int) -> list[Mail]:
+        return until(lambda: self.mail() if len(self.mail()) >= count else [], f"{count} messages in the mailbox")
+
+
+class Gateway:
+    """`mailward init` and `mailward serve` in a folder of their own, one relay unless told otherwise."""
+
+    def __init__(self, root: Path, routes: dict[str, int], relay_from: str = "") -> None:
+        self.root = root
+        self.smtp, self.http, self.https = free_port(), free_port(), free_port()
+        self.process: subprocess.Popen[str] | None = None
+        secret = root.parent / "password"
+        secret.write_text(PASSWORD + "\n")
+        arguments = [f"--route={domain}=127.0.0.1:{port}" for domain, port in routes.items()]
+        if relay_from:
+            arguments.append(f"--relay-from={relay_from}")
+        self.init = subprocess.run(
+            [
+                *MAILWARD, "init", f"--root={root}", f"--smtp=127.0.0.1:{self.smtp}", f"--http=127.0.0.1:{self.http}",
+                f"--https=127.0.0.1:{self.https}", f"--admin-password-file={secret}", *arguments,
+            ],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert self.init.returncode == 0, self.init.stderr
+        self.configure(processes={"relays": 1})
+
+    def configure(self, **sections: dict[str, Any]) -> None:
+        """Change settings of named sections, as a person would by editing the file."""
+        path = self.root / config.FILE_NAME
+        plain = msgspec.to_builtins(config.load(path))
+        for name, values in sections.items():
+            plain[name].update(values)
+        config.save(msgspec.convert(plain, Settings), path)
+
+    def start(self) -> str:
+        """Returns the ready line."""
+        log = (self.root.parent / "gateway.log").open("a")
+        self.process = subprocess.Popen(
+            [*MAILWARD, "serve", f"--root={self.root}"], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        log.close()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("ready "), self.log()
+        return line
+
+    def log(self) -> str:
+        return (self.root.parent / "gateway.log").read_text()
+
+    def stop(self) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
+        return status
+
+    def events(self, name: str = "") -> list[dict[str, Any]]:
+        found = []
+        for path in sorted((self.root / "log" / "journal").glob("*.jsonl")):
+            for line in path.read_bytes().split(b"\n")[:-1]:
+                event = msgspec.json.decode(line)
+                if not name or event["event"] == name:
+                    found.append(event)
+        return sorted(found, key=lambda event: event["time"])
+
+    def wait_event(self, name: str, count: int = 1) -> list[dict[str, Any]]:
+        return until(lambda: self.events(name) if len(self.events(name)) >= count else [], f"{count} events {name!r}")
+
+    def pids(self, module: str) -> list[int]:
+        """Processes of this gateway that run `python -m module`."""
+        assert self.process is not None
+        return [pid for pid in descendants(self.process.pid) if module.encode() in _command_line(pid)]
+
+    def client(self) -> smtplib.SMTP:
+        return smtplib.SMTP("127.0.0.1", self.smtp, timeout=PATIENCE_S)
+
+    def send(self, content: bytes, recipients: list[str] | None = None, sender: str = "sender@example.net") -> None:
+        with self.client() as smtp:
+            smtp.sendmail(sender, recipients or ["user@example.com"], content)
+
+    def queue(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*MAILWARD, "queue", *arguments, f"--root={self.root}"], capture_output=True, text=True)
+
+    def queued(self) -> Iterator[dict[str, Any]]:
+        for line in self.queue("list", "--json").stdout.splitlines():
+            yield msgspec.json.decode(line)
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""  # ended meanwhile
