@@ -1,0 +1,427 @@
+"""An SMTP client session without I/O (RFC 5321): octets of the next hop in, octets for it out.
+
+    OPENING --(STARTTLS)--> TLS --tls_started()--> OPENING --> READY
+    READY --begin()--> BUSY --(354, or recipients accepted for BDAT)--> CONTENT --content()--> BUSY --> READY
+    any state --> CLOSED: `failure` says why
+
+Each command that was sent has its handler in `_pending`, in order; each reply goes to the first one. With
+PIPELINING (RFC 2920) the whole envelope goes out at once; with CHUNKING (RFC 3030) a small message goes with it.
+When a transaction is over, `results` holds one reply for each recipient. Nothing is ever raised on what comes in.
+
+Known gaps: a message with 8-bit octets is not converted for a host without 8BITMIME (RFC 6152 s3), it fails there
+with 5.6.3; BINARYMIME is not used; a host without DSN gets no DSN parameters, and no "relayed" notice is made.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from cext.smtp_data import dot_stuff
+from engine.delivery.reply import Reply, ReplyError, ReplyParser, own_words
+from engine.delivery.route import a_label
+from engine.queue.record import Recipient
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_PARAMETER = re.compile(r"[!-~]{1,500}")  # an esmtp-value: graphic ASCII (RFC 5321 s4.1.2)
+END_OF_DATA = b".\r\n"
+
+
+class State(StrEnum):
+    OPENING = "opening"
+    TLS = "tls"  # the handshake is the edge's: call tls_started after it
+    READY = "ready"
+    BUSY = "busy"
+    CONTENT = "content"  # content() is to be called with the pieces of the message
+    CLOSED = "closed"
+
+
+class Envelope(msgspec.Struct):
+    """What one transaction carries. size: octets of the content.
+
+    smtputf8: the content needs SMTPUTF8. eight_bit: asked only when a host has no 8BITMIME, whether the content
+    has octets above 127.
+    """
+
+    reverse_path: str
+    recipients: Sequence[Recipient]
+    size: int
+    eight_bit: Callable[[], bool]
+    smtputf8: bool = False
+    seven_bit_declared: bool = False
+    ret: str = ""
+    envid: str = ""
+
+
+def is_utf8_path(path: str) -> bool:
+    """Whether a path needs SMTPUTF8: its local part is not ASCII (a domain can go as A-labels)."""
+    return not path.isascii() and not path.rpartition("@")[0].isascii()
+
+
+def is_unsafe_path(path: str) -> bool:
+    """Whether a path could end its command line and start another."""
+    return _UNSAFE.search(path) is not None
+
+
+class Session:
+    """One connection's session. hostname: what we say in EHLO. starttls: take it when it is offered."""
+
+    def __init__(self, hostname: str, *, starttls: bool = True) -> None:
+        self.state = State.OPENING
+        self.failure: Reply | None = None
+        self.results: list[Reply] = []
+        self.capabilities: dict[str, str] = {}
+        self.last_command = ""
+        self.last_reply: Reply | None = None
+        self.mail_answered = False  # until then a transaction may be tried again on another connection
+        self._hostname = a_label(hostname)
+        self._starttls = starttls
+        self._parser = ReplyParser()
+        self._pending: deque[Callable[[Reply], None]] = deque([self._on_greeting])
+        self._out: list[bytes] = []
+        self._needs_rset = False
+        self._reset_transaction()
+
+    def _reset_transaction(self) -> None:
+        self._replies: list[Reply | None] = []
+        self._accepted = 0
+        self._answered = 0  # RCPTs
+        self._mail_failure: Reply | None = None
+        self._steps: deque[tuple[Callable[[Reply], None], bytes]] = deque()
+        self._body: bytes | None = None
+        self._chunking = False
+        self._content_reply: Reply | None = None
+        self._content_ended = False
+        self._tail = b"\r\n"
+        self._utf8 = False
+
+    @property
+    def closed(self) -> bool:
+        return self.state is State.CLOSED
+
+    # --- octets -------------------------------------------------------------------------------------
+
+    def output(self) -> bytes:
+        """What is to be written now; may be empty."""
+        out = self._out
+        if not out:
+            return b""
+        octets = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return octets
+
+    def receive(self, data: bytes) -> None:
+        """Octets of the next hop, cut anywhere. Look at `state` and `output` after it."""
+        if self.closed:
+            return
+        try:
+            replies = self._parser.feed(data)
+        except ReplyError as error:
+            self.close(own_words("4.5.0", f"protocol error of the next hop: {error}"))
+            return
+        for reply in replies:
+            if self.state is State.TLS:
+                break
+            self.last_reply = reply
+            if reply.code == 421 or not self._pending:
+                self.close(reply if reply.code >= 400 else own_words("4.5.0", f"a reply to nothing: {reply}"))
+                return
+            self._pending.popleft()(reply)
+            if self.failure is not None:
+                return
+        # Octets behind the reply to STARTTLS were sent in the clear, maybe by somebody in between.
+        if self.state is State.TLS and (replies[-1] is not self.last_reply or self._parser.rest):
+            self.close(own_words("4.7.0", "octets in the clear after STARTTLS"))
+
+    def close(self, failure: Reply) -> None:
+        """The connection is lost or of no use any more. Recipients without a reply get this one."""
+        if self.state is State.CLOSED:
+            return
+        if self.state in (State.BUSY, State.CONTENT):
+            self._settle(self._mail_failure or failure)
+        self.failure = failure
+        self.state = State.CLOSED
+        self._pending.clear()
+        self._out.clear()
+
+    def quit(self) -> None:
+        """Say goodbye; the session is CLOSED after it."""
+        if self.state is State.READY:
+            self._out.append(b"QUIT\r\n")
+            self.last_command = "QUIT"
+            self.state = State.CLOSED
+
+    # --- opening ------------------------------------------------------------------------------------
+
+    def tls_started(self) -> None:
+        """The handshake is done: what was learned before is void (RFC 3207 s4.2)."""
+        self._starttls = False
+        self.state = State.OPENING
+        self._say_ehlo()
+
+    def _say_ehlo(self) -> None:
+        self._send("EHLO", f"EHLO {self._hostname}\r\n".encode("ascii", "replace"), self._on_ehlo)
+
+    def _send(self, name: str, octets: bytes, handler: Callable[[Reply], None]) -> None:
+        self.last_command = name
+        self._out.append(octets)
+        self._pending.append(handler)
+
+    def _on_greeting(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self._say_ehlo()
+        elif reply.code == 521:
+            self.close(reply)  # RFC 7504: never takes mail
+        else:
+            self.close(own_words("4.3.2", f"greeting refused: {reply}"))
+
+    def _on_ehlo(self, reply: Reply) -> None:
+        if not reply.positive:
+            self.capabilities = {}
+            self._send("HELO", f"HELO {self._hostname}\r\n".encode("ascii", "replace"), self._on_helo)
+            return
+        self.capabilities = {}
+        for line in reply.lines[1:]:
+            keyword, _, parameters = line.strip().replace("=", " ", 1).partition(" ")
+            self.capabilities[keyword.upper()] = parameters.upper()
+        if self._starttls and "STARTTLS" in self.capabilities:
+            self._send("STARTTLS", b"STARTTLS\r\n", self._on_starttls)
+        else:
+            self._opened()
+
+    def _on_helo(self, reply: Reply) -> None:
+        if reply.positive:
+            self._opened()
+        else:
+            self.close(own_words("4.5.0", f"EHLO and HELO refused: {reply}"))
+
+    def _on_starttls(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self.state = State.TLS
+        else:
+            self._opened()  # opportunistic (DLV-06): it goes on in the clear
+
+    def _opened(self) -> None:
+        capabilities = self.capabilities
+        self._pipelining = "PIPELINING" in capabilities
+        self._bdat = "CHUNKING" in capabilities
+        self._size = "SIZE" in capabilities
+        self._max_size = int(capabilities.get("SIZE") or 0) if capabilities.get("SIZE", "").isdigit() else 0
+        self._8bitmime = "8BITMIME" in capabilities
+        self._smtputf8 = "SMTPUTF8" in capabilities
+        self._dsn = "DSN" in capabilities
+        self.state = State.READY
+
+    # --- transaction --------------------------------------------------------------------------------
+
+    def lacks(self, envelope: Envelope) -> Reply | None:
+        """Why this host cannot take the message at all, or None. Another host of the next hop may."""
+        if self._max_size and envelope.size > self._max_size:
+            text = f"the next hop takes at most {self._max_size} octets, the message has {envelope.size}"
+            return own_words("5.3.4", text)
+        if not self._smtputf8 and (envelope.smtputf8 or self._has_utf8_path(envelope)):
+            return own_words("5.6.7", "the next hop does not offer SMTPUTF8, which the message needs")
+        if not self._8bitmime and envelope.eight_bit():
+            return own_words("5.6.3", "the next hop does not offer 8BITMIME, and conversion is not supported")
+        return None
+
+    @staticmethod
+    def _has_utf8_path(envelope: Envelope) -> bool:
+        if is_utf8_path(envelope.reverse_path):
+            return True
+        return any(is_utf8_path(recipient.address) for recipient in envelope.recipients)
+
+    def begin(self, envelope: Envelope, body: bytes | None) -> None:
+        """Start a transaction: state READY, `lacks` was None, no path `is_unsafe_path`.
+
+        A session that was CLOSED meanwhile gives its failure as the result.
+
+        body: the content, to be sent with or directly after the envelope; None: it is to be given by `content`
+        once the state is CONTENT.
+        """
+        self._reset_transaction()
+        self.mail_answered = False
+        if self.closed:  # lost between two tasks
+            failure = self.failure or own_words("4.4.2", "the connection is closed")
+            self.results = [failure] * len(envelope.recipients)
+            return
+        self.state = State.BUSY
+        self._body = body
+        self._chunking = self._bdat
+        self._utf8 = self._smtputf8 and (envelope.smtputf8 or self._has_utf8_path(envelope))
+        self._replies = [None] * len(envelope.recipients)
+        steps = self._steps
+        if self._needs_rset:
+            steps.append((self._on_rset, b"RSET\r\n"))
+            self._needs_rset = False
+        steps.append((self._on_mail, self._mail(envelope)))
+        for recipient in envelope.recipients:
+            steps.append((self._on_rcpt, self._rcpt(recipient)))
+        if not self._pipelining:
+            self._step()
+            return
+        if not self._chunking:
+            steps.append((self._on_data, b"DATA\r\n"))
+            self.last_command = "DATA"
+        elif body is not None:
+            steps.append((self._on_last_chunk, b"BDAT %d LAST\r\n" % len(body)))
+            self._content_ended = True
+            self.last_command = "BDAT"
+        else:
+            self.last_command = "RCPT"
+        self._pending.extend([handler for handler, _ in steps])
+        self._out += [octets for _, octets in steps]
+        steps.clear()
+        if self._content_ended and body is not None:
+            self._out.append(body)
+
+    def content(self, piece: bytes, last: bool) -> None:
+        """The next piece of the content, in state CONTENT; after the last one the state is BUSY again.
+
+        A transaction that has failed meanwhile leaves CONTENT by itself: look at the state before each piece.
+        """
+        if self._chunking:
+            self._out.append((b"BDAT %d LAST\r\n" if last else b"BDAT %d\r\n") % len(piece))
+            self._out.append(piece)
+            self._pending.append(self._on_last_chunk if last else self._on_chunk)
+            self.last_command = "BDAT"
+            self._content_ended = last
+        else:
+            self._out.append(dot_stuff(piece, self._tail.endswith(b"\n")))
+            self._tail = (self._tail + piece[-2:])[-2:]
+            if last:
+                self._end_data()
+        if last:
+            self.state = State.BUSY
+
+    def _end_data(self) -> None:
+        self._out.append(END_OF_DATA if self._tail == b"\r\n" else b"\r\n" + END_OF_DATA)
+        self._pending.append(self._on_content)
+        self._content_ended = True
+
+    def _mail(self, envelope: Envelope) -> bytes:
+        line = f"MAIL FROM:<{self._path(envelope.reverse_path)}>"
+        if self._size:
+            line += f" SIZE={envelope.size}"
+        if self._8bitmime and not envelope.seven_bit_declared:
+            line += " BODY=8BITMIME"
+        if self._utf8:
+            line += " SMTPUTF8"
+        if self._dsn:
+            line += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
+        return f"{line}\r\n".encode()
+
+    def _rcpt(self, recipient: Recipient) -> bytes:
+        line = f"RCPT TO:<{self._path(recipient.address)}>"
+        if self._dsn and (recipient.notify or recipient.orcpt):
+            line += _parameter("NOTIFY", recipient.notify) + _parameter("ORCPT", recipient.orcpt)
+        return f"{line}\r\n".encode()
+
+    def _path(self, path: str) -> str:
+        if path.isascii() or self._utf8:
+            return path
+        local, _, domain = path.rpartition("@")
+        return f"{local}@{a_label(domain)}"
+
+    def _step(self) -> None:
+        """Without PIPELINING: the next command, when the one before was answered."""
+        if self._steps and not (self._mail_failure and self._steps[0][0] == self._on_rcpt):
+            handler, octets = self._steps.popleft()
+            self._send(octets[:4].decode("ascii").strip(), octets, handler)
+            return
+        self._steps.clear()
+        if not self._accepted:
+            self._finish()
+        elif not self._chunking:
+            self._send("DATA", b"DATA\r\n", self._on_data)
+        else:
+            self._recipients_answered()
+
+    def _recipients_answered(self) -> None:
+        """Content by BDAT goes out when it is known that somebody takes it."""
+        if not self._accepted:
+            self._finish()
+            return
+        self.state = State.CONTENT
+        if self._body is not None:
+            self.content(self._body, True)
+
+    def _on_rset(self, reply: Reply) -> None:
+        if not reply.positive:
+            self.close(own_words("4.5.0", f"RSET refused: {reply}"))
+        elif not self._pending:
+            self._step()
+
+    def _on_mail(self, reply: Reply) -> None:
+        self.mail_answered = True
+        if reply.positive:
+            self._needs_rset = True  # until the transaction ends by itself
+        else:
+            self._mail_failure = reply
+        if not self._pending:
+            self._step()
+
+    def _on_rcpt(self, reply: Reply) -> None:
+        index = self._answered
+        self._answered += 1
+        if self._mail_failure is None and reply.positive:
+            self._accepted += 1
+        else:
+            self._replies[index] = self._mail_failure or reply
+        if self._pending:
+            return
+        if self._steps or not self._pipelining:
+            self._step()
+        else:
+            self._recipients_answered()
+
+    def _on_data(self, reply: Reply) -> None:
+        if reply.code != 354:
+            self._content_reply = reply
+            self._finish()
+        elif not self._accepted:  # RFC 2920 s3.1: nothing but the end of data may follow now
+            self._end_data()
+        else:
+            self.last_command = "content"
+            self.state = State.CONTENT
+            if self._body is not None:
+                self.content(self._body, True)
+
+    def _on_content(self, reply: Reply) -> None:
+        self._needs_rset = False  # whatever it said, the buffers are cleared (RFC 5321 s4.1.1.4)
+        self._content_reply = reply
+        self._finish()
+
+    def _on_chunk(self, reply: Reply) -> None:
+        if reply.positive:
+            return
+        if self._content_reply is None:
+            self._content_reply = reply
+        if self.state is State.CONTENT:
+            self.state = State.BUSY  # RFC 3030 s2: no more chunks, then RSET
+            self._content_ended = True
+        if not self._pending:
+            self._finish()
+
+    def _on_last_chunk(self, reply: Reply) -> None:
+        if reply.positive:
+            self._needs_rset = False
+        if self._content_reply is None:
+            self._content_reply = reply
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._pending:
+            return
+        self._settle(self._mail_failure or self._content_reply or own_words("4.5.0", "no recipient was answered"))
+        self.state = State.READY
+
+    def _settle(self, rest: Reply) -> None:
+        """Give each recipient its reply: its own, or that of the content, or what ended it all."""
+        self.results = [reply or rest for reply in self._replies]
+
+
+def _parameter(name: str, value: str) -> str:
+    return f" {name}={value}" if _PARAMETER.fullmatch(value) else ""

@@ -1,0 +1,385 @@
+"""The uvloop edge of a client session: connecting, TLS, one transaction at a time, time-outs, flow control.
+
+`Connector.open` goes through the hosts and addresses of a next hop until one has greeted us. A transaction costs
+one wake-up of its task: the edge wakes it only when the session needs it.
+
+Known gaps: TLS is opportunistic and not verified; MTA-STS, DANE and required TLS (DLV-06) are not there yet.
+"""
+
+import asyncio
+import contextlib
+import random
+import ssl
+from collections.abc import Callable, Collection, Iterator
+from typing import cast
+
+from engine.config import Delivery
+from engine.delivery.client import Envelope, Session, State
+from engine.delivery.dns import DnsFailure, Resolver
+from engine.delivery.nexthop import Exchange, NextHop
+from engine.delivery.reply import Reply, own_words
+from engine.delivery.route import address_text
+from engine.delivery.trace import address_literal
+from engine.events import ConnectedTo, ConnectionClosed, Event
+
+HIGH_WATER = 1 << 20  # octets waiting in the transport before a large content pauses
+
+
+class ConnectFailed(Exception):
+    """No host of a next hop could be used. `reply` says why."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class Connection(asyncio.Protocol):
+    """One connection to one address. Owned by the pool, lent to one transaction at a time."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        server: str,
+        connection_id: str,
+        session: Session,
+        reply_timeout_s: float,
+        event: Callable[[Event], None],
+    ) -> None:
+        self.exchange = exchange
+        self.server = server
+        self.connection_id = connection_id
+        self.session = session
+        self.hop: NextHop | None = None  # set by the pool
+        self.uses = 0  # transactions begun
+        self.idle_since = 0.0
+        self.tls = ""
+        self.on_lost: Callable[[Connection], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reply_timeout_s = reply_timeout_s
+        self._event = event
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._paused = False
+        self._deadline = 0.0  # loop time at which a reply is overdue; 0: none is awaited
+        self._timer: asyncio.TimerHandle | None = None
+        self._opened = False
+        self._lost = False
+
+    @property
+    def reused(self) -> bool:
+        """Whether its last transaction was not its first one."""
+        return self.uses > 1
+
+    @property
+    def usable(self) -> bool:
+        return self.session.state is State.READY and not self._lost
+
+    # --- protocol callbacks -------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        session = self.session
+        session.receive(data)
+        out = session.output()
+        if out:
+            self._write(out)
+        if self._deadline:
+            self._deadline = self._loop.time() + self._reply_timeout_s
+        if session.state is not State.BUSY and session.state is not State.OPENING:
+            self._wake()
+            if session.state is State.CLOSED:
+                self._shut()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._deadline = 0.0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.session.close(own_words("4.4.2", f"connection to {self.server} lost{f': {exc}' if exc else ''}"))
+        self._resume()
+        self._wake()
+        if self._opened:
+            reply = self.session.last_reply
+            self._event(
+                ConnectionClosed(
+                    server=self.server,
+                    connection_id=self.connection_id,
+                    last_command=self.session.last_command,
+                    last_response=str(reply) if reply else "",
+                )
+            )
+        if self.on_lost is not None:
+            self.on_lost(self)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._resume()
+
+    def _resume(self) -> None:
+        self._paused = False
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def _write(self, octets: bytes) -> None:
+        if self._transport is not None and not self._lost:
+            self._transport.write(octets)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _shut(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    # --- waiting ------------------------------------------------------------------------------------
+
+    async def _settled(self) -> None:
+        """Until the session needs the task: ready, closed, TLS or content."""
+        while self.session.state is State.BUSY or self.session.state is State.OPENING:
+            self._expect_reply()
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._deadline = 0.0
+
+    def _expect_reply(self) -> None:
+        # One timer for many transactions: it looks at the deadline when it fires, and is hardly ever set anew.
+        self._deadline = self._loop.time() + self._reply_timeout_s
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._reply_timeout_s, self._overdue)
+
+    def _overdue(self) -> None:
+        self._timer = None
+        if not self._deadline:
+            return
+        left = self._deadline - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._overdue)
+            return
+        what = self.session.last_command or "the connection"
+        self.abort(own_words("4.4.2", f"{self.server} did not answer {what} within {self._reply_timeout_s:g} s"))
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    async def open(self, context: ssl.SSLContext | None) -> None:
+        """From the greeting to READY, through STARTTLS if the session wants it. Raises OSError (also TLS), or
+        leaves the session CLOSED with its failure."""
+        await self._settled()
+        if self.session.state is State.TLS:
+            assert context is not None and self._transport is not None
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_hostname=self.exchange.name,
+                ssl_handshake_timeout=self._reply_timeout_s,
+            )
+            if transport is None:
+                raise ConnectionResetError("connection lost during the TLS handshake")
+            self._transport = transport
+            transport.set_write_buffer_limits(high=HIGH_WATER)
+            cipher = transport.get_extra_info("cipher")
+            if cipher:
+                self.tls = f"{cipher[1]} {cipher[0]}"
+            self.session.tls_started()
+            self._write(self.session.output())
+            await self._settled()
+        self._opened = self.session.state is State.READY
+
+    async def transact(
+        self, envelope: Envelope, body: bytes | None, pieces: Callable[[], Iterator[bytes]]
+    ) -> list[Reply]:
+        """One transaction: a reply for each recipient of the envelope, in order.
+
+        body: the whole content, or None if it is large: then it is read from `pieces`. Failures of the network
+        are replies; what `pieces` raises ends the connection and is raised.
+        """
+        session = self.session
+        self.uses += 1
+        try:
+            session.begin(envelope, body)
+            self._write(session.output())
+            await self._settled()
+            if session.state is State.CONTENT:
+                await self._stream(pieces())
+                await self._settled()
+        except BaseException:
+            # cancelled, or the content cannot be read: no end of data may ever be sent for half a message
+            self.abort(own_words("4.3.0", "the transaction was given up"))
+            raise
+        return session.results
+
+    async def _stream(self, pieces: Iterator[bytes]) -> None:
+        session = self.session
+        previous: bytes | None = None
+        for piece in pieces:
+            if previous is not None and not await self._piece(previous, last=False):
+                return
+            previous = piece
+        if session.state is State.CONTENT:
+            await self._piece(previous or b"", last=True)
+
+    async def _piece(self, piece: bytes, *, last: bool) -> bool:
+        """Write one piece when there is room. Returns whether more is wanted."""
+        session = self.session
+        if self._paused and not self._lost:
+            self._expect_reply()  # a host that does not read is as bad as one that does not answer
+            self._drained = self._loop.create_future()
+            try:
+                await self._drained
+            finally:
+                self._drained = None
+        if session.state is not State.CONTENT:
+            return False
+        session.content(piece, last)
+        self._write(session.output())
+        return True
+
+    def abort(self, failure: Reply) -> None:
+        """Drop the connection at once."""
+        self.session.close(failure)
+        self._resume()
+        self._wake()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def quit(self) -> None:
+        """End an idle connection in order; its reply to QUIT is not waited for."""
+        self.session.quit()
+        self._write(self.session.output())
+        self._shut()
+
+
+class Connector:
+    """Opens connections. delivery: the settings in force, changed by assignment."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        resolver: Resolver,
+        event: Callable[[Event], None],
+        hostname: str,
+        next_connection_id: Callable[[], str],
+        rng: random.Random | None = None,
+    ) -> None:
+        self.delivery = delivery
+        self._resolver = resolver
+        self._event = event
+        self._hostname = hostname
+        self._next_connection_id = next_connection_id
+        self._rng = rng or random.Random()
+        self._context = ssl.create_default_context()
+        self._context.check_hostname = False  # opportunistic: anything is better than the clear (RFC 7435)
+        self._context.verify_mode = ssl.CERT_NONE
+
+    async def open(self, hop: NextHop, without: Collection[Exchange] = ()) -> Connection:
+        """A connection in READY to the first host that takes us, in order of preference, equals at random.
+
+        Raises ConnectFailed: permanent only if that is true of every host.
+        """
+        failures: list[Reply] = []
+        for exchange in self._ordered(hop):
+            if exchange in without:
+                continue
+            try:
+                addresses = list(await self._addresses(exchange))
+            except DnsFailure as error:
+                failures.append(error.reply if not hop.fixed else own_words("4.4.4", error.reply.text))
+                continue
+            self._rng.shuffle(addresses)
+            for address in addresses:
+                result = await self._try(exchange, address)
+                if isinstance(result, Connection):
+                    return result
+                failures.append(result)
+        lasting = [reply for reply in failures if not reply.permanent] or failures
+        raise ConnectFailed(lasting[-1] if lasting else own_words("4.4.4", f"{hop} has no host"))
+
+    def _ordered(self, hop: NextHop) -> list[Exchange]:
+        exchanges = list(hop.exchanges)
+        if not hop.fixed:
+            self._rng.shuffle(exchanges)
+            exchanges.sort(key=lambda exchange: exchange.preference)
+        return exchanges
+
+    async def _addresses(self, exchange: Exchange) -> tuple[str, ...]:
+        if exchange.fixed:
+            return await self._resolver.host_addresses(exchange.name)
+        return await self._resolver.addresses(exchange.name)
+
+    async def _try(self, exchange: Exchange, address: str) -> Connection | Reply:
+        result = await self._once(exchange, address, starttls=True)
+        if isinstance(result, _TlsFailed):
+            result = await self._once(exchange, address, starttls=False)
+        return result.reply if isinstance(result, _TlsFailed) else result
+
+    async def _once(self, exchange: Exchange, address: str, *, starttls: bool) -> "Connection | Reply | _TlsFailed":
+        literal = address_literal(address)
+        name = literal if address_text(exchange.name) else f"{exchange.name}{literal}"
+        connection = Connection(
+            exchange,
+            f"{name}:{exchange.port}",
+            self._next_connection_id(),
+            Session(self._hostname, starttls=starttls),
+            float(self.delivery.reply_timeout_s),
+            self._event,
+        )
+        try:
+            reply = await self._established(connection, address)
+        except BaseException:
+            connection.abort(own_words("4.3.0", "given up"))
+            raise
+        result = reply or connection
+        tls_failed = isinstance(result, Reply) and connection.session.last_command == "STARTTLS"
+        words = "ok" if reply is None else str(reply)
+        self._event(
+            ConnectedTo(
+                result=words,
+                server=connection.server,
+                connection_id=connection.connection_id,
+                kind="Actual",
+                tls=connection.tls,
+            )
+        )
+        return _TlsFailed(result) if tls_failed and isinstance(result, Reply) else result
+
+    async def _established(self, connection: Connection, address: str) -> Reply | None:
+        """Connect and open. Returns why it failed, or None."""
+        loop = asyncio.get_running_loop()
+        timeout_s = self.delivery.connect_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await loop.create_connection(lambda: connection, address, connection.exchange.port)
+        except TimeoutError:
+            return own_words("4.4.1", f"connecting to {connection.server}: no answer within {timeout_s} s")
+        except OSError as error:
+            text = error.strerror or str(error)
+            return own_words("4.4.1", f"connecting to {connection.server}: {text}")
+        try:
+            await connection.open(self._context)
+        except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot carry
+            connection.abort(own_words("4.7.5", f"TLS with {connection.server} failed: {error}"))
+        if connection.session.state is State.READY:
+            return None
+        with contextlib.suppress(OSError):
+            connection.quit()
+        return connection.session.failure or own_words("4.4.2", f"{connection.server} closed the connection")
+
+
+class _TlsFailed:
+    """STARTTLS was accepted and then came to nothing: the host is tried again in the clear."""
+
+    __slots__ = ("reply",)
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply

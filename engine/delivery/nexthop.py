@@ -1,0 +1,138 @@
+"""From a routing decision to the hosts that are tried: MX lookup, own addresses cut out (RTE-04, RTE-12)."""
+
+import socket
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from engine import limits
+from engine.delivery.dns import DnsFailure, Resolver
+from engine.delivery.reply import Reply, own_words
+from engine.delivery.route import Decision, Kind, Router, address_text
+
+FOUND_S = 60.0  # a finding is kept this long; what is below it, DNS, has its own times
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One host of a next hop. fixed: named by the operator, not by MX."""
+
+    name: str
+    port: int = 25
+    preference: int = 0
+    fixed: bool = False
+
+    def __str__(self) -> str:
+        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+
+
+class NextHop(msgspec.Struct, frozen=True):
+    """Hosts in order of preference. Domains with the same hosts have equal next hops, and share connections."""
+
+    exchanges: tuple[Exchange, ...]
+
+    @property
+    def fixed(self) -> bool:
+        return self.exchanges[0].fixed
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.exchanges))
+
+
+class Unroutable(Exception):
+    """There is no next hop, now or for good: `reply` says which."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+def is_machine_address(address: str) -> bool:
+    """Whether an address (its text) is one of this machine: the kernel names it as the source. Sends nothing."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+            return bool(probe.getsockname()[0] == address)
+        except OSError:
+            return False  # not even a route to it
+
+
+class NextHops:
+    """Finds the next hop of a decision. router may be replaced by `adopt` when settings change."""
+
+    def __init__(
+        self,
+        router: Router,
+        resolver: Resolver,
+        hostname: str = "",
+        is_machine: Callable[[str], bool] = is_machine_address,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolver = resolver
+        self._hostname = hostname
+        self._is_machine = is_machine
+        self._clock = clock
+        self._found: dict[Decision, tuple[float, NextHop]] = {}
+        self.router = router
+
+    def adopt(self, router: Router) -> None:
+        self.router = router
+        self._found.clear()
+
+    def known(self, decision: Decision) -> NextHop | None:
+        """What was found a short time ago: the way of most mail, without a task switch."""
+        found = self._found.get(decision)
+        return found[1] if found is not None and found[0] > self._clock() else None
+
+    async def find(self, decision: Decision) -> NextHop:
+        """Raises Unroutable."""
+        hop = self.known(decision)
+        if hop is None:
+            hop = await self._look_up(decision)
+            if len(self._found) >= limits.ROUTE_MEMO_ENTRIES:
+                self._found.clear()
+            self._found[decision] = (self._clock() + FOUND_S, hop)
+        return hop
+
+    async def _look_up(self, decision: Decision) -> NextHop:
+        if decision.kind is Kind.LOOP:
+            raise Unroutable(_loop(decision.name))
+        if decision.kind is Kind.NONE:
+            raise Unroutable(own_words("5.1.2", f"there is no route to {decision.name or 'an address without domain'}"))
+        if decision.kind is Kind.HOSTS:
+            exchanges = [Exchange(host.name, host.port, index, fixed=True) for index, host in enumerate(decision.hosts)]
+        else:
+            try:
+                found = await self._resolver.exchanges(decision.name)
+            except DnsFailure as error:
+                raise Unroutable(error.reply) from None
+            exchanges = [Exchange(host, decision.port, preference) for preference, host in found]
+        kept = await self._without_own(exchanges)
+        if not kept:
+            raise Unroutable(_loop(decision.name or str(decision.hosts[0])))
+        return NextHop(tuple(kept))
+
+    async def _without_own(self, exchanges: list[Exchange]) -> list[Exchange]:
+        """RFC 5321 s5.1: a host that is ourselves goes, and all that are not more preferred than it."""
+        for exchange in exchanges:
+            if await self._is_own(exchange):
+                return [other for other in exchanges if other.preference < exchange.preference]
+        return exchanges
+
+    async def _is_own(self, exchange: Exchange) -> bool:
+        router = self.router
+        if not exchange.fixed and (router.is_own_name(exchange.name) or exchange.name == self._hostname.lower()):
+            return True
+        try:
+            if exchange.fixed:
+                addresses = await self._resolver.host_addresses(exchange.name)
+            else:
+                addresses = await self._resolver.addresses(exchange.name)
+        except DnsFailure:
+            return False  # it is told when connecting
+        return any(router.is_own(address_text(one), exchange.port, self._is_machine) for one in addresses)
+
+
+def _loop(name: str) -> Reply:
+    return own_words("5.4.6", f"mail for {name} would come back to this gateway")

@@ -1,0 +1,318 @@
+"""Connections kept for the next message: bounded in all (SMTP-05), shared by everything for one next hop.
+
+A connection is idle in its lane, or lent to one transaction. When none is idle and no more may be opened, tasks wait
+in their lane, first come first served, and a connection that is given back goes to the next one without being
+idle. A lane that waits without any connection of its own goes before lanes that have some.
+
+A next hop that cannot be reached is not asked again by each waiting message: all of them fail with its reason, and so
+do new ones for some seconds. If some connections to it stand, it only wants no more of them: the lane goes on with
+those.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+
+from engine import limits
+from engine.config import Settings
+from engine.delivery.connection import ConnectFailed, Connection, Connector
+from engine.delivery.nexthop import Exchange, NextHop
+from engine.delivery.reply import Reply, own_words
+from engine.events import ConnectedTo, Event
+
+
+class _Lane:
+    """One next hop. open: connections that are idle, lent or being opened."""
+
+    __slots__ = ("connections", "down", "down_until", "hop", "idle", "limit", "limit_until", "open", "waiters")
+
+    def __init__(self, hop: NextHop) -> None:
+        self.hop = hop
+        self.idle: list[Connection] = []
+        self.connections: set[Connection] = set()
+        self.open = 0
+        self.waiters: deque[asyncio.Future[Connection | None]] = deque()
+        self.down: Reply | None = None
+        self.down_until = 0.0
+        self.limit = 0  # 0: no limit of its own
+        self.limit_until = 0.0
+
+
+class Pool:
+    """All outgoing connections of one relay."""
+
+    def __init__(self, settings: Settings, connector: Connector, event: Callable[[Event], None]) -> None:
+        self._connector = connector
+        self._event = event
+        self._lanes: dict[NextHop, _Lane] = {}
+        self._waiting: dict[_Lane, None] = {}  # lanes with waiters, the longest waiting first
+        self._open = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Settings for what comes; connections above a lower maximum end as they are given back."""
+        self._max = settings.smtp.max_outgoing
+        # No next hop takes the last ones: a hanging host must not stop mail to all others (PROC-06).
+        self._lane_max = self._max - self._max // 8
+        self._max_idle = settings.delivery.cached_connections
+        self._idle_s = float(settings.delivery.cache_idle_s)
+        self._down_s = min(limits.NEXT_HOP_DOWN_S, settings.delivery.retry_first_s / 2)
+        self._connector.delivery = settings.delivery
+        self._wake()
+
+    @property
+    def open(self) -> int:
+        """Connections that stand or are being opened."""
+        return self._open
+
+    def take(self, hop: NextHop) -> Connection | None:
+        """An idle connection, if there is one: the fast path, without a task switch."""
+        lane = self._lanes.get(hop)
+        while lane is not None and lane.idle:
+            connection = lane.idle.pop()  # the last used: the others may go idle to their end
+            if connection.usable:
+                self._reused(connection)
+                return connection
+        return None
+
+    async def acquire(self, hop: NextHop, *, fresh: bool = False, without: Collection[Exchange] = ()) -> Connection:
+        """A connection; give it back by `release`. Waits while the maximum is reached.
+
+        fresh: a new one, and those idle are dropped, because one of them turned out dead. without: hosts that
+        will not do; the connection is a new one. Raises ConnectFailed.
+        """
+        lane = self._lanes.get(hop)
+        if lane is None:
+            lane = self._lanes[hop] = _Lane(hop)
+        if fresh:
+            for idle in list(lane.idle):
+                idle.quit()
+                self._forget(idle)
+        elif not without and (connection := self.take(hop)) is not None:
+            return connection
+        while True:
+            loop = asyncio.get_running_loop()
+            if self._closed:
+                raise ConnectFailed(own_words("4.3.2", "the gateway is stopping"))
+            if lane.down is not None and lane.down_until > loop.time() and not without:
+                raise ConnectFailed(lane.down)
+            if self._may_open(lane):
+                self._reserve(lane)
+            else:
+                handed = await self._wait(lane)
+                if handed is not None:
+                    if handed.usable and not without:
+                        self._reused(handed)
+                        return handed
+                    self.release(handed)
+                    continue
+            try:
+                return await self._open_reserved(lane, without)
+            except ConnectFailed:
+                if without or not lane.open:
+                    raise
+                # it takes no more than stand, or the others being opened will fail as well: wait for those
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back, whatever its state."""
+        lane = self._lanes.get(connection_hop(connection))
+        if lane is None or connection not in lane.connections:
+            return
+        if not connection.usable or self._closed or self._open > self._max:
+            connection.quit()
+            self._forget(connection)
+            return
+        if self._waiting and self._hand_over(lane, connection):
+            return
+        if len(lane.idle) >= self._max_idle:
+            connection.quit()
+            self._forget(connection)
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        lane.idle.append(connection)
+        if self._sweeper is None:
+            self._sweep_later()
+
+    async def close(self) -> None:
+        """End all connections. Waiting tasks get ConnectFailed."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for lane in list(self._lanes.values()):
+            self._fail_waiters(lane, own_words("4.3.2", "the gateway is stopping"))
+            for connection in list(lane.connections):
+                connection.quit()
+                self._forget(connection)
+
+    def _reused(self, connection: Connection) -> None:
+        self._event(
+            ConnectedTo(
+                result="ok",
+                server=connection.server,
+                connection_id=connection.connection_id,
+                kind="Cached",
+                tls=connection.tls,
+            )
+        )
+
+    # --- slots --------------------------------------------------------------------------------------
+
+    def _may_open(self, lane: _Lane) -> bool:
+        """Whether there is a place for it, made at the cost of an idle connection elsewhere if need be."""
+        return self._lane_has_room(lane) and (self._open < self._max or self._end_an_idle_one())
+
+    def _lane_has_room(self, lane: _Lane) -> bool:
+        if lane.limit and lane.limit_until > asyncio.get_running_loop().time():
+            return lane.open < lane.limit
+        return lane.open < self._lane_max
+
+    def _reserve(self, lane: _Lane) -> None:
+        lane.open += 1
+        self._open += 1
+
+    def _unreserve(self, lane: _Lane) -> None:
+        lane.open -= 1
+        self._open -= 1
+        self._wake()
+
+    def _end_an_idle_one(self) -> bool:
+        """Make room: the connection that has been idle longest ends. Returns whether there was one."""
+        oldest: Connection | None = None
+        for lane in self._lanes.values():
+            if lane.idle and (oldest is None or lane.idle[0].idle_since < oldest.idle_since):
+                oldest = lane.idle[0]
+        if oldest is None:
+            return False
+        oldest.quit()
+        self._forget(oldest, wake=False)
+        return True
+
+    async def _open_reserved(self, lane: _Lane, without: Collection[Exchange]) -> Connection:
+        try:
+            connection = await self._connector.open(lane.hop, without)
+        except ConnectFailed as error:
+            lane.open -= 1
+            self._open -= 1
+            if not without:
+                self._failed(lane, error.reply)
+            self._wake()
+            raise
+        except BaseException:
+            self._unreserve(lane)
+            raise
+        lane.down = None
+        lane.connections.add(connection)
+        connection.hop = lane.hop
+        connection.on_lost = self._forget
+        return connection
+
+    def _failed(self, lane: _Lane, reply: Reply) -> None:
+        now = asyncio.get_running_loop().time()
+        if lane.open:
+            lane.limit, lane.limit_until = lane.open, now + limits.NEXT_HOP_DOWN_S
+            return
+        lane.down, lane.down_until = reply, now + self._down_s
+        self._fail_waiters(lane, reply)
+        if self._sweeper is None:
+            self._sweep_later()
+
+    # --- waiting ------------------------------------------------------------------------------------
+
+    async def _wait(self, lane: _Lane) -> Connection | None:
+        """A connection that was handed over, or None: a place was reserved for a new one. Raises ConnectFailed."""
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        lane.waiters.append(waiter)
+        self._waiting.setdefault(lane)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                handed = waiter.result()
+                if handed is not None:
+                    self.release(handed)
+                else:
+                    self._unreserve(lane)
+            elif waiter in lane.waiters:
+                lane.waiters.remove(waiter)
+                if not lane.waiters:
+                    self._waiting.pop(lane, None)
+            raise
+
+    def _next_waiter(self, lane: _Lane) -> asyncio.Future[Connection | None] | None:
+        while lane.waiters:
+            waiter = lane.waiters.popleft()
+            if not lane.waiters:
+                self._waiting.pop(lane, None)
+            if not waiter.done():
+                return waiter
+        self._waiting.pop(lane, None)
+        return None
+
+    def _hand_over(self, lane: _Lane, connection: Connection) -> bool:
+        """To the next waiter of its lane; or it ends in favour of a lane that has none. Returns whether it went."""
+        starving = next((other for other in self._waiting if not other.open), None)
+        if starving is not None and self._open >= self._max:
+            connection.quit()
+            self._forget(connection)
+            return True
+        waiter = self._next_waiter(lane)
+        if waiter is None:
+            return False
+        waiter.set_result(connection)
+        return True
+
+    def _wake(self) -> None:
+        """Places became free: reserve them for those who wait, lanes without a connection first."""
+        while self._waiting and not self._closed:
+            ready = [lane for lane in self._waiting if self._lane_has_room(lane)]
+            if not ready or not self._may_open(ready[0]):
+                return
+            lane = next((lane for lane in ready if not lane.open), ready[0])
+            waiter = self._next_waiter(lane)
+            if waiter is not None:
+                self._reserve(lane)
+                waiter.set_result(None)
+
+    def _fail_waiters(self, lane: _Lane, reply: Reply) -> None:
+        while (waiter := self._next_waiter(lane)) is not None:
+            waiter.set_exception(ConnectFailed(reply))
+
+    # --- ends ---------------------------------------------------------------------------------------
+
+    def _forget(self, connection: Connection, wake: bool = True) -> None:
+        """A connection ended, by us or by the other side; called once or twice for each."""
+        lane = self._lanes.get(connection_hop(connection))
+        if lane is None or connection not in lane.connections:
+            return
+        lane.connections.discard(connection)
+        if connection in lane.idle:
+            lane.idle.remove(connection)
+        lane.open -= 1
+        self._open -= 1
+        if wake:
+            self._wake()
+
+    def _sweep_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(max(0.25, self._idle_s / 4), self._sweep)
+
+    def _sweep(self) -> None:
+        """End what was idle too long, forget lanes without connections."""
+        self._sweeper = None
+        now = asyncio.get_running_loop().time()
+        for hop, lane in list(self._lanes.items()):
+            for connection in [one for one in lane.idle if now - one.idle_since >= self._idle_s]:
+                connection.quit()
+                self._forget(connection)
+            if not lane.open and not lane.waiters and lane.down_until <= now:
+                del self._lanes[hop]
+        if any(lane.idle or lane.down_until > now for lane in self._lanes.values()):
+            self._sweep_later()
+
+
+def connection_hop(connection: Connection) -> NextHop:
+    """The lane of a connection, set when it was opened."""
+    assert connection.hop is not None
+    return connection.hop
