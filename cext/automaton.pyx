@@ -128,6 +128,8 @@ def fold_name(str name) -> str:
 cdef int _level(level) except -1:
     if level is None:
         return mw_filter_best_level()
+    if level not in LEVELS:
+        raise ValueError(f"unknown level {level!r}")
     cdef int index = LEVELS.index(level)
     if index > mw_filter_best_level():
         raise ValueError(f"this machine has no {level}")

@@ -39,7 +39,8 @@ def starter() -> list[Path]:
 
 def read_sources(paths: Sequence[Path]) -> list[Signature]:
     """All signatures of these files. Raises SourceErrors with every mistake in all of them."""
-    found: dict[str, Signature] = {}
+    found: list[Signature] = []
+    first: dict[str, source.Table] = {}
     errors = []
     for path in paths:
         tables, broken = source.read(path)
@@ -47,15 +48,16 @@ def read_sources(paths: Sequence[Path]) -> list[Signature]:
         for table in tables:
             signature, wrong = grammar.signature(table)
             errors.extend(wrong)
-            if signature is None:
-                continue
-            first = found.setdefault(signature.name, signature)
-            if first is not signature:
-                hint = f"first in {first.path}, line {first.line}"
-                errors.append(table.error(f'name "{signature.name}" is taken', hint, "name", signature.name))
+            if signature is not None:
+                found.append(signature)
+            name = table.values.get("name")
+            if isinstance(name, str) and (other := first.setdefault(name, table)) is not table:
+                errors.append(
+                    table.error(f'name "{name}" is taken', f"by {other.path}, line {other.line}", "name", name)
+                )
     if errors:
         raise SourceErrors(errors)
-    return list(found.values())
+    return found
 
 
 def compile_sources(paths: Sequence[Path]) -> bytes:

@@ -68,9 +68,6 @@ class _Reader:
         return bytes.fromhex(packed)
 
     def literal(self, key: str) -> Literal | None:
-        nocase = self.table.values.get("nocase", False)
-        if not isinstance(nocase, bool):
-            self.wrong('"nocase" is neither true nor false', "", "nocase")
         raw = self.text(key)
         octets = raw.encode() if key == "text" else self.octets(key, raw)
         if octets is None:
@@ -79,20 +76,16 @@ class _Reader:
             hint = f"between {SHORTEST_PATTERN} and {PATTERN_LEN} octets; a short one matches harmless files by chance"
             self.wrong(f"pattern of {len(octets)} octets", hint, key)
             return None
-        return Literal(octets, nocase is True)
+        return Literal(octets, self.table.values.get("nocase") is True)
 
     def digest(self, key: str) -> Digest | None:
-        size = self.table.values.get("size")
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63):
-            self.wrong('"size" is not a number of octets', "write size = 12345", "size")
-            size = None
         octets = self.octets(key, self.text(key))
         if octets is None:
             return None
         if len(octets) != _DIGESTS[key]:
             self.wrong(f"{key} of {len(octets) * 2} digits", f"{key} has {_DIGESTS[key] * 2}", key)
             return None
-        return Digest(key, octets, size)
+        return Digest(key, octets, self.table.values.get("size"))
 
     def filename(self) -> FileName | None:
         glob = self.text("filename")
@@ -104,6 +97,11 @@ class _Reader:
 
     def body(self) -> Literal | Digest | FileName | None:
         values = self.table.values
+        if not isinstance(values.get("nocase", False), bool):
+            self.wrong('"nocase" is neither true nor false', "", "nocase")
+        size = values.get("size", 0)
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
+            self.wrong('"size" is not a number of octets', "write size = 12345", "size")
         present = [key for key in _BODIES if key in values]
         if len(present) != 1:
             what = "signature without a pattern" if not present else "more than one pattern: " + ", ".join(present)

@@ -25,7 +25,8 @@ class Table:
     def place(self, key: str | None = None) -> tuple[int, int]:
         """(line, column) of a key, or of the header when key is None or cannot be found."""
         if key is not None:
-            pattern = re.compile(rf"""\s*(?P<key>"{re.escape(key)}"|'{re.escape(key)}'|{re.escape(key)})\s*[=.]""")
+            word = re.escape(key)
+            pattern = re.compile(rf"""\s*(?:\[+\s*signature\s*\.\s*)?(?P<key>"{word}"|'{word}'|{word})\s*[=.\]]""")
             for number, line in enumerate(self.lines):
                 if found := pattern.match(line):
                     return self.line + number, found.start("key") + 1
@@ -35,7 +36,7 @@ class Table:
         """An error at a key, or at the first occurrence of within behind the key on its line."""
         line, column = self.place(key)
         text = self.lines[line - self.line] if self.lines else ""
-        width = len(key) if key else len(text.strip())
+        width = len(key) if key and text.startswith(key, column - 1) else len(text.strip())
         if within and (at := text.find(within, text.find("=", column) + 1)) >= 0:
             column, width = at + 1, len(within)
         return SourceError(self.path, line, column, message, text, hint, width)

@@ -219,6 +219,6 @@ def test_takes_any_buffer_and_ends_once():
 
 def test_a_level_that_is_not_there_is_refused():
     compiled = image.build([])
-    with pytest.raises(ValueError, match="level|tuple"):
+    with pytest.raises(ValueError, match="abacus"):
         Image(compiled, level="abacus")
     assert [Image(compiled, level=level).level for level in USABLE] == list(USABLE)

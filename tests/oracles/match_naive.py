@@ -1,4 +1,4 @@
-"""Matching as anyone would write it, for tests: look for every literal everywhere, and glob through a regular expression."""
+"""Matching as anyone would write it, for tests: every literal looked for everywhere, globs by regular expression."""
 
 import fnmatch
 import hashlib
@@ -28,10 +28,11 @@ def scan(signatures: Iterable[Signature], data: bytes, target: str = "any", fami
 
 def match_name(signatures: Iterable[Signature], folded: str) -> tuple[str, ...]:
     """folded: a name without anything that folding would change."""
-    found = []
-    for s in signatures:
-        if isinstance(s.body, FileName) and any(
-            re.match(fnmatch.translate(g.replace("[", "[[]")), folded) for g in s.body.globs
-        ):
-            found.append(s.name)
-    return tuple(sorted(found))
+    return tuple(
+        sorted(
+            s.name
+            for s in signatures
+            if isinstance(s.body, FileName)
+            and any(re.match(fnmatch.translate(g.replace("[", "[[]")), folded) for g in s.body.globs)
+        )
+    )

@@ -1,0 +1,213 @@
+"""The image: one layout on both sides, the same octets for the same signatures, and nothing damaged gets in."""
+
+import mmap
+import re
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import cext
+from cext.automaton import DamagedImage, Image, ImageError, NotAnImage, WrongVersion
+from cext.crc32c import crc32c
+from signatures import automaton, grammar, image, model, names, prefilter
+from signatures.model import Digest, FileName, Literal, Signature
+from tests.fuzz.fuzz_image import SIGNATURES, WHOLE, one_input
+
+INCLUDE = Path(cext.__file__).parent / "include"
+HEADER = (INCLUDE / "image.h").read_text()
+FILTER = (INCLUDE / "match_filter.h").read_text()
+
+
+def defined(name, text=HEADER):
+    found = re.search(rf"#define {name} (\S+)", text)
+    assert found, name
+    return int(found[1].rstrip("ul"), 0)
+
+
+def test_both_sides_have_the_same_constants():
+    sections = {
+        "STRINGS": image.STRINGS,
+        "TARGETS": image.TARGET_NAMES,
+        "SIGNATURES": image.SIGNATURES,
+        "PROGRAMS": image.PROGRAMS,
+        "PATTERNS": image.PATTERNS,
+        "LITERALS": image.LITERALS,
+        "AUTOMATON_EXACT": image.AUTOMATON_EXACT,
+        "AUTOMATON_FOLDED": image.AUTOMATON_FOLDED,
+        "FILTER_EXACT": image.FILTER_EXACT,
+        "FILTER_FOLDED": image.FILTER_FOLDED,
+        "DIGEST_SIZES": image.DIGEST_SIZES,
+        "DIGESTS": image.DIGESTS,
+        "SUFFIXES": image.SUFFIXES,
+        "GLOBS": image.GLOBS,
+    }
+    assert {name: defined(f"MW_SECTION_{name}") for name in sections} == sections
+    assert defined("MW_SECTION_KINDS") == max(sections.values()) + 1
+    assert (defined("MW_OP_END"), defined("MW_OP_TARGET"), defined("MW_OP_REPORT")) == (
+        image.OP_END,
+        image.OP_TARGET,
+        image.OP_REPORT,
+    )
+    assert defined("MW_IMAGE_LAYOUT") == image.LAYOUT
+    assert defined("MW_IMAGE_HEADER_LEN") == image.HEADER_LEN
+    assert defined("MW_IMAGE_ALIGN") == image.ALIGN
+    assert defined("MW_PATTERN_FOLDED") == image.PATTERN_FOLDED
+    assert defined("MW_PATTERN_LEN") == grammar.PATTERN_LEN
+    assert defined("MW_GLOB_LEN") == names.GLOB_LEN
+    assert {k: defined(f"MW_DIGEST_{k.upper()}") for k in image.DIGEST_KINDS} == image.DIGEST_KINDS
+    assert defined("MW_AC_DENSE") == automaton.DENSE
+    assert defined("MW_AC_SPARSE") == automaton.SPARSE
+    assert defined("MW_FILTER_BUCKET") == prefilter.BUCKET
+    assert defined("MW_FILTER_LITERAL") == prefilter.LONGEST
+    assert defined("MW_FILTER_STRIDE", FILTER) == prefilter.STRIDE
+    assert [defined(f"MW_FAMILY_{f.upper()}") for f in model.FAMILIES] == [0, 1]
+
+
+def test_same_signatures_same_octets_in_any_order():
+    assert image.build(SIGNATURES[::-1]) == WHOLE == image.build(SIGNATURES)
+
+
+def test_revision_is_of_the_content():
+    other = image.build(SIGNATURES[:-1])
+    assert re.fullmatch(r"[0-9a-f]{12}", Image(WHOLE).revision)
+    assert Image(WHOLE).revision != Image(other).revision
+
+
+def test_describe():
+    info = image.describe(WHOLE)
+    assert info.signatures == len(SIGNATURES) == Image(WHOLE).signatures
+    assert info.families == {"malware": len(SIGNATURES)}
+    assert info.kinds == {"literal": len(SIGNATURES) - 3, "digest": 2, "filename": 1}
+    assert info.targets == {"any": len(SIGNATURES) - 10, "pe": 10}
+    assert info.revision == Image(WHOLE).revision
+    assert info.size == len(WHOLE)
+    assert set(info.sections) == set(range(1, 15))
+    assert 0 < info.filtered < info.patterns
+    with pytest.raises(DamagedImage):
+        image.describe(WHOLE[:-1])
+
+
+def test_an_image_without_signatures_is_one():
+    empty = Image(image.build([]))
+    assert empty.scan(b"anything") == ()
+    assert empty.match_name("a.exe") == ()
+    assert empty.stream().finish() == ()
+
+
+def test_a_mapped_file_is_used_in_place(tmp_path):
+    path = tmp_path / "definitions.mwi"
+    path.write_bytes(WHOLE)
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    matcher = Image(mapped)
+    assert matcher.scan(b"..no1case..") == ("n1",)
+    with pytest.raises(BufferError):  # it is held, not copied
+        mapped.close()
+
+
+def test_an_image_at_an_odd_address_works():
+    assert Image(memoryview(b"x" + WHOLE)[1:]).scan(b"..no1case..") == ("n1",)
+
+
+@pytest.mark.parametrize("octets", [b"", b"M", b"MWIMAGE", b"PK\3\4" * 50, bytes(1000)])
+def test_what_is_no_image(octets):
+    with pytest.raises(NotAnImage):
+        Image(octets)
+
+
+def test_another_layout_is_another_version():
+    with pytest.raises(WrongVersion):
+        Image(WHOLE[:8] + struct.pack("<I", image.LAYOUT + 1) + WHOLE[12:])
+
+
+def test_an_unknown_section_is_another_version():
+    changed = bytearray(WHOLE)
+    count = struct.unpack_from("<I", changed, 24)[0]
+    struct.pack_into("<I", changed, image.HEADER_LEN + 24 * (count - 1), 99)
+    struct.pack_into("<I", changed, 12, crc32c(changed[16:]))
+    with pytest.raises(WrongVersion):
+        Image(changed)
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+def test_one_changed_octet_is_noticed(at, change):
+    changed = bytearray(WHOLE)
+    changed[at] ^= change
+    with pytest.raises(ImageError):
+        Image(changed)
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_a_cut_image_is_refused(length):
+    with pytest.raises(ImageError):
+        Image(WHOLE[:length])
+    with pytest.raises(ImageError):
+        Image(WHOLE + bytes(length + 1))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(min_size=4, max_size=30))
+@example(b"\0" * 4)
+def test_damage_under_a_right_checksum_never_leads_astray(data):
+    one_input(data)
+
+
+def test_every_instruction_is_checked_before_it_can_run():
+    """Each word of each program set to nonsense: refused, or harmless."""
+    table = struct.iter_unpack("<I4xQQ", WHOLE[image.HEADER_LEN : image.HEADER_LEN + 24 * 14])
+    offset, length = next((o, n) for kind, o, n in table if kind == image.PROGRAMS)
+    for at in range(offset, offset + length, 8):
+        for bad in (
+            (7, 0, 0),
+            (image.OP_REPORT, 0, 1 << 30),
+            (image.OP_TARGET, 60_000, 1),
+            (image.OP_TARGET, 0, 1 << 31),
+        ):
+            changed = bytearray(WHOLE)
+            struct.pack_into("<BxHI", changed, at, *bad)
+            struct.pack_into("<I", changed, 12, crc32c(changed[16:]))
+            with pytest.raises(DamagedImage):
+                Image(changed)
+
+
+def test_one_literal_of_several_signatures_is_one_pattern():
+    signatures = [
+        Signature("a", Literal(b"the same text")),
+        Signature("b", Literal(b"the same text"), target="pe"),
+        Signature("c", Literal(b"THE SAME TEXT", True)),
+        Signature("d", Literal(b"12345678", True)),
+        Signature("e", Literal(b"12345678")),
+    ]
+    compiled = image.build(signatures)
+    assert image.describe(compiled).patterns == 3
+    assert Image(compiled).scan(b"the same text 12345678") == ("a", "c", "d", "e")
+    assert Image(compiled).scan(b"the same text", "pe") == ("a", "b", "c")
+
+
+def test_full_slots_leave_the_rest_to_the_automaton():
+    """Literals that differ only outside of their one possible window share a slot; each is found all the same."""
+    signatures = [Signature(f"s{n:02}", Literal(b"\0" * 12 + bytes((n,)))) for n in range(40)]
+    signatures += [Signature(f"t{n:02}", Literal(bytes((n,)) + b"\0" * 12)) for n in range(40)]
+    compiled = image.build(signatures)
+    for s in signatures:
+        assert s.name in Image(compiled).scan(b"\7" * 9 + s.body.octets + b"\7")
+
+
+def test_kinds_go_where_they_belong():
+    info = image.describe(
+        image.build(
+            [
+                Signature("short", Literal(b"abcd")),
+                Signature("long", Literal(bytes(range(256)) * 3)),
+                Signature("digest", Digest("md5", bytes(16))),
+                Signature("name", FileName(("*.exe", "a*.exe"))),
+            ]
+        )
+    )
+    assert info.filtered == 0
+    assert image.AUTOMATON_EXACT in info.sections
+    assert image.FILTER_EXACT not in info.sections
+    assert info.sections[image.SUFFIXES] == info.sections[image.GLOBS] == 16
