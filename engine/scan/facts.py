@@ -22,6 +22,7 @@ class Cause(StrEnum):
     ENCRYPTED = "encrypted"
     UNSUPPORTED = "unsupported"
     ENGINE = "engine"
+    DISABLED = "disabled"  # virus scanning is switched off (AV-01)
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -51,6 +52,7 @@ class Part(msgspec.Struct):
     size and sha256 are of the decoded octets; sha256 is empty unless digests were asked for.
     content_type is what it claims, type what the content is. filenames: every name it declares, best first.
     examined: decoded octets that the matcher saw; less than size means that the part is unscanned.
+    reading: empty for the ordinary one; else what this entry assumes where clients read the message differently.
     """
 
     part: str
@@ -62,6 +64,7 @@ class Part(msgspec.Struct):
     sha256: str = ""
     container: bool = False
     depth: int = 0
+    reading: str = ""
 
 
 class Facts(msgspec.Struct):

@@ -1,0 +1,58 @@
+"""From the octets of a part to its content: content-transfer-encodings and UUE files, bounded before they expand.
+
+The walk and the rewriter decode through the same function, so they cannot differ.
+"""
+
+from typing import Final
+
+from cext import base64, quoted_printable, uue
+
+_FINDINGS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
+    "base64": (
+        (base64.JUNK, "base64-junk"),
+        (base64.PADDING, "base64-padding"),
+        (base64.CONCATENATED, "base64-data-behind-padding"),
+    ),
+    "quoted-printable": ((quoted_printable.ESCAPE, "quoted-printable-escape"),),
+    "uue": ((uue.NO_END, "uue-no-end"), (uue.JUNK, "uue-junk"), (uue.SHORT, "uue-short-lines")),
+}
+_FINDINGS["uue-body"] = _FINDINGS["uue"]
+# Encoded octets that yield at most one octet of content: no encoding here expands.
+_ENCODED_PER_OCTET: Final = {"base64": 4 / 3, "quoted-printable": 1.0, "uue": 4 / 3, "uue-body": 4 / 3}
+
+
+class Undecodable(Exception):
+    """Nothing in the octets is of that encoding: a UUE part without a begin line."""
+
+
+def decode(encoding: str, buf: bytes, start: int, end: int) -> tuple[bytes, tuple[str, ...]]:
+    """(content, kinds of findings) of buf[start:end]. Raises Undecodable and nothing else.
+
+    encoding: base64, quoted-printable, uue (a begin line is looked for), uue-body (the lines behind it), as in nodes.
+    """
+    octets = span(buf, start, end)
+    if encoding == "base64":
+        data, flags = base64.decode(octets)
+    elif encoding == "quoted-printable":
+        data, flags = quoted_printable.decode(octets)
+    elif encoding == "uue-body":
+        data, flags = uue.decode(octets)
+    else:
+        begin = uue.find_begin(octets, 0)
+        if begin is None:
+            raise Undecodable
+        stop = start + uue.body_end(octets, begin[2], len(octets))[0]
+        data, flags = uue.decode(span(buf, start + begin[2], stop))
+    if not flags:
+        return data, ()
+    return data, tuple(kind for flag, kind in _FINDINGS[encoding] if flags & flag)
+
+
+def encoded_room(encoding: str, room: int) -> int:
+    """How many encoded octets may be decoded so that content is not much over room octets (line ends aside)."""
+    return int(room * _ENCODED_PER_OCTET[encoding]) + 4
+
+
+def span(buf: bytes, start: int, end: int) -> bytes | memoryview:
+    """buf[start:end] without a copy."""
+    return buf if start == 0 and end == len(buf) else memoryview(buf)[start:end]

@@ -1,0 +1,37 @@
+"""Writes the coverage ledger while the walk goes on: facts with caps, so that hostile input cannot make it long."""
+
+from engine import limits
+from engine.scan.facts import Cause, Facts, Finding, Match, Part, Unscanned
+from engine.scan.node import Node
+
+
+class Ledger:
+    def __init__(self, definitions: str) -> None:
+        self.facts = Facts(definitions=definitions)
+
+    def part(self, part: Part) -> None:
+        self.facts.parts.append(part)
+
+    def matched(self, node: Node, names: tuple[str, ...]) -> None:
+        """node's own octets, header section or names matched. Every node keeps its names; the list is capped."""
+        new = tuple(name for name in names if name not in node.viruses)
+        if not new:
+            return
+        node.viruses += new
+        room = limits.FINDINGS - len(self.facts.matches)
+        self.facts.matches.extend(Match(name, node.part) for name in new[: max(0, room)])
+
+    def unscanned(self, part: str, cause: Cause, detail: str = "") -> None:
+        """One entry is enough for the verdict, so a cap on their number loses nothing but detail."""
+        entry = Unscanned(part, cause, detail)
+        known = self.facts.unscanned
+        if len(known) < limits.FINDINGS and entry not in known[-4:]:
+            known.append(entry)
+
+    def finding(self, part: str, kind: str, severe: bool = False) -> None:
+        """severe: content may have been missed; then the part is unscanned (damaged), whatever else is known."""
+        if severe:
+            self.unscanned(part, Cause.DAMAGED, kind)
+        entry = Finding(part, kind, severe)
+        if len(self.facts.findings) < limits.FINDINGS and entry not in self.facts.findings[-4:]:
+            self.facts.findings.append(entry)

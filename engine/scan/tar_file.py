@@ -1,0 +1,150 @@
+"""tar archives: v7, ustar, pax (POSIX.1-2001) and GNU long names. Never raises on content.
+
+Reading goes on behind the two zero blocks and behind damaged headers, as some readers do: what any of them would
+extract is listed. Known gaps: sparse files (their map is not applied), multi-volume archives.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from engine.scan.magic import is_tar_header
+
+BLOCK: Final = 512
+_EXTENSION_LEN: Final = 1 << 20  # of a long name or pax header that is read
+_ZERO: Final = bytes(BLOCK)
+_PAX: Final = re.compile(rb"(\d{1,9}) ([^=\n]{1,256})=")
+
+
+class Member(msgspec.Struct):
+    """first_off: its first header block, extension headers included; header_off: its own; data [data_off, end).
+
+    kind: typeflag. problems: kind -> severe. file: it has content that a reader would write to a file.
+    """
+
+    name: str
+    first_off: int
+    header_off: int
+    data_off: int
+    size: int
+    kind: bytes
+    file: bool
+    sparse: bool = False
+    problems: dict[str, bool] = {}
+
+    @property
+    def end(self) -> int:
+        return self.data_off + self.size
+
+    @property
+    def next_off(self) -> int:
+        return self.data_off + -(-self.size // BLOCK) * BLOCK
+
+
+def _number(field: bytes) -> int:
+    """A numeric field: octal text, or base-256 (GNU). -1: neither."""
+    if field[:1] and field[0] & 0x80:
+        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big") if field[0] != 0xFF else -1
+    text = field.split(b"\0", 1)[0].strip()
+    if not text:
+        return 0
+    try:
+        return int(text, 8)
+    except ValueError:
+        return -1
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "replace")
+
+
+def members(buf: bytes) -> Iterator[Member]:
+    """Every member in order. A member whose `problems` are not empty tells of damage at or behind it."""
+    at = 0
+    first = -1
+    pax: dict[str, bytes] = {}
+    common: dict[str, bytes] = {}
+    long_name = ""
+    problems: dict[str, bool] = {}
+    ended = False
+    while len(buf) - at >= BLOCK:
+        block = buf[at : at + BLOCK]
+        if block == _ZERO:
+            ended = True
+            at += BLOCK
+            continue
+        if not is_tar_header(block):
+            if not ended:
+                problems["tar-bad-header"] = True
+            at += BLOCK
+            continue
+        if ended:
+            problems["tar-members-behind-end"] = False
+            ended = False
+        kind = block[156:157]
+        size = _number(block[124:136])
+        first = at if first < 0 else first
+        if size < 0:
+            problems["tar-bad-size"] = True
+            size = 0
+        data_off = at + BLOCK
+        if kind in (b"L", b"K", b"x", b"X", b"g"):
+            data = buf[data_off : data_off + min(size, _EXTENSION_LEN)]
+            if kind == b"L":
+                long_name = _text(data)
+            elif kind == b"g":
+                common.update(_pax(data))
+            elif kind != b"K":
+                pax = _pax(data)
+            at = data_off + -(-size // BLOCK) * BLOCK
+            continue
+        member = _member(block, {**common, **pax}, long_name, first, at, size)
+        if kind == b"1" and is_tar_header(buf[data_off : data_off + BLOCK]):
+            member.size = 0  # old writers give a hard link the size of the file it names
+        if kind in (b"2", b"3", b"4", b"5", b"6"):
+            member.size = 0
+        if member.end > len(buf):
+            problems["tar-truncated"] = True
+            member.size = max(0, len(buf) - member.data_off)
+        member.problems, problems = problems, {}
+        first, pax, long_name = -1, {}, ""
+        yield member
+        at = member.next_off
+    if not ended and at < len(buf):
+        problems["tar-truncated"] = True
+    if problems:
+        yield Member("", len(buf), len(buf), len(buf), 0, b"", False, problems=problems)
+
+
+def _member(block: bytes, pax: dict[str, bytes], long_name: str, first: int, at: int, size: int) -> Member:
+    kind = block[156:157]
+    name = long_name or _text(block[:100])
+    if not long_name and block[257:263] == b"ustar\0" and block[345] and kind not in (b"S",):
+        name = f"{_text(block[345:500])}/{name}"
+    if "path" in pax:
+        name = pax["path"].decode("utf-8", "replace")
+    sparse = kind == b"S" or any(key.startswith("GNU.sparse") for key in pax)
+    if "GNU.sparse.name" in pax:
+        name = pax["GNU.sparse.name"].decode("utf-8", "replace")
+    if pax.get("size", b"").isdigit() and len(pax["size"]) < 16:
+        size = int(pax["size"])
+    data_off = at + BLOCK
+    file = kind not in (b"2", b"3", b"4", b"5", b"6") and not (
+        kind in (b"0", b"\0") and name.endswith("/") and not size
+    )
+    return Member(name, first, at, data_off, size, kind, file, sparse)
+
+
+def _pax(data: bytes) -> dict[str, bytes]:
+    """Records "length keyword=value\\n" of a pax header."""
+    found = {}
+    at = 0
+    while match := _PAX.match(data, at):
+        length = int(match.group(1))
+        if length <= match.end() - at:
+            break
+        found[match.group(2).decode("utf-8", "replace")] = data[match.end() : at + length - 1]
+        at += length
+    return found

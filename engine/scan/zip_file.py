@@ -1,0 +1,281 @@
+"""Zip archives (APPNOTE 6.3.10) read from both ends: the central directory, and the local headers it leaves out.
+
+Readers differ in which of the two they believe. Entries of either are listed; where they contradict each other the
+archive has a severe problem, and both readings of the entry are listed. Nothing is unpacked here but by `unpack`.
+
+Offsets are from the start of the archive's octets. Never raises on content.
+Known gaps: methods other than stored and deflated, split archives, encrypted central directories.
+"""
+
+import struct
+from typing import Final
+
+import msgspec
+from isal import isal_zlib
+
+from engine.scan.inflate import Inflated, inflate
+
+STORED: Final = 0
+DEFLATED: Final = 8
+ENCRYPTED: Final = 1  # general purpose bit 0
+DESCRIPTOR: Final = 8  # bit 3: sizes follow the data
+UTF8: Final = 0x800  # bit 11
+LOCAL_LEN: Final = 30
+CENTRAL_LEN: Final = 46
+END_LEN: Final = 22
+END_SEARCH_LEN: Final = END_LEN + 0xFFFF  # an archive comment is at most 65535 octets
+_CANDIDATES: Final = 8  # end records that are tried
+_ENTRIES: Final = 200_000  # the limit on files is lower; this one bounds memory
+_LOCAL: Final = struct.Struct("<4s5H3L2H")
+_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+_END: Final = struct.Struct("<4s4H2LH")
+_END64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR64: Final = struct.Struct("<4sLQL")
+_MAX32: Final = 0xFFFFFFFF
+
+
+class Entry(msgspec.Struct):
+    """One member. header_off: local header; data_off: its data; packed_len: -1 if only the data can tell.
+
+    central_off: offset of its central header, -1 if it has none.
+    """
+
+    name: bytes
+    flags: int
+    method: int
+    crc: int
+    packed_len: int
+    size: int
+    header_off: int
+    data_off: int
+    central_off: int = -1
+    readable: bool = True
+
+    @property
+    def directory(self) -> bool:
+        return self.name.endswith((b"/", b"\\")) and self.size == 0
+
+    @property
+    def text_name(self) -> str:
+        if self.flags & UTF8:
+            return self.name.decode("utf-8", "replace")
+        try:
+            return self.name.decode()
+        except UnicodeDecodeError:
+            return self.name.decode("cp437")
+
+
+class Directory(msgspec.Struct):
+    """entries in order of the central directory, then those it lacks. problems: kind -> severe.
+
+    base: what has to be added to stored offsets (prepended data). end_off: end record; -1: there is none.
+    """
+
+    entries: list[Entry] = []
+    problems: dict[str, bool] = {}
+    base: int = 0
+    central_off: int = 0
+    central_end: int = 0
+    end_off: int = -1
+    zip64: bool = False
+
+
+def read(buf: bytes, local_only: bool = True) -> Directory | None:
+    """The directory of an archive, or None if there is no sign of one.
+
+    local_only: also take an archive without an end record, by its local headers.
+    """
+    directory = _find_end(buf)
+    if directory is None:
+        if not local_only or buf.find(b"PK\x03\x04") < 0:
+            return None
+        directory = Directory(central_off=len(buf), problems={"zip-without-directory": True})
+    else:
+        _read_central(buf, directory)
+    _read_unlisted(buf, directory)
+    return directory
+
+
+def _find_end(buf: bytes) -> Directory | None:
+    at = len(buf)
+    low = max(0, len(buf) - END_SEARCH_LEN - 4096)  # some trailing junk is tolerated
+    for _ in range(_CANDIDATES):
+        at = buf.rfind(b"PK\x05\x06", low, at)
+        if at < 0:
+            return None
+        if len(buf) - at >= END_LEN:
+            directory = _end_record(buf, at)
+            if directory is not None:
+                return directory
+    return None
+
+
+def _end_record(buf: bytes, at: int) -> Directory | None:
+    _, disk, central_disk, _, count, size, offset, comment_len = _END.unpack_from(buf, at)
+    directory = Directory(end_off=at)
+    end = at
+    if at >= 20 and buf[at - 20 : at - 16] == b"PK\x06\x07":
+        end64 = _end64(buf, at - 20)
+        if end64 is not None:
+            directory.zip64 = True
+            end, count, size, offset = end64
+    base = end - size - offset
+    if base < 0 or not _central_at(buf, base + offset, size):
+        base = 0
+        if not _central_at(buf, offset, size):
+            return None
+    directory.base, directory.central_off, directory.central_end = base, base + offset, base + offset + size
+    if disk not in (0, 0xFFFF) or central_disk not in (0, 0xFFFF):
+        directory.problems["zip-split"] = True
+    if base:
+        directory.problems["zip-prepended-data"] = False
+    if len(buf) - at - END_LEN != comment_len:
+        directory.problems["zip-trailing-data"] = False
+    directory.problems.update({} if count or not size else {"zip-count": False})
+    return directory
+
+
+def _central_at(buf: bytes, at: int, size: int) -> bool:
+    return at <= len(buf) and (size == 0 or buf[at : at + 4] == b"PK\x01\x02")
+
+
+def _end64(buf: bytes, locator: int) -> tuple[int, int, int, int] | None:
+    """(offset of the record, entries, length and offset of the directory) of the zip64 end record."""
+    _, _, offset, _ = _LOCATOR64.unpack_from(buf, locator)
+    at = offset if buf[offset : offset + 4] == b"PK\x06\x06" else buf.rfind(b"PK\x06\x06", 0, locator)
+    if at < 0 or len(buf) - at < _END64.size:
+        return None
+    values = _END64.unpack_from(buf, at)
+    return at, values[7], values[8], values[9]
+
+
+def _read_central(buf: bytes, directory: Directory) -> None:
+    at = directory.central_off
+    limit = directory.end_off
+    while limit - at >= CENTRAL_LEN and buf[at : at + 4] == b"PK\x01\x02" and len(directory.entries) < _ENTRIES:
+        fields = _CENTRAL.unpack_from(buf, at)
+        _, _, _, flags, method, _, _, crc, packed, size, name_len, extra_len, comment_len, _, _, _, offset = fields
+        name_off = at + CENTRAL_LEN
+        name = buf[name_off : name_off + name_len]
+        extra = buf[name_off + name_len : name_off + name_len + extra_len]
+        size, packed, offset = _sizes64(extra, size, packed, offset, directory)
+        entry = Entry(name, flags, method, crc, packed, size, directory.base + offset, 0, at)
+        directory.entries.append(entry)
+        _read_local(buf, directory, entry)
+        at += CENTRAL_LEN + name_len + extra_len + comment_len
+    if at != directory.central_end:
+        directory.problems["zip-directory-length"] = at < directory.central_end
+
+
+def _sizes64(extra: bytes, size: int, packed: int, offset: int, directory: Directory) -> tuple[int, int, int]:
+    """Values of the zip64 extra field (APPNOTE 4.5.3) in place of those that are all ones."""
+    if _MAX32 not in (size, packed, offset):
+        return size, packed, offset
+    at = 0
+    while len(extra) - at >= 4:
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == 1:
+            directory.zip64 = True
+            values = [int.from_bytes(extra[i : i + 8], "little") for i in range(at + 4, at + 4 + length - 7, 8)]
+            size, packed, offset = (
+                values.pop(0) if value == _MAX32 and values else value for value in (size, packed, offset)
+            )
+            break
+        at += 4 + length
+    return size, packed, offset
+
+
+def _local_fields(buf: bytes, at: int) -> tuple[int, ...] | None:
+    """(flags, method, crc, packed, size, name_len, extra_len) of a local header, or None if none is there."""
+    if at < 0 or len(buf) - at < LOCAL_LEN or buf[at : at + 4] != b"PK\x03\x04":
+        return None
+    _, _, flags, method, _, _, crc, packed, size, name_len, extra_len = _LOCAL.unpack_from(buf, at)
+    return flags, method, crc, packed, size, name_len, extra_len
+
+
+def _read_local(buf: bytes, directory: Directory, entry: Entry) -> None:
+    """Complete a central entry by its local header, and compare the two."""
+    fields = _local_fields(buf, entry.header_off)
+    if fields is None and directory.base:
+        unshifted = entry.header_off - directory.base
+        fields = _local_fields(buf, unshifted)
+        entry.header_off = unshifted if fields is not None else entry.header_off
+    if fields is None:
+        entry.readable = False
+        directory.problems["zip-local-header-missing"] = True
+        return
+    flags, method, crc, packed, size, name_len, extra_len = fields
+    name_off = entry.header_off + LOCAL_LEN
+    name = buf[name_off : name_off + name_len]
+    entry.data_off = name_off + name_len + extra_len
+    if packed == _MAX32 or size == _MAX32:
+        extra = buf[name_off + name_len : entry.data_off]
+        size, packed, _ = _sizes64(extra, size, packed, 0, directory)
+    sizes_differ = (packed, size) != (entry.packed_len, entry.size)
+    if sizes_differ and (flags | entry.flags) & DESCRIPTOR and (packed in (0, _MAX32) or size in (0, _MAX32)):
+        sizes_differ = False
+    if method != entry.method or sizes_differ or (flags ^ entry.flags) & ENCRYPTED:
+        directory.problems["zip-headers-disagree"] = True
+        directory.entries.append(Entry(name, flags, method, crc, packed, size, entry.header_off, entry.data_off))
+    elif name != entry.name:
+        directory.problems["zip-names-disagree"] = not _same_name(name, entry.name)
+        if directory.problems["zip-names-disagree"]:
+            directory.entries.append(
+                Entry(name, flags, method, crc, entry.packed_len, size, entry.header_off, entry.data_off)
+            )
+    if len(buf) - entry.data_off < entry.packed_len:
+        directory.problems["zip-truncated"] = True
+
+
+def _same_name(one: bytes, other: bytes) -> bool:
+    """Whether names are one but for the separator, the case or the charset of letters outside ASCII."""
+    plain = [bytes(c for c in name.replace(b"\\", b"/").lower() if c < 128 and c != 63) for name in (one, other)]
+    return plain[0] == plain[1]
+
+
+def _read_unlisted(buf: bytes, directory: Directory) -> None:
+    """List local headers outside what the central directory covers: between, before and behind its entries."""
+    covered = sorted((e.header_off, e.data_off + max(0, e.packed_len)) for e in directory.entries if e.readable)
+    covered.append((directory.central_off, max(directory.central_end, len(buf))))
+    gap_start = 0
+    for start, end in covered:
+        if start > gap_start:
+            _search_gap(buf, directory, gap_start, start)
+        gap_start = max(gap_start, end)
+    if directory.end_off >= 0 and directory.central_end < directory.end_off and not directory.zip64:
+        _search_gap(buf, directory, directory.central_end, directory.end_off)
+
+
+def _search_gap(buf: bytes, directory: Directory, start: int, end: int) -> None:
+    at = start
+    while len(directory.entries) < _ENTRIES:
+        at = buf.find(b"PK\x03\x04", at, end)
+        fields = _local_fields(buf, at) if at >= 0 else None
+        if fields is None:
+            return
+        flags, method, crc, packed, size, name_len, extra_len = fields
+        data_off = at + LOCAL_LEN + name_len + extra_len
+        if not name_len or method > 99 or data_off > end or 0 in buf[at + 30 : at + 30 + name_len]:
+            at += 4
+            continue
+        if flags & DESCRIPTOR and packed == 0:
+            packed = -1
+        name = buf[at + LOCAL_LEN : at + LOCAL_LEN + name_len]
+        directory.entries.append(Entry(name, flags, method, crc, packed, size, at, data_off))
+        if directory.end_off >= 0:
+            directory.problems["zip-entry-not-in-directory"] = True
+        at = data_off + max(0, min(packed, end - data_off))
+
+
+def unpack(buf: bytes, entry: Entry, room: int) -> Inflated:
+    """Content of a stored or deflated entry: at most room octets, and how it ended."""
+    stop = len(buf) if entry.packed_len < 0 else min(len(buf), entry.data_off + entry.packed_len)
+    complete = entry.packed_len < 0 or stop == entry.data_off + entry.packed_len
+    if entry.method == STORED:
+        data = buf[entry.data_off : min(stop, entry.data_off + room)]
+        return Inflated(data, stop - entry.data_off > room, complete, len(data))
+    return inflate(memoryview(buf)[entry.data_off : stop], room)
+
+
+def crc_agrees(entry: Entry, data: bytes) -> bool:
+    return entry.crc == isal_zlib.crc32(data)
