@@ -16,7 +16,6 @@ from enum import StrEnum
 from engine.config import Listener
 
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-MIB = 1 << 20
 MARK = "X-Mailward-Sample"
 
 
@@ -33,6 +32,7 @@ class Sample:
     content: bytes  # CRLF line ends, not dot-stuffed; the malformed one excepted
     expected: Outcome
     why: str
+    declared: int = 0  # octets for the SIZE parameter; 0: not declared
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def samples(size_limit: int) -> Iterator[Sample]:
         "eicar-zip-nested", _octets(outer), Outcome.CLEANED, "the member of the zip is replaced by DELETED0.TXT"
     )
     if size_limit:
-        filler = ("x" * 70 + "\r\n") * (size_limit // 72 + MIB // 72)
-        yield Sample("oversized", _octets(_message("oversized", filler)), Outcome.REFUSED, "552 5.3.4: over the limit")
+        small = _octets(_message("oversized", "Declared larger than the server takes, so it is refused at once.\r\n"))
+        yield Sample("oversized", small, Outcome.REFUSED, "552 5.3.4: over the announced size", size_limit + 1)
     malformed = _octets(_message("malformed", "The next line ends with a bare LF.\r\n"))
     yield Sample(
         "malformed", malformed + b"hidden\n.\nlines\r\n", Outcome.REFUSED, "550 5.6.0: only CRLF may end a line"
@@ -106,7 +106,8 @@ def send(to: Listener, recipient: str) -> Iterator[Sent]:
 
 def _transaction(smtp: smtplib.SMTP, sample: Sample, recipient: str) -> tuple[int, bytes]:
     """By hand, because smtplib mends line ends, and one sample is about these."""
-    for command in ("MAIL FROM:<sender@example.net>", f"RCPT TO:<{recipient}>", "DATA"):
+    size = f" SIZE={sample.declared}" if sample.declared else ""
+    for command in (f"MAIL FROM:<sender@example.net>{size}", f"RCPT TO:<{recipient}>", "DATA"):
         code, reply = smtp.docmd(command)
         if code not in (250, 354):
             return code, reply

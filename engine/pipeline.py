@@ -39,6 +39,13 @@ class Services(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+    @property
+    def hostname(self) -> str: ...
+    @property
+    def own_address(self) -> str:
+        """Where mail is never delivered to, in lower case (SMTP-11)."""
+        ...
+
     def event(self, event: events.Event) -> None: ...
     def next_smtp_id(self) -> str: ...
 
@@ -313,10 +320,7 @@ class Pipeline:
 
     def _suppress_own(self, message: MessageState) -> None:
         """Mail to the account that our own mail comes from is never delivered (SMTP-11)."""
-        smtp = self._services.settings.smtp
-        own = smtp.from_address.lower()
-        if not own:
-            return
+        own = self._services.own_address
         received = message.received
         for index, recipient in enumerate(received.recipients):
             if recipient.address.lower() == own and message.results[index] is Result.PENDING:
@@ -354,7 +358,15 @@ class Pipeline:
         if not failed:
             return
         settings = self._services.settings
-        made = bounces_for(message, failed, settings, lambda: self._store.content(message), self._clock())
+        made = bounces_for(
+            message,
+            failed,
+            settings,
+            lambda: self._store.content(message),
+            self._clock(),
+            hostname=self._services.hostname,
+            headers_only=message.verdict is not None and message.verdict.disposition is Disposition.BOUNCE,
+        )
         if made is None:
             return
         recipient, content = made

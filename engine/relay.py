@@ -70,6 +70,7 @@ class Relay:
             content=self.store.content,
             event=self.event,
             next_connection_id=self.next_connection_id,
+            hostname=self.hostname,
         )
         self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, time.time_ns)
         self.commands = CommandServer(self.layout.command_socket(number), self._perform)
@@ -82,6 +83,10 @@ class Relay:
     @property
     def settings(self) -> Settings:
         return self._watch.settings
+
+    @property
+    def own_address(self) -> str:
+        return (self.settings.smtp.from_address or f"mailward-noreply@{self.hostname}").lower()
 
     def _adopt(self, settings: Settings) -> None:
         self.router = Router(settings.routing, [settings.smtp.listen])

@@ -17,7 +17,7 @@ from engine.portuse import user_of_port
 from signatures.compile import compile_sources, starter
 
 
-class RouteOption(click.ParamType):
+class RouteOption(click.ParamType[Route]):
     name = "DOMAIN=HOST:PORT"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Route:
@@ -58,7 +58,7 @@ def init(
     if layout.config.exists():
         raise click.ClickException(f"{layout.config} exists already: edit it, or choose another directory")
     settings = Settings(
-        smtp=config.Smtp(listen=smtp, hostname=socket.getfqdn()),
+        smtp=config.Smtp(listen=smtp, hostname=name if "." in (name := socket.getfqdn()) else ""),
         web=config.Web(http=http, https=https),
         routing=Routing(
             default_host=default_route.host if default_route else "",

@@ -8,7 +8,7 @@ import click
 from engine.config import Listener
 
 
-class HostPort(click.ParamType):
+class HostPort(click.ParamType[Listener]):
     """`HOST:PORT`, with an IPv6 host in brackets: `[::1]:2525`."""
 
     name = "HOST:PORT"

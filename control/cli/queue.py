@@ -14,10 +14,12 @@ from control.cli.options import root_option
 from engine.command import Command, send
 from engine.ids import relay_of
 from engine.layout import Layout
-from engine.queue import offline
+from engine.queue import listing
+from engine.queue.errors import QueueError
 from engine.queue.record import Result
-from engine.queue.state import MessageState
+from engine.queue.state import HOLD, SLOW, MessageState
 
+BY_HAND = "on request of the administrator"
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -79,7 +81,7 @@ def queue() -> None:
 @json_option
 def list_(root: Path, as_json: bool) -> None:
     """Every message in the fast, slow and hold queues."""
-    lines = [_line(message) for message in offline.read_queue(root)]
+    lines = [_line(message) for message in listing.read_queue(root)]
     if as_json:
         for line in lines:
             click.echo(msgspec.json.encode(line))
@@ -102,7 +104,7 @@ def list_(root: Path, as_json: bool) -> None:
 @click.argument("smtp_id", metavar="ID")
 def show(root: Path, as_json: bool, smtp_id: str) -> None:
     """What is known of one message."""
-    message = next((one for one in offline.read_queue(root) if one.id == smtp_id), None)
+    message = next((one for one in listing.read_queue(root) if one.id == smtp_id), None)
     if message is None:
         raise click.ClickException(f"there is no message {smtp_id} in the queue: see `mailward queue list`")
     line = _line(message)
@@ -123,7 +125,7 @@ def show(root: Path, as_json: bool, smtp_id: str) -> None:
 @click.argument("smtp_id", metavar="[ID]", default="")
 def retry(root: Path, as_json: bool, smtp_id: str) -> None:
     """Try ID again now, or everything in the slow queue; a held message is processed anew (HOLD-02)."""
-    _act(root, "retry", smtp_id, as_json, lambda: offline.retry(root, smtp_id))
+    _act(root, "retry", smtp_id, as_json, lambda: _retry_offline(root, smtp_id))
 
 
 @queue.command()
@@ -132,7 +134,7 @@ def retry(root: Path, as_json: bool, smtp_id: str) -> None:
 @click.argument("smtp_id", metavar="ID")
 def hold(root: Path, as_json: bool, smtp_id: str) -> None:
     """Move ID to the hold queue, where it stays until a person decides."""
-    _act(root, "hold", smtp_id, as_json, lambda: offline.hold(root, smtp_id))
+    _act(root, "hold", smtp_id, as_json, lambda: listing.move(root, smtp_id, HOLD, BY_HAND))
 
 
 @queue.command()
@@ -141,7 +143,14 @@ def hold(root: Path, as_json: bool, smtp_id: str) -> None:
 @click.argument("smtp_id", metavar="ID")
 def drop(root: Path, as_json: bool, smtp_id: str) -> None:
     """Remove ID for good: nobody receives it, nobody is told."""
-    _act(root, "drop", smtp_id, as_json, lambda: offline.drop(root, smtp_id))
+    _act(root, "drop", smtp_id, as_json, lambda: listing.drop(root, smtp_id))
+
+
+def _retry_offline(root: Path, smtp_id: str) -> None:
+    """Due as soon as the gateway runs again."""
+    wanted = [smtp_id] if smtp_id else [one.id for one in listing.read_queue(root) if one.place == SLOW]
+    for one in wanted:
+        listing.move(root, one, SLOW, BY_HAND)
 
 
 class Report(msgspec.Struct):
@@ -150,12 +159,16 @@ class Report(msgspec.Struct):
     count: int
 
 
-def _act(root: Path, operation: str, smtp_id: str, as_json: bool, directly: Callable[[], int]) -> None:
+def _act(root: Path, operation: str, smtp_id: str, as_json: bool, directly: Callable[[], None]) -> None:
     """Through the relays when they run, else on the files."""
     try:
         sockets = _sockets(root, smtp_id)
-        count = _ask(sockets, operation, smtp_id) if sockets else directly()
-    except (ValueError, OSError) as error:
+        if sockets:
+            count = _ask(sockets, operation, smtp_id)
+        else:
+            directly()
+            count = 1
+    except (ValueError, OSError, QueueError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     if as_json:

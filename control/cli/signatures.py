@@ -46,5 +46,8 @@ def info(file: Path) -> None:
         found = describe(file.read_bytes())
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from None
-    for key, value in found.lines():
-        click.echo(f"{key:<14}{value}")
+    for key in ("revision", "layout", "size", "signatures", "patterns", "filtered"):
+        click.echo(f"{key:<12}{getattr(found, key)}")
+    for key in ("families", "severities", "kinds", "targets"):
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(getattr(found, key).items()))
+        click.echo(f"{key:<12}{counts}")
