@@ -20,7 +20,7 @@ def in_pieces(text: bytes, size: int, scalar: bool) -> tuple[bytes, int]:
     return output, decoder.findings
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(texts, st.integers(1, 120), st.booleans())
 @example(b"QQ=QUJD", 1, False)
 @example(b"Q=", 1, False)
@@ -29,7 +29,7 @@ def test_any_chunking_equals_oracle(text: bytes, size: int, scalar: bool) -> Non
     assert in_pieces(text, size, scalar) == oracle.decode(text)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(texts)
 def test_one_shot_equals_oracle(text: bytes) -> None:
     assert decode(text) == decode_scalar(memoryview(text)) == oracle.decode(text)

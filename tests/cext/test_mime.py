@@ -14,7 +14,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
 Find = Callable[[bytes, int, int, bytes, int], list[tuple[int, int, bool]]]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(texts, st.sampled_from([b"b", b"bb", b"", b"b--", b"b b", b"b\nb"]), st.integers(0, 12), st.data())
 def test_delimiters_equal_oracle(text: bytes, boundary: bytes, limit: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
@@ -24,7 +24,7 @@ def test_delimiters_equal_oracle(text: bytes, boundary: bytes, limit: int, data:
     assert delimiters_scalar(memoryview(text), start, end, boundary, limit) == want
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(texts, st.data())
 def test_header_end_equals_oracle(text: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

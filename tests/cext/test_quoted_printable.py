@@ -21,7 +21,7 @@ def in_pieces(text: bytes, size: int, scalar: bool) -> tuple[bytes, int]:
     return output, decoder.findings
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(texts, st.integers(1, 100), st.booleans())
 def test_any_chunking_equals_oracle(text: bytes, size: int, scalar: bool) -> None:
     assert in_pieces(text, size, scalar) == oracle.decode(text)
@@ -33,7 +33,7 @@ def test_long_white_space_equals_oracle(text: bytes, size: int, scalar: bool) ->
     assert in_pieces(text, size, scalar) == oracle.decode(text)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(texts)
 def test_one_shot_equals_oracle(text: bytes) -> None:
     assert decode(text) == decode_scalar(memoryview(text)) == oracle.decode(text)

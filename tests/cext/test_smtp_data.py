@@ -43,7 +43,7 @@ def check(checker: ChunkChecker, chunks: list[bytes]) -> Outcome:
     return Outcome(b"", 0, False, checker.error, checker.in_header, checker.too_big, checker.size, checker.hops)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(streams, cuts, st.integers(0, 200) | st.just(BIG), st.booleans())
 @example(b"a\r\r\n.\r\r\n.\r\n", [1], BIG, False)
 @example(b"a\r\n.\rb\r\n.\n\r\n.\r\n", [3], BIG, False)
@@ -52,7 +52,7 @@ def test_any_chunking_equals_oracle(stream: bytes, sizes: list[int], limit: int,
     assert feed_all(DataDecoder(limit, scalar=scalar), cut(stream, sizes)) == oracle.data(stream, limit)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(streams, cuts, st.integers(0, 200) | st.just(BIG), st.booleans())
 def test_bdat_equals_oracle(stream: bytes, sizes: list[int], limit: int, scalar: bool) -> None:
     want = oracle.chunks(stream, limit)
@@ -158,7 +158,7 @@ def test_large_chunk_without_the_interpreter() -> None:
     assert (seen.output, seen.done, seen.error) == (message.replace(b"..", b"."), True, 0)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(streams, st.booleans())
 def test_dot_stuffing_equals_oracle_and_is_undone(text: bytes, at_line_start: bool) -> None:
     stuffed = dot_stuff(text, at_line_start)

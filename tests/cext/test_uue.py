@@ -55,13 +55,13 @@ def in_pieces(body: bytes, size: int, scalar: bool) -> tuple[bytes, int, int]:
     return output, decoder.findings, decoder.body_len
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(texts, st.integers(1, 100), st.booleans())
 def test_any_chunking_equals_oracle(body: bytes, size: int, scalar: bool) -> None:
     assert in_pieces(body, size, scalar) == (*oracle.decode(body), oracle.body_end(body)[0])
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(texts)
 def test_one_shot_equals_oracle(body: bytes) -> None:
     output, findings = decode(body)
@@ -70,7 +70,7 @@ def test_one_shot_equals_oracle(body: bytes) -> None:
     assert body_end(b"?" + body, 1, len(body) + 1) == (oracle.body_end(body)[0] + 1, oracle.body_end(body)[1])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(texts, st.data())
 def test_find_begin_equals_oracle(text: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
