@@ -13,13 +13,11 @@ import msgspec
 from cext.base64 import decode as decode_base64
 from engine import limits
 
+_ENCODED_PER_CHARACTER = 12  # octets of an encoded-word for a character, at the very most
 OCCURRENCES = 8  # of one field that are kept; more than two different ones is already an attack
 _CR, _LF = 13, 10
-_WANTED = {
-    b"content-type": 0,
-    b"content-transfer-encoding": 1,
-    b"content-disposition": 2,
-}
+# Some clients accept white space or a comment between a field-name and its colon.
+_WANTED = re.compile(rb"content-(?:(type)|(transfer-encoding)|(disposition))[ \t]*(?:\([^\r\n]{0,200}?\)[ \t]*)?:")
 
 # parameter := attribute "=" value (RFC 2045 s5.1); a quoted-string may lack its end, a token may hold spaces.
 _PARAMETER = re.compile(rb'[;\s]*([^=;\s"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)(?:"|\\?$)|([^;]*))', re.S)
@@ -87,12 +85,12 @@ def _collect_into(fields: Fields, header: bytes, subject: bool) -> None:
     at = lower.find(b"content-")
     while at >= 0:
         if at == 0 or lower[at - 1] == _LF or lower[at - 1] == _CR:
-            colon = lower.find(b":", at, at + 64)
-            which = _WANTED.get(lower[at:colon].rstrip()) if colon > 0 else None
-            if which is not None and len(lists[which]) < OCCURRENCES:
-                body = _body(header, colon + 1)
-                if body not in lists[which]:
-                    lists[which].append(body)
+            match = _WANTED.match(lower, at)
+            if match is not None and match.lastindex is not None:
+                known = lists[match.lastindex - 1]
+                body = _body(header, match.end())
+                if body not in known and len(known) < OCCURRENCES:
+                    known.append(body)
         at = lower.find(b"content-", at + 8)
     if subject:
         at = lower.find(b"subject:")
@@ -164,7 +162,7 @@ def _names(value: Value, attribute: str) -> list[str]:
     pieces: dict[int, tuple[bytes, bool]] = {}
     for key, raw in value.parameters:
         if key == attribute:
-            text = text_of(raw)
+            text = text_of(raw[: limits.NAME_LEN * _ENCODED_PER_CHARACTER])
             decoded = decode_words(text)
             names.append(decoded)
             if decoded != text:
@@ -199,6 +197,7 @@ def _joined(pieces: dict[int, tuple[bytes, bool]]) -> str:
                 charset = name.decode("latin-1")
             raw = unquote_to_bytes(raw)
         octets += raw
+    octets = octets[: limits.NAME_LEN * _ENCODED_PER_CHARACTER]
     return decode_charset(octets, charset) if charset else decode_words(text_of(octets))
 
 
@@ -246,7 +245,7 @@ def text_of(octets: bytes) -> str:
 
 def subject_text(body: bytes) -> str:
     """Subject for events and pages: decoded, no control characters, cut to limits.NAME_LEN."""
-    text = decode_words(text_of(body))
+    text = decode_words(text_of(body[: limits.NAME_LEN * _ENCODED_PER_CHARACTER]))
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return text[: limits.NAME_LEN]

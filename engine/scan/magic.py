@@ -12,7 +12,7 @@ OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 UNOPENED: Final = frozenset(
     {"7z", "ace", "alz", "ar", "arc", "arj", "binhex", "bzip2", "cab", "chm", "compress", "cpio", "dmg", "egg"}
     | {"installshield", "iso", "lha", "lz4", "lzip", "lzma", "lzo", "rar", "rpm", "snappy", "squashfs", "stuffit"}
-    | {"tnef", "udf", "vhd", "vhdx", "vmdk", "wim", "xar", "xz", "zoo", "zpaq", "zstd"}
+    | {"dump", "mscompress", "pack200", "tnef", "udf", "vhd", "vhdx", "vmdk", "wim", "xar", "xz", "zoo", "zpaq", "zstd"}
 )
 
 _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
@@ -62,6 +62,10 @@ _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"ALZ\x01", "alz"),
     (b"zPQ", "zpaq"),
     (b"7kSt", "zpaq"),
+    (b"SZDD\x88\xf0", "mscompress"),
+    (b"SZ \x88\xf0", "mscompress"),
+    (b"KWAJ\x88\xf0", "mscompress"),
+    (b"\xca\xfe\xd0\x0d", "pack200"),
     (b"\x78\x9f\x3e\x22", "tnef"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
     (b"%PDF", "pdf"),
@@ -163,6 +167,8 @@ def _deeper(buf: bytes, start: int, end: int, head: bytes) -> str:
         return "ace"
     if head[20:24] == b"\xdc\xa7\xc4\xfd":
         return "zoo"
+    if head[24:28] in (b"\x6b\xea\0\0", b"\x6c\xea\0\0"):
+        return "dump"
     if head[0] == 0x5D and head[1:3] == b"\0\0" and (head[5:13] == b"\xff" * 8 or head[9:13] == b"\0\0\0\0"):
         return "lzma"
     for off in _CD001_OFFS:

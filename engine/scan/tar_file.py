@@ -43,6 +43,12 @@ class Member(msgspec.Struct):
         return self.data_off + -(-self.size // BLOCK) * BLOCK
 
 
+def _no_data_at(buf: bytes, at: int) -> bool:
+    """Whether the next member or the end of the archive is where data would be."""
+    block = buf[at : at + BLOCK]
+    return len(block) < BLOCK or block == _ZERO or is_tar_header(block)
+
+
 def _number(field: bytes) -> int:
     """A numeric field: octal text, or base-256 (GNU). -1: neither."""
     if field[:1] and field[0] & 0x80:
@@ -101,7 +107,7 @@ def members(buf: bytes) -> Iterator[Member]:
             at = data_off + -(-size // BLOCK) * BLOCK
             continue
         member = _member(block, {**common, **pax}, long_name, first, at, size)
-        if kind == b"1" and is_tar_header(buf[data_off : data_off + BLOCK]):
+        if kind == b"1" and _no_data_at(buf, data_off):
             member.size = 0  # old writers give a hard link the size of the file it names
         if kind in (b"2", b"3", b"4", b"5", b"6"):
             member.size = 0
@@ -112,7 +118,7 @@ def members(buf: bytes) -> Iterator[Member]:
         first, pax, long_name = -1, {}, ""
         yield member
         at = member.next_off
-    if not ended and at < len(buf):
+    if (not ended and at < len(buf)) or first >= 0:
         problems["tar-truncated"] = True
     if problems:
         yield Member("", len(buf), len(buf), len(buf), 0, b"", False, problems=problems)

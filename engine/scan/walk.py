@@ -31,6 +31,7 @@ from engine.scan.node import (
     ENTITY,
     FILE,
     GZIP,
+    LEAF,
     MARGIN,
     MEMBER,
     MESSAGE,
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 
 _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
 _IMAGES: Final = frozenset({"png", "gif", "jpeg", "tiff", "bmp"})
-_COLON, _LF, _CR = 58, 10, 13
+_LF, _CR = 10, 13
+_HEADLESS: Final = Reading(LEAF, "text/plain", "", b"", "no header section")
 
 
 class Walk(msgspec.Struct):
@@ -152,11 +154,6 @@ class _Course:
             return
         node.body = body = header_end(buf, start, end)
         header = buf[start:body]
-        if header and not _begins_with_field(header):
-            # The entity lacks its header section: what stands there is content (as most clients show it).
-            self.ledger.finding(node.part, "mime-no-header")
-            node.body = body = start
-            header = b""
         fields = collect(header, subject=top)
         if top:
             self.ledger.facts.subject = subject_text(fields.subject)
@@ -165,8 +162,10 @@ class _Course:
             node.names = filenames([parse(one) for one in fields.dispositions], content_types)
         if fields.bare_cr or fields.nul or fields.truncated:
             self._odd_header(node, fields.bare_cr, fields.nul, fields.truncated)
-        found = readings(fields, content_types, digest)
         whole = not node.part or node.part[-1] in "./"
+        if header and not _begins_with_field(header):
+            self._headless(node, buf, not (fields.content_types or fields.encodings), prefix, whole, place)
+        found = readings(fields, content_types, digest)
         if len(found) == 1:
             self._read(node, buf, found[0], prefix, whole, place)
         else:
@@ -175,6 +174,17 @@ class _Course:
             names = self._image.scan(header, "mail")
             if names:
                 self.ledger.matched(node, names)
+
+    def _headless(self, node: Node, buf: bytes, only: bool, prefix: str, whole: bool, place: _Place) -> None:
+        """The header section does not begin with a field, so clients may show it as content.
+
+        only: nothing in it says otherwise, and it is taken as content; else that is one more reading.
+        """
+        self.ledger.finding(node.part, "mime-no-header")
+        if only:
+            node.body = node.start
+        else:
+            self._alternate(node, buf, _HEADLESS, prefix, whole, place, node.start)
 
     def _odd_header(self, node: Node, bare_cr: bool, nul: bool, truncated: bool) -> None:
         if bare_cr:
@@ -193,12 +203,17 @@ class _Course:
         for reading in found[1:]:
             self._alternate(node, buf, reading, prefix, whole, place)
 
-    def _alternate(self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: _Place) -> None:
+    def _alternate(
+        self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: _Place, body: int = -1
+    ) -> None:
+        """Walk node by a further reading. body: where that one sees the body begin, if not where the first does."""
         if not self._budget.take_part():
             self.ledger.unscanned(node.part, Cause.LIMIT, f"{limits.MIME_PARTS} parts")
             return
         part = prefix if whole else node.part
-        other = Node(part, ENTITY, node.start, node.body, node.end, names=node.names, alternate=True)
+        other = Node(
+            part, ENTITY, node.start, node.body if body < 0 else body, node.end, names=node.names, alternate=True
+        )
         node.children.append(other)
         inside = _Place(place.containers, place.mime, True, reading.why or reading.kind)
         self._read(other, buf, reading, prefix, whole, inside)
@@ -275,8 +290,8 @@ class _Course:
                 closed_at = index
                 self._margin(node, buf, behind, end if last else lines[index + 1][0], "epilogue", place)
                 continue
-            if closes:
-                continue
+            if closes or (not last and behind == lines[index + 1][0]):
+                continue  # two delimiters without an octet between them: no client sees a part there
             if closed_at >= 0 and not place.alternate:
                 # Some clients do not stop at the first closing delimiter.
                 self.ledger.finding(node.part, "multipart-goes-on-behind-its-end")
@@ -380,11 +395,11 @@ class _Course:
         self.ledger.part(part)
         if node.names:
             self._names(node)
-        if start == end:
-            return
         octets = span(buf, start, end)
         if self._digests:
             part.sha256 = hashlib.sha256(octets).hexdigest()
+        if start == end:
+            return
         part.examined = part.size
         if kind in magic.OPENED and self._open(kind, node, part, buf, start, end, place):
             part.container = True

@@ -103,7 +103,7 @@ def _find_end(buf: bytes) -> Directory | None:
         at = buf.rfind(b"PK\x05\x06", low, at)
         if at < 0:
             return None
-        if len(buf) - at >= END_LEN:
+        if len(buf) - at >= END_LEN - 2:  # readers do without the length of the comment
             directory = _end_record(buf, at)
             if directory is not None:
                 return directory
@@ -111,7 +111,9 @@ def _find_end(buf: bytes) -> Directory | None:
 
 
 def _end_record(buf: bytes, at: int) -> Directory | None:
-    _, disk, central_disk, _, count, size, offset, comment_len = _END.unpack_from(buf, at)
+    _, disk, central_disk, _, count, size, offset, comment_len = _END.unpack(
+        buf[at : at + END_LEN].ljust(END_LEN, b"\0")
+    )
     directory = Directory(end_off=at)
     end = at
     if at >= 20 and buf[at - 20 : at - 16] == b"PK\x06\x07":

@@ -1,0 +1,37 @@
+"""Material of others, named by MAILWARD_DATA: a folder with manifests and packs. None of it is in the repository.
+
+Without MAILWARD_DATA these tests are not collected: they are for `make corpus`.
+"""
+
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.corpus.material import Entries, Recorder, Unpack
+
+FOLDER = os.environ.get("MAILWARD_DATA", "")
+
+if not FOLDER:
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture(scope="session")
+def unpack(tmp_path_factory: pytest.TempPathFactory) -> Unpack:
+    """Gives (entries of a manifest, folder of its unpacked packs)."""
+
+    def unpacked(name: str, *packs: str) -> tuple[Entries, Path]:
+        target = tmp_path_factory.mktemp(name)
+        for pack in packs:
+            with tarfile.open(Path(FOLDER) / f"{pack}.tar.xz") as archive:
+                archive.extractall(target, filter="data")
+        return json.loads((Path(FOLDER) / f"manifest-{name}.json").read_text())["entries"], target
+
+    return unpacked
