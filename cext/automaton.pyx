@@ -158,6 +158,7 @@ cdef class Image:
     cdef readonly str revision
     cdef dict _targets
     cdef uint32_t _all_digests
+    cdef uint64_t _longest_digested
 
     def __cinit__(self, buffer, *, level=None):
         cdef int status
@@ -181,6 +182,7 @@ cdef class Image:
         self._targets = {self._string(self.m.targets[i]): i for i in range(self.m.target_count)}
         for i in range(self.m.digest_size_count):
             self._all_digests |= self.m.digest_sizes[i].kinds
+            self._longest_digested = self.m.digest_sizes[i].size
 
     def __dealloc__(self):
         if self._held:
@@ -319,6 +321,8 @@ cdef class Stream:
                 mw_stream_feed(&self.t, <const uint8_t *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
+        if self._size > self._image._longest_digested:
+            self._digests.clear()  # longer than any content that a digest is known of
         for digest in self._digests.values():
             digest.update(chunk)
 

@@ -1,35 +1,43 @@
-"""How rare octets and pairs are in ordinary files: a table of 64 KB that anchors are chosen against.
+"""How rare octets are in ordinary files: the table that anchors are chosen against.
 
-The file `statistics.bin` holds 256 costs of an octet, then 256 x 256 costs of an octet after another, one octet each,
-in eighths of a bit of information. It was counted over programs, libraries, pages, sources and compressed files of a
-plain Linux system; `python -m signatures.statistics FILE...` counts anew and writes to standard output.
+`statistics.bin` holds 256 costs of an octet, then 256 x 256 costs of an octet after another, then the commonest
+sequences of four octets with their costs (pairs alone take code such as prologues and padding for rare). A cost is one
+octet: information in eighths of a bit. It was counted over programs, libraries, pages, sources and compressed files of
+a plain Linux system; `python -m signatures.statistics FILE...` counts anew and writes to standard output.
 """
 
 import itertools
 import math
+import struct
 import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 UNIT = 8  # steps of a bit
-_LEN = 256 + 65536
+COMMONEST = 16_384  # sequences of four that are kept
+_PAIRS_LEN = 256 + 65536
 
 
 class Statistics:
-    """Costs by octet and by pair; immutable."""
+    """Costs by octet, pair and common sequence; immutable."""
 
     def __init__(self, table: bytes) -> None:
-        if len(table) != _LEN:
+        if len(table) < _PAIRS_LEN or (len(table) - _PAIRS_LEN) % 5:
             raise ValueError(f"statistics of {len(table)} octets")
         self._octet = table[:256]
-        self._pair = table[256:]
+        self._pair = table[256:_PAIRS_LEN]
+        self._common: dict[bytes, int] = dict(struct.iter_unpack("4sB", table[_PAIRS_LEN:]))
 
     def grams(self, literal: bytes) -> list[int]:
-        """Rarity of the 4-gram at each offset of a literal, in eighths of a bit; literal of at least 4 octets."""
-        octet, pair = self._octet, self._pair
+        """Rarity of the sequence of four at each offset, in eighths of a bit; literal of at least 4 octets."""
+        octet, pair, common = self._octet, self._pair, self._common
         steps = [pair[a << 8 | b] for a, b in itertools.pairwise(literal)]
-        return [octet[first] + x + y + z for first, x, y, z in zip(literal, steps, steps[1:], steps[2:], strict=False)]
+        costs = [a + b + c for a, b, c in zip(steps, steps[1:], steps[2:], strict=False)]
+        return [
+            min(octet[literal[at]] + cost, common.get(literal[at : at + 4], 1 << 16)) for at, cost in enumerate(costs)
+        ]
 
 
 def load() -> Statistics:
@@ -37,16 +45,33 @@ def load() -> Statistics:
     return Statistics(Path(__file__).with_name("statistics.bin").read_bytes())
 
 
+def _cost(count: int, total: int) -> int:
+    return min(255, round(-UNIT * math.log2(count / total)))
+
+
+def _fours(content: bytes) -> Iterable[int]:
+    """Every sequence of four, as a little-endian number."""
+    for start in range(4):
+        numbers = array("I")
+        numbers.frombytes(content[start : start + (len(content) - start) // 4 * 4])
+        yield from numbers
+
+
 def count(contents: Iterable[bytes]) -> bytes:
     """The table of some contents. What never occurred costs as if it had once."""
     pairs: Counter[tuple[int, int]] = Counter()
+    fours: Counter[int] = Counter()
     for content in contents:
         pairs.update(itertools.pairwise(content))
+        fours.update(_fours(content))
     octets = [1 + sum(pairs[a, b] for b in range(256)) for a in range(256)]
-    total = sum(octets)
-    table = bytearray(min(255, round(-UNIT * math.log2(n / total))) for n in octets)
+    table = bytearray(_cost(n, sum(octets)) for n in octets)
     for a in range(256):
-        table.extend(min(255, round(-UNIT * math.log2((pairs[a, b] + 1) / (octets[a] + 256)))) for b in range(256))
+        table.extend(_cost(pairs[a, b] + 1, octets[a] + 256) for b in range(256))
+    total = fours.total()
+    common = sorted(fours.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST]
+    for four, times in sorted(common):
+        table += struct.pack("<IB", four, _cost(times, total))
     return bytes(table)
 
 
