@@ -53,10 +53,13 @@ class Attempt(msgspec.Struct, frozen=True):
 class Accounts:
     """Safe from any thread. clock: seconds since 1970."""
 
-    def __init__(self, database: AccessDatabase, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: AccessDatabase, clock: Callable[[], float], hasher: argon2.PasswordHasher | None = None
+    ) -> None:
+        """hasher: by default argon2id with the parameters of RFC 9106 s4 for little memory."""
         self._database = database
         self._clock = clock
-        self._hasher = argon2.PasswordHasher()  # argon2id with the parameters of RFC 9106 s4, low memory
+        self._hasher = hasher or argon2.PasswordHasher()
         self._one_at_a_time = threading.Lock()  # bounds memory (64 MiB a hash), and no burst slips past the counters
         self._decoy = self._hasher.hash("the time this takes must not tell which users exist")
 

@@ -16,13 +16,14 @@ from control.context import Context
 from control.view import StoredEvent, Totals, View
 from control.web import local_time
 from engine import events
+from engine.journal import timestamp
 from engine.limits import MIB
 
 EXPIRY_WARNING_DAYS: Final = 30  # CERT-08
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """id is stable (STAT-30). text is what people read; help says what is counted where the label cannot."""
+    """id is stable (STAT-30). value: times are RFC 3339. text is what people read; help says what the label cannot."""
 
     id: str
     label: str
@@ -44,7 +45,7 @@ _MESSAGES: Final = (
     ("rejected", "Rejected", "rejected", "refused during the SMTP session"),
     ("delivered", "Delivered", "delivered", "counted for each recipient, so often above Accepted"),
     ("dropped", "Dropped", "dropped", "removed by policy; the event tells the reason"),
-    ("held", "Held", "held", "added to the hold queue, also if somebody removed them since"),
+    ("held", "Held", "held", "added to the hold queue since the start"),
 )
 _INFECTIONS: Final = (
     ("repaired", "Repaired", "file-repaired", "files whose virus was taken out"),
@@ -110,7 +111,7 @@ def _queues(view: View) -> Group:
 
 def _system(context: Context, view: View, totals: dict[str, Totals]) -> list[Figure]:
     settings = context.settings()
-    server = f"{settings.smtp.hostname or socket.gethostname()}, port {settings.smtp.listen.port}"
+    server = f"{settings.smtp.hostname or socket.gethostname()}, port\u00a0{settings.smtp.listen.port}"
     megabytes = round(totals.get("accepted", Totals()).amount / MIB, 1)
     return [
         _word("server", "Server", server),
@@ -139,7 +140,7 @@ def _started(context: Context, view: View) -> list[Figure]:
         Figure(
             "started",
             "Started",
-            told[0].time // 1_000_000,
+            timestamp(told[0].time * 1000),
             local_time(told[0].time),
             "after a crash" if event.after_crash else "",
         ),
@@ -168,7 +169,15 @@ def _certificate(context: Context) -> list[Figure]:
     expires = f"{source}expires {local_time(found.expires)}"
     if left.days < EXPIRY_WARNING_DAYS:
         expires += f", in {left.days} days" if left.days >= 0 else ": it has expired"
-    return [Figure("certificate", "TLS certificate", None if found.self_signed else found.installed, text, expires)]
+    return [
+        Figure(
+            "certificate",
+            "TLS certificate",
+            None if found.self_signed else timestamp(found.installed * 1000),
+            text,
+            expires,
+        )
+    ]
 
 
 def duration(seconds: int) -> str:

@@ -29,16 +29,26 @@ def notices(context: Context, view: View) -> list[Notice]:
         )
     if settings.delivery.reject_incoming:
         found.append(
-            Notice("warn", "Incoming mail is rejected. To accept it, set reject_incoming to false under [delivery].")
+            Notice(
+                "warn",
+                "Incoming mail is rejected. To accept it, set reject_incoming to false under [delivery] "
+                "in mailward.toml.",
+            )
         )
     if settings.delivery.pause:
         found.append(
             Notice(
-                "warn", "Delivery is paused: accepted mail waits. To deliver it, set pause to false under [delivery]."
+                "warn",
+                "Delivery is paused: accepted mail waits. To deliver it, set pause to false under [delivery] "
+                "in mailward.toml.",
             )
         )
     if not settings.antivirus.enabled:
-        found.append(Notice("warn", "Virus scanning is disabled. To scan, set enabled to true under [antivirus]."))
+        found.append(
+            Notice(
+                "warn", "Virus scanning is disabled. To scan, set enabled to true under [antivirus] in mailward.toml."
+            )
+        )
     return found + _definitions(view)
 
 

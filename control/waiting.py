@@ -1,7 +1,7 @@
 """What waits in the slow and hold queues, read from the message files for a page; nothing is changed by looking.
 
-A message may be delivered or moved while it is being looked at: then it is left out. Reading one checks all its octets,
-so a page looks into the oldest ones only, as many as fit into its budget.
+A message may be delivered or moved while it is being looked at: then it is left out. Bodies are not read. A page shows
+the oldest ones only, so that a long queue does not make it slow.
 """
 
 from typing import Final
@@ -9,14 +9,12 @@ from typing import Final
 import msgspec
 
 from engine.layout import Layout
-from engine.limits import MIB
 from engine.queue.disk import Disk
 from engine.queue.files import MessageFiles
 from engine.queue.replay import Broken
 from engine.queue.state import SLOW, MessageState
 
 SHOWN: Final = 100  # of each queue
-BUDGET_LEN: Final = 64 * MIB  # octets of message files that one page may read
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -46,7 +44,6 @@ class QueueReader:
 
     def __init__(self, layout: Layout) -> None:
         self._files = MessageFiles(layout.queue, Disk())
-        self._budget = BUDGET_LEN
 
     def read(self, place: str) -> Waiting:
         ids = sorted(self._files.ids(place))
@@ -55,11 +52,7 @@ class QueueReader:
 
     def _message(self, place: str, smtp_id: str) -> Message | None:
         try:
-            length = self._files.path(place, smtp_id).stat().st_size
-            if length > self._budget:
-                return Message(smtp_id, size=length, problem="too large to be looked into here")
-            self._budget -= length
-            return _summary(self._files.load(place, smtp_id))
+            return _summary(self._files.load(place, smtp_id, skim=True))
         except FileNotFoundError:
             return None
         except (OSError, Broken) as error:

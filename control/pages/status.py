@@ -44,6 +44,7 @@ def api(request: Request, session: Session) -> Response:
                 "now": now // 1_000_000,
                 "now_text": local_time(now, precise=True),
                 "groups": figures.status(context, view),
+                "notices": notices(context, view),
                 "last_hour": {lane.id: lane.counts for lane in timeline.lanes(view, now)},
             }
         )

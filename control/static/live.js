@@ -2,7 +2,6 @@
 "use strict";
 (() => {
   const FIGURES_MS = 2000;
-  const LIVE_EVERY = 5; // the bars and notices: each fifth time
   const place = document.getElementById("live-control");
   if (!place) return;
 
@@ -14,7 +13,7 @@
   place.append(state, button);
 
   let paused = false;
-  let rounds = 0;
+  let drawn = ""; // the notices and the last hour that the page shows
   let timer = 0;
 
   function show(problem) {
@@ -39,6 +38,7 @@
     }
   }
 
+  // Puts in the new figures. Tells whether the bars or the notices have changed, too.
   async function figures() {
     const status = await (await get("/api/status")).json();
     put("figure", "now", status.now_text);
@@ -48,6 +48,10 @@
         put("help", figure.id, figure.help);
       }
     }
+    const now = JSON.stringify([status.notices, status.last_hour]);
+    const changed = now !== drawn;
+    drawn = now;
+    return changed;
   }
 
   async function live() {
@@ -63,8 +67,7 @@
     let problem = "";
     if (!document.hidden) {
       try {
-        await figures();
-        if (++rounds % LIVE_EVERY === 0) await live();
+        if (await figures()) await live();
       } catch {
         problem = "No answer, trying again";
       }

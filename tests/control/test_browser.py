@@ -1,0 +1,170 @@
+"""The pages in a real Chromium."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.control.harness import PASSWORD, PATIENCE_S, Gateway
+
+CHROMIUM = "/usr/bin/chromium"
+MS = PATIENCE_S * 1000
+# What sticks out of the window on the right, unless it scrolls in a frame of its own.
+TOO_WIDE = """[...document.querySelectorAll("body *")]
+    .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth && !e.closest(".scroll"))
+    .map(e => e.outerHTML.slice(0, 100))"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+def visit(context: BrowserContext, gateway: Gateway) -> Page:
+    context.set_default_timeout(MS)
+    page = context.new_page()
+    page.goto(gateway.url)
+    return page
+
+
+@pytest.fixture
+def page(chromium: Browser, gateway: Gateway) -> Iterator[Page]:
+    """At the logon page."""
+    context = chromium.new_context(ignore_https_errors=True)
+    yield visit(context, gateway)
+    context.close()
+
+
+@pytest.fixture
+def inside(chromium: Browser, gateway: Gateway) -> Iterator[Page]:
+    """Logged on, at the Status page."""
+    context = chromium.new_context(ignore_https_errors=True)
+    for name, value in gateway.session().items():
+        context.add_cookies([{"name": name, "value": value, "url": gateway.url, "secure": True, "sameSite": "Strict"}])
+    page = visit(context, gateway)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Status")
+    yield page
+    context.close()
+
+
+def log_on(page: Page, password: str = PASSWORD) -> None:
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log on").click()
+
+
+def figure(page: Page, name: str) -> str:
+    return page.locator(f"[data-figure={name}]").inner_text()
+
+
+def test_a_wrong_password_then_the_right_one(page: Page) -> None:
+    log_on(page, "not the password")
+    expect(page.get_by_role("alert")).to_contain_text("Check that Caps Lock is off, and try again.")
+    expect(page.get_by_label("User name")).to_have_value("admin")
+    expect(page.get_by_label("Password")).to_be_focused()
+    log_on(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Status")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Status")).to_have_attribute("aria-current", "page")
+
+
+def test_numbers_and_bars_move_when_the_journal_grows(inside: Page, gateway: Gateway) -> None:
+    page = inside
+    gateway.start_service()
+    expect(page.locator("[data-figure=accepted]")).to_have_text("0")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    for number in range(3):
+        gateway.accept(f"1N4ABCDE0000{number}")
+    expect(page.locator("[data-figure=accepted]")).to_have_text("3")
+    expect(page.locator("svg.accepted rect:not(.ground)").first).to_be_attached()
+
+
+def test_live_numbers_can_be_paused(inside: Page, gateway: Gateway) -> None:
+    """WCAG 2.2.2"""
+    page = inside
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Paused")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+
+def test_log_off(inside: Page) -> None:
+    page = inside
+    page.get_by_role("button", name="Log off").click()
+    expect(page.get_by_role("status")).to_have_text("You are logged off.")
+    page.go_back()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log on")
+
+
+def test_a_timeout_leads_to_the_logon_and_back(inside: Page, gateway: Gateway) -> None:
+    """ACC-06: although the page refreshes its figures all the time."""
+    page = inside
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    with sqlite3.connect(gateway.root / "control" / "access.sqlite") as connection:
+        connection.execute("UPDATE session SET active = active - 301")
+    connection.close()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log on")
+    expect(page.get_by_role("status")).to_contain_text("without activity")
+    log_on(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Status")
+
+
+def test_everything_works_without_scripts(chromium: Browser, gateway: Gateway) -> None:
+    context = chromium.new_context(ignore_https_errors=True, java_script_enabled=False)
+    page = visit(context, gateway)
+    log_on(page)
+    gateway.start_service()
+    gateway.accept("1N4ABCDEV0007")
+    for _ in range(100):  # the journal is followed twice a second
+        page.get_by_role("link", name="Refresh").click()
+        if figure(page, "accepted") == "1":
+            break
+    assert figure(page, "accepted") == "1"
+    assert page.locator("svg.accepted rect:not(.ground)").count() >= 1
+    page.get_by_role("navigation").get_by_role("link", name="Events").click()
+    page.get_by_role("link", name="1N4ABCDEV0007").first.click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("navigation").get_by_role("link", name="Queues").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Queues")
+    page.get_by_role("button", name="Log off").click()
+    expect(page.get_by_text("You are logged off.")).to_be_visible()
+    context.close()
+
+
+def test_nothing_breaks_the_content_security_policy(inside: Page, gateway: Gateway) -> None:
+    said: list[str] = []
+    inside.on("console", lambda message: said.append(message.text))
+    inside.on("pageerror", lambda error: said.append(str(error)))
+    for path in ("/queues", "/events", "/status"):
+        inside.goto(gateway.url + path)
+    with inside.expect_response("**/api/status"):
+        pass
+    expect(inside.get_by_text("Live", exact=True)).to_be_visible()
+    assert said == []
+
+
+def test_no_page_scrolls_sideways(inside: Page, gateway: Gateway) -> None:
+    """WCAG 1.4.10, down to 320 pixels."""
+    gateway.accept("1N4ABCDE00001", subject="long" * 100)
+    for path in ("/status", "/queues", "/events"):
+        inside.goto(gateway.url + path)
+        for width in (320, 390, 800, 1600):
+            inside.set_viewport_size({"width": width, "height": 700})
+            assert inside.evaluate(TOO_WIDE) == [], (path, width)
+
+
+def test_the_keyboard_reaches_the_content_first(inside: Page) -> None:
+    """WCAG 2.4.1"""
+    page = inside
+    page.goto(page.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()

@@ -1,0 +1,112 @@
+"""The control process: start, stop, settings, and the figures it finds after having been away."""
+
+import os
+import signal
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine import config
+from tests.control.harness import PATIENCE_S, Gateway, make_root, start, stop, wait_until
+
+StartAt = Callable[[Path], Gateway]
+
+
+@pytest.fixture
+def start_at() -> Iterator[StartAt]:
+    running: list[Gateway] = []
+
+    def begin(root: Path) -> Gateway:
+        running.append(start(root))
+        return running[-1]
+
+    yield begin
+    for gateway in running:
+        stop(gateway)
+
+
+def accepted(gateway: Gateway) -> int:
+    browser = gateway.admin()
+    groups = msgspec.json.decode(browser.get("/api/status").text)["groups"]
+    return int(next(f["value"] for group in groups for f in group["figures"] if f["id"] == "accepted"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_stop_it_cleanly(tmp_path: Path, start_at: StartAt, number: signal.Signals) -> None:
+    gateway = start_at(make_root(tmp_path, config.Settings()))
+    assert gateway.browser().get("/logon").status == 200
+    gateway.process.send_signal(number)
+    assert gateway.process.wait(PATIENCE_S) == 0
+
+
+def test_the_end_of_the_lifeline_stops_it(tmp_path: Path, start_at: StartAt) -> None:
+    gateway = start_at(make_root(tmp_path, config.Settings()))
+    os.close(gateway.lifeline)
+    gateway.lifeline = os.open(os.devnull, os.O_RDONLY)
+    assert gateway.process.wait(PATIENCE_S) == 0
+
+
+def test_figures_go_on_after_it_was_killed(tmp_path: Path, start_at: StartAt) -> None:
+    root = make_root(tmp_path, config.Settings())
+    gateway = start_at(root)
+    gateway.start_service()
+    gateway.accept("1N4ABCDE00001")
+    wait_until(lambda: accepted(gateway) == 1, "the event is counted")
+    gateway.process.kill()
+    gateway.process.wait()
+    gateway.accept("1N4ABCDE00002")
+    again = start_at(root)
+    wait_until(lambda: accepted(again) == 2, "what happened meanwhile is counted, and nothing twice")
+
+
+def test_a_session_outlives_the_process(tmp_path: Path, start_at: StartAt) -> None:
+    root = make_root(tmp_path, config.Settings())
+    gateway = start_at(root)
+    browser = gateway.admin()
+    assert browser.get("/status").status == 200
+    gateway.process.terminate()
+    gateway.process.wait(PATIENCE_S)
+    browser.port = start_at(root).https_port
+    assert browser.get("/status").status == 200
+
+
+def test_a_broken_settings_file_is_shown_and_the_last_good_one_stays(tmp_path: Path, start_at: StartAt) -> None:
+    """PROC-15"""
+    root = make_root(tmp_path, config.Settings(smtp=config.Smtp(hostname="gw7.example.com")))
+    gateway = start_at(root)
+    browser = gateway.admin()
+    assert "gw7.example.com" in browser.get("/status").text
+    path = root / config.FILE_NAME
+    good = path.read_text()
+    path.write_text("[delivery]\npause = perhaps\n")
+    wait_until(lambda: "The settings file is not used" in browser.get("/status").text, "the error is shown")
+    page = browser.get("/status").text
+    assert "line 2" in page
+    assert "gw7.example.com" in page
+    path.write_text(good + "[delivery]\npause = true\n")
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "Delivery is paused" in browser.get("/status").text, "the corrected file holds")
+    assert "settings file is not used" not in browser.get("/status").text
+
+
+def test_it_comes_up_with_a_settings_file_that_was_broken_before(tmp_path: Path, start_at: StartAt) -> None:
+    root = make_root(tmp_path, config.Settings())
+    (root / config.FILE_NAME).write_text("[smtp\n")
+    browser = start_at(root).admin()
+    assert "The settings file is not used" in browser.get("/status").text
+
+
+def test_without_a_password_the_logon_page_says_what_to_do(tmp_path: Path, start_at: StartAt) -> None:
+    assert "mailward init" in start_at(tmp_path).browser().get("/logon").text
+
+
+def test_the_certificate_is_made_once_and_its_key_is_private(tmp_path: Path, start_at: StartAt) -> None:
+    root = make_root(tmp_path, config.Settings())
+    first = start_at(root)
+    served = ssl.get_server_certificate(("127.0.0.1", first.https_port), timeout=PATIENCE_S)
+    assert (root / "tls" / "web.key").stat().st_mode & 0o777 == 0o600
+    second = start_at(root)
+    assert ssl.get_server_certificate(("127.0.0.1", second.https_port), timeout=PATIENCE_S) == served
