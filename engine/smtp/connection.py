@@ -115,9 +115,13 @@ class Connection(asyncio.Protocol):
                 self._run()
 
     def eof_received(self) -> bool:
-        """Kept open for writing if a reply is still owed (RFC 5321 s3.8 does not forbid half a close)."""
+        """Kept open for writing if replies are still owed to commands that are complete, above all to the end of data.
+
+        Not for a decision on a recipient: without DATA, which has to wait for it, nothing can come of it.
+        """
         self._half_closed = True
-        return not self._ended and self._greeted and self._held() and not self.client.tls
+        owed = self._committing or self._turn_due or self._choked
+        return owed and not self._ended and not self.client.tls
 
     def pause_writing(self) -> None:
         self._choked = True

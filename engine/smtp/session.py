@@ -287,6 +287,7 @@ class Session:
         """Execute one command. Returns what has to be done outside. Raises Refused."""
         if self._overlong or len(line) > COMMAND_LINE_LEN:
             self._overlong = False
+            self._line = b""  # its start may be gone already
             raise Refused(Reply.LINE_TOO_LONG)
         if not line.endswith(b"\r\n"):
             raise Refused(Reply.BAD_LINE_END)

@@ -201,9 +201,7 @@ class MemoryGate:
     def refuse_connection(self) -> Reply | None:
         return self.refusal
 
-    def rcpt(
-        self, client: ClientInfo, reverse_path: str, forward_path: str
-    ) -> Reply | Awaitable[Reply | None] | None:
+    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Reply | Awaitable[Reply | None] | None:
         return self.decide(forward_path)
 
     def begin(self, received: Received) -> Draft:
@@ -292,9 +290,19 @@ class Running:
     slots: SlotTable
     peers: list[Peer] = field(default_factory=list)
 
-    async def connect(self) -> Peer:
+    async def connect(self, limit: int = 1 << 20, receive_len: int = 0) -> Peer:
+        """limit: octets that the client reads ahead; receive_len: of its socket buffer."""
+        sock = socket.socket()
+        if receive_len:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_len)
+        sock.setblocking(False)
         async with asyncio.timeout(UPPER_S):
-            peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20))
+            try:
+                await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+            except OSError:
+                sock.close()
+                raise
+            peer = Peer(*await asyncio.open_connection(sock=sock, limit=limit))
         self.peers.append(peer)
         return peer
 
@@ -306,20 +314,23 @@ class Running:
         return peer
 
 
-def listener() -> socket.socket:
+def listener(send_len: int = 0) -> socket.socket:
+    """send_len: of the socket buffers of its connections."""
     sock = socket.socket()
+    if send_len:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_len)
     sock.bind(("127.0.0.1", 0))
     return sock
 
 
 @asynccontextmanager
-async def running(settings_: Settings | None = None, tls: ssl.SSLContext | None = None) -> Any:
+async def running(settings_: Settings | None = None, tls: ssl.SSLContext | None = None, send_len: int = 0) -> Any:
     """A server that ends cleanly with the test, connections and all."""
     gate = MemoryGate(settings_ or settings())
     slots = SlotTable.create(1)
     admission: Admission[Connection] = Admission(slots, 0, gate.settings.smtp)
     server = SmtpServer(gate, admission, tls, HOSTNAME)
-    sock = listener()
+    sock = listener(send_len)
     port = sock.getsockname()[1]
     await server.start(sock)
     one = Running(server, gate, port, slots)
