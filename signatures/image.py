@@ -24,6 +24,8 @@ REVISION_LEN = 12  # hexadecimal digits
 STRINGS, TARGET_NAMES, SIGNATURES, PROGRAMS, PATTERNS, LITERALS = range(1, 7)
 AUTOMATON_EXACT, AUTOMATON_FOLDED, FILTER_EXACT, FILTER_FOLDED = range(7, 11)
 DIGEST_SIZES, DIGESTS, SUFFIXES, GLOBS = range(11, 15)
+LONG_FILTER_EXACT, LONG_FILTER_FOLDED = range(15, 17)
+FILTERS = (FILTER_EXACT, FILTER_FOLDED, LONG_FILTER_EXACT, LONG_FILTER_FOLDED)
 
 OP_END, OP_TARGET, OP_REPORT = range(3)
 PATTERN_FOLDED = 1
@@ -37,6 +39,7 @@ class _Builder:
 
     signatures: list[Signature]
     filtered: bool
+    long: bool | None
     targets: list[str] = field(default_factory=list)
     strings: bytearray = field(default_factory=bytearray)
     programs: bytearray = field(default_factory=bytearray)
@@ -90,10 +93,11 @@ class _Builder:
         for folded in (False, True):
             mine = {i: octets for i, (fold, octets) in enumerate(keys) if fold == folded}
             if self.filtered and mine:
-                built = prefilter.build(mine, folded, statistics.load())
-                windows.update(built.windows)
-                if built.windows:
-                    self.sections[FILTER_EXACT + folded] = built.section
+                built = prefilter.build(mine, folded, statistics.load(), long=self.long)
+                for gram, one in built.items():
+                    windows.update(one.windows)
+                    kind = LONG_FILTER_EXACT if gram == prefilter.LONG else FILTER_EXACT
+                    self.sections[kind + folded] = one.section
             rest = {i: octets for i, octets in mine.items() if i not in windows}
             if rest:
                 self.sections[AUTOMATON_EXACT + folded], found = automaton.build(rest, folded)
@@ -157,9 +161,12 @@ class _Builder:
         return MAGIC + struct.pack("<II", LAYOUT, crc32c(counted)) + counted
 
 
-def build(signatures: Sequence[Signature], *, filtered: bool = True) -> bytes:
-    """The image of these signatures, whose names are distinct. filtered=False: everything in the automaton."""
-    builder = _Builder(sorted(signatures, key=lambda s: s.name), filtered)
+def build(signatures: Sequence[Signature], *, filtered: bool = True, long: bool | None = None) -> bytes:
+    """The image of these signatures, whose names are distinct.
+
+    filtered=False: everything in the automaton. long: as of prefilter.build.
+    """
+    builder = _Builder(sorted(signatures, key=lambda s: s.name), filtered, long)
     builder.heads()
     builder.literals()
     builder.digests()
@@ -198,7 +205,7 @@ def describe(image: bytes) -> Info:
     table = list(struct.iter_unpack("<I4xQQ", image[HEADER_LEN : HEADER_LEN + 24 * count]))
     section = {kind: image[offset : offset + length] for kind, offset, length in table}
     heads = list(struct.iter_unpack("<8xI4B", section.get(SIGNATURES, b"")))
-    filters = [section[k] for k in (FILTER_EXACT, FILTER_FOLDED) if k in section]
+    filters = [section[k] for k in FILTERS if k in section]
     kinds = [""] + [kind.name.lower() for kind in Kind]
     return Info(
         revision=checked.revision,

@@ -40,7 +40,9 @@
 #define MW_SECTION_DIGESTS 12
 #define MW_SECTION_SUFFIXES 13
 #define MW_SECTION_GLOBS 14
-#define MW_SECTION_KINDS 15
+#define MW_SECTION_LONG_FILTER_EXACT 15
+#define MW_SECTION_LONG_FILTER_FOLDED 16
+#define MW_SECTION_KINDS 17
 
 #define MW_OP_END 0    /* the program ends */
 #define MW_OP_TARGET 1 /* skip c instructions unless the scan's target is b */
@@ -127,7 +129,7 @@ typedef struct {
 } mw_name; /* SUFFIXES: ascending by text; GLOBS: any order */
 
 typedef struct {
-    uint32_t gram;         /* octets of one look-up: 4 */
+    uint32_t gram;         /* octets of one look-up: 4, or 8 in a long filter */
     uint32_t window;       /* gram + stride - 1: holds a whole gram at any phase of the stride */
     uint32_t filter_log2;  /* 32-bit words of the gram filter */
     uint32_t bitmap_log2;  /* bits of the window bitmap */
@@ -169,7 +171,7 @@ typedef struct {
     size_t target_count, signature_count, program_count, pattern_count;
     size_t digest_size_count, digest_count, suffix_count, glob_count;
     mw_automaton automaton[2]; /* exact, folded */
-    mw_filter filter[2];
+    mw_filter filter[4]; /* index & 1: folded; index & 2: long */
     uint32_t longest_filtered; /* longest literal behind a filter: what a stream has to look back */
     uint32_t longest_suffix;
 } mw_image;
@@ -295,11 +297,11 @@ static int mw_automaton_open(mw_image *m, int kind, mw_automaton *a) {
     return 1;
 }
 
-static int mw_filter_open(mw_image *m, int kind, mw_filter *f) {
+static int mw_filter_open(mw_image *m, int kind, uint32_t gram, mw_filter *f) {
     size_t n = m->section_len[kind], need;
     const mw_filter_header *h = (const mw_filter_header *)m->section[kind];
     if (!h) return 1;
-    if (n < sizeof *h || h->gram != 4 || h->window != 7) return 0;
+    if (n < sizeof *h || h->gram != gram || h->window != gram + 3) return 0;
     if (h->filter_log2 < 5 || h->filter_log2 > 24 || h->bitmap_log2 < 5 || h->bitmap_log2 > 32 || h->slot_log2 < 1 ||
         h->slot_log2 > 28)
         return 0;
@@ -372,17 +374,19 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
         if (m->suffixes[i].text.len > m->longest_suffix) m->longest_suffix = m->suffixes[i].text.len;
     for (int fold = 0; fold < 2; fold++) {
         mw_automaton *a = &m->automaton[fold];
-        mw_filter *f = &m->filter[fold];
         if (!mw_automaton_open(m, MW_SECTION_AUTOMATON_EXACT + fold, a)) return MW_DAMAGED_IMAGE;
-        if (!mw_filter_open(m, MW_SECTION_FILTER_EXACT + fold, f)) return MW_DAMAGED_IMAGE;
         if (a->states && (status = mw_automaton_ok(m, a, (uint32_t)fold)) != 1)
             return status < 0 ? -1 : MW_DAMAGED_IMAGE;
-        if (f->header) {
-            if (!mw_filter_ok(m, f, (uint32_t)fold)) return MW_DAMAGED_IMAGE;
-            for (size_t i = 0; i < f->header->entries; i++)
-                if (m->patterns[f->entries[i].pattern].length > m->longest_filtered)
-                    m->longest_filtered = m->patterns[f->entries[i].pattern].length;
-        }
+    }
+    for (int i = 0; i < 4; i++) {
+        mw_filter *f = &m->filter[i];
+        int kind = (i & 2 ? MW_SECTION_LONG_FILTER_EXACT : MW_SECTION_FILTER_EXACT) + (i & 1);
+        if (!mw_filter_open(m, kind, i & 2 ? 8 : 4, f)) return MW_DAMAGED_IMAGE;
+        if (!f->header) continue;
+        if (!mw_filter_ok(m, f, i & 1)) return MW_DAMAGED_IMAGE;
+        for (size_t e = 0; e < f->header->entries; e++)
+            if (m->patterns[f->entries[e].pattern].length > m->longest_filtered)
+                m->longest_filtered = m->patterns[f->entries[e].pattern].length;
     }
     return MW_IMAGE_OK;
 }

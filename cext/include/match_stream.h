@@ -22,10 +22,9 @@ typedef struct {
 
 /* Both tiers over p[0:n], which is everything. */
 static void mw_scan_all(mw_scan *s, const uint8_t *p, size_t n, int level) {
-    for (uint32_t fold = 0; fold < 2 && !s->done; fold++) {
-        if (s->image->filter[fold].header) mw_filter_run(&s->image->filter[fold], s, fold, p, n, level);
+    mw_filters_run(s, p, n, level);
+    for (int fold = 0; fold < 2; fold++)
         if (s->image->automaton[fold].states && !s->done) mw_ac_run(&s->image->automaton[fold], s, 0, p, n);
-    }
 }
 
 static int mw_stream_open(mw_stream *t, const mw_image *image, uint32_t target, uint32_t families, int level) {
@@ -44,14 +43,8 @@ static void mw_stream_close(mw_stream *t) {
     t->buffer = NULL;
 }
 
-static void mw_stream_filter(mw_stream *t, const uint8_t *p, size_t n) {
-    for (uint32_t fold = 0; fold < 2; fold++)
-        if (t->scan.image->filter[fold].header)
-            mw_filter_run(&t->scan.image->filter[fold], &t->scan, fold, p, n, t->level);
-}
-
 static void mw_stream_flush(mw_stream *t) {
-    if (t->fresh) mw_stream_filter(t, t->buffer, t->held);
+    if (t->fresh) mw_filters_run(&t->scan, t->buffer, t->held, t->level);
     t->fresh = 0;
     if (t->held > t->lookback) {
         memmove(t->buffer, t->buffer + t->held - t->lookback, t->lookback);
@@ -75,7 +68,7 @@ static void mw_stream_feed(mw_stream *t, const uint8_t *p, size_t n) {
     if (n > MW_STREAM_BLOCK) { /* lookback < MW_STREAM_BLOCK < n */
         mw_stream_append(t, p, t->lookback);
         mw_stream_flush(t);
-        mw_stream_filter(t, p, n);
+        mw_filters_run(&t->scan, p, n, t->level);
         memcpy(t->buffer, p + n - t->lookback, t->lookback);
         t->held = t->lookback;
         return;

@@ -49,7 +49,7 @@ def by_stream(matcher, data, sizes, **kwargs):
     return stream.finish()
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_equals_a_plain_search_in_every_tier_and_cut(data):
     given_patterns = data.draw(patterns)
@@ -57,8 +57,11 @@ def test_equals_a_plain_search_in_every_tier_and_cut(data):
     target = data.draw(st.sampled_from((*TARGETS, "zip")))
     sizes = data.draw(st.lists(st.integers(1, 50), min_size=1, max_size=4))
     signatures = signatures_of(given_patterns, TARGETS)
-    for filtered in (False, True):
-        compiled = image.build(signatures, filtered=filtered)
+    for compiled in (
+        image.build(signatures, filtered=False),
+        image.build(signatures),
+        image.build(signatures, long=True),
+    ):
         for level in USABLE:
             matcher = Image(compiled, level=level)
             for family in ("malware", "spam", "any"):
@@ -93,9 +96,8 @@ def test_equals_pyahocorasick(data):
 )
 def test_each_literal_is_found_at_every_offset(literals, offset, step):
     signatures = [Signature(f"s{i:02}", Literal(octets)) for i, octets in enumerate(literals)]
-    compiled = image.build(signatures)
-    for level in USABLE:
-        matcher = Image(compiled, level=level)
+    compiled = [image.build(signatures), image.build(signatures, long=True)]
+    for matcher in [Image(one, level=level) for level in USABLE for one in compiled]:
         for s in signatures:
             data = bytes(offset) + s.body.octets + b"\1" * 70
             assert s.name in matcher.scan(data)
@@ -103,19 +105,20 @@ def test_each_literal_is_found_at_every_offset(literals, offset, step):
             assert s.name in by_stream(matcher, data, [step])
 
 
+@pytest.mark.parametrize("long", [True, False])
 @pytest.mark.parametrize("level", USABLE)
 @pytest.mark.parametrize("chunk", [1000, 65535, 65536, 65537, 70_001, 200_000])
-def test_matches_across_borders_of_large_chunks(level, chunk):
-    long = bytes(range(256)) * 2
+def test_matches_across_borders_of_large_chunks(level, chunk, long):
+    literal = bytes(range(256)) * 2
     signatures = [
-        Signature("filtered", Literal(long)),
-        Signature("automaton", Literal(b"z" + long + b"z")),
+        Signature("filtered", Literal(literal)),
+        Signature("automaton", Literal(b"z" + literal + b"z")),
         Signature("folded", Literal(b"Border-Marker", True)),
         Signature("short", Literal(b"!@#$")),
     ]
-    matcher = Image(image.build(signatures), level=level)
+    matcher = Image(image.build(signatures, long=long), level=level)
     for shift in (0, 1, 3, 255, 511, 513):
-        for octets in (long, b"z" + long + b"z", b"bORDER-mARKER", b"!@#$"):
+        for octets in (literal, b"z" + literal + b"z", b"bORDER-mARKER", b"!@#$"):
             data = bytes(chunk - shift) + octets + bytes(2 * chunk)
             expected = oracle.scan(signatures, data)
             assert tuple(sorted(by_stream(matcher, data, [chunk]))) == expected
@@ -124,13 +127,13 @@ def test_matches_across_borders_of_large_chunks(level, chunk):
 
 def test_overlapping_prefixes_cost_no_more():
     """AAAA... of every length, against megabytes of A: each pattern is looked at once, not at every octet."""
-    signatures = [Signature(f"a{n}", Literal(b"a" * n)) for n in range(1, 600)]
-    signatures += [Signature(f"b{n}", Literal(b"a" * n + b"b")) for n in range(1, 600)]
-    signatures += [Signature(f"c{n}", Literal(b"B" + b"A" * n, True)) for n in range(1, 600)]
-    for filtered in (False, True):
-        matcher = Image(image.build(signatures, filtered=filtered))
-        assert len(matcher.scan(b"a" * 2_000_000)) == 599
-        assert len(matcher.scan(b"a" * 2_000_000 + b"b" + b"A" * 700)) == 3 * 599
+    signatures = [Signature(f"a{n}", Literal(b"a" * n)) for n in range(1, 250)]
+    signatures += [Signature(f"b{n}", Literal(b"a" * n + b"b")) for n in range(1, 250)]
+    signatures += [Signature(f"c{n}", Literal(b"B" + b"A" * n, True)) for n in range(1, 250)]
+    for options in ({"filtered": False}, {}, {"long": True}):
+        matcher = Image(image.build(signatures, **options))
+        assert len(matcher.scan(b"a" * 500_000)) == 249
+        assert len(matcher.scan(b"a" * 500_000 + b"b" + b"A" * 300)) == 3 * 249
 
 
 def test_reports_a_family_only_when_asked():
@@ -167,7 +170,7 @@ def test_digests_match_by_size_and_without():
 globs = st.text("ab.*?é", min_size=1, max_size=8).filter(lambda g: g.strip("*?. "))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(globs, min_size=1, max_size=8), st.text("ab.é", max_size=12))
 @example(["*a"], "a")
 @example(["*a*b*a*b?"], "abababababaab")

@@ -13,14 +13,17 @@ from signatures.model import Digest, FileName, Literal, Signature
 SIGNATURES = [
     *(Signature(f"s{i}", Literal(bytes((65 + i, 66, 67, 68))), target=("any", "pe")[i % 2]) for i in range(20)),
     *(Signature(f"n{i}", Literal(b"no%dcase" % i, True)) for i in range(3)),
+    *(Signature(f"o{i}", Literal(b"No case, but longer %d" % i, True)) for i in range(3)),
+    *(Signature(f"q{i}", Literal(b"between%d" % i)) for i in range(3)),
+    *(Signature(f"r{i}", Literal(b"%dbetween" % i, True)) for i in range(3)),
     *(Signature(f"m{i}", Literal(b"%dab" % i, True)) for i in range(3)),
     *(Signature(f"l{i}", Literal(b"a longer literal, number %d" % i)) for i in range(8)),
     Signature("d", Digest("md5", bytes(16), 5)),
     Signature("e", Digest("sha256", bytes(32))),
     Signature("f", FileName(("*.pdf.exe", "a?b*", "*.scr"))),
 ]
-WHOLE = image.build(SIGNATURES)
-TEXT = b"ABCDEABCFABCD no1case a longer literal, number 3 NO2CASE 1AB" * 3
+WHOLE = image.build(SIGNATURES, long=True)
+TEXT = b"ABCDEABCFABCD no1case a longer literal, number 3 NO2CASE 1AB NO CASE, BUT LONGER 1 between0 2BETWEEN" * 3
 
 
 def one_input(data: bytes) -> None:

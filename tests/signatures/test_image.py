@@ -43,6 +43,8 @@ def test_both_sides_have_the_same_constants():
         "DIGESTS": image.DIGESTS,
         "SUFFIXES": image.SUFFIXES,
         "GLOBS": image.GLOBS,
+        "LONG_FILTER_EXACT": image.LONG_FILTER_EXACT,
+        "LONG_FILTER_FOLDED": image.LONG_FILTER_FOLDED,
     }
     assert {name: defined(f"MW_SECTION_{name}") for name in sections} == sections
     assert defined("MW_SECTION_KINDS") == max(sections.values()) + 1
@@ -67,7 +69,7 @@ def test_both_sides_have_the_same_constants():
 
 
 def test_same_signatures_same_octets_in_any_order():
-    assert image.build(SIGNATURES[::-1]) == WHOLE == image.build(SIGNATURES)
+    assert image.build(SIGNATURES[::-1], long=True) == WHOLE == image.build(SIGNATURES, long=True)
 
 
 def test_revision_is_of_the_content():
@@ -84,7 +86,7 @@ def test_describe():
     assert info.targets == {"any": len(SIGNATURES) - 10, "pe": 10}
     assert info.revision == Image(WHOLE).revision
     assert info.size == len(WHOLE)
-    assert set(info.sections) == set(range(1, 15))
+    assert set(info.sections) == set(range(1, 17))
     assert 0 < info.filtered < info.patterns
     with pytest.raises(DamagedImage):
         image.describe(WHOLE[:-1])
@@ -157,7 +159,7 @@ def test_damage_under_a_right_checksum_never_leads_astray(data):
 
 def test_every_instruction_is_checked_before_it_can_run():
     """Each word of each program set to nonsense: refused, or harmless."""
-    table = struct.iter_unpack("<I4xQQ", WHOLE[image.HEADER_LEN : image.HEADER_LEN + 24 * 14])
+    table = struct.iter_unpack("<I4xQQ", WHOLE[image.HEADER_LEN : image.HEADER_LEN + 24 * 16])
     offset, length = next((o, n) for kind, o, n in table if kind == image.PROGRAMS)
     for at in range(offset, offset + length, 8):
         for bad in (
@@ -191,9 +193,9 @@ def test_full_slots_leave_the_rest_to_the_automaton():
     """Literals that differ only outside of their one possible window share a slot; each is found all the same."""
     signatures = [Signature(f"s{n:02}", Literal(b"\0" * 12 + bytes((n,)))) for n in range(40)]
     signatures += [Signature(f"t{n:02}", Literal(bytes((n,)) + b"\0" * 12)) for n in range(40)]
-    compiled = image.build(signatures)
+    compiled = [Image(image.build(signatures)), Image(image.build(signatures, long=True))]
     for s in signatures:
-        assert s.name in Image(compiled).scan(b"\7" * 9 + s.body.octets + b"\7")
+        assert all(s.name in one.scan(b"\7" * 9 + s.body.octets + b"\7") for one in compiled)
 
 
 def test_kinds_go_where_they_belong():
