@@ -117,7 +117,13 @@ class Mailward:
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
+            self.process.communicate(timeout=60)
+
+    def kill(self) -> None:
+        """The supervisor alone, at once; its children have to notice by themselves."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
 
     def pids(self) -> list[int]:
         return descendants(self.process.pid) if self.process is not None else []

@@ -99,21 +99,20 @@ def measure(
     peer.start()
     busy = machine_cpu_s()
     begun = time.monotonic()
-    load = subprocess.Popen(
-        [work / "load", str(port), str(sessions), str(per_session), str(count), RECIPIENT, log],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert load.stdin is not None
-    load.stdin.write("".join(f"{item.path}\n" for item in items))
-    load.stdin.close()
+    files = work / "files"
+    files.write_text("".join(f"{item.path}\n" for item in items))
+    with files.open() as standard_input:
+        load = subprocess.Popen(
+            [work / "load", str(port), str(sessions), str(per_session), str(count), RECIPIENT, log],
+            stdin=standard_input,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     if disturb is not None:
         disturb()
         load.send_signal(signal.SIGTERM)
-    assert load.stdout is not None
-    said = load.stdout.read()
-    if load.wait():
+    said = load.communicate()[0]
+    if load.returncode:
         raise SystemExit("the load generator gave up")
     count = int(said.split()[0])
     arrivals = _wait_until_quiet(sink.log, count)
