@@ -84,9 +84,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         session = self.session
         session.receive(data)
-        out = session.output()
-        if out:
-            self._write(out)
+        self._write(session.output())
         if self._deadline:
             self._deadline = self._loop.time() + self._reply_timeout_s
         if session.state is not State.BUSY and session.state is not State.OPENING:
@@ -128,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._drained.set_result(None)
 
     def _write(self, octets: bytes) -> None:
-        if self._transport is not None and not self._lost:
+        if octets and self._transport is not None and not self._transport.is_closing():
             self._transport.write(octets)
 
     def _wake(self) -> None:
@@ -278,7 +276,7 @@ class Connector:
         self._hostname = hostname
         self._next_connection_id = next_connection_id
         self._rng = rng or random.Random()
-        self._context = ssl.create_default_context()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.check_hostname = False  # opportunistic: anything is better than the clear (RFC 7435)
         self._context.verify_mode = ssl.CERT_NONE
 

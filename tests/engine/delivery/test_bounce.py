@@ -1,0 +1,151 @@
+"""Delivery status notifications (RFC 3464, PROC-09), read back with the standard library's parser."""
+
+import email
+import email.message
+import email.policy
+from typing import Any
+
+import pytest
+
+from engine import limits
+from engine.config import Settings, Smtp
+from engine.delivery.bounce import bounces_for, next_step
+from engine.queue.record import Attempt, Recipient, Result
+from tests.engine.delivery.peers import Mail, mail
+
+SETTINGS = Settings(smtp=Smtp(hostname="gw.example.net"))
+CONTENT = b"From: a@example.org\r\nSubject: hello\r\n\r\nbody\r\n"
+REFUSED = "550 5.1.1 no such user"
+
+
+def bounce(message: Mail, *replies: str, **options: Any) -> tuple[str, bytes] | None:
+    failed = [
+        Attempt(message.id, 1_700_000_000_000_000_000, index, Result.FAILED, reply, "mx.example[192.0.2.9]:25")
+        for index, reply in enumerate(replies)
+        if reply
+    ]
+    return bounces_for(message, failed, SETTINGS, message.pieces, 1_700_000_001_000_000_000, **options)
+
+
+def parts(message: Mail, *replies: str, **options: Any) -> tuple[email.message.EmailMessage, list[Any]]:
+    made = bounce(message, *replies, **options)
+    assert made is not None
+    assert made[0] == message.received.reverse_path
+    octets = made[1]
+    assert b"\n" not in octets.replace(b"\r\n", b"")
+    assert max(map(len, octets.split(b"\r\n"))) <= 998
+    parsed = email.message_from_bytes(octets, policy=email.policy.default)
+    assert parsed.get_content_type() == "multipart/report"
+    assert parsed.get_param("report-type") == "delivery-status"
+    assert not parsed.defects
+    return parsed, list(parsed.iter_parts())
+
+
+def test_three_parts() -> None:
+    message = mail("b@example.com", "c@example.com", content=CONTENT, envid="abc+2Bd")
+    parsed, (text, status, original) = parts(message, REFUSED, "")
+    assert parsed["To"] == "from@example.org"
+    assert parsed["Auto-Submitted"] == "auto-replied"
+    words = text.get_content()
+    assert "<b@example.com>" in words
+    assert "c@example.com" not in words
+    assert "mx.example answered: 550 5.1.1 no such user" in words
+    assert "There is no such mailbox" in " ".join(words.split())
+    blocks = [dict(block.items()) for block in status.get_payload()]
+    assert blocks[0]["Reporting-MTA"] == "dns; gw.example.net"
+    assert blocks[0]["Original-Envelope-Id"] == "abc+d"
+    assert blocks[1]["Final-Recipient"] == "rfc822; b@example.com"
+    assert blocks[1]["Action"] == "failed"
+    assert blocks[1]["Status"] == "5.1.1"
+    assert blocks[1]["Remote-MTA"] == "dns; mx.example"
+    assert blocks[1]["Diagnostic-Code"] == f"smtp; {REFUSED}"
+    assert original.get_content_type() == "message/rfc822"
+    assert original.get_payload(0).as_bytes().replace(b"\n", b"\r\n") == CONTENT
+
+
+def test_never_for_the_null_reverse_path_proc_09() -> None:
+    assert bounce(mail("b@example.com", sender=""), REFUSED) is None
+
+
+@pytest.mark.parametrize(
+    ("notify", "told"), [("", True), ("NEVER", False), ("SUCCESS,DELAY", False), ("success,failure", True)]
+)
+def test_notify(notify: str, told: bool) -> None:
+    assert (bounce(mail(Recipient("b@example.com", notify=notify)), REFUSED) is not None) is told
+
+
+def test_only_those_who_want_to_know_are_named() -> None:
+    message = mail(Recipient("b@example.com", notify="NEVER"), Recipient("c@example.com", orcpt="rfc822;x+2By@e.com"))
+    made = bounce(message, REFUSED, REFUSED)
+    assert made is not None
+    assert b"b@example.com" not in made[1]
+    assert b"Original-Recipient: rfc822; x+y@e.com" in made[1]
+
+
+@pytest.mark.parametrize(
+    ("ret", "size", "kind"),
+    [
+        ("", 100, "message/rfc822"),
+        ("", limits.BOUNCE_DEFAULT_LEN + 1, "text/rfc822-headers"),
+        ("FULL", limits.BOUNCE_DEFAULT_LEN + 1, "message/rfc822"),
+        ("HDRS", 100, "text/rfc822-headers"),
+    ],
+)
+def test_ret(ret: str, size: int, kind: str) -> None:
+    message = mail("b@example.com", content=CONTENT + b"0123456\r\n" * (size // 9 + 1), ret=ret)
+    original = parts(message, REFUSED)[1][2]
+    assert original.get_content_type() == kind
+    assert b"Subject: hello" in original.as_bytes()
+    if kind != "message/rfc822":
+        assert b"0123456" not in original.as_bytes()
+
+
+def test_headers_only_when_the_content_may_be_dangerous() -> None:
+    message = mail("b@example.com", content=CONTENT, ret="FULL")
+    assert parts(message, REFUSED, headers_only=True)[1][2].get_content_type() == "text/rfc822-headers"
+
+
+def test_endless_header_is_cut() -> None:
+    message = mail("b@example.com", content=b"X-Y: z\r\n" * 50_000)
+    made = bounce(message, REFUSED)
+    assert made is not None
+    assert len(made[1]) < limits.BOUNCE_HEADER_LEN + 5000
+
+
+def test_own_words_have_no_remote_mta() -> None:
+    made = bounce(mail("b@example.com"), "5.4.6 mail for x would come back to this gateway")
+    assert made is not None
+    assert b"Remote-MTA" not in made[1]
+    assert b"Status: 5.4.6" in made[1]
+
+
+def test_hostile_replies_and_addresses_stay_on_their_lines() -> None:
+    made = bounce(mail("b\r\nX-Evil: 1@example.com", sender="a\r\nBcc: x@example.org"), "550 a\r\n\r\nX-Evil: 2")
+    assert made is not None
+    assert b"\nX-Evil" not in made[1]
+    assert b"\nBcc" not in made[1]
+
+
+def test_boundary_is_not_in_the_original() -> None:
+    message = mail("b@example.com")
+    message.content = CONTENT + f"--mailward-{message.id}\r\n".encode()
+    assert parts(message, REFUSED)[1][2].get_content_type() == "message/rfc822"
+
+
+def test_utf8_types_rfc_6533() -> None:
+    message = mail("grün@example.com", content="Subject: Grüße\r\n\r\n".encode(), smtputf8=True)
+    _, (_, status, original) = parts(message, "550 5.6.7 kein Empfänger")
+    assert status.get_content_type() == "message/global-delivery-status"
+    assert original.get_content_type() == "message/global"
+    made = bounce(message, REFUSED)
+    assert made is not None
+    assert "Final-Recipient: utf-8; grün@example.com".encode() in made[1]
+
+
+def test_status_without_enhanced_code_and_next_steps() -> None:
+    made = bounce(mail("b@example.com"), "554 go away")
+    assert made is not None
+    assert b"Status: 5.0.0" in made[1]
+    assert next_step("5.2.2").startswith("The mailbox is full")
+    assert next_step("5.7.99") == next_step("5.7.1")
+    assert next_step("9.9.9") == next_step("5.0.0")

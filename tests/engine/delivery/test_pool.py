@@ -1,0 +1,205 @@
+"""Kept connections: sharing, limits, ends (SMTP-05, RSMTP-02, RSMTP-04)."""
+
+import asyncio
+
+from engine.config import Route
+from engine.events import ConnectedTo, ConnectionClosed
+from engine.queue.record import Attempt, Result
+from tests.engine.delivery.peers import CONTENT, Room, mail, run, settings_for, until
+
+
+def all_delivered(attempts: list[list[Attempt]]) -> bool:
+    return all(one.result is Result.DELIVERED for found in attempts for one in found)
+
+
+def test_a_connection_is_used_again_and_says_so_rsmtp_02() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port))
+        for _ in range(3):
+            assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        assert hop.connections == 1
+        assert [event.kind for event in out.named(ConnectedTo)] == ["Actual", "Cached", "Cached"]
+        assert len({event.connection_id for event in out.named(ConnectedTo)}) == 1
+
+    run(test)
+
+
+def test_many_messages_share_a_bounded_set_smtp_05() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port, max_outgoing=4))
+        attempts = await asyncio.gather(*(out.deliverer.deliver(mail("to@example.com")) for _ in range(100)))
+        assert all_delivered(attempts)
+        assert len(hop.taken) == 100
+        assert hop.connections <= 4
+
+    run(test)
+
+
+def test_the_maximum_holds_over_all_next_hops_and_none_starves() -> None:
+    async def test(room: Room) -> None:
+        one, two, three = [await room.hop() for _ in range(3)]
+        routes = (Route("one.example", "127.0.0.1", one.port), Route("two.example", "127.0.0.1", two.port))
+        out = room.outbound(settings_for(three.port, *routes, max_outgoing=2))
+        most = 0
+
+        def count(_: str) -> bytes:
+            nonlocal most
+            most = max(most, len(one.standing) + len(two.standing) + len(three.standing))
+            return b"250 ok\r\n"
+
+        for hop in (one, two, three):
+            hop.answers["MAIL"] = count
+        domains = ["one.example"] * 40 + ["two.example", "three.example"] * 5
+        work = [asyncio.create_task(out.deliverer.deliver(mail(f"to@{domain}"))) for domain in domains]
+        assert all_delivered(await asyncio.gather(*work))
+        assert out.deliverer.pool.open <= 2
+        assert most <= 3  # one may still be closing
+
+    run(test)
+
+
+def test_a_hanging_next_hop_leaves_room_for_others_proc_06() -> None:
+    async def test(room: Room) -> None:
+        hanging, good = await room.hop(), await room.hop()
+        hanging.answers["MAIL"] = lambda _: b""
+        out = room.outbound(settings_for(good.port, Route("slow.example", "127.0.0.1", hanging.port), max_outgoing=8))
+        work = [asyncio.create_task(out.deliverer.deliver(mail("to@slow.example"))) for _ in range(20)]
+        await until(lambda: hanging.connections == 7)
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        assert out.deliverer.pool.open == 1
+
+    run(test)
+
+
+def test_a_kept_connection_that_died_is_replaced_unseen() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port))
+        await out.deliverer.deliver(mail("to@example.com"))
+        hop.answers["MAIL"] = lambda _: None if hop.connections == 1 else b"250 ok\r\n"
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        assert [taken.body for taken in hop.taken] == [CONTENT, CONTENT]
+        assert hop.connections == 2
+
+    run(test)
+
+
+def test_421_on_a_kept_connection_is_no_result() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port))
+        await out.deliverer.deliver(mail("to@example.com"))
+        hop.answers["MAIL"] = lambda _: b"421 4.4.2 idle\r\n" if hop.connections == 1 else b"250 ok\r\n"
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        assert out.named(ConnectionClosed)[0].last_response == "421 4.4.2 idle"
+
+    run(test)
+
+
+def test_it_is_tried_again_only_once() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port))
+        await out.deliverer.deliver(mail("to@example.com"))
+        hop.answers["MAIL"] = lambda _: None
+        attempts = await out.deliverer.deliver(mail("to@example.com"))
+        assert attempts[0].result is Result.PENDING
+        assert hop.connections == 2
+
+    run(test)
+
+
+def test_a_connection_closed_while_idle_is_forgotten_rsmtp_04() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port))
+        await out.deliverer.deliver(mail("to@example.com"))
+        hop.drop()
+        await until(lambda: out.deliverer.pool.open == 0)
+        closed = out.named(ConnectionClosed)[0]
+        assert (closed.last_command, closed.last_response) == ("BDAT", "250 2.0.0 queued")
+
+    run(test)
+
+
+def test_idle_connections_end_with_quit() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port, cache_idle_s=1))
+        await out.deliverer.deliver(mail("to@example.com"))
+        await until(lambda: hop.said("QUIT"))
+        assert out.deliverer.pool.open == 0
+
+    run(test)
+
+
+def test_no_more_than_the_setting_stay_idle() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port, cached_connections=2))
+        await asyncio.gather(*(out.deliverer.deliver(mail("to@example.com")) for _ in range(20)))
+        assert out.deliverer.pool.open <= 2
+
+    run(test)
+
+
+def test_a_next_hop_that_takes_only_some_connections_is_served_on_those() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        hop.answers["GREETING"] = lambda _: b"220 ok\r\n" if len(hop.standing) <= 2 else b"421 4.7.0 too many\r\n"
+        out = room.outbound(settings_for(hop.port))
+        attempts = await asyncio.gather(*(out.deliverer.deliver(mail("to@example.com")) for _ in range(30)))
+        assert all_delivered(attempts)
+
+    run(test)
+
+
+def test_a_next_hop_that_is_down_fails_all_that_wait_at_once() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port, max_outgoing=2))
+        await hop.stop()
+        attempts = await asyncio.gather(*(out.deliverer.deliver(mail("to@example.com")) for _ in range(30)))
+        assert {one.result for found in attempts for one in found} == {Result.PENDING}
+        assert all(one.reply.startswith("4.4.1 connecting to") for found in attempts for one in found)
+        assert len(out.named(ConnectedTo)) <= 2
+        assert out.deliverer.pool.open == 0
+
+    run(test)
+
+
+def test_cancelled_delivery_gives_back_its_place_and_never_ends_the_message() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        hop.answers["CHUNK"] = lambda _: b""
+        out = room.outbound(settings_for(hop.port, max_outgoing=1))
+        work = [asyncio.create_task(out.deliverer.deliver(mail("to@example.com"))) for _ in range(5)]
+        await until(lambda: hop.said("BDAT"))
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        await until(lambda: not hop.standing)
+        assert out.deliverer.pool.open == 0
+        hop.answers.clear()
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+
+    run(test)
+
+
+def test_close_ends_what_waits() -> None:
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        hop.answers["MAIL"] = lambda _: b""
+        out = room.outbound(settings_for(hop.port, max_outgoing=1))
+        work = [asyncio.create_task(out.deliverer.deliver(mail("to@example.com"))) for _ in range(5)]
+        await until(lambda: hop.said("MAIL"))
+        await out.deliverer.close()
+        attempts = await asyncio.gather(*work)
+        assert {one.result for found in attempts for one in found} == {Result.PENDING}
+
+    run(test)
