@@ -144,7 +144,10 @@ class Connection(asyncio.Protocol):
         self._gate.event(
             events.Disconnected(side=side, client=self.client.address, connection_id=self.client.connection_id)
         )
-        self._server.gone(self)
+        if self._committing:  # the server waits for that, the place does not
+            self._server.leave(self)
+        else:
+            self._server.gone(self)
 
     # --- admission -------------------------------------------------------------------------------
 
@@ -314,6 +317,7 @@ class Connection(asyncio.Protocol):
         self._task = None
         self._committing = False
         if self._lost:
+            self._server.gone(self)
             return
         self._session.answer_commit(reply, self._smtp_id)
         if self._stopping:

@@ -50,7 +50,8 @@ class SmtpServer:
         return server
 
     def apply(self, settings: Settings) -> None:
-        """New settings: sessions ask the gate for theirs, the limits on connections are told here."""
+        """New settings: sessions ask the gate for theirs; our name counts for sessions to come."""
+        self.hostname = settings.smtp.hostname or socket.gethostname()
         self._admission.settings = settings.smtp
         self._poll()
 

@@ -232,6 +232,33 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing(run: Run, part: bytes) 
     run(main())
 
 
+def test_a_client_that_goes_during_the_commit_leaves_a_message(run: Run) -> None:
+    """RFC 1047: it may come twice, but never be lost; and a stop waits for it."""
+
+    async def main() -> None:
+        async with running() as one:
+            peer = await one.greeted()
+            await to_data(peer)
+            one.gate.may_commit.clear()
+            await peer.send(MESSAGE + b".\r\n")
+            async with asyncio.timeout(UPPER_S):
+                await one.gate.committing.wait()
+            (connection,) = one.server.connections
+            connection.abort()
+            await one.gate.wait_for(events.Disconnected)
+            assert one.slots.open() == 0
+            stopping = asyncio.create_task(one.server.shut_down(UPPER_S))
+            await asyncio.sleep(0)
+            assert not stopping.done()
+            one.gate.may_commit.set()
+            async with asyncio.timeout(UPPER_S):
+                await stopping
+            assert one.gate.accepted_ids == ["ID2"]
+            assert not any(draft.aborted for draft in one.gate.drafts)
+
+    run(main())
+
+
 def test_half_closed_after_the_end_of_data(run: Run) -> None:
     async def main() -> None:
         async with running() as one:
