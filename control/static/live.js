@@ -10,6 +10,7 @@
   button.className = "quiet";
   const state = document.createElement("span");
   state.className = "live-state";
+  state.setAttribute("role", "status");
   place.append(state, button);
 
   let paused = false;
@@ -17,7 +18,8 @@
   let timer = 0;
 
   function show(problem) {
-    state.textContent = paused ? "Paused" : problem || "Live";
+    const text = paused ? "Paused" : problem || "Live";
+    if (state.textContent !== text) state.textContent = text; // said aloud only when it changes
     state.dataset.state = paused ? "paused" : problem ? "problem" : "live";
     button.textContent = paused ? "Go on" : "Pause";
   }
