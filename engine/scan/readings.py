@@ -127,5 +127,5 @@ def _boundaries(value: Value) -> list[bytes]:
 
 def guess_boundary(buf: bytes, start: int, end: int) -> bytes:
     """Boundary of the first line in buf[start:end] that looks like a delimiter, or an empty string."""
-    match = _DELIMITER.search(buf, start, end)
+    match = _DELIMITER.search(buf, max(0, start - 1), end)  # the line end in front of the body begins the pattern
     return match.group(1) if match else b""

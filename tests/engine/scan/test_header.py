@@ -1,0 +1,102 @@
+"""Header fields as mail clients read them (RFC 2045, 2047, 2231; FILE-06)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import limits
+from engine.scan.header import Value, clean_name, collect, decode_words, filenames, parse, subject_text
+
+
+def names(disposition: bytes = b"", content_type: bytes = b"") -> tuple[str, ...]:
+    return filenames([parse(disposition)] if disposition else [], [parse(content_type)] if content_type else [])
+
+
+def test_only_fields_at_line_starts_count() -> None:
+    fields = collect(b"X: content-type: image/png\r\nContent-Type: text/html\r\n content-type: text/x\r\n\r\n")
+    assert fields.content_types == [b"text/html content-type: text/x"]
+
+
+def test_different_occurrences_are_all_kept_and_equal_ones_once() -> None:
+    fields = collect(b"Content-Type: a/b\nContent-type : a/b\nCONTENT-TYPE: c/d\n\n")
+    assert fields.content_types == [b"a/b", b"c/d"]
+
+
+def test_a_comment_before_the_colon_is_passed_over() -> None:
+    assert collect(b"Content-Type(meow): a/b\r\n").content_types == [b"a/b"]
+
+
+def test_a_field_behind_a_bare_cr_is_one_more_occurrence() -> None:
+    fields = collect(b"Content-Type: a/b\rContent-Transfer-Encoding: base64\r\n\r\n")
+    assert fields.bare_cr
+    assert fields.encodings == [b"base64"]
+    assert b"a/b" in fields.content_types
+
+
+def test_nul_and_length_are_noticed() -> None:
+    assert collect(b"Content-\0Type: a/b\n").content_types == [b"a/b"]
+    assert collect(b"X: y\n" * (limits.HEADER_LEN // 4)).truncated
+
+
+def test_subject_is_decoded_for_people() -> None:
+    fields = collect(b"subject: =?utf-8?Q?caf=C3=A9?=\r\n =?utf-8?b?IG5vaXI=?=\t!\r\n", subject=True)
+    assert subject_text(fields.subject) == "café noir !"
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "parameters"),
+    [
+        (b"text/plain", "text/plain", {}),
+        (b" Text / Plain ; charset=x", "text/plain", {"charset": b"x"}),
+        (b"text/plain charset=x", "text/plain", {"charset": b"x"}),
+        (b'multipart/mixed; boundary="a;b\\"c"; x=y', "multipart/mixed", {"boundary": b'a;b"c', "x": b"y"}),
+        (b'multipart/mixed; boundary="open', "multipart/mixed", {"boundary": b"open"}),
+        (b"multipart/mixed;boundary=a b ;;", "multipart/mixed", {"boundary": b"a b"}),
+        (b"(c) text/html (d)", "text/html", {}),
+        (b'"text/html"', "text/html", {}),
+        (b"", "", {}),
+        (b";;=;", "", {}),
+    ],
+)
+def test_structured_bodies(body: bytes, token: str, parameters: dict[str, bytes]) -> None:
+    value = parse(body)
+    assert value.token == token
+    assert dict(value.parameters) == parameters
+
+
+@pytest.mark.parametrize(
+    ("disposition", "content_type", "expected"),
+    [
+        (b'attachment; filename="a.txt"', b"", ("a.txt",)),
+        (b"attachment; filename=a b.txt", b"", ("a b.txt",)),
+        (b"attachment; filename=a.txt", b"x/y; name=b.txt", ("a.txt", "b.txt")),
+        (b"attachment; filename*=utf-8''na%C3%AFve.txt", b"", ("naïve.txt",)),
+        (b"attachment; filename*0=one; filename*1=two.exe", b"", ("onetwo.exe",)),
+        (b"attachment; filename*1=two.exe; filename*0=one", b"", ("onetwo.exe",)),
+        (b"attachment; filename*0*=utf-8''%C3%A4; filename*1=b", b"", ("äb",)),
+        (b'attachment; filename="=?iso-8859-1?Q?=E4.doc?="', b"", ("ä.doc", "=?iso-8859-1?Q?=E4.doc?=")),
+        (b'a; filename=x.txt; filename*=""', b"", ("x.txt",)),
+        (b'attachment; filename="evil.exe . "', b"", ("evil.exe",)),
+        (b"attachment; filename=a\xe2\x80\xaegpj.exe", b"", ("agpj.exe",)),
+    ],
+)
+def test_every_declared_name(disposition: bytes, content_type: bytes, expected: tuple[str, ...]) -> None:
+    assert names(disposition, content_type) == expected
+
+
+def test_names_are_cut() -> None:
+    assert len(clean_name("x" * 100_000)) == limits.NAME_LEN
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "idna", "zlib", "rot13", "no-such-charset", "utf-8-sig-x"])
+def test_a_charset_that_is_none_is_not_looked_up(charset: str) -> None:
+    assert decode_words(f"=?{charset}?Q?abc?=") == "abc"
+
+
+@given(st.binary(max_size=300))
+def test_nothing_raises(octets: bytes) -> None:
+    fields = collect(b"Content-Disposition: " + octets + b"\nSubject: " + octets, subject=True)
+    subject_text(fields.subject)
+    value = parse(octets)
+    assert isinstance(value, Value)
+    filenames([value, parse(b"a; filename" + octets)], [value])
