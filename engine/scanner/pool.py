@@ -1,0 +1,289 @@
+"""The relay's scanners: `count` that work and one spare, started and waiting, so that a crash costs almost nothing.
+
+A message is given to the working scanner with the least in its pipe, or waits. When a scanner ends (crash, deadline,
+an answer that cannot be), the message at the head of its pipe is to blame: `examine` raises ScannerCrashed for it.
+The messages behind it go to the front of the line and are sent again; nobody learns of that. A scanner that cannot
+start makes messages wait, never fail: they are durable, and starting is tried again, with growing delay.
+
+Settings and definitions travel in the same pipes as messages, so each message is examined with what was current when
+it was given to its scanner (PROC-15), and a swap stalls nothing.
+
+Known gaps: a message that was sent behind a slow one waits for it, also when another scanner becomes idle meanwhile.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from engine import events
+from engine.config import Settings
+from engine.scan.service import Outcome
+from engine.scanner import process, protocol
+from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
+
+TICK_S = 0.25  # how exactly deadlines are kept
+SPARES = 1
+DELAY_FIRST_S, DELAY_LAST_S = 0.1, 5.0  # between starts of scanners that end without having answered anything
+STOP_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class ScannerCrashed(Exception):
+    """The scanner ended, or ran out of time, on this very message. detail: how, in plain words."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class PoolStopped(Exception):
+    """The pool was stopped before the message was examined; nothing is known about it."""
+
+
+class ScannerPool:
+    """Scanners of one relay. Everything is called in the thread of its event loop."""
+
+    def __init__(
+        self,
+        count: int,
+        settings: Settings,
+        on_event: Callable[[events.Event], None],
+        *,
+        command: Sequence[str] | None = None,
+        deadline_s: float | None = None,
+    ) -> None:
+        """command: what starts a scanner. deadline_s: for one message, else as the settings say (`deadline_s`)."""
+        self._count = count
+        self._event = on_event
+        self._command = process.command() if command is None else command
+        self._fixed_deadline_s = deadline_s
+        self._scanners: list[Scanner] = []  # oldest first; the first `count` that are ready work
+        self._working: list[Scanner] = []
+        self._dying: dict[Scanner, Job | None] = {}  # until it is known how they ended, with the message to blame
+        self._waiting: deque[Job] = deque()
+        self._numbers = itertools.count(1)
+        self._serials = itertools.count(1)
+        self._definitions: DefinitionsFile | None = None  # accepted
+        self._candidate: DefinitionsFile | None = None  # sent, and not yet answered
+        self._failures = 0  # scanners in a row that answered nothing
+        self._due = 0  # starts that wait for their delay
+        self._timer: asyncio.TimerHandle | None = None
+        self._running = False
+        self._closing = False
+        self._all_reaped = asyncio.Event()
+        self._adopt(settings)
+
+    # --- settings and definitions -----------------------------------------------------------------
+
+    def apply(self, settings: Settings) -> None:
+        """For all messages from now on."""
+        self._adopt(settings)
+        for scanner in self._scanners:
+            scanner.configure(self._configure)
+
+    def _adopt(self, settings: Settings) -> None:
+        self._configure = bytes(protocol.encode(protocol.Configure(settings)))
+        self._deadline_s = protocol.deadline_s(settings) if self._fixed_deadline_s is None else self._fixed_deadline_s
+
+    def use_definitions(self, fd: int) -> None:
+        """Offer a definitions file to all scanners; takes the descriptor over.
+
+        The file must not be written to any more. The result is an event, DefinitionsLoaded or DefinitionsRefused;
+        refused ones change nothing. The file that is in use already is not loaded again.
+        """
+        file = DefinitionsFile(next(self._serials), fd)
+        newest = self._candidate or self._definitions
+        if newest is not None and newest.key == file.key:
+            file.close()
+            return
+        if self._candidate is not None:
+            self._candidate.close()
+        self._candidate = file
+        for scanner in self._scanners:
+            scanner.use_definitions(file)
+
+    def definitions_answered(self, scanner: Scanner, answer: protocol.DefinitionsAnswer) -> None:
+        self._decide(scanner, answer)
+        self._fill()  # its pipe has room again
+
+    def _decide(self, scanner: Scanner, answer: protocol.DefinitionsAnswer) -> None:
+        candidate = self._candidate
+        if candidate is None or candidate.serial != answer.serial:  # the first answer was the one for all
+            if answer.refused and self._definitions is not None and self._definitions.serial == answer.serial:
+                log.error("scanner %d refused definitions that another took: %s", scanner.pid, answer.refused)
+            return
+        if answer.refused:
+            self._refuse(answer.refused)
+            return
+        if self._definitions is not None:
+            self._definitions.close()
+        self._definitions, self._candidate = candidate, None
+        self._event(events.DefinitionsLoaded(revision=answer.revision, signatures=answer.signatures))
+
+    def _refuse(self, reason: str) -> None:
+        if self._candidate is not None:
+            self._candidate.close()
+            self._candidate = None
+        self._event(events.DefinitionsRefused(reason=reason[: protocol.REASON_LEN]))
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    async def examine(self, smtp_id: str, extents: Sequence[Extent]) -> Outcome:
+        """Have a message examined. The descriptors must stay open until this returns or raises.
+
+        Raises ScannerCrashed, PoolStopped, and OSError when the files cannot be handed over. Waits as long as there
+        is no scanner.
+        """
+        if self._closing:
+            raise PoolStopped
+        job = Job(next(self._numbers), smtp_id, extents, asyncio.get_running_loop().create_future())
+        scanner = None if self._waiting else self._scanner_for(job.size)
+        if scanner is None:
+            self._waiting.append(job)
+        else:
+            scanner.examine(job)
+        return await job.future
+
+    def _scanner_for(self, size: int) -> Scanner | None:
+        best = None
+        for scanner in self._working:
+            if scanner.has_room(size) and (best is None or len(scanner.pipe) < len(best.pipe)):
+                best = scanner
+        return best
+
+    def _fill(self) -> None:
+        """Give out what waits, in order, as far as pipes have room."""
+        while self._waiting:
+            job = self._waiting[0]
+            if job.future.done():  # cancelled meanwhile
+                self._waiting.popleft()
+                continue
+            scanner = self._scanner_for(job.size)
+            if scanner is None:
+                return
+            self._waiting.popleft()
+            try:
+                scanner.examine(job)
+            except OSError as error:
+                job.future.set_exception(error)
+
+    def answered(self, scanner: Scanner, job: Job, outcome: Outcome) -> None:
+        if not job.future.done():
+            job.future.set_result(outcome)
+        self._failures = 0
+        if self._waiting:
+            self._fill()
+
+    # --- scanners come and go ---------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the processes; does not wait for them."""
+        self._running = True
+        self._replenish()
+        self._tick()
+
+    def _replenish(self) -> None:
+        while self._running and len(self._scanners) + self._due < self._count + SPARES:
+            if self._failures > 1:
+                delay_s = min(DELAY_FIRST_S * 2.0 ** min(self._failures - 2, 16), DELAY_LAST_S)
+                self._due += 1
+                asyncio.get_running_loop().call_later(delay_s, self._start_due)
+            elif not self._start_one():
+                self._failures = max(self._failures, 1) + 1
+
+    def _start_due(self) -> None:
+        self._due -= 1
+        if self._running and not self._start_one():
+            self._failures += 1
+            self._replenish()
+
+    def _start_one(self) -> bool:
+        try:
+            scanner = Scanner(self, self._command)
+        except OSError as error:
+            log.error("a scanner cannot be started: %s", error)
+            return False
+        self._scanners.append(scanner)
+        scanner.configure(self._configure)
+        for file in (self._definitions, self._candidate):
+            if file is not None:
+                scanner.use_definitions(file)
+        return True
+
+    def greeted(self, scanner: Scanner, sandbox: protocol.Sandbox) -> None:
+        self._event(
+            events.ScannerStarted(
+                pid=scanner.pid, seccomp=sandbox.seccomp, landlock=sandbox.landlock, missing=sandbox.missing
+            )
+        )
+        if sandbox.missing:
+            log.warning("scanner %d: sandbox without %s", scanner.pid, "; ".join(sandbox.missing))
+        self._choose()
+
+    def _choose(self) -> None:
+        self._working = [scanner for scanner in self._scanners if scanner.ready][: self._count]
+        self._fill()
+
+    def lost(self, scanner: Scanner) -> None:
+        self._scanners.remove(scanner)
+        entries = list(scanner.pipe)
+        head = entries.pop(0) if entries else None
+        if isinstance(head, Job) and not head.sent:  # it cannot have seen it
+            entries.insert(0, head)
+            head = None
+        self._dying[scanner] = head if isinstance(head, Job) else None
+        if not self._running:
+            return
+        if isinstance(head, DefinitionsFile) and head is self._candidate:
+            self._refuse("the scanner ended while it loaded them")
+        self._failures = 0 if scanner.answers else self._failures + 1
+        self._waiting.extendleft(entry for entry in reversed(entries) if isinstance(entry, Job))
+        self._choose()
+        self._replenish()
+
+    def reaped(self, scanner: Scanner, detail: str) -> None:
+        job = self._dying.pop(scanner)
+        if self._running:
+            about = f" while it examined {job.smtp_id}" if job else ""
+            log.warning("scanner %d ended%s: %s", scanner.pid, about, detail)
+            self._event(events.ProcessRestarted(name="scanner", reason=detail + about))
+        elif not self._dying:
+            self._all_reaped.set()
+        if job is not None and not job.future.done():
+            job.future.set_exception(ScannerCrashed(detail))
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for scanner in list(self._scanners):
+            scanner.look_after(now, self._deadline_s)
+        self._timer = loop.call_later(TICK_S, self._tick)
+
+    async def stop(self) -> None:
+        """End the scanners. Messages that are not examined yet get PoolStopped: they are in the queue (PROC-14)."""
+        self._running = False
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        jobs = [*self._waiting, *(job for job in self._dying.values() if job is not None)]
+        for scanner in self._scanners:
+            jobs += [entry for entry in scanner.pipe if isinstance(entry, Job)]
+        self._waiting.clear()
+        for job in jobs:
+            if not job.future.done():
+                job.future.set_exception(PoolStopped())
+        for scanner in list(self._scanners):
+            scanner.end("stopped")
+        if self._dying:
+            self._all_reaped.clear()  # the first may have been reaped before the second was ended
+            try:
+                await asyncio.wait_for(self._all_reaped.wait(), STOP_S)
+            except TimeoutError:
+                log.error("%d scanners do not end", len(self._dying))
+        for file in (self._definitions, self._candidate):
+            if file is not None:
+                file.close()
+        self._definitions = self._candidate = None

@@ -1,0 +1,392 @@
+"""The relay's side of one scanner process: start it, feed its pipe, read its answers, see it end.
+
+The pipe holds what was sent and not yet answered, oldest first; its head is what the scanner works on, and what is to
+blame if the scanner ends. Descriptors are sent once and known by slot numbers from then on. They are told apart by
+device and inode, not by number: as long as the scanner has a file open, its inode is not given to another, while the
+queue may close a descriptor and get its number again for another file at any time.
+
+All calls are made in the thread of the event loop, which has to be the one that lives as long as the process: the
+kernel ends a scanner when the thread that started it ends.
+"""
+
+import array
+import asyncio
+import fcntl
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import engine
+from engine.scan.service import Outcome
+from engine.scanner import protocol
+from engine.scanner.protocol import DefinitionsAnswer, Examine, ExamineAnswer, Forget, Hello, ProtocolError
+
+READ_LEN = 64 * 1024
+READS = 16  # of one turn; more than the kernel keeps of a scanner that has ended
+DEPTH = 3  # messages in a pipe: one in work and some behind it, so that a scanner need not wait for its relay
+PIPELINED_LEN = 1 << 20  # octets of them; behind a large message nothing is gained, and much can be waited for
+SLOTS = protocol.DESCRIPTORS  # files that one scanner has open; with those of one more frame below its descriptor limit
+SLOT_IDLE_S = 5.0  # an unused file is forgotten then, so that a deleted one gives its space back
+START_S = 60.0  # for a new process to say hello
+REAP_FIRST_S, REAP_LAST_S = 0.001, 0.05
+
+ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONPATH": str(Path(engine.__file__).parent.parent)}
+
+
+def command() -> list[str]:
+    """What starts a scanner; the number of its channel follows. No user site, no current directory on the path."""
+    return [sys.executable, "-P", "-s", "-m", "engine.scanner.worker"]
+
+
+class Extent(Protocol):
+    """Octets [offset, offset + length) of an open file (engine.queue.store.Extent)."""
+
+    @property
+    def fd(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+
+
+class Job:
+    """One message on its way through a scanner."""
+
+    __slots__ = ("extents", "future", "number", "sent", "size", "smtp_id")
+
+    def __init__(self, number: int, smtp_id: str, extents: Sequence[Extent], future: "asyncio.Future[Outcome]") -> None:
+        self.number = number
+        self.smtp_id = smtp_id
+        self.extents = extents
+        self.size = sum(extent.length for extent in extents)
+        self.future = future
+        self.sent = False  # to its present scanner, to the last octet
+
+
+class DefinitionsFile:
+    """A definitions file that the pool has open; `fd` is its own, read-only."""
+
+    def __init__(self, serial: int, fd: int) -> None:
+        self.serial = serial
+        self.fd = fd
+        status = os.fstat(fd)
+        self.length = status.st_size
+        self.key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class Owner(Protocol):
+    """Who is told. Every call may send further work to scanners."""
+
+    def greeted(self, scanner: "Scanner", sandbox: protocol.Sandbox) -> None: ...
+    def answered(self, scanner: "Scanner", job: Job, outcome: Outcome) -> None: ...
+    def definitions_answered(self, scanner: "Scanner", answer: DefinitionsAnswer) -> None: ...
+    def lost(self, scanner: "Scanner") -> None:
+        """It is out of use; what is left in its pipe will not be answered."""
+
+    def reaped(self, scanner: "Scanner", detail: str) -> None:
+        """The process is gone. detail: why, in plain words."""
+
+
+class _Slot:
+    __slots__ = ("number", "used_s")
+
+    def __init__(self, number: int, used_s: float) -> None:
+        self.number = number
+        self.used_s = used_s
+
+
+def read_only(fd: int) -> int:
+    """A new descriptor of the same file that cannot be written through. Raises OSError."""
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        return os.dup(fd)
+    return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+class Scanner:
+    def __init__(self, owner: Owner, arguments: Sequence[str]) -> None:
+        """Starts the process. Raises OSError."""
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self.ready = False
+        self.ended = False
+        self.answers = 0
+        self.pipe: deque[Job | DefinitionsFile] = deque()
+        self.octets = 0  # of the messages in the pipe
+        self._head_since_s = self._loop.time()
+        self._slots: dict[tuple[int, int], _Slot] = {}
+        self._slot_numbers = itertools.count()
+        self._unsent: deque[tuple[memoryview, list[int], Job | None]] = deque()
+        self._broken = False  # it reads no more; what it said before is still to be read
+        self._reader = protocol.FrameReader()
+        self._buffer = bytearray(READ_LEN)
+        self._view = memoryview(self._buffer)
+        self._detail = ""
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [*arguments, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env=ENVIRONMENT,
+                    cwd="/",
+                )
+        except OSError:
+            self._socket.close()
+            raise
+        self._socket.setblocking(False)
+        self._fd = self._socket.fileno()
+        self._loop.add_reader(self._fd, self._readable)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def has_room(self, size: int) -> bool:
+        pipe = self.pipe
+        if self._broken:
+            return False
+        return not pipe or (len(pipe) < DEPTH and self.octets + size <= PIPELINED_LEN)
+
+    def examine(self, job: Job) -> None:
+        """Raises OSError if the files of the message cannot be handed over; nothing was sent then."""
+        now = self._loop.time()
+        extents, new_slots, descriptors = self._place(job.extents, now)
+        self._push(job, now)
+        self.octets += job.size
+        job.sent = False
+        self._send(protocol.encode(Examine(job.number, extents, new_slots)), descriptors, job)
+
+    def use_definitions(self, file: DefinitionsFile) -> None:
+        self._push(file, self._loop.time())
+        self._send(protocol.encode(protocol.UseDefinitions(file.serial, file.length)), [os.dup(file.fd)])
+
+    def configure(self, frame: bytes | bytearray) -> None:
+        """frame: an encoded Configure, made once for all scanners."""
+        self._send(frame, [])
+
+    def _push(self, entry: Job | DefinitionsFile, now: float) -> None:
+        if not self.pipe:
+            self._head_since_s = now
+        self.pipe.append(entry)
+
+    def _place(
+        self, extents: Sequence[Extent], now: float
+    ) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...], list[int]]:
+        """Extents by slot, the slots that are new, and the descriptors to send for these (ours to close)."""
+        known = self._slots
+        by_fd: dict[int, int] = {}
+        fresh: list[tuple[tuple[int, int], _Slot]] = []
+        descriptors: list[int] = []
+        placed = []
+        try:
+            for extent in extents:
+                number = by_fd.get(extent.fd)
+                if number is None:
+                    status = os.fstat(extent.fd)
+                    key = (status.st_dev, status.st_ino)
+                    slot = known.get(key)
+                    if slot is None:
+                        slot = next((slot for other, slot in fresh if other == key), None)
+                    if slot is None:
+                        slot = _Slot(next(self._slot_numbers), now)
+                        descriptors.append(read_only(extent.fd))
+                        fresh.append((key, slot))
+                    slot.used_s = now
+                    number = by_fd[extent.fd] = slot.number
+                placed.append((number, extent.offset, extent.length))
+            if fresh:
+                self._make_room(len(fresh), set(by_fd.values()))
+        except BaseException:
+            for fd in descriptors:
+                os.close(fd)
+            raise
+        known.update(fresh)
+        return tuple(placed), tuple(slot.number for _, slot in fresh), descriptors
+
+    def _make_room(self, count: int, needed: set[int]) -> None:
+        """Forget the files that were not used for longest, so that `count` more can be sent."""
+        surplus = len(self._slots) + count - SLOTS
+        if surplus <= 0:
+            return
+        others = sorted(
+            (slot.used_s, slot.number, key) for key, slot in self._slots.items() if slot.number not in needed
+        )
+        if len(others) < surplus:
+            raise OSError(f"a message in more than {SLOTS} files")
+        self._forget([key for _, _, key in others[:surplus]])
+
+    def _forget(self, keys: Sequence[tuple[int, int]]) -> None:
+        numbers = tuple(self._slots.pop(key).number for key in keys)
+        self._send(protocol.encode(Forget(numbers)), [])
+
+    def look_after(self, now: float, deadline_s: float) -> None:
+        """Called now and then: keeps the deadline of the head, and forgets files that are not used any more."""
+        limit_s = deadline_s if self.ready else START_S
+        if (self.pipe or not self.ready) and now - self._head_since_s > limit_s:
+            self.end(f"no answer within {limit_s:g} s")
+            return
+        idle = [key for key, slot in self._slots.items() if now - slot.used_s > SLOT_IDLE_S]
+        if idle:
+            self._forget(idle)
+
+    # --- the channel ------------------------------------------------------------------------------
+
+    def _send(self, frame: bytes | bytearray, descriptors: list[int], job: Job | None = None) -> None:
+        """Send, or keep for later. Owns the descriptors from here on."""
+        if self._broken or self.ended:
+            _close_all(descriptors)
+            return
+        self._unsent.append((memoryview(frame), descriptors, job))
+        if len(self._unsent) == 1:
+            self._flush()
+            if self._unsent:
+                self._loop.add_writer(self._fd, self._writable)
+
+    def _flush(self) -> None:
+        while self._unsent:
+            view, descriptors, job = self._unsent[0]
+            try:
+                if descriptors:
+                    rights = array.array("i", descriptors)
+                    count = self._socket.sendmsg([view], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                else:
+                    count = self._socket.send(view)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self._broken = True
+                self._drop_unsent()
+                self._loop.call_soon(self._readable)  # the error was told here: the reader may not learn of it
+                return
+            _close_all(descriptors)
+            if count < len(view):
+                self._unsent[0] = (view[count:], [], job)
+                continue
+            self._unsent.popleft()
+            if job is not None:
+                job.sent = True
+
+    def _writable(self) -> None:
+        self._flush()
+        if not self._unsent:
+            self._loop.remove_writer(self._fd)
+
+    def _drop_unsent(self) -> None:
+        for _, descriptors, _ in self._unsent:
+            _close_all(descriptors)
+        self._unsent.clear()
+
+    def _readable(self) -> None:
+        """Read until there is nothing: of a channel in error the event loop tells once, and never again."""
+        for _ in range(READS):
+            if self.ended or not self._read():
+                return
+
+    def _read(self) -> bool:
+        """Whether there may be more to read."""
+        try:
+            count = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:  # reset: it ended with requests unread
+            count = 0
+        if not count:
+            self.end("")
+            return False
+        self._reader.fill(self._view[:count])
+        try:
+            while not self.ended and (payload := self._reader.next_payload(self._answer_limit())) is not None:
+                self._take(protocol.decode_answer(payload))
+        except ProtocolError as error:
+            self.end(str(error))
+        return True
+
+    def _answer_limit(self) -> int:
+        head = self.pipe[0] if self.pipe else None
+        return protocol.answer_limit(head.size) if isinstance(head, Job) else protocol.GREETING_LEN
+
+    def _take(self, answer: protocol.AnyAnswer) -> None:
+        """Believe only what answers the head of the pipe. Raises ProtocolError."""
+        head = self.pipe[0] if self.pipe else None
+        match answer:
+            case ExamineAnswer():
+                if not isinstance(head, Job) or head.number != answer.number:
+                    raise ProtocolError("an answer to what was not asked")
+                protocol.check_splices(answer.outcome.splices, head.size)
+                self._pop()
+                self.octets -= head.size
+                self.answers += 1
+                self._owner.answered(self, head, answer.outcome)
+            case DefinitionsAnswer():
+                if not isinstance(head, DefinitionsFile) or head.serial != answer.serial:
+                    raise ProtocolError("an answer to what was not asked")
+                self._pop()
+                self._owner.definitions_answered(self, answer)
+            case Hello():
+                if self.ready:
+                    raise ProtocolError("a second hello")
+                self.ready = True
+                self._head_since_s = self._loop.time()
+                self._owner.greeted(self, answer.sandbox)
+
+    def _pop(self) -> None:
+        self.pipe.popleft()
+        self._head_since_s = self._loop.time()
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def end(self, detail: str) -> None:
+        """Out of use, at once. It holds nothing that could be lost, so it is killed. detail: why, or empty: ask the
+        kernel how it ended."""
+        if self.ended:
+            return
+        self.ended = True
+        self.ready = False
+        self._detail = detail
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._drop_unsent()
+        self._socket.close()
+        self._process.kill()  # without effect on one that has ended: how it ended stays known
+        self._owner.lost(self)
+        self._reap(REAP_FIRST_S)
+
+    def _reap(self, delay_s: float) -> None:
+        status = self._process.poll()
+        if status is None:
+            self._loop.call_later(delay_s, self._reap, min(2 * delay_s, REAP_LAST_S))
+        else:
+            self._owner.reaped(self, self._detail or _how_it_ended(status))
+
+
+def _how_it_ended(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    number = -status
+    if number == signal.SIGSYS:
+        return "killed by the kernel: a forbidden system call"
+    if number == signal.SIGPROF:
+        return "ended by its timer: processor time of one message used up"
+    try:
+        return f"signal {signal.Signals(number).name}"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
