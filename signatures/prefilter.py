@@ -18,6 +18,7 @@ STRIDE = 4
 CROWDED_TEXT = 1 / 256  # share of ordinary text that passes a short filter, from which a long one is faster
 LONGEST = 512  # MW_FILTER_LITERAL
 BUCKET = 8  # MW_FILTER_BUCKET
+REPEATING = 64  # longest literal whose window may repeat itself: a run of it survives everywhere, and each is compared
 CROWDED = 8  # eighths of a bit that a window loses for each literal already in its slot
 
 _MASK32 = (1 << 32) - 1
@@ -65,12 +66,17 @@ def _rarity(literal: bytes, gram: int, statistics: Statistics) -> list[int]:
     return fours if gram == SHORT else [a + b for a, b in zip(fours, fours[4:], strict=False)]
 
 
+def _repeats(window: bytes) -> bool:
+    """Whether the window lies in a run of itself more often than the stride."""
+    return any(window[period:] == window[:-period] for period in range(1, STRIDE))
+
+
 def _choose(literal: bytes, rarity: list[int], window: int, crowd: Mapping[int, int], slot_log2: int) -> int:
     """Offset of the best window whose slot has room, or -1."""
     best, best_value = -1, -1 << 30
     for at in range(len(literal) - window + 1):
         value = min(rarity[at : at + STRIDE])
-        if value <= best_value:
+        if value <= best_value or (len(literal) > REPEATING and _repeats(literal[at : at + window])):
             continue
         there = crowd.get(_hash(literal[at : at + window]) >> 64 - slot_log2, 0)
         if there < BUCKET and value - CROWDED * there > best_value:
@@ -120,9 +126,9 @@ def build(
 ) -> dict[int, Filter]:
     """Lay out the filters, by length of their grams, of the literals that fit behind one.
 
-    Folded literals are given in lower case. Those that are shorter than a window, longer than LONGEST, or whose every
-    slot is full are left to the automaton. long: whether literals go behind a long filter if they can; None: if a short
-    one would let too much ordinary text pass.
+    Folded literals are given in lower case. Those that are shorter than a window, longer than LONGEST, long but all of
+    one short period, or whose every slot is full are left to the automaton. long: whether literals go behind a long
+    filter if they can; None: if a short one would let too much ordinary text pass.
     """
     fitting = {k: v.translate(_FOLD) if folded else v for k, v in literals.items() if len(v) <= LONGEST}
     shorts = {k: v for k, v in fitting.items() if len(v) >= SHORT + STRIDE - 1}

@@ -9,7 +9,8 @@
  * a set is so large that ordinary text is full of its 4-grams.
  *
  * One survivor can ask for at most 4 windows x MW_FILTER_BUCKET literals of MW_FILTER_LITERAL octets, so hostile text
- * costs a constant an octet; a literal that was found is not compared again.
+ * costs a constant an octet; the compiler keeps that constant low by leaving long literals whose window repeats itself to
+ * the automaton. A literal that was found is not compared again.
  *
  * Folded: letters are folded by setting bit 5 in text and literal alike. That also joins octets which are no letters,
  * which is harmless before the comparison.

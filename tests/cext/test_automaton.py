@@ -13,6 +13,8 @@ from tests.oracles import match_naive as oracle
 USABLE = LEVELS[: LEVELS.index(dispatch()) + 1]
 TARGETS = ("any", "html", "pe")
 
+Patterns = list[tuple[bytes, bool]]
+
 # Few letters, so that patterns overlap, repeat and are prefixes and suffixes of each other.
 letters = st.sampled_from(b"aAbB\0\xff")
 words = st.lists(letters, min_size=1, max_size=12).map(bytes)
@@ -21,7 +23,7 @@ patterns = st.lists(st.tuples(st.one_of(words, longer), st.booleans()), min_size
 
 
 @st.composite
-def haystacks(draw, given_patterns):
+def haystacks(draw: st.DrawFn, given_patterns: Patterns) -> bytes:
     """Octets that hold some of the patterns, some cut short, and noise between them."""
     pieces = draw(
         st.lists(st.one_of(words, st.sampled_from([p for p, _ in given_patterns]), st.just(b"a" * 40)), max_size=12)
@@ -31,15 +33,17 @@ def haystacks(draw, given_patterns):
     return data[cut : len(data) - cut] if draw(st.booleans()) else data
 
 
-def signatures_of(given_patterns, targets=("any",)):
+def signatures_of(given_patterns: Patterns, targets: tuple[str, ...] = ("any",)) -> list[Signature]:
     return [
         Signature(f"s{i}", Literal(octets, nocase), target=targets[i % len(targets)], family=FAMILIES[i % 3 == 2])
         for i, (octets, nocase) in enumerate(given_patterns)
     ]
 
 
-def by_stream(matcher, data, sizes, **kwargs):
-    stream = matcher.stream(**kwargs)
+def by_stream(
+    matcher: Image, data: bytes, sizes: list[int], target: str = "any", family: str = "malware", size: int | None = None
+) -> tuple[str, ...]:
+    stream = matcher.stream(target, family=family, size=size)
     at, turn = 0, 0
     while at < len(data):
         step = sizes[turn % len(sizes)]
@@ -51,7 +55,7 @@ def by_stream(matcher, data, sizes, **kwargs):
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_equals_a_plain_search_in_every_tier_and_cut(data):
+def test_equals_a_plain_search_in_every_tier_and_cut(data: st.DataObject) -> None:
     given_patterns = data.draw(patterns)
     haystack = data.draw(haystacks(given_patterns))
     target = data.draw(st.sampled_from((*TARGETS, "zip")))
@@ -74,7 +78,7 @@ def test_equals_a_plain_search_in_every_tier_and_cut(data):
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_equals_pyahocorasick(data):
+def test_equals_pyahocorasick(data: st.DataObject) -> None:
     given_patterns = [(octets, False) for octets, _ in data.draw(patterns)]
     haystack = data.draw(haystacks(given_patterns))
     other = ahocorasick.Automaton()
@@ -83,7 +87,7 @@ def test_equals_pyahocorasick(data):
     other.make_automaton()
     found = {octets for _, octets in other.iter(haystack.decode("latin-1"))}
     signatures = signatures_of(given_patterns)
-    expected = sorted(s.name for s in signatures if s.body.octets in found)
+    expected = sorted(s.name for s, (octets, _) in zip(signatures, given_patterns, strict=True) if octets in found)
     assert sorted(Image(image.build(signatures, filtered=False)).scan(haystack, family="any")) == expected
     assert sorted(Image(image.build(signatures)).scan(haystack, family="any")) == expected
 
@@ -94,21 +98,21 @@ def test_equals_pyahocorasick(data):
     st.integers(0, 300),
     st.integers(1, 400),
 )
-def test_each_literal_is_found_at_every_offset(literals, offset, step):
+def test_each_literal_is_found_at_every_offset(literals: list[bytes], offset: int, step: int) -> None:
     signatures = [Signature(f"s{i:02}", Literal(octets)) for i, octets in enumerate(literals)]
     compiled = [image.build(signatures), image.build(signatures, long=True)]
     for matcher in [Image(one, level=level) for level in USABLE for one in compiled]:
-        for s in signatures:
-            data = bytes(offset) + s.body.octets + b"\1" * 70
+        for s, octets in zip(signatures, literals, strict=True):
+            data = bytes(offset) + octets + b"\1" * 70
             assert s.name in matcher.scan(data)
-            assert s.name in matcher.scan(data[: offset + len(s.body.octets)])
+            assert s.name in matcher.scan(data[: offset + len(octets)])
             assert s.name in by_stream(matcher, data, [step])
 
 
 @pytest.mark.parametrize("long", [True, False])
 @pytest.mark.parametrize("level", USABLE)
 @pytest.mark.parametrize("chunk", [1000, 65535, 65536, 65537, 70_001, 200_000])
-def test_matches_across_borders_of_large_chunks(level, chunk, long):
+def test_matches_across_borders_of_large_chunks(level: str, chunk: int, long: bool) -> None:
     literal = bytes(range(256)) * 2
     signatures = [
         Signature("filtered", Literal(literal)),
@@ -125,7 +129,7 @@ def test_matches_across_borders_of_large_chunks(level, chunk, long):
             assert tuple(sorted(by_stream(matcher, data, [7, chunk, chunk * 2]))) == expected
 
 
-def test_overlapping_prefixes_cost_no_more():
+def test_overlapping_prefixes_cost_no_more() -> None:
     """AAAA... of every length, against megabytes of A: each pattern is looked at once, not at every octet."""
     signatures = [Signature(f"a{n}", Literal(b"a" * n)) for n in range(1, 250)]
     signatures += [Signature(f"b{n}", Literal(b"a" * n + b"b")) for n in range(1, 250)]
@@ -136,7 +140,7 @@ def test_overlapping_prefixes_cost_no_more():
         assert len(matcher.scan(b"a" * 500_000 + b"b" + b"A" * 300)) == 3 * 249
 
 
-def test_reports_a_family_only_when_asked():
+def test_reports_a_family_only_when_asked() -> None:
     matcher = Image(
         image.build([Signature("m", Literal(b"same-text")), Signature("s", Literal(b"same-text"), "test", "spam")])
     )
@@ -148,7 +152,7 @@ def test_reports_a_family_only_when_asked():
         matcher.scan(b"", family="other")
 
 
-def test_digests_match_by_size_and_without():
+def test_digests_match_by_size_and_without() -> None:
     data = b"content"
     signatures = [
         Signature("md5", Digest("md5", bytes.fromhex("9a0364b9e99bb480dd25e1f0284c8555"), 7)),
@@ -174,7 +178,7 @@ globs = st.text("ab.*?é", min_size=1, max_size=8).filter(lambda g: g.strip("*?.
 @given(st.lists(globs, min_size=1, max_size=8), st.text("ab.é", max_size=12))
 @example(["*a"], "a")
 @example(["*a*b*a*b?"], "abababababaab")
-def test_names_equal_a_plain_glob(given_globs, name):
+def test_names_equal_a_plain_glob(given_globs: list[str], name: str) -> None:
     signatures = [Signature(f"g{i}", FileName((fold_name(g),))) for i, g in enumerate(given_globs)]
     folded = fold_name(name)
     expected = oracle.match_name(signatures, folded)
@@ -196,18 +200,18 @@ def test_names_equal_a_plain_glob(given_globs, name):
         "\udcff.pdf.exe",
     ],
 )
-def test_names_that_deceive(name):
+def test_names_that_deceive(name: str) -> None:
     matcher = Image(image.build([Signature("double", FileName(("*.pdf.exe",)))]))
     assert matcher.match_name(name) == ("double",)
     assert matcher.match_name(name + ".txt") == (("double",) if "\0" in name else ())
 
 
-def test_hostile_names_end():
+def test_hostile_names_end() -> None:
     matcher = Image(image.build([Signature("stars", FileName(("*a*a*a*a*a*a*b",)))]))
     assert matcher.match_name("a" * 1_000_000) == ()
 
 
-def test_takes_any_buffer_and_ends_once():
+def test_takes_any_buffer_and_ends_once() -> None:
     matcher = Image(image.build([Signature("s", Literal(b"findme!"))]))
     for kind in (bytes, bytearray, memoryview):
         assert matcher.scan(kind(b"..findme!")) == ("s",)
@@ -220,7 +224,7 @@ def test_takes_any_buffer_and_ends_once():
         stream.feed(b"x")
 
 
-def test_a_level_that_is_not_there_is_refused():
+def test_a_level_that_is_not_there_is_refused() -> None:
     compiled = image.build([])
     with pytest.raises(ValueError, match="abacus"):
         Image(compiled, level="abacus")

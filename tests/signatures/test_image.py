@@ -21,13 +21,13 @@ HEADER = (INCLUDE / "image.h").read_text()
 FILTER = (INCLUDE / "match_filter.h").read_text()
 
 
-def defined(name, text=HEADER):
+def defined(name: str, text: str = HEADER) -> int:
     found = re.search(rf"#define {name} (\S+)", text)
     assert found, name
     return int(found[1].rstrip("ul"), 0)
 
 
-def test_both_sides_have_the_same_constants():
+def test_both_sides_have_the_same_constants() -> None:
     sections = {
         "STRINGS": image.STRINGS,
         "TARGETS": image.TARGET_NAMES,
@@ -68,17 +68,17 @@ def test_both_sides_have_the_same_constants():
     assert [defined(f"MW_FAMILY_{f.upper()}") for f in model.FAMILIES] == [0, 1]
 
 
-def test_same_signatures_same_octets_in_any_order():
+def test_same_signatures_same_octets_in_any_order() -> None:
     assert image.build(SIGNATURES[::-1], long=True) == WHOLE == image.build(SIGNATURES, long=True)
 
 
-def test_revision_is_of_the_content():
+def test_revision_is_of_the_content() -> None:
     other = image.build(SIGNATURES[:-1])
     assert re.fullmatch(r"[0-9a-f]{12}", Image(WHOLE).revision)
     assert Image(WHOLE).revision != Image(other).revision
 
 
-def test_describe():
+def test_describe() -> None:
     info = image.describe(WHOLE)
     assert info.signatures == len(SIGNATURES) == Image(WHOLE).signatures
     assert info.families == {"malware": len(SIGNATURES)}
@@ -92,14 +92,14 @@ def test_describe():
         image.describe(WHOLE[:-1])
 
 
-def test_an_image_without_signatures_is_one():
+def test_an_image_without_signatures_is_one() -> None:
     empty = Image(image.build([]))
     assert empty.scan(b"anything") == ()
     assert empty.match_name("a.exe") == ()
     assert empty.stream().finish() == ()
 
 
-def test_a_mapped_file_is_used_in_place(tmp_path):
+def test_a_mapped_file_is_used_in_place(tmp_path: Path) -> None:
     path = tmp_path / "definitions.mwi"
     path.write_bytes(WHOLE)
     with path.open("rb") as file:
@@ -110,22 +110,22 @@ def test_a_mapped_file_is_used_in_place(tmp_path):
         mapped.close()
 
 
-def test_an_image_at_an_odd_address_works():
+def test_an_image_at_an_odd_address_works() -> None:
     assert Image(memoryview(b"x" + WHOLE)[1:]).scan(b"..no1case..") == ("n1",)
 
 
 @pytest.mark.parametrize("octets", [b"", b"M", b"MWIMAGE", b"PK\3\4" * 50, bytes(1000)])
-def test_what_is_no_image(octets):
+def test_what_is_no_image(octets: bytes) -> None:
     with pytest.raises(NotAnImage):
         Image(octets)
 
 
-def test_another_layout_is_another_version():
+def test_another_layout_is_another_version() -> None:
     with pytest.raises(WrongVersion):
         Image(WHOLE[:8] + struct.pack("<I", image.LAYOUT + 1) + WHOLE[12:])
 
 
-def test_an_unknown_section_is_another_version():
+def test_an_unknown_section_is_another_version() -> None:
     changed = bytearray(WHOLE)
     count = struct.unpack_from("<I", changed, 24)[0]
     struct.pack_into("<I", changed, image.HEADER_LEN + 24 * (count - 1), 99)
@@ -135,7 +135,7 @@ def test_an_unknown_section_is_another_version():
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
-def test_one_changed_octet_is_noticed(at, change):
+def test_one_changed_octet_is_noticed(at: int, change: int) -> None:
     changed = bytearray(WHOLE)
     changed[at] ^= change
     with pytest.raises(ImageError):
@@ -143,7 +143,7 @@ def test_one_changed_octet_is_noticed(at, change):
 
 
 @given(st.integers(0, len(WHOLE) - 1))
-def test_a_cut_image_is_refused(length):
+def test_a_cut_image_is_refused(length: int) -> None:
     with pytest.raises(ImageError):
         Image(WHOLE[:length])
     with pytest.raises(ImageError):
@@ -153,11 +153,11 @@ def test_a_cut_image_is_refused(length):
 @settings(max_examples=500, deadline=None)
 @given(st.binary(min_size=4, max_size=30))
 @example(b"\0" * 4)
-def test_damage_under_a_right_checksum_never_leads_astray(data):
+def test_damage_under_a_right_checksum_never_leads_astray(data: bytes) -> None:
     one_input(data)
 
 
-def test_every_instruction_is_checked_before_it_can_run():
+def test_every_instruction_is_checked_before_it_can_run() -> None:
     """Each word of each program set to nonsense: refused, or harmless."""
     table = struct.iter_unpack("<I4xQQ", WHOLE[image.HEADER_LEN : image.HEADER_LEN + 24 * 16])
     offset, length = next((o, n) for kind, o, n in table if kind == image.PROGRAMS)
@@ -175,7 +175,7 @@ def test_every_instruction_is_checked_before_it_can_run():
                 Image(changed)
 
 
-def test_one_literal_of_several_signatures_is_one_pattern():
+def test_one_literal_of_several_signatures_is_one_pattern() -> None:
     signatures = [
         Signature("a", Literal(b"the same text")),
         Signature("b", Literal(b"the same text"), target="pe"),
@@ -189,16 +189,24 @@ def test_one_literal_of_several_signatures_is_one_pattern():
     assert Image(compiled).scan(b"the same text", "pe") == ("a", "b", "c")
 
 
-def test_full_slots_leave_the_rest_to_the_automaton():
+def test_full_slots_leave_the_rest_to_the_automaton() -> None:
     """Literals that differ only outside of their one possible window share a slot; each is found all the same."""
-    signatures = [Signature(f"s{n:02}", Literal(b"\0" * 12 + bytes((n,)))) for n in range(40)]
-    signatures += [Signature(f"t{n:02}", Literal(bytes((n,)) + b"\0" * 12)) for n in range(40)]
+    literals = [b"\0" * 12 + bytes((n,)) for n in range(40)] + [bytes((n,)) + b"\0" * 12 for n in range(1, 40)]
+    signatures = [Signature(f"s{n:02}", Literal(octets)) for n, octets in enumerate(literals)]
     compiled = [Image(image.build(signatures)), Image(image.build(signatures, long=True))]
-    for s in signatures:
-        assert all(s.name in one.scan(b"\7" * 9 + s.body.octets + b"\7") for one in compiled)
+    for n, octets in enumerate(literals):
+        assert all(f"s{n:02}" in one.scan(b"\7" * 9 + octets + b"\7") for one in compiled)
 
 
-def test_kinds_go_where_they_belong():
+def test_a_long_run_of_one_octet_goes_to_the_automaton() -> None:
+    """Its windows would survive at every position of such a run, each time with a long comparison."""
+    run = Signature("run", Literal(b"\x90" * 100))
+    info = image.describe(image.build([run, Signature("edge", Literal(b"\x90" * 100 + b"edge of it"))]))
+    assert (info.patterns, info.filtered) == (2, 1)
+    assert Image(image.build([run])).scan(b"." + b"\x90" * 100) == ("run",)
+
+
+def test_kinds_go_where_they_belong() -> None:
     info = image.describe(
         image.build(
             [
