@@ -169,18 +169,18 @@ class Connection(asyncio.Protocol):
 
     # --- life ---------------------------------------------------------------------------------------
 
-    async def open(self, context: ssl.SSLContext | None) -> None:
+    async def open(self, context: ssl.SSLContext, handshake_timeout_s: float) -> None:
         """From the greeting to READY, through STARTTLS if the session wants it. Raises OSError (also TLS), or
         leaves the session CLOSED with its failure."""
         await self._settled()
         if self.session.state is State.TLS:
-            assert context is not None and self._transport is not None
+            assert self._transport is not None
             transport = await self._loop.start_tls(
                 self._transport,
                 self,
                 context,
                 server_hostname=self.exchange.name,
-                ssl_handshake_timeout=self._reply_timeout_s,
+                ssl_handshake_timeout=handshake_timeout_s,
             )
             if transport is None:
                 raise ConnectionResetError("connection lost during the TLS handshake")
@@ -292,7 +292,9 @@ class Connector:
             try:
                 addresses = list(await self._addresses(exchange))
             except DnsFailure as error:
-                failures.append(error.reply if not hop.fixed else own_words("4.4.4", error.reply.text))
+                # a host that the operator named is put right by the operator: never for good
+                wrong = exchange.fixed and error.permanent
+                failures.append(own_words("4.4.4", error.reply.text.partition(" ")[2]) if wrong else error.reply)
                 continue
             self._rng.shuffle(addresses)
             for address in addresses:
@@ -364,7 +366,7 @@ class Connector:
             text = error.strerror or str(error)
             return own_words("4.4.1", f"connecting to {connection.server}: {text}")
         try:
-            await connection.open(self._context)
+            await connection.open(self._context, float(timeout_s))
         except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot carry
             connection.abort(own_words("4.7.5", f"TLS with {connection.server} failed: {error}"))
         if connection.session.state is State.READY:

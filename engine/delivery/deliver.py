@@ -142,7 +142,8 @@ class Deliverer(Generic[M]):
         groups, fates = self._grouped(message)
         try:
             mail = Mail(message, self._content, self.hostname) if groups else None
-        except OSError as error:
+        except Exception as error:
+            log.error("%s: its content cannot be read", message.id, exc_info=error)
             fates += _all([index for indexes in groups.values() for index in indexes], _internal(error))
             mail = None
         if mail is not None:

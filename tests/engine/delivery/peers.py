@@ -69,9 +69,9 @@ class Hop:
         self.port = 0
         self._server: asyncio.Server | None = None
 
-    async def start(self, port: int = 0) -> "Hop":
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> "Hop":
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", port)
+        self._server = await loop.create_server(lambda: _Session(self), host, port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -352,7 +352,7 @@ class Outbound:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def settings_for(port: int, *local: Route, max_outgoing: int = 30, **delivery: int) -> Settings:
+def settings_for(port: int, *local: Route, max_outgoing: int = 30, **delivery: Any) -> Settings:
     """Everything to 127.0.0.1:port but what local says."""
     return Settings(
         smtp=Smtp(listen=Listener("127.0.0.1", 2525), max_outgoing=max_outgoing),
@@ -375,10 +375,10 @@ class Room:
         self._names: list[Names] = []
         self._outbound: list[Outbound] = []
 
-    async def hop(self, capabilities: Sequence[str] = FULL, port: int = 0) -> Hop:
+    async def hop(self, capabilities: Sequence[str] = FULL, port: int = 0, host: str = "127.0.0.1") -> Hop:
         hop = Hop(capabilities)
         self._hops.append(hop)
-        return await hop.start(port)
+        return await hop.start(port, host)
 
     async def names(self, zone: dict[tuple[str, str], list[str]]) -> Names:
         names = Names(zone)

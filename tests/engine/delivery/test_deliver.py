@@ -445,7 +445,7 @@ def by_mx(port: int) -> Route:
     return Route("mx.example", "hosts.example", port, mx=True)
 
 
-def test_next_mx_when_the_first_is_down_and_5_6_3_only_if_none_offers_8bitmime() -> None:
+def test_next_mx_when_the_first_is_down_rte_04() -> None:
     async def test(room: Room) -> None:
         hop = await room.hop()
         zone = {
@@ -457,6 +457,39 @@ def test_next_mx_when_the_first_is_down_and_5_6_3_only_if_none_offers_8bitmime()
         out = room.outbound(settings_for(1, by_mx(hop.port)), names.resolver())
         assert results(await out.deliverer.deliver(mail("to@mx.example"))) == [Result.DELIVERED]
         assert out.named(Delivered)[0].server == f"good.example[127.0.0.1]:{hop.port}"
+
+    run(test)
+
+
+def test_another_mx_may_offer_what_the_first_lacks() -> None:
+    async def test(room: Room) -> None:
+        good = await room.hop()
+        strict = await room.hop(without("8BITMIME"), good.port, "127.0.0.2")
+        zone = {
+            ("hosts.example", "MX"): ["10 strict.example.", "20 good.example."],
+            ("strict.example", "A"): ["127.0.0.2"],
+            ("good.example", "A"): ["127.0.0.1"],
+        }
+        out = room.outbound(settings_for(1, by_mx(good.port)), (await room.names(zone)).resolver())
+        eight = b"Subject: x\r\n\r\n\xc3\xa4\r\n"
+        assert results(await out.deliverer.deliver(mail("to@mx.example", content=eight))) == [Result.DELIVERED]
+        assert [taken.body for taken in good.taken] == [eight]
+        await good.stop()
+        attempts = await out.deliverer.deliver(mail("to@mx.example", content=eight))
+        assert results(attempts) == [Result.PENDING]  # the one that could take it is only down
+        assert strict.taken == []
+
+    run(test)
+
+
+def test_a_named_host_that_dns_does_not_know_is_temporary() -> None:
+    async def test(room: Room) -> None:
+        route = Route("typo.example", "gone.example")
+        out = room.outbound(settings_for(1, route), (await room.names({})).resolver())
+        attempts = await out.deliverer.deliver(mail("to@typo.example"))
+        assert [(one.result, one.reply) for one in attempts] == [
+            (Result.PENDING, "4.4.4 there is no host gone.example")
+        ]
 
     run(test)
 
