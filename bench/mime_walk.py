@@ -8,6 +8,7 @@ import io
 import random
 import time
 import zipfile
+from collections.abc import Callable
 
 from engine.config import ScanLimits, Settings
 from engine.scan.service import examine
@@ -56,7 +57,7 @@ def parts(count: int) -> bytes:
     return _HEADER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * count + b"--b--\r\n"
 
 
-MESSAGES = {
+MESSAGES: dict[str, tuple[Callable[[], bytes], int]] = {
     "text, 4 KB": (lambda: text(4096), 1),
     "text, 1 MB": (lambda: text(1 << 20), 1),
     "zip, 2.7 MB": (lambda: archive(2_700_000), 5),

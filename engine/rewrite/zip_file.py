@@ -100,7 +100,10 @@ def _central(buf: bytes, entry: Entry, done: dict[int, Entry], moved: dict[int, 
             struct.pack_into("<3H", header, 28, len(new.name), 0, 0)
         struct.pack_into("<2H", header, 8, new.flags, new.method)
         struct.pack_into("<3L", header, 16, new.crc, new.packed_len, new.size)
-    struct.pack_into("<L", header, 42, moved[entry.header_off] - base)
+    stored_off = moved[entry.header_off] - base
+    if not 0 <= stored_off < _FOUR_GIB:
+        raise Unusable
+    struct.pack_into("<L", header, 42, stored_off)
     return bytes(header)
 
 

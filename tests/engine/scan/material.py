@@ -53,11 +53,11 @@ def walker(matcher: Matcher | None = None, clock: Clock | None = None, **limits:
 
 
 def walk(data: bytes, **limits: int) -> Walk:
-    return walker(**limits).walk_message(data)
+    return walker(None, None, **limits).walk_message(data)
 
 
 def walk_file(data: bytes, name: str, **limits: int) -> Walk:
-    return walker(**limits).walk_file(data, name)
+    return walker(None, None, **limits).walk_file(data, name)
 
 
 def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"") -> bytes:

@@ -104,7 +104,7 @@ def test_sizes_behind_the_data_are_no_disagreement() -> None:
             return len(piece)
 
     out = Unseekable()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.txt", FILES["a.txt"])
     directory = zip_file.read(bytes(out.octets))
     assert directory is not None and not directory.problems
