@@ -29,7 +29,9 @@ def tls_context(root: Path, settings: Settings) -> ssl.SSLContext:
     directory = Layout(root).tls
     certificate, key = directory / CERTIFICATE, directory / KEY
     if not certificate.exists() and not key.exists():
-        make_certificate(certificate, key, settings.smtp.hostname or socket.gethostname())
+        make_certificate(
+            certificate, key, [settings.smtp.hostname or socket.gethostname(), *settings.web.names, "localhost"]
+        )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)

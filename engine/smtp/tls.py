@@ -9,12 +9,13 @@ import ipaddress
 import os
 import ssl
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CERTIFICATE = "smtp.crt"
 KEY = "smtp.key"
@@ -29,7 +30,7 @@ def server_context(directory: Path, hostname: str) -> ssl.SSLContext:
     """
     certificate, key = directory / CERTIFICATE, directory / KEY
     if not certificate.exists():
-        make_certificate(certificate, key, hostname)
+        make_certificate(certificate, key, [hostname])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -37,8 +38,8 @@ def server_context(directory: Path, hostname: str) -> ssl.SSLContext:
     return context
 
 
-def make_certificate(certificate: Path, key: Path, hostname: str) -> None:
-    """Write a new key (mode 0600) and a certificate for hostname (a name or an address), signed with it.
+def make_certificate(certificate: Path, key: Path, names: Sequence[str]) -> None:
+    """Write a new key (mode 0600) and a certificate signed with it. names: hosts or addresses, the subject first.
 
     Of several processes at once one wins, and all see a pair that fits: the key is put in place first, without
     replacing another, and a certificate is then made for the key that is there. Raises OSError.
@@ -49,7 +50,7 @@ def make_certificate(certificate: Path, key: Path, hostname: str) -> None:
     there = serialization.load_pem_private_key(key.read_bytes(), None)
     if not isinstance(there, ec.EllipticCurvePrivateKey):
         raise OSError(f"{key} is not an EC key")
-    _put(directory, certificate, _self_signed(there, hostname), 0o644)
+    _put(directory, certificate, _self_signed(there, names), 0o644)
 
 
 def _key_pem(private: ec.EllipticCurvePrivateKey) -> bytes:
@@ -58,20 +59,21 @@ def _key_pem(private: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _self_signed(private: ec.EllipticCurvePrivateKey, hostname: str) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:_COMMON_NAME_LEN])])
+def _self_signed(private: ec.EllipticCurvePrivateKey, names: Sequence[str]) -> bytes:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_COMMON_NAME_LEN])])
     now = datetime.datetime.now(datetime.UTC)
     public = private.public_key()
     built = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))  # clocks differ
         .not_valid_after(now + _VALID)
-        .add_extension(x509.SubjectAlternativeName([_general_name(hostname)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .sign(private, hashes.SHA256())
     )

@@ -20,3 +20,25 @@ def gateway(tmp_path: Path, mailbox: Mailbox) -> Iterator[Gateway]:
     one = Gateway(tmp_path / "gateway", {"example.com": mailbox.port})
     yield one
     one.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Mailbox]]:
+    """One gateway that runs for all tests of a module."""
+    folder = tmp_path_factory.mktemp("shared")
+    box = Mailbox(folder / "mailbox")
+    box.start()
+    one = Gateway(folder / "gateway", {"example.com": box.port})
+    one.start()
+    yield one, box
+    one.stop()
+    box.stop()
+
+
+@pytest.fixture
+def running(shared: tuple[Gateway, Mailbox]) -> tuple[Gateway, Mailbox]:
+    """The shared gateway with an empty mailbox and an empty past."""
+    one, box = shared
+    box.clear()
+    one.forget()
+    return one, box

@@ -67,6 +67,10 @@ class Mailbox:
             self._process.communicate()
             self._process = None
 
+    def clear(self) -> None:
+        for path in self.folder.glob("[!.]*"):
+            path.unlink()
+
     def mail(self) -> list[Mail]:
         found = []
         for path in sorted(self.folder.glob("[!.]*.json")):
@@ -100,6 +104,7 @@ class Gateway:
         )  # fmt: skip
         assert self.init.returncode == 0, self.init.stderr
         self.configure(processes={"relays": 1})
+        self._mark = 0
 
     def configure(self, **sections: dict[str, Any]) -> None:
         """Change settings of named sections, as a person would by editing the file."""
@@ -134,14 +139,20 @@ class Gateway:
         self.process = None
         return status
 
+    def forget(self) -> None:
+        """Events up to now are not told of any more: for tests that share a gateway."""
+        self._mark = len(self._all_events())
+
     def events(self, name: str = "") -> list[dict[str, Any]]:
+        """In the order in which they were written by each process."""
+        return [event for event in self._all_events()[self._mark :] if not name or event["event"] == name]
+
+    def _all_events(self) -> list[dict[str, Any]]:
+        """Of the first relay; there is one unless told otherwise."""
         found = []
-        for path in sorted((self.root / "log" / "journal").glob("*.jsonl")):
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                event = msgspec.json.decode(line)
-                if not name or event["event"] == name:
-                    found.append(event)
-        return sorted(found, key=lambda event: event["time"])
+        for path in sorted((self.root / "log" / "journal").glob("relay-0*.jsonl")):
+            found += [msgspec.json.decode(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        return found
 
     def wait_event(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         return until(lambda: self.events(name) if len(self.events(name)) >= count else [], f"{count} events {name!r}")
@@ -157,6 +168,13 @@ class Gateway:
     def send(self, content: bytes, recipients: list[str] | None = None, sender: str = "sender@example.net") -> None:
         with self.client() as smtp:
             smtp.sendmail(sender, recipients or ["user@example.com"], content)
+
+    def service_events(self, name: str) -> list[dict[str, Any]]:
+        """Events of the supervisor."""
+        found = []
+        for path in sorted((self.root / "log" / "journal").glob("supervisor*.jsonl")):
+            found += [msgspec.json.decode(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        return [event for event in found if event["event"] == name]
 
     def queue(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*MAILWARD, "queue", *arguments, f"--root={self.root}"], capture_output=True, text=True)

@@ -1,5 +1,6 @@
 """One message's way through real processes: accepted, examined, cleaned, delivered, accounted for."""
 
+import base64
 import re
 import smtplib
 import socket
@@ -14,12 +15,10 @@ CLEAN = b"From: a@example.net\r\nTo: user@example.com\r\nSubject: hello\r\n\r\nA
 
 
 def with_attachment(content: bytes, name: str = "eicar.com") -> bytes:
-    import base64
-
     return (
         b"From: a@example.net\r\nSubject: attached\r\nMIME-Version: 1.0\r\n"
-        b'Content-Type: multipart/mixed; boundary="b1"\r\n\r\npreamble stays\r\n--b1\r\nContent-Type: text/plain\r\n\r\n'
-        b"see attachment\r\n--b1\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
+        b'Content-Type: multipart/mixed; boundary="b1"\r\n\r\npreamble stays\r\n--b1\r\n'
+        b"Content-Type: text/plain\r\n\r\nseee attachment\r\n--b1\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
         b'Content-Disposition: attachment; filename="'
         + name.encode()
         + b'"\r\n\r\n'
@@ -35,8 +34,8 @@ def untraced(content: bytes) -> bytes:
     return content[match.end() :]
 
 
-def test_clean_message_gains_one_received_field_and_nothing_else(gateway: Gateway, mailbox: Mailbox) -> None:
-    gateway.start()
+def test_clean_message_gains_one_received_field_and_nothing_else(running: tuple[Gateway, Mailbox]) -> None:
+    gateway, mailbox = running
     gateway.send(CLEAN)
     (mail,) = mailbox.wait(1)
     assert untraced(mail.content) == CLEAN
@@ -49,9 +48,9 @@ def test_clean_message_gains_one_received_field_and_nothing_else(gateway: Gatewa
     assert gateway.events("scanned")[0]["verdict"] == "clean"
 
 
-def test_infected_attachment_is_replaced_and_the_rest_stays(gateway: Gateway, mailbox: Mailbox) -> None:
+def test_infected_attachment_is_replaced_and_the_rest_stays(running: tuple[Gateway, Mailbox]) -> None:
     """AV-05, AV-07: delete, deliver, say so; STAT-28 counts the attachment."""
-    gateway.start()
+    gateway, mailbox = running
     original = with_attachment(EICAR)
     gateway.send(original)
     (mail,) = mailbox.wait(1)
@@ -64,9 +63,9 @@ def test_infected_attachment_is_replaced_and_the_rest_stays(gateway: Gateway, ma
     assert gateway.wait_event("attachment-deleted")[0]["file"] == "eicar.com"
 
 
-def test_two_messages_on_one_connection_and_many_recipients(gateway: Gateway, mailbox: Mailbox) -> None:
+def test_two_messages_on_one_connection_and_many_recipients(running: tuple[Gateway, Mailbox]) -> None:
     """PROC-11: results are per recipient."""
-    gateway.start()
+    gateway, mailbox = running
     with gateway.client() as smtp:
         smtp.sendmail("a@example.net", ["u1@example.com", "u2@example.com"], CLEAN)
         smtp.sendmail("a@example.net", ["u3@example.com"], CLEAN)
@@ -75,9 +74,9 @@ def test_two_messages_on_one_connection_and_many_recipients(gateway: Gateway, ma
     assert paths == ["u1@example.com", "u2@example.com", "u3@example.com"]
 
 
-def test_strangers_cannot_relay(gateway: Gateway, mailbox: Mailbox) -> None:
+def test_strangers_cannot_relay(running: tuple[Gateway, Mailbox]) -> None:
     """RELAY-01, RELAY-10, RELAY-11: only the foreign recipient is refused."""
-    gateway.start()
+    gateway, mailbox = running
     with gateway.client() as smtp:
         refused = smtp.sendmail("a@example.net", ["user@example.com", "x@elsewhere.example"], CLEAN)
     assert list(refused) == ["x@elsewhere.example"]
@@ -87,9 +86,9 @@ def test_strangers_cannot_relay(gateway: Gateway, mailbox: Mailbox) -> None:
 
 
 @pytest.mark.parametrize("sequence", [b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r.\r\n", b"a\x00b"])
-def test_smuggling_never_ends_data_and_is_refused(gateway: Gateway, mailbox: Mailbox, sequence: bytes) -> None:
+def test_smuggling_never_ends_data_and_is_refused(running: tuple[Gateway, Mailbox], sequence: bytes) -> None:
     """SMTP-15, SMTP-16: one refusal, and the embedded commands are never run."""
-    gateway.start()
+    gateway, mailbox = running
     with socket.create_connection(("127.0.0.1", gateway.smtp), 60) as sock:
         replies = sock.makefile("rb")
         assert replies.readline().startswith(b"220")
@@ -109,9 +108,9 @@ def test_smuggling_never_ends_data_and_is_refused(gateway: Gateway, mailbox: Mai
     assert not gateway.events("accepted") and not mailbox.mail()
 
 
-def test_starttls_with_the_generated_certificate(gateway: Gateway, mailbox: Mailbox) -> None:
-    gateway.start()
-    context = ssl.create_default_context(cafile=str(gateway.root / "tls" / "certificate.pem"))
+def test_starttls_with_the_generated_certificate(running: tuple[Gateway, Mailbox]) -> None:
+    gateway, mailbox = running
+    context = ssl.create_default_context(cafile=str(gateway.root / "tls" / "smtp.crt"))
     context.check_hostname = False
     with smtplib.SMTP("127.0.0.1", gateway.smtp, timeout=60) as smtp:
         assert smtp.starttls(context=context)[0] == 220
@@ -138,9 +137,9 @@ def test_5xx_of_the_next_hop_comes_back_as_a_dsn(gateway: Gateway, mailbox: Mail
     assert b"Action: failed" in dsn.content
 
 
-def test_unscannable_mail_is_held_and_shown(gateway: Gateway, mailbox: Mailbox) -> None:
+def test_unscannable_mail_is_held_and_shown(running: tuple[Gateway, Mailbox]) -> None:
     """SCAN-07: an encrypted zip cannot be examined, so it waits for a person."""
-    gateway.start()
+    gateway, mailbox = running
     gateway.send(with_attachment(b"7z\xbc\xaf\x27\x1c" + b"\0" * 64, "closed.7z"))
     (held,) = gateway.wait_event("held")
     (line,) = list(gateway.queued())
