@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from cext.crc32c import crc32c
 from engine import ids
 from engine.queue import framing
 from engine.queue.disk import Disk
 from engine.queue.framing import READ_LEN, Reader
+from engine.queue.record import End
 from engine.queue.replay import read_message
 from engine.queue.state import HOLD, SLOW, MessageState
 
@@ -75,7 +77,7 @@ class MessageFiles:
     # --- changes -----------------------------------------------------------------------------------
 
     def write(self, place: str, smtp_id: str, before: bytes, pieces: Iterable[bytes], after: list[bytes]) -> "Written":
-        """A new file: payload before the body, body in pieces of at most BODY_CHUNK_LEN, payloads behind it."""
+        """A new file: payload of Received, body in pieces of at most BODY_CHUNK_LEN, End, payloads of notes."""
         temporary = at = self._root / "tmp" / (smtp_id + SUFFIX)
         target = self.path(place, smtp_id)
         fd = self._disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -98,13 +100,17 @@ class MessageFiles:
         written = Written()
         offset = self._disk.write_all(fd, [framing.frame(before, 0, 0)], 0)
         sequence = 1
+        size = crc = 0
         for piece in pieces:
+            size += len(piece)
+            crc = crc32c(piece, crc)
             front = framing.body_front(smtp_id, [piece], len(piece), 0, sequence)
             written.runs.append((offset + len(front), len(piece)))
             offset = self._disk.write_all(fd, [front, piece], offset)
             sequence += 1
-        written.length = self._disk.write_all(fd, _frames(after, sequence), offset)
-        written.records = sequence + len(after)
+        payloads = [framing.encode(End(smtp_id, size, crc)), *after]
+        written.length = self._disk.write_all(fd, _frames(payloads, sequence), offset)
+        written.records = sequence + len(payloads)
         return written
 
     def append(self, place: str, smtp_id: str, at: int, sequence: int, payloads: list[bytes]) -> int:

@@ -186,6 +186,8 @@ def _skimmed(reader: Reader, offset: int, generation: int, sequence: int) -> Fra
     length, _, its_generation, its_sequence = _HEADER.unpack_from(head)
     if its_generation != generation or its_sequence != sequence or not 0 < length <= limits.RECORD_LEN:
         return None
+    if not reader.get(offset + HEADER_LEN + length - 1, 1):
+        return None
     return Frame(offset, HEADER_LEN + length, sequence, head[HEADER_LEN:])
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from engine import ids
+from engine import ids, limits
 from engine.queue import recovery
 from engine.queue.disk import Disk
 from engine.queue.files import PLACES, MessageFiles, OpenFile
@@ -13,6 +13,8 @@ from engine.queue.replay import Broken, Replay
 from engine.queue.segment import generations, segment_path
 from engine.queue.state import HOLD, SLOW, MessageState
 from engine.queue.store import Store
+
+_SEGMENT_LEN = limits.RECORD_LEN + limits.MIB  # for a few records; the relay removes such segments again
 
 
 def read_queue(root: Path) -> Iterator[MessageState]:
@@ -91,7 +93,7 @@ def drop(root: Path, smtp_id: str) -> None:
 
 async def _change(root: Path, smtp_id: str, change: Callable[[Store, MessageState], Awaitable[None]]) -> None:
     # With the greatest number of relays, each owns the ids that carry its number, and no others.
-    store = Store(root, ids.relay_of(smtp_id), ids.MAX_RELAYS, lock_wait_s=0.0)
+    store = Store(root, ids.relay_of(smtp_id), ids.MAX_RELAYS, segment_len=_SEGMENT_LEN, lock_wait_s=0.0)
     await store.open()
     try:
         await change(store, await store.load(smtp_id))

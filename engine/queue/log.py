@@ -83,10 +83,12 @@ class Log:
         """Take over what a replay found, oldest first, and begin a new generation. Raises OSError on a failed sync."""
         for old in segments:
             self._disk.fdatasync(old.fd)  # the replay may have seen what only the page cache knew
+            old.sick = old.length != self._segment_len  # made with other settings: not to be used again
             self._segments.append(old)
         self._last_generation = last_generation
         try:
             self._switch()
+            self._ready_ahead()  # with two, a disk that fills up later cannot stop the log
         except QueueFull as error:  # what is there can still be delivered
             self._report(f"no new mail for now: {error}")
         self._trim()
@@ -110,9 +112,10 @@ class Log:
                 await asyncio.wait([self._syncing])
             if self._idle is not None:
                 self._idle.cancel()
+            self._current = None
             self._sync_thread.shutdown()
             self._segment_thread.shutdown()
-            self._ahead = self._current = None
+            self._ahead = None
             self._segments.clear()
             self._dirty.clear()
 
@@ -175,11 +178,14 @@ class Log:
         self._drain()
 
     def forget(self, message: MessageState) -> None:
-        """Free its segments now: it has no End, or its Done is durable."""
+        """Free its segments now: it has no End."""
+        self._free(message)
+        self._trim()
+
+    def _free(self, message: MessageState) -> None:
         for held in message.segments:
             held.live.discard(message)
         message.segments = []
-        self._trim()
 
     def _hold(self, message: MessageState, held: Segment) -> None:
         if held not in message.segments:
@@ -232,6 +238,8 @@ class Log:
 
     def commit(self) -> "asyncio.Future[None]":
         """Done when all that was appended so far is durable. Fails with QueueFull, and then nothing of it counts."""
+        if self._backlog:
+            self._drain()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append(waiter)
         self._tick_soon()
@@ -299,7 +307,8 @@ class Log:
             if not waiter.done():
                 waiter.set_result(None)
         for message in ended:
-            self.forget(message)
+            self._free(message)
+        self._trim()
 
     def _fail(self, error: BaseException, dirty: list[Segment], waiters: list["asyncio.Future[None]"]) -> None:
         """Nothing since the last good sync counts. Goes on in a fresh segment, if there is one."""
@@ -361,7 +370,9 @@ class Log:
     def _segment_ahead(self) -> None:
         """Have the next segment made, of the oldest one if that is finished."""
         if self._ahead is not None:
-            return
+            if not self._ahead.done() or self._ahead.exception() is None:
+                return
+            self._ahead = None  # it failed; perhaps there is room now
         if self._trimming is not None:  # order on the disk is order of age: one change at a time
             self._trimmed(wait=True)
         self._last_generation = generation = segment.next_generation(self._last_generation)
@@ -405,6 +416,11 @@ class Log:
             free -= 1
         if old:
             self._trimming = self._segment_thread.submit(self._remove, old)
+            self._trimming.add_done_callback(self._trim_again)
+
+    def _trim_again(self, _: object) -> None:
+        if self._current is not None:  # else the log is being closed
+            self._loop.call_soon_threadsafe(self._trim)
 
     def _remove(self, old: list[Segment]) -> list[Segment]:
         """Oldest first, each durably before the next. Returns those that are still there."""

@@ -33,8 +33,11 @@ class Found:
 
 def logs(root: Path) -> list[int]:
     """The relay numbers that have a log directory."""
-    fast = root / "fast"
-    return sorted(int(name) for name in os.listdir(fast) if re.fullmatch("0|[1-9][0-9]{0,3}", name))
+    try:
+        names = os.listdir(root / "fast")
+    except FileNotFoundError:
+        return []
+    return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]{0,3}", name))
 
 
 def owned(root: Path, files: MessageFiles, relay: int, relays: int) -> list[int]:

@@ -162,6 +162,10 @@ class Store:
             lock.release()
         self._locks.clear()
 
+    @property
+    def is_open(self) -> bool:
+        return self._log is not None
+
     def lengths(self) -> tuple[int, int, int]:
         """Messages in the fast, slow and hold queues of this relay."""
         return self._counts[FAST], self._counts[SLOW], self._counts[HOLD]
