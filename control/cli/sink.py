@@ -38,7 +38,12 @@ class Mailbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         name = f"{time.time_ns()}-{next(self._count)}"
         content = bytes(envelope.original_content)
-        sender = Envelope(envelope.mail_from or "", list(envelope.rcpt_tos), str(session.peer[0]), len(content))
+        sender = Envelope(
+            (envelope.mail_from or "").removeprefix("<").removesuffix(">"),
+            list(envelope.rcpt_tos),
+            str(session.peer[0]),
+            len(content),
+        )
         for suffix, data in ((".eml", content), (".json", msgspec.json.encode(sender))):
             part = self._folder / f".{name}{suffix}"
             part.write_bytes(data)

@@ -131,6 +131,8 @@ class MessageState:
             case Attempt():
                 self._attempt(record)
             case Moved():
+                if self.place == HOLD and record.place != HOLD:  # processed anew (HOLD-02)
+                    self.verdict, self.splices, self.crashes, self.started = None, (), 0, False
                 self.place, self.due_ns, self.reason = record.place, record.due_ns, record.reason
                 self.tried = [max(tried, record.attempts) if tried else 0 for tried in self.tried]
             case Done():
