@@ -381,6 +381,7 @@ class Pipeline:
             tls="",
             reverse_path="",
             recipients=(Recipient(recipient, notify="NEVER"),),
+            smtputf8=not recipient.isascii(),
             internal=True,
         )
         draft = self._store.begin(received)

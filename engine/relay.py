@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from engine import config, events
@@ -63,8 +64,9 @@ class Relay:
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
         self.resolver = Resolver()
         self._adopt(settings)
+        self._count = count
         self.deliverer = Deliverer(
-            settings=settings,
+            settings=self._share_of(settings),
             router=self.router,
             resolver=self.resolver,
             content=self.store.content,
@@ -88,13 +90,18 @@ class Relay:
     def own_address(self) -> str:
         return (self.settings.smtp.from_address or f"mailward-noreply@{self.hostname}").lower()
 
+    def _share_of(self, settings: Settings) -> Settings:
+        """This relay's part of the outgoing connections of all (SMTP-05)."""
+        share = max(1, settings.smtp.max_outgoing // self._count)
+        return msgspec.structs.replace(settings, smtp=msgspec.structs.replace(settings.smtp, max_outgoing=share))
+
     def _adopt(self, settings: Settings) -> None:
         self.router = Router(settings.routing, [settings.smtp.listen])
         self._rule = RelayRule(settings.relay, self.router.is_local)
 
     def _applied(self, settings: Settings) -> None:
         self._adopt(settings)
-        self.deliverer.apply(settings, self.router)
+        self.deliverer.apply(self._share_of(settings), self.router)
         self.pool.apply(settings)
         self.server.apply(settings)
         self._load_definitions()

@@ -9,6 +9,7 @@ from engine import VERSION
 COMMANDS = {
     "init": "init",
     "serve": "serve",
+    "password": "password",
     "scan": "scan",
     "signatures": "signatures",
     "queue": "queue",

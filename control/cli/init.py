@@ -12,6 +12,7 @@ from control import accounts
 from control.cli.options import HOST_PORT, root_option
 from engine import config, privileges
 from engine.config import ConfigError, Listener, Relay, Route, Routing, Settings
+from engine.delivery.route import Router
 from engine.layout import Layout
 from engine.portuse import user_of_port
 from signatures.compile import compile_sources, starter
@@ -72,6 +73,9 @@ def init(
         holder = user_of_port(listener)
         if holder:
             raise click.ClickException(f"--{name} {listener} is in use by {holder}: stop it or choose another port")
+    loops = Router(settings.routing, [smtp], settings.smtp.hostname).problems()
+    if loops:
+        raise click.ClickException("\n".join(loops))
     password, shown = _password(admin_password_file)
     try:
         layout.make()

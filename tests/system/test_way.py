@@ -18,7 +18,8 @@ def with_attachment(content: bytes, name: str = "eicar.com") -> bytes:
     return (
         b"From: a@example.net\r\nSubject: attached\r\nMIME-Version: 1.0\r\n"
         b'Content-Type: multipart/mixed; boundary="b1"\r\n\r\npreamble stays\r\n--b1\r\n'
-        b"Content-Type: text/plain\r\n\r\nseee attachment\r\n--b1\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
+        b"Content-Type: text/plain\r\n\r\nsee attachment\r\n--b1\r\n"
+        b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
         b'Content-Disposition: attachment; filename="'
         + name.encode()
         + b'"\r\n\r\n'
