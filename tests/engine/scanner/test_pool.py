@@ -12,6 +12,7 @@ from engine.config import Antivirus, ScanLimits, Settings, UnscannedAction
 from engine.queue.record import Disposition
 from engine.scan.facts import Cause, Verdict
 from engine.scan.service import Outcome
+from engine.scanner import pool, process
 from engine.scanner.pool import PoolStopped, ScannerCrashed
 from engine.scanner.process import SLOTS
 from tests.engine.scanner.harness import UPPER_S, Bench, Extent, Runner
@@ -78,6 +79,27 @@ def test_more_files_than_a_scanner_may_have_open(with_pool: Runner) -> None:
             for number, fd in enumerate(files):
                 outcome = await bench.pool.examine("ID", [Extent(fd, 0, 8)])
                 assert outcome.reason == f"{number:03d}"
+
+    with_pool(work)
+
+
+def test_files_that_are_not_used_any_more_are_forgotten(with_pool: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deleted file gives its space back, and a file that is used again is sent again."""
+    monkeypatch.setattr(process, "SLOT_IDLE_S", 0.0)
+    monkeypatch.setattr(pool, "TICK_S", 0.001)
+    forgotten: list[int] = []
+    forget = process.Scanner._forget
+
+    def note(scanner: process.Scanner, keys: list[tuple[int, int]]) -> None:
+        forgotten.append(len(keys))
+        forget(scanner, keys)
+
+    monkeypatch.setattr(process.Scanner, "_forget", note)
+
+    async def work(bench: Bench) -> None:
+        fd = bench.file(b"echo x")
+        while len(forgotten) < 3:
+            assert (await bench.pool.examine("ID", [Extent(fd, 0, 6)])).reason == "x"
 
     with_pool(work)
 

@@ -1,0 +1,64 @@
+"""The scanner as it is shipped: real definitions, the real walk, inside the real sandbox (AV-02, AV-04, SCAN-07)."""
+
+import base64
+
+from engine import events
+from engine.queue.record import Disposition
+from engine.scan.facts import Verdict
+from engine.scanner import process
+from signatures.compile import compile_sources, starter
+from tests.engine.scanner.harness import Bench, Runner
+
+EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+CHARSETS = ("utf-8", "iso-8859-15", "koi8-r", "shift_jis", "euc-kr", "gb18030", "windows-1251", "utf-7")
+
+
+def _mixed(content: bytes) -> bytes:
+    return (
+        b"From: a@example.org\r\nSubject: invoice\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n'
+        b'Content-Type: application/octet-stream; name="a.bin"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+        + base64.encodebytes(content).replace(b"\n", b"\r\n")
+        + b"--b--\r\n"
+    )
+
+
+def test_the_real_scanner(with_pool: Runner) -> None:
+    image = compile_sources(starter())
+
+    async def work(bench: Bench) -> None:
+        refused = await bench.event(events.DefinitionsRefused)  # what the stand-in takes is no image
+        assert "NotAnImage" in refused.reason
+        assert (await bench.examine(_mixed(b"x"))).disposition is Disposition.HOLD  # SCAN-07: no definitions yet
+
+        bench.pool.use_definitions(bench.definitions(image))
+        loaded = await bench.event(events.DefinitionsLoaded)
+        clean = await bench.examine(_mixed(b"nothing bad in here"))
+        assert (clean.facts.verdict, clean.disposition) == (Verdict.CLEAN, Disposition.DELIVER)
+        assert clean.facts.definitions == loaded.revision
+
+        infected = await bench.examine(_mixed(EICAR.encode()))
+        assert infected.facts.verdict is Verdict.INFECTED
+        assert [part for _, part in infected.deleted] == ["2"]
+        assert infected.splices
+
+        bench.pool.use_definitions(bench.definitions(image[:-1] + bytes([image[-1] ^ 1])))
+        assert "DamagedImage" in (await bench.event(events.DefinitionsRefused, 2)).reason
+        assert (await bench.examine(_mixed(EICAR.encode()))).facts.definitions == loaded.revision
+
+    with_pool(work, command=process.command())
+
+
+def test_names_in_any_character_set_are_read_inside_the_sandbox(with_pool: Runner) -> None:
+    image = compile_sources(starter())
+
+    async def work(bench: Bench) -> None:
+        bench.pool.use_definitions(bench.definitions(image))
+        await bench.event(events.DefinitionsLoaded)
+        for charset in CHARSETS:
+            word = base64.b64encode("Rechnung".encode(charset)).decode()
+            outcome = await bench.examine(f"Subject: =?{charset}?B?{word}?=\r\n\r\nhello\r\n".encode())
+            assert outcome.facts.subject == "Rechnung", charset
+            assert outcome.facts.verdict is Verdict.CLEAN
+
+    with_pool(work, command=process.command())
