@@ -16,11 +16,13 @@ from engine import limits
 _ENCODED_PER_CHARACTER = 12  # octets of an encoded-word for a character, at the very most
 OCCURRENCES = 8  # of one field that are kept; more than two different ones is already an attack
 _CR, _LF = 13, 10
+_BLANKS = (b" ", b"\t")
 # Some clients accept white space or a comment between a field-name and its colon.
 _WANTED = re.compile(rb"content-(?:(type)|(transfer-encoding)|(disposition))[ \t]*(?:\([^\r\n]{0,200}?\)[ \t]*)?:")
 
-# parameter := attribute "=" value (RFC 2045 s5.1); a quoted-string may lack its end, a token may hold spaces.
-_PARAMETER = re.compile(rb'[;\s]*([^=;\s"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)(?:"|\\?$)|([^;]*))', re.S)
+# A quoted-string (RFC 5322 s3.2.4) without its last quote, which may be missing. Each octet fits one alternative only:
+# no field can make it backtrack.
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)', re.S)
 _ESCAPED = re.compile(rb"\\(.)", re.S)
 _COMMENT = re.compile(rb"\([^()]*\)")
 # encoded-word (RFC 2047 s2), also with the language of RFC 2231 s5 and with spaces inside, as clients accept it.
@@ -118,30 +120,47 @@ def _body(header: bytes, start: int) -> bytes:
 
 
 def parse(body: bytes) -> Value:
-    """A structured field-body such as Content-Type's or Content-Disposition's (RFC 2045 s5.1). Never raises."""
+    """A structured field-body such as Content-Type's or Content-Disposition's (RFC 2045 s5.1). Never raises. O(n)."""
     head, semicolon, rest = body.partition(b";")
     if b"(" in head:
         head = _COMMENT.sub(b"", head)
-    head = head.strip().strip(b"\"'").lower()
-    if b" " in head or b"\t" in head:
-        head = re.sub(rb"\s*/\s*", b"/", head)
-        head, _, more = head.partition(b" ")
-        if b"=" in more:  # a parameter that lacks its semicolon
-            semicolon, rest = b";", body[len(head) :].lstrip()
-    token = head.decode("latin-1")
-    if not semicolon:
-        return Value(token)
-    found = []
-    for match in _PARAMETER.finditer(rest):
-        quoted = match.group(2)
+    token, more = _token(head.strip().strip(b"\"'").lower())
+    if not semicolon and b"=" in more:  # a parameter that lacks its semicolon
+        semicolon, rest = b";", body[body.lower().rfind(more) :]
+    return Value(token.decode("latin-1"), tuple(_parameters(rest)) if semicolon else ())
+
+
+def _token(head: bytes) -> tuple[bytes, bytes]:
+    """(type "/" subtype without blanks around the slash, or the first word; what follows it)."""
+    if b" " not in head and b"\t" not in head:
+        return head, b""
+    kind, slash, subtype = head.partition(b"/")
+    first, *more = (subtype if slash else kind).split(None, 1) or [b""]
+    return kind.strip() + slash + first if slash else first, more[0] if more else b""
+
+
+def _parameters(rest: bytes) -> list[tuple[str, bytes]]:
+    """parameter := attribute "=" value (RFC 2045 s5.1); a token may hold blanks, a quoted-string may lack its end."""
+    found: list[tuple[str, bytes]] = []
+    at = 0
+    while len(found) < limits.HEADER_FIELDS and (equals := rest.find(b"=", at)) >= 0:
+        at = rest.rfind(b";", at, equals) + 1 or at
+        words = rest[at:equals].split()
+        at = equals + 1
+        while rest[at : at + 1] in _BLANKS:
+            at += 1
+        quoted = _QUOTED.match(rest, at)
         if quoted is None:
-            value = match.group(3).strip()
+            end = rest.find(b";", at)
+            end = len(rest) if end < 0 else end
+            value = rest[at:end].strip()
         else:
-            value = _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
-        found.append((match.group(1).lower().decode("latin-1"), value))
-        if len(found) == limits.HEADER_FIELDS:
-            break
-    return Value(token, tuple(found))
+            end = quoted.end() + 1
+            value = _ESCAPED.sub(rb"\1", quoted.group(1)) if b"\\" in quoted.group(1) else quoted.group(1)
+        at = end
+        if words:
+            found.append((words[-1].lower().decode("latin-1"), value))
+    return found
 
 
 def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str, ...]:

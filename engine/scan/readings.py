@@ -28,7 +28,7 @@ _DECODED: Final = {
 _NESTED: Final = frozenset({"message/rfc822", "message/global", "message/news", "message/x-rfc822"})
 _TOKEN: Final = re.compile(r"[\w.+-]+")
 # A line that looks like a delimiter: followed by a header field or an empty line.
-_DELIMITER: Final = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,998}?)[ \t]*\r?\n(?=[!-9;-~]{1,80}:|\r?\n)")
+_DELIMITER: Final = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,998})\r?\n(?=[!-9;-~]{1,80}:|\r?\n)")
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -128,4 +128,4 @@ def _boundaries(value: Value) -> list[bytes]:
 def guess_boundary(buf: bytes, start: int, end: int) -> bytes:
     """Boundary of the first line in buf[start:end] that looks like a delimiter, or an empty string."""
     match = _DELIMITER.search(buf, max(0, start - 1), end)  # the line end in front of the body begins the pattern
-    return match.group(1) if match else b""
+    return match.group(1).rstrip(b" \t") if match else b""

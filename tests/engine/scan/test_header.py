@@ -100,3 +100,21 @@ def test_nothing_raises(octets: bytes) -> None:
     value = parse(octets)
     assert isinstance(value, Value)
     filenames([value, parse(b"a; filename" + octets)], [value])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"a" * 300_000,
+        b"a/b;" + b"a" * 300_000,
+        b"a/b" + b";" * 300_000 + b"=x",
+        b"a" + b" " * 300_000 + b"/b",
+        b'a/b; x="' + b'\\"' * 150_000,
+        b"(" * 300_000,
+        b"a/b;" + b"=" * 300_000,
+        b"a/b" + b";a=b" * 75_000,
+    ],
+)
+def test_no_field_makes_it_backtrack(body: bytes) -> None:
+    """Each would take minutes if it did; a limit on parameters keeps the last one short."""
+    assert len(parse(body).parameters) <= limits.HEADER_FIELDS
