@@ -13,7 +13,7 @@ build: $(VENV)/built
 $(VENV)/built: $(SOURCES) packages.debian requirements.lock
 	./install-packages build
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock setuptools cython
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock "setuptools>=80" cython
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-build-isolation --editable '.[dev]'
 	touch $@
 
