@@ -1,0 +1,242 @@
+"""Full and failing disks: nothing half accepted, nothing promised lost, and the queue recovers by itself."""
+
+import asyncio
+import errno
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from engine.queue.errors import QueueFull
+from engine.queue.record import Attempt, Result
+from engine.queue.state import FAST, MessageState
+from engine.queue.store import Store
+from tests.engine.queue.rooms import Room, octets, until
+
+Run = Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]
+
+LARGE = bytes(range(256)) * 1000
+
+
+async def after_restart(room: Room) -> dict[str, tuple[bytes, list[Result]]]:
+    copy = room.snapshot()
+    store = copy.store()
+    found = {message.id: (octets(store, message), message.results) for message in await store.open()}
+    await copy.close()
+    return found
+
+
+async def fill(room: Room, store: Store) -> list[MessageState]:
+    """Mail until it is refused."""
+    accepted: list[MessageState] = []
+    while len(accepted) < 200:
+        try:
+            accepted += [await room.message(store, bytes(10_000))]
+        except QueueFull:
+            return accepted
+    raise AssertionError("nothing was refused")
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "pwritev"])
+@pytest.mark.parametrize("size", [4000, 100_000])
+def test_after_an_error_nothing_that_was_not_durable_counts(run: Run, call: str, size: int) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened(segment_len=1 << 18, max_log_len=1 << 22)
+        kept = await room.message(store, b"before", recipients=2)
+        store.note(kept, Attempt(kept.id, 1, 0, Result.DELIVERED, "250", "mx"))
+        drafts = [store.begin(room.received()) for _ in range(3)]
+        for draft in drafts:
+            draft.write(LARGE[:size])
+        room.disk.fail(errno.EIO, call)
+        results = await asyncio.gather(*(draft.commit() for draft in drafts), return_exceptions=True)
+        assert [type(result) for result in results] == [QueueFull] * 3
+        with pytest.raises(QueueFull):
+            await room.message(store)
+        room.disk.heal()
+        after = await room.message(store, b"after")
+        await store.commit()
+        assert await after_restart(room) == {
+            kept.id: (b"before", [Result.DELIVERED, Result.PENDING]),
+            after.id: (b"after", [Result.PENDING]),
+        }
+        assert store.lengths() == (2, 0, 0)
+        assert octets(store, kept) == b"before"
+        for message in (kept, after):
+            store.done(message)
+        await store.commit()
+        assert await after_restart(room) == {}
+
+    run(test)
+
+
+def test_a_sync_that_fails_once_spoils_only_what_it_covered(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        fails = iter([errno.EIO])
+        room.disk.fault = lambda call, what: next(fails, 0) if call == "fdatasync" else 0
+        draft = store.begin(room.received())
+        draft.write(b"lost")
+        with pytest.raises(QueueFull):
+            await draft.commit()
+        again = await room.message(store, b"kept")
+        assert (await after_restart(room)).keys() == {again.id}
+
+    run(test)
+
+
+def test_a_full_disk_refuses_mail_keeps_notes_and_recovers(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        room.disk.fail(errno.ENOSPC, "allocate")
+        accepted = await fill(room, store)
+        assert len(accepted) >= 3
+        for message in accepted[1:]:
+            store.done(message)
+        await store.commit()
+        assert (await after_restart(room)).keys() == {accepted[0].id}
+        room.disk.heal()
+        again = await room.message(store, LARGE)
+        assert (await after_restart(room)).keys() == {accepted[0].id, again.id}
+
+    run(test)
+
+
+def test_room_comes_back_when_mail_leaves_a_full_disk(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        room.disk.fail(errno.ENOSPC, "allocate")
+        for message in await fill(room, store):
+            store.done(message)
+        await store.commit()
+        for _ in range(30):
+            store.done(await room.message(store, bytes(10_000)))
+            await store.commit()
+
+    run(test)
+
+
+def test_a_queue_opens_on_a_full_disk(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        await store.close()
+        room.disk.fail(errno.ENOSPC, "allocate")
+        again = room.store()
+        assert [found.id for found in await again.open()] == [message.id]
+        await fill(room, again)
+        room.disk.heal()
+        await room.message(again)
+
+    run(test)
+
+
+def test_short_writes_are_completed(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        room.disk.most = 1000
+        message = await room.message(store, LARGE)
+        assert (await after_restart(room))[message.id][0] == LARGE
+
+    run(test)
+
+
+@pytest.mark.parametrize("call", ["pwritev", "fsync", "rename"])
+def test_a_move_that_fails_leaves_the_message_where_it_was(run: Run, call: str) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        await store.commit()
+        room.disk.fail(errno.ENOSPC, call)
+        with pytest.raises(QueueFull):
+            await store.defer(message, 5, "later")
+        room.disk.heal()
+        assert message.place == FAST and store.lengths() == (1, 0, 0)
+        assert not list(room.root.rglob("*.msg"))
+        store.note(message, Attempt(message.id, 1, 0, Result.DELIVERED, "250", "mx"))
+        await store.defer(message, 5, "later")
+        assert store.lengths() == (0, 1, 0)
+        await store.commit()
+        room.disk.fail(errno.ENOSPC, "pwritev", "fdatasync")
+        store.note(message, Attempt(message.id, 1, 0, Result.FAILED, "550", "mx"))
+        with pytest.raises(QueueFull):
+            await store.commit()
+        with pytest.raises(QueueFull):
+            await store.hold(message, "by hand")
+        room.disk.heal()
+        await store.hold(message, "by hand")
+        assert store.lengths() == (0, 0, 1)
+        assert (await store.load(message.id)).tried == [2]
+
+    run(test)
+
+
+def test_a_cancelled_commit_accepts_nothing(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        task = asyncio.ensure_future(room.message(store))
+        await asyncio.sleep(0)  # it has appended everything and waits for the disk
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await store.commit()
+        assert await after_restart(room) == {}
+        assert store.lengths() == (0, 0, 0)
+
+    run(test)
+
+
+def test_segments_are_used_again_and_old_octets_are_not_read(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        inodes = set()
+        for _ in range(60):
+            store.done(await room.message(store, b"From: old\r\n" * 1500))
+            await store.commit()
+            inodes |= {path.stat().st_ino for path in room.segments}
+        kept = await room.message(store, b"new")
+        assert len(room.segments) <= 4 and len(inodes) <= 6
+        assert await after_restart(room) == {kept.id: (b"new", [Result.PENDING])}
+
+    run(test)
+
+
+def test_finished_segments_beyond_a_few_are_removed(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        messages = [await room.message(store, bytes(15_000)) for _ in range(80)]
+        assert len(room.segments) > 15
+        for message in messages:
+            store.done(message)
+        await store.commit()
+        await until(lambda: len(room.segments) <= 8)
+        assert await after_restart(room) == {}
+
+    run(test)
+
+
+def test_notes_alone_are_durable_after_a_while(run: Run) -> None:
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        done = room.disk.names().count("fdatasync done")
+        store.done(message)
+        await until(lambda: room.disk.names().count("fdatasync done") > done)
+        await until(lambda: not message.segments)
+
+    run(test)
+
+
+def test_the_file_of_a_message_does_not_go_before_the_log_knows(run: Run) -> None:
+    """Without the file the message would rise again from the log."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        await store.defer(message, 1, "later")
+        room.disk.calls.clear()
+        store.done(message)
+        await until(lambda: "unlink" in room.disk.names())
+        assert room.disk.names().index("fdatasync done") < room.disk.names().index("unlink")
+
+    run(test)
