@@ -106,7 +106,7 @@ async def live_again_and_again(root: Path, lives: list[list[tuple[str, int]]]) -
         assert killed.reports == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(OPERATIONS, min_size=1, max_size=3))
 def test_a_restart_at_any_point_gives_the_same_state(lives: list[list[tuple[str, int]]]) -> None:
     """PROC-14: what was written and committed is there again, and nothing else."""
@@ -181,7 +181,7 @@ async def lose_power(root: Path, operations: list[tuple[str, int]], seed: int) -
     await room.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(OPERATIONS, st.integers(0, 1 << 30))
 def test_a_power_failure_takes_only_what_was_not_promised(operations: list[tuple[str, int]], seed: int) -> None:
     """PROC-03: accepted mail is there, whole. The last notes may be lost: at worst a finished message returns."""
