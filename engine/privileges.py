@@ -21,19 +21,19 @@ def account(name: str) -> pwd.struct_passwd:
         ) from None
 
 
-def _reachable(path: Path, user: pwd.struct_passwd) -> bool:
-    """Whether the user may pass through every directory above path and read it, by the classic mode bits."""
-    for step in [*reversed(path.parents), path]:
-        status = step.stat()
-        if status.st_uid == user.pw_uid:
-            bits = status.st_mode >> 6
-        elif status.st_gid == user.pw_gid:
-            bits = status.st_mode >> 3
-        else:
-            bits = status.st_mode
-        if not bits & (stat.S_IXOTH if step != path else stat.S_IROTH):
-            return False
-    return True
+def _may(path: Path, user: pwd.struct_passwd, bit: int) -> bool:
+    """By the classic mode bits. bit: as for others, S_IROTH or S_IXOTH."""
+    status = path.stat()
+    if status.st_uid == user.pw_uid:
+        return bool(status.st_mode >> 6 & bit)
+    if status.st_gid == user.pw_gid:
+        return bool(status.st_mode >> 3 & bit)
+    return bool(status.st_mode & bit)
+
+
+def _blocked(path: Path, user: pwd.struct_passwd) -> Path | None:
+    """The first directory on the way to path that the user may not pass through."""
+    return next((step for step in reversed(path.parents) if not _may(step, user, stat.S_IXOTH)), None)
 
 
 def give_to(user: pwd.struct_passwd, root: Path) -> None:
@@ -52,9 +52,11 @@ def drop(name: str, root: Path) -> None:
     if os.geteuid() != 0:
         return
     user = account(name)
-    for path in (Path(sys.executable).resolve(), Path(os.__file__).resolve(), Path(__file__).resolve(), root):
-        if not _reachable(path, user):
-            raise CannotDrop(f"user {name!r} cannot read {path}: install Mailward and its Python where all may read")
+    programs = [Path(sys.executable).resolve(), Path(os.__file__).resolve(), Path(__file__).resolve()]
+    for path in [*programs, root]:
+        blocked = _blocked(path, user) or (path if path in programs and not _may(path, user, stat.S_IROTH) else None)
+        if blocked is not None:
+            raise CannotDrop(f"user {name!r} may not pass {blocked}: install Mailward and its data where all may go")
     give_to(user, root)
     os.setgroups([])
     os.setgid(user.pw_gid)
