@@ -549,8 +549,9 @@ def test_any_dialogue_holds_the_invariants(words: list[bytes], tls: bool) -> Non
 @given(st.lists(WORDS, max_size=25), st.integers(1, 9))
 def test_a_cut_in_the_body_changes_nothing(words: list[bytes], size: int) -> None:
     body = b"".join(words) + b"\r\n.\r\n"
+    body = body[: (b"\r\n" + body).index(b"\r\n.\r\n") + 3]  # what comes behind it is another matter
     whole = talk(HELLO, ENVELOPE + b"DATA\r\n", body)
     pieces = (body[i : i + size] for i in range(0, len(body), size))
     cut = talk(HELLO, ENVELOPE + b"DATA\r\n", *pieces)
-    assert cut.messages[:1] == whole.messages[:1]
-    assert cut.codes[:5] == whole.codes[:5]
+    assert cut.messages == whole.messages
+    assert cut.codes == whole.codes
