@@ -24,6 +24,7 @@ from engine.scan import gzip_file, magic, tar_file, zip_file
 from engine.scan.budget import Budget, OutOfTime
 from engine.scan.decode import Undecodable, decode, encoded_room, span
 from engine.scan.facts import Cause, Facts, Part
+from engine.scan.formats import FINDERS, OPENERS, Gap, Item, NotThis, Odd, Opener, Unread
 from engine.scan.header import clean_name, collect, filenames, parse, subject_text, text_of
 from engine.scan.ledger import Ledger
 from engine.scan.matcher import Matcher
@@ -401,7 +402,7 @@ class _Course:
         if start == end:
             return
         part.examined = part.size
-        if kind in magic.OPENED and self._open(kind, node, part, buf, start, end, place):
+        if (kind in magic.OPENED or kind in OPENERS) and self._open(kind, node, part, buf, start, end, place):
             part.container = True
             names = self._image.scan(octets, kind)
             if names:
@@ -439,11 +440,51 @@ class _Course:
             return self._zip(node, content, place, local_only=True)
         if kind == "gzip":
             return self._gzip(node, content, place)
-        return self._tar(node, content, place)
+        if kind == "tar":
+            return self._tar(node, content, place)
+        return self._opened(node, content, OPENERS[kind], place)
+
+    def _opened(self, node: Node, content: bytes, opener: Opener, place: _Place) -> bool:
+        """Walk what an opener finds. Returns False if the content is not of its format after all."""
+        try:
+            for item in opener(content, self._budget):
+                if not self._item(node, item, place):
+                    break
+        except NotThis as refusal:
+            self.ledger.unscanned(node.part, Cause.DAMAGED, str(refusal))
+            return False
+        return True
+
+    def _item(self, parent: Node, item: Item, place: _Place) -> bool:
+        """Returns False when no more members are to be opened."""
+        if isinstance(item, Odd):
+            self.ledger.finding(parent.part, item.kind, item.severe)
+            return True
+        if isinstance(item, Gap):
+            self.ledger.unscanned(parent.part, item.cause, item.detail)
+            return True
+        made = self._member(parent, item.name, place)
+        if made is None:
+            return False
+        node, part, inside = made
+        if isinstance(item, Unread):
+            self._unread(node, part, item.size, inside, item.cause, item.detail)
+            return True
+        if item.over:
+            self.ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+        elif not item.complete:
+            self.ledger.unscanned(node.part, Cause.DAMAGED, "member-data")
+        if item.stream:
+            node.names = part.filenames = ()
+        self._budget.spend(len(item.data))
+        self._content(node, part, item.data, 0, len(item.data), inside)
+        return True
 
     def _text(self, node: Node, buf: bytes, start: int, end: int, place: _Place) -> None:
         """Look for UUE files and BinHex in a text. Its octets were matched already."""
         octets = span(buf, start, end)
+        for finder in FINDERS:
+            self._opened(node, bytes(octets), finder, place)
         if magic.is_binhex(buf, start, end):
             self.ledger.unscanned(node.part, Cause.UNSUPPORTED, "binhex")
         at = 0
