@@ -24,7 +24,8 @@ from engine.scan import gzip_file, magic, tar_file, zip_file
 from engine.scan.budget import Budget, OutOfTime
 from engine.scan.decode import Undecodable, decode, encoded_room, span
 from engine.scan.facts import Cause, Facts, Part
-from engine.scan.formats import FINDERS, OPENERS, Gap, Item, NotThis, Odd, Opener, Unread
+from engine.scan.formats import FINDERS, OPENERS
+from engine.scan.formats.item import Gap, Item, NotThis, Odd, Opener, Unread
 from engine.scan.header import clean_name, collect, filenames, parse, subject_text, text_of
 from engine.scan.ledger import Ledger
 from engine.scan.matcher import Matcher

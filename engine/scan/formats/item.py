@@ -1,0 +1,63 @@
+"""What openers yield, and what they may use. The contract is told in the package's own docstring."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from engine.scan.facts import Cause
+
+
+class NotThis(Exception):
+    """The content is not of this format after all."""
+
+
+class Room(Protocol):
+    """What an opener may use: engine.scan.budget.Budget."""
+
+    def room(self) -> int:
+        """Octets that the next member may yield; asked anew before each."""
+
+    def check_time(self) -> None:
+        """Call it in every loop whose length the content decides. Raises OutOfTime, which is passed on."""
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A file inside. over: data was cut at room(); complete: False if the rest is damaged and cannot be had.
+
+    stream: a part of a document rather than a file of its own: it is matched and opened like a file, but does not
+    count as one for file-name rules.
+    """
+
+    name: str
+    data: bytes
+    over: bool = False
+    complete: bool = True
+    stream: bool = False
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """A file inside whose content cannot be had. size: as declared."""
+
+    name: str
+    size: int
+    cause: Cause
+    detail: str
+
+
+class Odd(msgspec.Struct, frozen=True):
+    """A finding about the container. severe: content may have been missed."""
+
+    kind: str
+    severe: bool = False
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A stretch of the container itself was not examined."""
+
+    cause: Cause
+    detail: str
+
+
+Item = Member | Unread | Odd | Gap
+Opener = Callable[[bytes, Room], Iterator[Item]]
