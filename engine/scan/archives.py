@@ -1,0 +1,135 @@
+"""Containers that the rewriter can change (AV-10): nodes of their members say where each lies in the container."""
+
+from engine.scan import gzip_file, magic, tar_file, zip_file
+from engine.scan.course import Course, Place
+from engine.scan.facts import Cause, Part
+from engine.scan.node import GZIP, MEMBER, TAR, ZIP, Node
+
+
+class Archives:
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._ledger = course.ledger
+        self._image = course.image
+        self._budget = course.budget
+        self._digests = course.digests
+
+    def zip(self, node: Node, buf: bytes, place: Place, local_only: bool) -> bool:
+        if place.containers >= self._budget.depth:
+            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+            return False
+        directory = zip_file.read(buf, local_only)
+        if directory is None:
+            if local_only:
+                self._ledger.finding(node.part, "zip-without-directory", severe=True)
+            return False
+        node.format = ZIP
+        for kind, severe in directory.problems.items():
+            self._ledger.finding(node.part, kind, severe)
+        for entry in directory.entries:
+            if not entry.directory and not self._zip_entry(node, buf, entry, place):
+                break
+        return True
+
+    def _zip_entry(self, parent: Node, buf: bytes, entry: zip_file.Entry, place: Place) -> bool:
+        """Returns False when no more members are to be opened."""
+        made = self._course.contents.member(parent, entry.text_name, place)
+        if made is None:
+            return False
+        node, part, inside = made
+        node.key = entry.header_off
+        node.start, node.body = entry.header_off, entry.data_off
+        node.end = entry.data_off + max(0, entry.packed_len)
+        node.encoding = "zip"
+        cause = None
+        if not entry.readable:
+            cause = (Cause.DAMAGED, "zip-local-header-missing")
+        elif entry.flags & zip_file.ENCRYPTED:
+            cause = (Cause.ENCRYPTED, "zip")
+        elif entry.method not in (zip_file.STORED, zip_file.DEFLATED):
+            cause = (Cause.UNSUPPORTED, f"zip method {entry.method}")
+        if cause is not None:
+            self._course.contents.unread(node, part, entry.size, inside, *cause)
+            return True
+        content = zip_file.unpack(buf, entry, self._budget.room())
+        if content.over:
+            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+        elif not content.complete:
+            self._ledger.unscanned(node.part, Cause.DAMAGED, "zip-data")
+        elif entry.packed_len >= 0 and (content.used != entry.packed_len or len(content.data) != entry.size):
+            self._ledger.finding(node.part, "zip-size")
+        elif not zip_file.crc_agrees(entry, content.data):
+            self._ledger.finding(node.part, "zip-crc")
+        self._budget.spend(len(content.data))
+        self._course.contents.examine(node, part, content.data, 0, len(content.data), inside)
+        return True
+
+    def gzip(self, node: Node, buf: bytes, place: Place) -> bool:
+        """All gzip members together are one file; a later one that is itself a container is opened apart too."""
+        first = gzip_file.header(buf, 0)
+        if first is None:
+            self._ledger.finding(node.part, "gzip-header", severe=True)
+            return False
+        made = self._course.contents.member(node, gzip_file.contained_name(first[1], node.name), place)
+        if made is None:
+            return False
+        child, part, inside = made
+        child.encoding = "gzip"
+        node.format = GZIP
+        pieces: list[bytes] = []
+        have = at = 0
+        room = self._budget.room()
+        while (member := gzip_file.unpack(buf, at, room - have)) is not None:
+            pieces.append(member.data)
+            have += len(member.data)
+            at = member.end
+            if member.over:
+                self._ledger.unscanned(child.part, Cause.LIMIT, self._budget.room_limit())
+                break
+            if not member.complete:
+                self._ledger.unscanned(child.part, Cause.DAMAGED, "gzip-data")
+                break
+            if not member.crc_agrees:
+                self._ledger.finding(child.part, "gzip-crc")
+            if len(pieces) > 1 and not self._budget.take_file():
+                self._ledger.unscanned(child.part, Cause.LIMIT, self._budget.files_limit)
+                break
+        child.end = at
+        if at < len(buf) and buf[at:].strip(b"\0"):
+            self._ledger.finding(node.part, "gzip-trailing-data")
+        self._budget.spend(have)
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._course.contents.examine(child, part, content, 0, len(content), inside)
+        for piece in pieces[1:]:
+            kind = magic.identify(piece, 0, len(piece))
+            if kind in magic.OPENED or kind in magic.UNOPENED:
+                apart = Place(inside.containers, inside.mime, True, "gzip member by itself")
+                other = Node(child.part, MEMBER, child.start, child.body, child.end, "gzip", alternate=True)
+                node.children.append(other)
+                self._course.contents.examine(
+                    other, Part(child.part, reading=apart.reading), piece, 0, len(piece), apart
+                )
+        return True
+
+    def tar(self, node: Node, buf: bytes, place: Place) -> bool:
+        node.format = TAR
+        for entry in tar_file.members(buf):
+            for kind, severe in entry.problems.items():
+                self._ledger.finding(node.part, kind, severe)
+            if not entry.file:
+                self._budget.check_time()
+                continue
+            made = self._course.contents.member(node, entry.name, place)
+            if made is None:
+                break
+            child, part, inside = made
+            child.key = entry.header_off
+            child.start, child.body, child.end = entry.first_off, entry.data_off, entry.end
+            if entry.size > self._budget.room():
+                self._ledger.unscanned(child.part, Cause.LIMIT, self._budget.room_limit())
+            if entry.sparse:
+                self._ledger.unscanned(child.part, Cause.UNSUPPORTED, "sparse tar member")
+            end = min(entry.end, entry.data_off + self._budget.room())
+            self._budget.spend(end - entry.data_off)
+            self._course.contents.examine(child, part, buf, entry.data_off, end, inside)
+        return True

@@ -1,0 +1,205 @@
+"""Decoded octets, by their type: archive -> members -> content ...; text -> UUE files -> content ...; else matched.
+
+The octets of an opened container are matched behind its members, so that data between them and digests of the whole
+are not missed; names that a member already has are not reported again.
+"""
+
+import hashlib
+from typing import Final
+
+from cext.uue import body_end, find_begin
+from engine import limits
+from engine.scan import magic, zip_file
+from engine.scan.course import Course, Place
+from engine.scan.decode import decode, encoded_room, span
+from engine.scan.facts import Cause, Part
+from engine.scan.formats import FINDERS, OPENERS
+from engine.scan.formats.item import Gap, Item, NotThis, Odd, Opener, Unread
+from engine.scan.header import clean_name, text_of
+from engine.scan.node import MEMBER, TEXT, UUE, Node
+
+_TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
+_IMAGES: Final = frozenset({"png", "gif", "jpeg", "tiff", "bmp"})
+
+
+class Contents:
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._ledger = course.ledger
+        self._image = course.image
+        self._budget = course.budget
+        self._digests = course.digests
+
+    def examine(self, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> None:
+        """Examine the decoded octets buf[start:end] of node: open them, or match them."""
+        part.type = kind = magic.identify(buf, start, end, part.content_type)
+        part.size = end - start
+        part.depth = place.containers
+        self._ledger.part(part)
+        if node.names:
+            self.match_names(node)
+        octets = span(buf, start, end)
+        if self._digests:
+            part.sha256 = hashlib.sha256(octets).hexdigest()
+        if start == end:
+            return
+        part.examined = part.size
+        if (kind in magic.OPENED or kind in OPENERS) and self._open(kind, node, part, buf, start, end, place):
+            part.container = True
+            names = self._image.scan(octets, kind)
+            if names:
+                below = {name for inner in node.everything() for name in inner.viruses}
+                self._ledger.matched(node, tuple(name for name in names if name not in below))
+            return
+        names = self._image.scan(octets, "image" if kind in _IMAGES else kind)
+        if names:
+            self._ledger.matched(node, names)
+        if kind in magic.UNOPENED:
+            self._ledger.unscanned(node.part, Cause.UNSUPPORTED, kind)
+        elif kind == "ole" and magic.is_encrypted_ole(span_bytes(buf, start, end)):
+            self._ledger.unscanned(node.part, Cause.ENCRYPTED, kind)
+        if kind in _TEXTUAL:
+            self._text(node, buf, start, end, place)
+        if kind not in magic.OPENED and buf.rfind(b"PK\x05\x06", max(start, end - zip_file.END_SEARCH_LEN), end) >= 0:
+            self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
+
+    def match_names(self, node: Node) -> None:
+        for name in node.names:
+            found = self._image.match_name(name)
+            if found:
+                self._ledger.matched(node, found)
+
+    def _open(self, kind: str, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> bool:
+        """Open a container by its type. Returns False if it is none after all."""
+        if kind == "mail":
+            self._course.entities.nested_message(node, buf, start, end, place)
+            return True
+        content = span_bytes(buf, start, end)
+        if place.containers >= self._budget.depth:
+            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+            return False
+        if kind == "zip":
+            return self._course.archives.zip(node, content, place, local_only=True)
+        if kind == "gzip":
+            return self._course.archives.gzip(node, content, place)
+        if kind == "tar":
+            return self._course.archives.tar(node, content, place)
+        return self._opened(node, content, OPENERS[kind], place)
+
+    def _opened(self, node: Node, content: bytes, opener: Opener, place: Place) -> bool:
+        """Walk what an opener finds. Returns False if the content is not of its format after all."""
+        try:
+            for item in opener(content, self._budget):
+                if not self._item(node, item, place):
+                    break
+        except NotThis as refusal:
+            self._ledger.unscanned(node.part, Cause.DAMAGED, str(refusal))
+            return False
+        return True
+
+    def _item(self, parent: Node, item: Item, place: Place) -> bool:
+        """Returns False when no more members are to be opened."""
+        if isinstance(item, Odd):
+            self._ledger.finding(parent.part, item.kind, item.severe)
+            return True
+        if isinstance(item, Gap):
+            self._ledger.unscanned(parent.part, item.cause, item.detail)
+            return True
+        made = self.member(parent, item.name, place)
+        if made is None:
+            return False
+        node, part, inside = made
+        if isinstance(item, Unread):
+            self.unread(node, part, item.size, inside, item.cause, item.detail)
+            return True
+        if item.over:
+            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+        elif not item.complete:
+            self._ledger.unscanned(node.part, Cause.DAMAGED, "member-data")
+        if item.stream:
+            node.names = part.filenames = ()
+        self._budget.spend(len(item.data))
+        self.examine(node, part, item.data, 0, len(item.data), inside)
+        return True
+
+    def member(self, parent: Node, name: str, place: Place) -> tuple[Node, Part, Place] | None:
+        """Node, ledger entry and place of the next member, or None when the limit on files is reached."""
+        if not self._budget.take_file():
+            self._ledger.unscanned(parent.part, Cause.LIMIT, self._budget.files_limit)
+            return None
+        shown = clean_name(name) or "noname"
+        path = f"{parent.base}/{shown}"
+        names: tuple[str, ...] = (shown,) if shown == name else (shown, name[: limits.NAME_LEN])
+        base = shown.replace("\\", "/").rsplit("/", 1)[-1]
+        if base and base != shown:
+            names += (base,)
+        node = Node(path, MEMBER, 0, 0, 0, names=names, alternate=place.alternate)
+        parent.children.append(node)
+        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading)
+        return node, Part(path, filenames=(shown,), reading=place.reading), inside
+
+    def unread(self, node: Node, part: Part, size: int, place: Place, cause: Cause, detail: str) -> None:
+        """List a member whose content cannot be had. Its name is matched all the same."""
+        part.size = size
+        part.depth = place.containers
+        self._ledger.part(part)
+        self.match_names(node)
+        self._ledger.unscanned(node.part, cause, detail)
+
+    def too_deep(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> bool:
+        """Whether a container must stay closed because of the depth (CONT-03). It is matched as it is then."""
+        if place.containers < self._budget.depth and place.mime < limits.MIME_DEPTH:
+            return False
+        self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+        self._ledger.matched(node, self._image.scan(span(buf, start, end)))
+        return True
+
+    def _text(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:
+        """Look for UUE files and BinHex in a text. Its octets were matched already."""
+        octets = span(buf, start, end)
+        for finder in FINDERS:
+            self._opened(node, bytes(octets), finder, place)
+        if magic.is_binhex(buf, start, end):
+            self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "binhex")
+        at = 0
+        while (begin := find_begin(octets, at)) is not None:
+            line, name_off, behind = begin
+            at, _ = body_end(octets, behind, end - start)
+            if place.containers >= self._budget.depth:
+                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+                return
+            if not self._budget.take_file():
+                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.files_limit)
+                return
+            name = clean_name(text_of(bytes(octets[name_off:behind]))) or "noname"
+            child = Node(
+                f"{node.part}/{name}", UUE, start + line, start + behind, start + at, "uue-body", names=(name,)
+            )
+            child.alternate = place.alternate
+            if self._uue(child, buf, place):
+                node.format = TEXT
+                node.children.append(child)
+
+    def _uue(self, node: Node, buf: bytes, place: Place) -> bool:
+        """Walk one UUE file. Returns False if there is nothing in it: a line of prose that begins like one."""
+        room = self._budget.room()
+        end = node.end
+        if end - node.body > encoded_room("uue", room):
+            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+            end = node.body + encoded_room("uue", room)
+        content, kinds = decode("uue-body", buf, node.body, end)
+        if not content:
+            return False
+        for kind in kinds:
+            self._ledger.finding(node.part, kind)
+        self._budget.spend(len(content))
+        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading)
+        self.examine(
+            node, Part(node.part, filenames=node.names, reading=place.reading), content, 0, len(content), inside
+        )
+        return True
+
+
+def span_bytes(buf: bytes, start: int, end: int) -> bytes:
+    """buf[start:end] as an object of its own; no copy if it is all of buf."""
+    return buf[start:end]

@@ -1,0 +1,47 @@
+"""What the rooms of one walk share, and where in the nesting it is.
+
+entities.py   MIME: header sections, readings, multiparts, nested messages
+contents.py   decoded octets: matched, opened by their type, searched for files that a text spells out
+archives.py   containers whose members the rewriter can exchange: their nodes keep spans
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from engine.scan.budget import Budget
+from engine.scan.ledger import Ledger
+from engine.scan.matcher import Matcher
+
+if TYPE_CHECKING:
+    from engine.scan.archives import Archives
+    from engine.scan.contents import Contents
+    from engine.scan.entities import Entities
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in the nesting a part is. containers: opened around it (CONT-03); mime: multiparts and messages."""
+
+    containers: int = 0
+    mime: int = 0
+    alternate: bool = False
+    reading: str = ""
+
+
+TOP: Final = Place()
+
+
+class Course:
+    """The state of one walk. The rooms call each other through it; walk.py puts them in."""
+
+    entities: Entities
+    contents: Contents
+    archives: Archives
+
+    def __init__(self, image: Matcher, budget: Budget, digests: bool) -> None:
+        self.ledger = Ledger(image.revision)
+        self.image = image
+        self.budget = budget
+        self.digests = digests
