@@ -106,6 +106,7 @@ def _mailward() -> list[str]:
 @contextmanager
 def serving(root: Path) -> Iterator[subprocess.Popen[str]]:
     """Gateway and mailbox, up on entry, down on exit. Yields the gateway's process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that exit comes here, whoever stops us
     sink = subprocess.Popen(
         [*_mailward(), "sink", f"--listen={SINK}", f"--dir={root / 'sink'}"], stdout=subprocess.PIPE, text=True
     )
