@@ -4,9 +4,10 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3; do command -v $$p >/dev/nul
 VENV := .venv
 BIN := $(VENV)/bin
 ROOT ?= var
+SECONDS ?= 60
 SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
 
-.PHONY: build run demo test check corpus bench clean
+.PHONY: build run demo test check corpus fuzz sanitize bench clean
 
 build: $(VENV)/built
 
@@ -37,6 +38,17 @@ test: build
 # Real messages and archives of others, with expected results: make corpus DATA=folder
 corpus: build
 	MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest tests/corpus
+
+# Every parser, or one (TARGET=name), for SECONDS each, kernels under sanitizers; REPLAY=file runs one input of TARGET
+fuzz: build
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock atheris
+	$(BIN)/python tests/sanitize/build.py -m tests.fuzz.run --seconds $(SECONDS) --work $(CURDIR)/build/fuzz \
+		$(addprefix --target ,$(TARGET)) $(if $(REPLAY),--replay $(abspath $(REPLAY)))
+
+# The kernels with AddressSanitizer and UndefinedBehaviorSanitizer: their tests, the walk, every fuzz target, DATA=folder
+sanitize: build
+	$(BIN)/python tests/sanitize/build.py -m pytest -q tests/cext tests/engine/scan tests/fuzz
+	$(if $(DATA),MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python tests/sanitize/build.py -m pytest -q tests/corpus)
 
 bench: build
 	./install-packages test
