@@ -32,7 +32,8 @@ class Contents:
 
     def examine(self, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> None:
         """Examine the decoded octets buf[start:end] of node: open them, or match them."""
-        part.type = kind = magic.identify(buf, start, end, part.content_type)
+        told = bool(part.type)  # whoever took it out knows what it is, and that it holds no archive
+        part.type = kind = part.type or magic.identify(buf, start, end, part.content_type)
         part.size = end - start
         part.depth = place.containers
         self._ledger.part(part)
@@ -60,7 +61,9 @@ class Contents:
             self._ledger.unscanned(node.part, Cause.ENCRYPTED, kind)
         if kind in _TEXTUAL:
             self._text(node, buf, start, end, place)
-        if kind not in magic.OPENED and buf.rfind(b"PK\x05\x06", max(start, end - zip_file.END_SEARCH_LEN), end) >= 0:
+        if told or kind in magic.OPENED:
+            return
+        if buf.rfind(b"PK\x05\x06", max(start, end - zip_file.END_SEARCH_LEN), end) >= 0:
             self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
 
     def match_names(self, node: Node) -> None:
@@ -118,6 +121,12 @@ class Contents:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "member-data")
         if item.stream:
             node.names = part.filenames = ()
+        elif item.also:
+            further = tuple(name for name in map(clean_name, item.also) if name and name not in node.names)
+            node.names += further
+            part.filenames += further
+        if item.plain:
+            part.type = "data"
         self._budget.spend(len(item.data))
         self.examine(node, part, item.data, 0, len(item.data), inside)
         return True

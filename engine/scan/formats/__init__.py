@@ -15,7 +15,10 @@ tests, a fuzz target and an entry in the table of bounds.
 
 from typing import Final
 
+from engine.scan.formats import ole
 from engine.scan.formats.item import Opener
 
-OPENERS: Final[dict[str, Opener]] = {}
+OPENERS: Final[dict[str, Opener]] = {
+    "ole": ole.members,
+}
 FINDERS: Final[tuple[Opener, ...]] = ()

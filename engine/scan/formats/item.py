@@ -26,7 +26,8 @@ class Member(msgspec.Struct, frozen=True):
     """A file inside. over: data was cut at room(); complete: False if the rest is damaged and cannot be had.
 
     stream: a part of a document rather than a file of its own: it is matched and opened like a file, but does not
-    count as one for file-name rules.
+    count as one for file-name rules. also: further names that a reader may save it under; they count for the rules.
+    plain: too short or too arbitrary to be told by its first octets; it is matched and not opened.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Member(msgspec.Struct, frozen=True):
     over: bool = False
     complete: bool = True
     stream: bool = False
+    also: tuple[str, ...] = ()
+    plain: bool = False
 
 
 class Unread(msgspec.Struct, frozen=True):

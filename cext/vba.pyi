@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def decompress(data: Buffer, start: int, room: int) -> tuple[bytes, bool, bool, int] | None: ...
