@@ -15,10 +15,20 @@ tests, a fuzz target and an entry in the table of bounds.
 
 from typing import Final
 
-from engine.scan.formats import ole
+from engine.scan.formats import archive, ole, onenote, rtf, streams
 from engine.scan.formats.item import Opener
 
 OPENERS: Final[dict[str, Opener]] = {
+    **{kind: archive.opener(kind) for kind in ("7z", "ar", "cab", "cpio", "iso", "lha", "rar", "rpm", "xar")},
+    **{kind: streams.through_libarchive(kind) for kind in ("compress", "lz4", "zstd")},
+    "bzip2": streams.bzip2,
+    "lzip": streams.lzip,
+    "lzma": streams.lzma_alone,
+    "xz": streams.xz,
     "ole": ole.members,
+    "onenote": onenote.members,
+    "rtf": rtf.members,
 }
 FINDERS: Final[tuple[Opener, ...]] = ()
+# Programs that may carry an archive: looked into besides being matched as what they are.
+CARRIERS: Final[dict[str, Opener]] = {"pe": archive.behind, "elf": archive.behind}
