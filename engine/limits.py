@@ -43,6 +43,9 @@ READINGS_LEN: Final = 1024 * MIB  # octets that these span
 BOUNDARY_LEN: Final = 998  # 70 by RFC 2046 s5.1.1; clients accept any line
 FINDINGS: Final = 200  # findings kept for one message; more are only counted
 NAME_LEN: Final = 1024  # a file name longer than this is cut for display
+PDF_STREAMS: Final = 100_000  # streams of one PDF; SCAN_FILES ends the walk before, unless it was raised
+PDF_OBJECTS: Final = 500_000  # objects of one PDF that references can lead to; a 25 MB report has some 300000
+PDF_OBJECT_STREAMS_LEN: Final = 64 * MIB  # object streams of one PDF, decoded: they are kept while it is open
 
 # --- Scanner process ------------------------------------------------------------------------------
 SCANNER_ADDRESS_SPACE: Final = 4096 * MIB
