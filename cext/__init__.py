@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Final
 
-KERNELS: Final = ("base64", "crc32c", "mime", "quoted_printable", "smtp_data", "uue")
+KERNELS: Final = ("base64", "binhex", "crc32c", "lzfu", "mime", "quoted_printable", "smtp_data", "uue", "yenc")
 
 
 def dispatch() -> dict[str, str]:

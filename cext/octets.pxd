@@ -12,6 +12,11 @@ cdef extern from "octets.h":
 cdef extern from "cpu.h":
     int mw_has_avx2() nogil
     int mw_has_sse42() nogil
+    int mw_vector_level() nogil
+    enum:
+        MW_SCALAR
+        MW_AVX2
+        MW_AVX512
 
 
 # Work on fewer octets than this ends before another thread could make use of the interpreter.

@@ -17,6 +17,9 @@
 #define MW_X86 0
 #endif
 
+/* Levels of vector code, for kernels that have more than one. */
+enum { MW_SCALAR = 0, MW_AVX2 = 1, MW_AVX512 = 2 };
+
 static inline int mw_has_avx2(void)
 {
 #if MW_X86
@@ -35,6 +38,18 @@ static inline int mw_has_sse42(void)
 #else
     return 0;
 #endif
+}
+
+/* The best level here. MW_AVX512 means with byte permutation and compression (VBMI, VBMI2). */
+static inline int mw_vector_level(void)
+{
+#if MW_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2"))
+        return MW_AVX512;
+#endif
+    return mw_has_avx2() ? MW_AVX2 : MW_SCALAR;
 }
 
 #endif
