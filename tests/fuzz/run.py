@@ -31,7 +31,7 @@ _COMPARED: Final = ("cmp1", "cmp2", "cmp4", "cmp8", "const_cmp1", "const_cmp2", 
 
 
 def _cover_kernels() -> None:
-    """Let the kernels report to libFuzzer. Does nothing where they are built without coverage."""
+    """Let kernels and Python report to libFuzzer in the sanitized copy. Elsewhere atheris sees to Python itself."""
     from atheris import core_with_libfuzzer
 
     ours = ctypes.CDLL(None)
@@ -49,6 +49,7 @@ def fuzz(name: str, seconds: int, work: Path) -> None:
     """Fuzz one target in this process, which ends with it."""
     import atheris
 
+    _cover_kernels()
     with atheris.instrument_imports(include=_INSTRUMENTED):
         target = targets.load(name)
     corpus, findings = work / name / "corpus", work / name / "findings"
@@ -65,7 +66,6 @@ def fuzz(name: str, seconds: int, work: Path) -> None:
         "-report_slow_units=15",
         "-print_final_stats=1",
     ]
-    _cover_kernels()
     atheris.Setup([sys.argv[0], *options, str(corpus)], target.one_input)
     atheris.Fuzz()
 

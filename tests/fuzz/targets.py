@@ -7,8 +7,6 @@ from typing import Final
 
 import msgspec
 
-from tests.fuzz.seeds import seeds_for
-
 FOLDER: Final = Path(__file__).parent
 
 
@@ -26,7 +24,9 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Target:
-    """Raises FileNotFoundError if there is no such target."""
+    """Raises FileNotFoundError if there is no such target. What it imports is imported here, so it may be watched."""
+    from tests.fuzz.seeds import seeds_for
+
     spec = importlib.util.spec_from_file_location(f"fuzz_{name}", FOLDER / f"fuzz_{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,8 +1,9 @@
 /* Coverage of the kernels for the fuzzer: gcc's callbacks handed on to libFuzzer, as it lives inside atheris.
  *
  * gcc tells of every edge by a call and nothing more. One table of counters, indexed by a hash of the caller, makes
- * that what libFuzzer wants. Until mw_coverage_begin() nothing is counted, so the library may always be preloaded.
- * Single-threaded, as the fuzzer is.
+ * that what libFuzzer wants. libasan, which must be preloaded, has functions of the same names that do nothing and that
+ * atheris would find first, so what atheris reports of Python code is handed on from here too. Until
+ * mw_coverage_begin() nothing is counted. Single-threaded, as the fuzzer is.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -28,22 +29,27 @@ static void ignore_switch(uint64_t value, uint64_t *cases) { (void)value, (void)
 static compare_fn compare[8] = {ignore_compare, ignore_compare, ignore_compare, ignore_compare,
                                 ignore_compare, ignore_compare, ignore_compare, ignore_compare};
 static switch_fn compare_switch = ignore_switch;
+static counters_fn take_counters;
+static places_fn take_places;
 
 /* take: libFuzzer's functions; to: those for comparisons of 1, 2, 4, 8 octets, the same with a constant. */
-void mw_coverage_begin(counters_fn take_counters, places_fn take_places, compare_fn to[8], switch_fn to_switch) {
+void mw_coverage_begin(counters_fn to_counters, places_fn to_places, compare_fn to[8], switch_fn to_switch) {
     for (size_t i = 0; i < COUNTERS; i++) places[i].pc = (uintptr_t)counters + i;
     for (int i = 0; i < 8; i++) compare[i] = to[i];
     compare_switch = to_switch;
+    take_counters = to_counters;
+    take_places = to_places;
     take_counters(counters, counters + COUNTERS);
     take_places((const uintptr_t *)places, (const uintptr_t *)(places + COUNTERS));
     counting = 1;
 }
 
-/* How many counters were ever touched since the process began; for the test that coverage arrives. */
-size_t mw_coverage_touched(void) {
-    size_t n = 0;
-    for (size_t i = 0; i < COUNTERS; i++) n += counters[i] != 0;
-    return n;
+void __sanitizer_cov_8bit_counters_init(uint8_t *begin, uint8_t *end) {
+    if (take_counters) take_counters(begin, end);
+}
+
+void __sanitizer_cov_pcs_init(const uintptr_t *begin, const uintptr_t *end) {
+    if (take_places) take_places(begin, end);
 }
 
 void __sanitizer_cov_trace_pc(void) {
