@@ -3,6 +3,7 @@
 from engine.scan import gzip_file, magic, tar_file, zip_file
 from engine.scan.course import Course, Place
 from engine.scan.facts import Cause, Part
+from engine.scan.formats import ooxml
 from engine.scan.node import GZIP, MEMBER, TAR, ZIP, Node
 
 
@@ -26,6 +27,8 @@ class Archives:
         node.format = ZIP
         for kind, severe in directory.problems.items():
             self._ledger.finding(node.part, kind, severe)
+        for kind in ooxml.roles(entry.text_name for entry in directory.entries):
+            self._ledger.finding(node.part, kind)
         for entry in directory.entries:
             if not entry.directory and not self._zip_entry(node, buf, entry, place):
                 break
@@ -60,6 +63,8 @@ class Archives:
             self._ledger.finding(node.part, "zip-size")
         elif not zip_file.crc_agrees(entry, content.data):
             self._ledger.finding(node.part, "zip-crc")
+        if entry.text_name == ooxml.ODF_MANIFEST and ooxml.manifest_encrypted(content.data):
+            self._ledger.unscanned(parent.part, Cause.ENCRYPTED, "opendocument")
         self._budget.spend(len(content.data))
         self._course.contents.examine(node, part, content.data, 0, len(content.data), inside)
         return True

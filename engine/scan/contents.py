@@ -121,6 +121,9 @@ class Contents:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "member-data")
         if item.stream:
             node.names = part.filenames = ()
+        if place.containers >= self._budget.depth:  # a finder's: openers are not even asked
+            self._ledger.unscanned(parent.part, Cause.LIMIT, self._budget.depth_limit)
+            return False
         elif item.also:
             further = tuple(name for name in map(clean_name, item.also) if name and name not in node.names)
             node.names += further

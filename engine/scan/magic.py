@@ -92,6 +92,8 @@ _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"ZWS", "swf"),
     (b"\x4c\0\0\0\x01\x14\x02\0", "lnk"),
     (b"\xe4\x52\x5c\x7b", "onenote"),
+    (b"\xa1\x2f\xff\x43\xd9\xef", "onenote"),
+    (b"ActiveMime\0\0", "activemime"),
     (b"#!", "script"),
 )
 # Shorter prefixes that text may begin with: taken only if a NUL follows within the first octets.

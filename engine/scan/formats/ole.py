@@ -15,6 +15,8 @@ Known gaps: p-code, pictures packed within streams, and text that Word and Excel
 from collections.abc import Iterator
 from typing import Final
 
+from cext.lzfu import OVER
+from cext.lzfu import decode as lzfu
 from engine.scan.facts import Cause
 from engine.scan.formats import msg, office, package, vba
 from engine.scan.formats.cfb import CompoundFile, Stream
@@ -34,6 +36,8 @@ _RECORDS: Final = frozenset(
     | {"EncryptedPackage", "_VBA_PROJECT"}
 )
 _RIGHTS: Final = frozenset({"\x09DRMContent", "\x09DRMViewerContent"})
+_COMPRESSED_RTF: Final = "__substg1.0_10090102"  # PidTagRtfCompressed (MS-OXRTFCP)
+_RTF_HEAD_LEN: Final = 16
 _HANGUL: Final = b"HWP Document File"
 
 
@@ -108,6 +112,12 @@ class _Document:
         if names is not None:
             yield Member(names[0] if names else "attachment", data, content.over, content.complete, False, names[1:])
             return
+        if self._message and stream.name == _COMPRESSED_RTF:
+            text, findings = data[_RTF_HEAD_LEN:], 0
+            if data[8:12] == b"LZFu":
+                text, findings = lzfu(text, self._room.room())
+            if text:
+                yield Member(f"{shown}/body.rtf", text, bool(findings & OVER), True, True)
         plain = len(data) < PLAIN_LEN or stream.name in _RECORDS
         yield Member(shown, data, content.over, content.complete, True, (), plain)
         if stream.name == "\x01Ole10Native":

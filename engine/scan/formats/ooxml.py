@@ -1,0 +1,27 @@
+"""What the parts of a zip say about the document that it is: Office Open XML (ECMA-376) and OpenDocument.
+
+VBA projects, embedded objects and packages in such a zip are members that are opened like any other.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+ODF_MANIFEST: Final = "META-INF/manifest.xml"
+_XLM_FOLDERS: Final = ("xl/macrosheets/", "xl/intlmacrosheets/")
+
+
+def roles(names: Iterable[str]) -> tuple[str, ...]:
+    """Findings that names of parts alone give: macro-xlm, macro-basic (OpenDocument). O(number of names)."""
+    found: dict[str, None] = {}
+    for name in names:
+        part = name.replace("\\", "/").lstrip("/").lower()
+        if part.startswith(_XLM_FOLDERS):
+            found["macro-xlm"] = None
+        elif part.startswith(("basic/", "scripts/")) and not part.endswith(("script-lc.xml", "script-lb.xml", "/")):
+            found["macro-basic"] = None
+    return tuple(found)
+
+
+def manifest_encrypted(manifest: bytes) -> bool:
+    """Whether the manifest of an OpenDocument package tells of encrypted parts (part 3 s4.8)."""
+    return b"encryption-data" in manifest or "encryption-data".encode("utf-16-le") in manifest
