@@ -6,14 +6,19 @@
 A line ends with CRLF, LF or CR here. Mail from the network has CRLF only, but an encoded message inside it, or a file
 that is scanned, has what its author liked, and clients read it all the same. CR CR LF thus is two line ends.
 
-Known gaps: a line that goes on after the boundary with more than white space is no delimiter, though a few clients
-compare only the beginning.
+A line that goes on after the boundary with more than white space is no delimiter, though RFC 2046 and a few clients
+compare only the beginning: `delimiter_lines` counts such lines, and takes them too when it is asked to.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t
+from libc.string cimport memcmp
 
 from cext.octets cimport mw_has_avx2
+
+
+cdef extern from "section.h":
+    size_t mw_section_line(const uint8_t* p, size_t n, size_t i, int* flags, int wide) nogil
 
 
 cdef extern from "span.h":
@@ -52,16 +57,17 @@ cdef inline bint _ends(const uint8_t* p, size_t n, size_t i) noexcept nogil:
     return i == n or p[i] == c'\r' or p[i] == c'\n'
 
 
-cdef list _delimiters(object data, Py_ssize_t start, Py_ssize_t end, bytes boundary, Py_ssize_t limit, bint wide):
+cdef tuple _delimiters(object data, Py_ssize_t start, Py_ssize_t end, bytes boundary, Py_ssize_t limit, bint wide,
+                       bint prefix):
     cdef Py_buffer view
     cdef bytes dashed = b"--" + boundary
     cdef const uint8_t* needle = dashed
     cdef const uint8_t* p
-    cdef size_t m = len(dashed), n, at, line_end = 0, behind
+    cdef size_t m = len(dashed), n, at, line_end = 0, behind, near = 0
     cdef bint closes = False
     cdef list found = []
     if b"\r" in boundary or b"\n" in boundary:
-        return found  # can stand on no line
+        return found, 0  # can stand on no line
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         if not 0 <= start <= end <= view.len:
@@ -78,11 +84,15 @@ cdef list _delimiters(object data, Py_ssize_t start, Py_ssize_t end, bytes bound
                 behind = mw_next_line(p, n, line_end)
                 found.append((at, behind, closes))
                 at = behind
-            else:
-                at = mw_next_line(p, n, mw_line_end(p, n, at + m, wide))
+                continue
+            near += 1
+            behind = mw_next_line(p, n, mw_line_end(p, n, at + m, wide))
+            if prefix:
+                found.append((at, behind, n - at - m >= 2 and p[at + m] == c'-' and p[at + m + 1] == c'-'))
+            at = behind
     finally:
         PyBuffer_Release(&view)
-    return found
+    return found, near
 
 
 def delimiters(data, Py_ssize_t start, Py_ssize_t end, bytes boundary not None, Py_ssize_t limit):
@@ -93,12 +103,18 @@ def delimiters(data, Py_ssize_t start, Py_ssize_t end, bytes boundary not None, 
     behind its line end, whether it closes; offsets in data. Raises ValueError for a span outside of data.
     O(end - start) whatever the text.
     """
-    return _delimiters(data, start, end, boundary, limit, _AVX2)
+    return _delimiters(data, start, end, boundary, limit, _AVX2, False)[0]
 
 
 def delimiters_scalar(data, Py_ssize_t start, Py_ssize_t end, bytes boundary not None, Py_ssize_t limit):
     """delimiters by the portable kernel."""
-    return _delimiters(data, start, end, boundary, limit, False)
+    return _delimiters(data, start, end, boundary, limit, False, False)[0]
+
+
+def delimiter_lines(data, Py_ssize_t start, Py_ssize_t end, bytes boundary not None, Py_ssize_t limit,
+                    bint prefix=False):
+    """(what delimiters gives, number of lines that only begin like a delimiter). prefix: those are delimiters too."""
+    return _delimiters(data, start, end, boundary, limit, _AVX2, prefix)
 
 
 cdef Py_ssize_t _header_end(object data, Py_ssize_t start, Py_ssize_t end, bint wide) except -1:
@@ -134,3 +150,144 @@ def header_end(data, Py_ssize_t start, Py_ssize_t end):
 def header_end_scalar(data, Py_ssize_t start, Py_ssize_t end):
     """header_end by the portable kernel."""
     return _header_end(data, start, end, False)
+
+
+# --- header sections ----------------------------------------------------------------------------------------------
+
+NUL = 1  # an octet 0
+BARE_CR = 2  # a CR without LF behind it
+NOT_FIELD = 4  # a line that is neither a field nor the continuation of one
+BLANK = 8  # a line of nothing but white space
+TRUNCATED = 16  # too many octets or fields: what is behind was not read
+HEADLESS = 32  # the first line is no field
+
+CONTENT_TYPE = 0
+TRANSFER_ENCODING = 1
+DISPOSITION = 2
+SUBJECT = 3
+
+
+cdef inline uint8_t _lower(uint8_t c) noexcept nogil:
+    return c | 0x20 if c'A' <= c <= c'Z' else c
+
+
+cdef bint _is(const uint8_t* p, size_t n, const char* word, size_t m) noexcept nogil:
+    cdef size_t i
+    if n != m:
+        return False
+    for i in range(m):
+        if _lower(p[i]) != <uint8_t>word[i]:
+            return False
+    return True
+
+
+cdef int _kind(const uint8_t* p, size_t n) noexcept nogil:
+    """Which of the wanted fields this name of n octets is, or -1."""
+    if _lower(p[0]) == c'c':
+        if _is(p, n, b"content-type", 12):
+            return 0
+        if _is(p, n, b"content-transfer-encoding", 25):
+            return 1
+        if _is(p, n, b"content-disposition", 19):
+            return 2
+    elif n == 7 and _is(p, n, b"subject", 7):
+        return 3
+    return -1
+
+
+cdef size_t _colon(const uint8_t* p, size_t n, size_t at, size_t* name_end) noexcept nogil:
+    """Offset of the colon of the field that begins at `at` in a line that ends at n, or n if the line is no field.
+
+    name_end: where its name ends. White space and one comment are passed over before the colon, as some clients do.
+    """
+    cdef size_t i = at, depth
+    while i < n and 32 < p[i] < 127 and p[i] != c':' and p[i] != c'(':
+        i += 1
+    name_end[0] = i
+    if i == at:
+        return n
+    i = _behind_white(p, n, i)
+    if i < n and p[i] == c'(':
+        while i < n and p[i] != c')':
+            i += 1
+        i = _behind_white(p, n, i + 1) if i < n else n
+    return i if i < n and p[i] == c':' else n
+
+
+cdef bint _is_envelope_line(const uint8_t* p, size_t n) noexcept nogil:
+    """A mailbox's "From " line, perhaps quoted."""
+    return (n >= 5 and memcmp(p, b"From ", 5) == 0) or (n >= 6 and memcmp(p, b">From ", 6) == 0)
+
+
+def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_t fields):
+    """The header section of the entity data[start:end], in one pass.
+
+    octets, fields: how many are looked at, at most. Returns (offset of the body as header_end gives it, flags, offset
+    of the first line that is no field or -1, offset behind the first line of white space or -1, wanted fields), the
+    last as (kind, offset behind the colon, end of the field without its line end), in order. Raises ValueError for a
+    span outside of data. O(length of the header section).
+    """
+    cdef Py_buffer view
+    cdef const uint8_t* p
+    cdef size_t n, at, line_end = 0, colon = 0, name_end = 0, last, i, field_end = 0, value = 0
+    cdef Py_ssize_t seen = 0, not_field = -1, blank = -1
+    cdef int flags = 0, kind = -1, open_kind = -1
+    cdef bint first = True, more = True
+    cdef list found = []
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        if not 0 <= start <= end <= view.len:
+            raise ValueError("span outside of data")
+        p = <const uint8_t*>view.buf
+        n = end
+        at = start
+        last = n if end - start <= octets else start + octets
+        while more:
+            kind = -1
+            with nogil:
+                while True:
+                    if at >= n:
+                        more = False
+                        break
+                    line_end = mw_section_line(p, n, at, &flags, _AVX2)
+                    if line_end == at:
+                        at = mw_next_line(p, n, at)
+                        more = False
+                        break
+                    if p[at] == c' ' or p[at] == c'\t':
+                        if _behind_white(p, line_end, at) == line_end:
+                            flags |= 8
+                            if blank < 0:
+                                blank = mw_next_line(p, n, line_end)
+                        if first:
+                            flags |= 32
+                        field_end = line_end
+                    else:
+                        if open_kind >= 0:
+                            break
+                        if at >= last or seen >= fields:
+                            flags |= 16
+                        else:
+                            seen += 1
+                            colon = _colon(p, line_end, at, &name_end)
+                            if colon < line_end:
+                                kind = _kind(p + at, name_end - at)
+                            elif not _is_envelope_line(p + at, line_end - at):
+                                flags |= 4
+                                if first:
+                                    flags |= 32
+                                if not_field < 0:
+                                    not_field = at
+                        field_end = line_end
+                    first = False
+                    at = mw_next_line(p, n, line_end)
+                    if kind >= 0:
+                        open_kind = kind
+                        value = colon + 1
+                        kind = -1
+            if open_kind >= 0:
+                found.append((open_kind, <Py_ssize_t>value, <Py_ssize_t>field_end))
+                open_kind = -1
+    finally:
+        PyBuffer_Release(&view)
+    return <Py_ssize_t>at, flags, not_field, blank, found

@@ -21,6 +21,8 @@ class Budget:
         self.total_left = settings.total_mb * limits.MIB
         self.files_left = settings.files
         self.parts_left = limits.MIME_PARTS
+        self.readings_left = limits.READINGS_TOTAL
+        self.readings_len_left = limits.READINGS_LEN
         self._settings = settings
         self._clock = clock
         self._deadline_s = deadline_s
@@ -53,6 +55,12 @@ class Budget:
         self.check_time()
         self.parts_left -= 1
         return self.parts_left >= 0
+
+    def take_reading(self, octets: int) -> bool:
+        """Count one more reading of an entity that is walked already (PROC-22). False: there are too many."""
+        self.readings_left -= 1
+        self.readings_len_left -= octets
+        return self.readings_left >= 0 and self.readings_len_left >= 0
 
     @property
     def depth_limit(self) -> str:

@@ -22,6 +22,9 @@ _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
 _IMAGES: Final = frozenset({"png", "gif", "jpeg", "tiff", "bmp"})
 
 
+_END_TO_END: Final = frozenset({"smime-encrypted", "pgp-encrypted"})
+
+
 class Contents:
     def __init__(self, course: Course) -> None:
         self._course = course
@@ -66,6 +69,13 @@ class Contents:
         if buf.rfind(b"PK\x05\x06", max(start, end - zip_file.END_SEARCH_LEN), end) >= 0:
             self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
 
+    def encrypted_mail(self, node: Node, kind: str) -> None:
+        """S/MIME or OpenPGP that only its reader can open: a fact; a container that stays closed only if the option
+        says so (ENC-06)."""
+        self._ledger.finding(node.part, kind)
+        if self._course.end_to_end:
+            self._ledger.unscanned(node.part, Cause.ENCRYPTED, kind)
+
     def match_names(self, node: Node) -> None:
         for name in node.names:
             found = self._image.match_name(name)
@@ -103,11 +113,17 @@ class Contents:
     def _item(self, parent: Node, item: Item, place: Place) -> bool:
         """Returns False when no more members are to be opened."""
         if isinstance(item, Odd):
+            if item.kind in _END_TO_END:
+                self.encrypted_mail(parent, item.kind)
+                return True
             self._ledger.finding(parent.part, item.kind, item.severe)
             return True
         if isinstance(item, Gap):
             self._ledger.unscanned(parent.part, item.cause, item.detail)
             return True
+        if place.containers >= self._budget.depth:  # a finder's: openers are not even asked
+            self._ledger.unscanned(parent.part, Cause.LIMIT, self._budget.depth_limit)
+            return False
         made = self.member(parent, item.name, place)
         if made is None:
             return False
@@ -121,9 +137,6 @@ class Contents:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "member-data")
         if item.stream:
             node.names = part.filenames = ()
-        if place.containers >= self._budget.depth:  # a finder's: openers are not even asked
-            self._ledger.unscanned(parent.part, Cause.LIMIT, self._budget.depth_limit)
-            return False
         elif item.also:
             further = tuple(name for name in map(clean_name, item.also) if name and name not in node.names)
             node.names += further

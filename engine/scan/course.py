@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from engine.scan.archives import Archives
     from engine.scan.contents import Contents
     from engine.scan.entities import Entities
+    from engine.scan.multiparts import Multiparts
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where in the nesting a part is. containers: opened around it (CONT-03); mime: multiparts and messages."""
+    """Where in the nesting a part is. containers: opened around it (CONT-03); mime: multiparts and messages.
+
+    around: boundary and end of each multipart around it in the same octets, outermost first.
+    """
 
     containers: int = 0
     mime: int = 0
     alternate: bool = False
     reading: str = ""
+    around: tuple[tuple[bytes, int], ...] = ()
 
 
 TOP: Final = Place()
@@ -37,11 +42,13 @@ class Course:
     """The state of one walk. The rooms call each other through it; walk.py puts them in."""
 
     entities: Entities
+    multiparts: Multiparts
     contents: Contents
     archives: Archives
 
-    def __init__(self, image: Matcher, budget: Budget, digests: bool) -> None:
+    def __init__(self, image: Matcher, budget: Budget, digests: bool, end_to_end: bool = False) -> None:
         self.ledger = Ledger(image.revision)
         self.image = image
         self.budget = budget
         self.digests = digests
+        self.end_to_end = end_to_end  # encrypted mail counts as an encrypted container (ENC-06)

@@ -3,6 +3,7 @@
 The walk and the rewriter decode through the same function, so they cannot differ.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from cext import base64, quoted_printable, uue
@@ -17,6 +18,7 @@ _FINDINGS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "uue": ((uue.NO_END, "uue-no-end"), (uue.JUNK, "uue-junk"), (uue.SHORT, "uue-short-lines")),
 }
 _FINDINGS["uue-body"] = _FINDINGS["uue"]
+_TRAILING: Final = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
 # Encoded octets that yield at most one octet of content: no encoding here expands.
 _ENCODED_PER_OCTET: Final = {"base64": 4 / 3, "quoted-printable": 1.0, "uue": 4 / 3, "uue-body": 4 / 3}
 
@@ -46,6 +48,25 @@ def decode(encoding: str, buf: bytes, start: int, end: int) -> tuple[bytes, tupl
     if not flags:
         return data, ()
     return data, tuple(kind for flag, kind in _FINDINGS[encoding] if flags & flag)
+
+
+def other_decodings(encoding: str, buf: bytes, start: int, end: int) -> Iterator[tuple[bytes, str]]:
+    """(content, why) of what other decoders are known to give for octets that `decode` takes in one way.
+
+    Nothing for what is well formed, at the cost of a search. The contents may equal the usual one.
+    """
+    if encoding == "quoted-printable":
+        blanks = [mark for mark in _TRAILING if buf.find(mark, start, end) >= 0]
+        if blanks:  # RFC 2045 s6.7 (3) says that they go; some keep them
+            octets = buf[start:end]
+            for mark in blanks:
+                octets = octets.replace(mark, b"=%02X" % mark[0] + mark[1:])
+            yield quoted_printable.decode(octets)[0], "trailing blanks kept"
+    elif encoding == "base64":
+        pad = buf.find(b"=", start, end)
+        if pad >= 0 and buf[pad:end].strip(b"=\r\n \t"):
+            yield base64.decode(span(buf, start, pad))[0], "data ends at the padding"
+            yield base64.decode(buf[start:end].replace(b"=", b""))[0], "padding ignored"
 
 
 def encoded_room(encoding: str, room: int) -> int:

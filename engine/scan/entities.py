@@ -1,24 +1,25 @@
-"""MIME entities: header sections, the readings of each, multiparts, nested messages; leaves are handed to contents.py.
+"""MIME entities: header sections, their readings, nested messages. Multiparts: multiparts.py; leaves: contents.py.
 
-message -> entity -> [reading] -> multipart: its parts, preamble and epilogue
-                               -> nested message: an entity
-                               -> leaf: decoded -> content
+    message -> entity -> [reading] -> multipart: its parts, preamble and epilogue
+                                   -> nested message: an entity
+                                   -> leaf: decoded -> content
+
+Where clients disagree the walk takes every reading (PROC-22), each further one as an alternate node, with a finding,
+and under one budget (Budget.take_reading). They disagree about: fields that occur twice (readings.py), where the header
+section ends (_other_bodies), what a delimiter is (multiparts.py), how broken encodings are decoded (_other_contents).
 """
 
 import hashlib
-from typing import Final
 
-from cext.mime import delimiters, header_end
+import msgspec
+
 from engine import limits
 from engine.scan.course import Course, Place
-from engine.scan.decode import Undecodable, decode, encoded_room, span
+from engine.scan.decode import Undecodable, decode, encoded_room, other_decodings, span
 from engine.scan.facts import Cause, Part
-from engine.scan.header import collect, filenames, parse, subject_text, text_of
-from engine.scan.node import ENTITY, LEAF, MARGIN, MESSAGE, MULTIPART, Node
-from engine.scan.readings import Reading, guess_boundary, readings
-
-_LF, _CR = 10, 13
-_HEADLESS: Final = Reading(LEAF, "text/plain", "", b"", "no header section")
+from engine.scan.header import Fields, Value, collect, filenames, parse, read, subject_text, text_of
+from engine.scan.node import ENTITY, LEAF, MESSAGE, MULTIPART, Node
+from engine.scan.readings import EXACT, PARTIAL, Reading, guess_boundary, readings
 
 
 class Entities:
@@ -33,74 +34,120 @@ class Entities:
         """Walk buf[node.start:node.end] as an entity. node.part: its number; empty or ending in a separator: the
         entity of a whole message, whose number depends on whether it is a multipart. prefix: of its parts' numbers.
         """
-        start, end = node.start, node.end
         if not self._budget.take_part():
             self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.MIME_PARTS} parts")
             return
-        node.body = body = header_end(buf, start, end)
-        header = buf[start:body]
-        fields = collect(header, subject=top)
+        start = node.start
+        fields = read(buf, start, node.end, top)
+        node.body = body = fields.body
         if top:
             self._ledger.facts.subject = subject_text(fields.subject)
         content_types = [parse(one) for one in fields.content_types]
-        if fields.content_types or fields.dispositions:
-            node.names = filenames([parse(one) for one in fields.dispositions], content_types)
-        if fields.bare_cr or fields.nul or fields.truncated:
-            self._odd_header(node, fields.bare_cr, fields.nul, fields.truncated)
+        if fields.dispositions or content_types:
+            self._names(node, [parse(one) for one in fields.dispositions], content_types)
         whole = not node.part or node.part[-1] in "./"
-        if header and not _begins_with_field(header):
-            self._headless(node, buf, not (fields.content_types or fields.encodings), prefix, whole, place)
         found = readings(fields, content_types, digest)
-        if len(found) == 1:
-            self._read(node, buf, found[0], prefix, whole, place)
-        else:
-            self._read_all(node, buf, found, prefix, whole, place)
-        if header:
-            names = self._image.scan(header, "mail")
+        if len(found) > limits.READINGS:
+            self._ledger.finding(node.part, "mime-readings", severe=True)
+            found = found[: limits.READINGS]
+        if fields.odd:
+            self._odd_header(node, fields)
+            if fields.headless and not (content_types or fields.encodings):
+                node.body = start  # nothing in it says otherwise: it is content
+        self._read(node, buf, found[0], prefix, whole, place)
+        if len(found) > 1:
+            self._ledger.finding(node.part, "mime-ambiguous")
+            for reading in found[1:]:
+                if not reading.assumed or buf.find(b"--" + reading.boundary, body, node.end) >= 0:
+                    self.alternate(node, buf, reading, prefix, whole, place, body)
+        if fields.odd:
+            self._other_bodies(node, buf, fields, found, prefix, whole, place, digest)
+        if body > start:
+            names = self._image.scan(buf[start:body], "mail")
             if names:
                 self._ledger.matched(node, names)
 
-    def _headless(self, node: Node, buf: bytes, only: bool, prefix: str, whole: bool, place: Place) -> None:
-        """The header section does not begin with a field, so clients may show it as content.
+    def _names(self, node: Node, dispositions: list[Value], content_types: list[Value]) -> None:
+        node.names = names = filenames(dispositions, content_types)
+        if len(names) > limits.NAMES:
+            self._ledger.finding(node.part, "mime-names", severe=True)
+            node.names = names[: limits.NAMES]
+        if any(value.over for value in (*dispositions, *content_types)):
+            self._ledger.finding(node.part, "mime-parameters", severe=True)
 
-        only: nothing in it says otherwise, and it is taken as content; else that is one more reading.
-        """
-        self._ledger.finding(node.part, "mime-no-header")
-        if only:
-            node.body = node.start
-        else:
-            self._alternate(node, buf, _HEADLESS, prefix, whole, place, node.start)
-
-    def _odd_header(self, node: Node, bare_cr: bool, nul: bool, truncated: bool) -> None:
-        if bare_cr:
+    def _odd_header(self, node: Node, fields: Fields) -> None:
+        if fields.bare_cr:
             self._ledger.finding(node.part, "header-bare-cr")
-        if nul:
+        if fields.nul:
             self._ledger.finding(node.part, "header-nul")
-        if truncated:
+        if fields.truncated:
             self._ledger.finding(node.part, "header-too-long", severe=True)
+        if fields.headless:
+            self._ledger.finding(node.part, "mime-no-header")
+        elif fields.not_field >= 0:
+            self._ledger.finding(node.part, "header-line-not-field")
+        if fields.blank >= 0:
+            self._ledger.finding(node.part, "header-blank-line")
 
-    def _read_all(
-        self, node: Node, buf: bytes, found: tuple[Reading, ...], prefix: str, whole: bool, place: Place
+    def _other_bodies(
+        self,
+        node: Node,
+        buf: bytes,
+        fields: Fields,
+        found: tuple[Reading, ...],
+        prefix: str,
+        whole: bool,
+        place: Place,
+        digest: bool,
     ) -> None:
-        """Walk the union of the readings: the first as node itself, the others as alternates below it."""
-        self._ledger.finding(node.part, "mime-ambiguous")
-        self._read(node, buf, found[0], prefix, whole, place)
-        for reading in found[1:]:
-            self._alternate(node, buf, reading, prefix, whole, place)
+        """Walk what clients see that end the header section elsewhere: at a line that is no field, behind a line of
+        white space, only at an empty line that ends with LF, or that skip what does not look like a section."""
+        start, end = node.start, node.end
+        places: dict[int, tuple[int, str]] = {}  # where the body begins -> (end of the fields, why)
+        if fields.not_field >= 0 and (start < fields.not_field or node.body > start):
+            places[fields.not_field] = (fields.not_field, "header ends at a line that is no field")
+        if 0 <= fields.blank < fields.body:
+            places.setdefault(fields.blank, (fields.blank, "header ends at a line of white space"))
+        if fields.bare_cr:
+            at = _lf_body(buf, start, end)
+            places.setdefault(at, (at, "a bare CR ends no line"))
+        if node.body == start < fields.body:
+            places.setdefault(fields.body, (start, "what is no header section is skipped"))
+        places.pop(node.body, None)
+        for at, (fields_end, why) in places.items():
+            if at >= end:
+                continue
+            header = buf[start : min(fields_end, start + limits.HEADER_LEN)]
+            if fields.bare_cr:
+                header = header.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+            fewer = collect(header)
+            for reading in readings(fewer, [parse(one) for one in fewer.content_types], digest)[: limits.READINGS]:
+                if reading.kind == MULTIPART and at < node.body and _like(reading, found):
+                    self._course.multiparts.margin(node, buf, at, node.body, "preamble", place)
+                elif not reading.assumed:
+                    self.alternate(node, buf, msgspec.structs.replace(reading, why=why), prefix, whole, place, at)
 
-    def _alternate(
-        self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: Place, body: int = -1
+    def alternate(
+        self,
+        node: Node,
+        buf: bytes,
+        reading: Reading,
+        prefix: str,
+        whole: bool,
+        place: Place,
+        body: int = -1,
+        end: int = -1,
     ) -> None:
-        """Walk node by a further reading. body: where that one sees the body begin, if not where the first does."""
-        if not self._budget.take_part():
-            self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.MIME_PARTS} parts")
+        """Walk node by a further reading. body, end: where that one sees the body, if not where the first does."""
+        end = node.end if end < 0 else end
+        body = node.body if body < 0 else body
+        if not self._budget.take_reading(end - body):
+            self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.READINGS_TOTAL} readings")
             return
         part = prefix if whole else node.part
-        other = Node(
-            part, ENTITY, node.start, node.body if body < 0 else body, node.end, names=node.names, alternate=True
-        )
+        other = Node(part, ENTITY, node.start, body, end, names=node.names, alternate=True)
         node.children.append(other)
-        inside = Place(place.containers, place.mime, True, reading.why or reading.kind)
+        inside = msgspec.structs.replace(place, alternate=True, reading=reading.why or reading.kind)
         self._read(other, buf, reading, prefix, whole, inside)
 
     def _read(self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: Place) -> None:
@@ -108,7 +155,7 @@ class Entities:
         if reading.kind == MULTIPART:
             if whole:
                 node.part = prefix[:-1]
-            if self._multipart(node, buf, reading, prefix if whole else f"{node.part}.", place):
+            if self._course.multiparts.walk(node, buf, reading, prefix, whole, place):
                 return
             self._ledger.finding(node.part, "multipart-without-delimiter")
         if whole:
@@ -117,97 +164,24 @@ class Entities:
             self._message(node, buf, reading, place)
         else:
             self._leaf(node, buf, reading, place)
-        if reading.content_type.startswith("multipart/") and not place.alternate:
+        if reading.content_type.startswith("multipart/") and reading.lines == EXACT:
             guess = guess_boundary(buf, node.body, node.end)
             if guess and guess != reading.boundary:
                 assumed = Reading(MULTIPART, reading.content_type, "", guess, f"boundary {text_of(guess)!r}")
-                self._alternate(node, buf, assumed, prefix, whole, place)
-
-    def _multipart(self, node: Node, buf: bytes, reading: Reading, prefix: str, place: Place) -> bool:
-        """Walk the parts of a multipart. Returns False if no delimiter was found: then it is none."""
-        if place.mime >= limits.MIME_DEPTH:
-            self._ledger.unscanned(node.part, Cause.LIMIT, f"MIME depth {limits.MIME_DEPTH}")
-            return True
-        start, end = node.body, node.end
-        if reading.encoding:
-            self._ledger.finding(node.part, "multipart-encoded")
-            content = self._decoded(node, buf, reading.encoding)
-            if content is None:
-                return False
-            node.encoding = reading.encoding
-            buf, start, end = content, 0, len(content)
-        most = self._budget.parts_left + 2
-        lines = delimiters(buf, start, end, reading.boundary, most)
-        if not lines:
-            node.encoding = ""
-            return False
-        if len(lines) >= most:
-            self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.MIME_PARTS} parts")
-        node.format = MULTIPART
-        part = Part(
-            node.part, reading.content_type, "multipart", node.names, end - start, end - start, "", True,
-            place.containers,
-        )  # fmt: skip
-        part.reading = place.reading
-        self._ledger.part(part)
-        inside = Place(place.containers, place.mime + 1, place.alternate, place.reading)
-        self._parts(node, buf, start, end, lines, prefix, inside, reading.content_type == "multipart/digest")
-        return True
-
-    def _parts(
-        self,
-        node: Node,
-        buf: bytes,
-        start: int,
-        end: int,
-        lines: list[tuple[int, int, bool]],
-        prefix: str,
-        place: Place,
-        digest: bool,
-    ) -> None:
-        self._margin(node, buf, start, lines[0][0], "preamble", place)
-        number = 0
-        closed_at = -1
-        for index, (_, behind, closes) in enumerate(lines):
-            last = index + 1 == len(lines)
-            stop = end if last else _before_line_end(buf, behind, lines[index + 1][0])
-            if closed_at < 0 and closes:
-                closed_at = index
-                self._margin(node, buf, behind, end if last else lines[index + 1][0], "epilogue", place)
-                continue
-            if closes or (not last and behind == lines[index + 1][0]):
-                continue  # two delimiters without an octet between them: no client sees a part there
-            if closed_at >= 0 and not place.alternate:
-                # Some clients do not stop at the first closing delimiter.
-                self._ledger.finding(node.part, "multipart-goes-on-behind-its-end")
-                place = Place(place.containers, place.mime, True, "behind the closing delimiter")
-            number += 1
-            child = Node(f"{prefix}{number}", ENTITY, behind, behind, stop, alternate=place.alternate)
-            node.children.append(child)
-            self.walk(child, buf, f"{prefix}{number}.", place, digest)
-        if closed_at < 0:
-            self._ledger.finding(node.part, "multipart-not-closed")
-
-    def _margin(self, node: Node, buf: bytes, start: int, end: int, name: str, place: Place) -> None:
-        """Preamble or epilogue: no client need show it, but some do, and UUE readers look at it."""
-        if end - start <= 2 and not buf[start:end].strip():
-            return
-        part = f"{node.part}.{name}" if node.part else name
-        child = Node(part, MARGIN, start, start, end, alternate=place.alternate)
-        node.children.append(child)
-        self._course.contents.examine(child, Part(part, reading=place.reading), buf, start, end, place)
+                self.alternate(node, buf, assumed, prefix, whole, place)
 
     def _message(self, node: Node, buf: bytes, reading: Reading, place: Place) -> None:
         """A nested message (RFC 2046 s5.2.1), encoded or not."""
         start, end = node.body, node.end
         if reading.encoding:
-            content = self._decoded(node, buf, reading.encoding)
+            content = self.decoded(node, buf, reading.encoding)
             if content is None:
+                self._leaf(node, buf, Reading(LEAF, reading.content_type), place)
                 return
-            if _begins_with_field(buf[start : start + limits.COMMAND_LINE_LEN]) and not place.alternate:
+            if _begins_with_field(buf[start : start + limits.COMMAND_LINE_LEN]):
                 self._ledger.finding(node.part, "message-not-encoded")  # though it says so: clients read it as it is
                 plain = Reading(MESSAGE, reading.content_type, "", b"", "not encoded")
-                self._alternate(node, buf, plain, f"{node.part}.", False, place)
+                self.alternate(node, buf, plain, f"{node.part}.", False, place)
             node.encoding = reading.encoding
             buf, start, end = content, 0, len(content)
         part = Part(
@@ -218,9 +192,12 @@ class Entities:
             part.sha256 = hashlib.sha256(span(buf, start, end)).hexdigest()
         self._ledger.part(part)
         self._course.contents.match_names(node)
-        self.nested_message(node, buf, start, end, place)
+        self.nested_message(node, buf, start, end, place, () if reading.encoding else place.around)
 
-    def nested_message(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:
+    def nested_message(
+        self, node: Node, buf: bytes, start: int, end: int, place: Place, around: tuple[tuple[bytes, int], ...] = ()
+    ) -> None:
+        """Walk buf[start:end] as a message inside node. around: as in Place, if buf is what node itself lies in."""
         if self._course.contents.too_deep(node, buf, start, end, place):
             return
         separator = "." if node.role == ENTITY else "/"
@@ -228,7 +205,7 @@ class Entities:
         child = Node(prefix, ENTITY, start, start, end, alternate=place.alternate)
         node.format = MESSAGE
         node.children.append(child)
-        inside = Place(place.containers + 1, place.mime + 1, place.alternate, place.reading)
+        inside = Place(place.containers + 1, place.mime + 1, place.alternate, place.reading, around)
         self.walk(child, buf, prefix, inside)
 
     def _leaf(self, node: Node, buf: bytes, reading: Reading, place: Place) -> None:
@@ -236,16 +213,32 @@ class Entities:
         if not reading.encoding:
             self._course.contents.examine(node, part, buf, node.body, node.end, place)
         else:
-            content = self._decoded(node, buf, reading.encoding)
+            content = self.decoded(node, buf, reading.encoding)
             if content is None:  # cannot be decoded: what is there is matched as it is
                 self._course.contents.examine(node, part, buf, node.body, node.end, place)
             else:
                 node.encoding = reading.encoding
                 self._course.contents.examine(node, part, content, 0, len(content), place)
-        if reading.content_type == "message/partial":  # RFC 2046 s5.2.2: content comes in pieces, none is examined
+                self._other_contents(node, buf, reading.encoding, content, place)
+        if reading.content_type == PARTIAL:  # RFC 2046 s5.2.2: content comes in pieces, none is examined
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "message/partial")
 
-    def _decoded(self, node: Node, buf: bytes, encoding: str) -> bytes | None:
+    def _other_contents(self, node: Node, buf: bytes, encoding: str, content: bytes, place: Place) -> None:
+        """Examine what other decoders make of the same octets, where it can differ by more than its length."""
+        for other, why in other_decodings(encoding, buf, node.body, node.end):
+            if other == content:
+                continue
+            if not self._budget.take_reading(len(other)):
+                self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.READINGS_TOTAL} readings")
+                return
+            self._budget.spend(len(other))
+            child = Node(node.part, ENTITY, node.start, node.body, node.end, names=node.names, alternate=True)
+            node.children.append(child)
+            inside = msgspec.structs.replace(place, alternate=True, reading=why)
+            part = Part(node.part, filenames=node.names, reading=why)
+            self._course.contents.examine(child, part, other, 0, len(other), inside)
+
+    def decoded(self, node: Node, buf: bytes, encoding: str) -> bytes | None:
         """Content of an encoded entity, cut at the limits (then listed as unscanned), or None."""
         end = node.end
         room = self._budget.room()
@@ -255,7 +248,8 @@ class Entities:
         try:
             content, kinds = decode(encoding, buf, node.body, end)
         except Undecodable:
-            self._ledger.finding(node.part, f"{encoding}-without-begin", severe=True)
+            if buf[node.body : node.end].strip():
+                self._ledger.finding(node.part, f"{encoding}-without-begin", severe=True)
             return None
         for kind in kinds:
             self._ledger.finding(node.part, kind)
@@ -273,13 +267,14 @@ def _begins_with_field(header: bytes) -> bool:
     return colon > 0 and b" " not in line[:colon].rstrip()
 
 
-def _before_line_end(buf: bytes, start: int, delimiter: int) -> int:
-    """End of the content before a delimiter line: the line end in front of it belongs to the delimiter."""
-    end = delimiter
-    if end > start and buf[end - 1] == _LF:
-        end -= 1
-        if end > start and buf[end - 1] == _CR:
-            end -= 1
-    elif end > start and buf[end - 1] == _CR:
-        end -= 1
-    return end
+def _lf_body(buf: bytes, start: int, end: int) -> int:
+    """Where the body begins if only LF ends a line."""
+    found = [at + len(mark) for mark in (b"\n\n", b"\n\r\n") if (at := buf.find(mark, start, end)) >= 0]
+    return min(found, default=end)
+
+
+def _like(reading: Reading, found: tuple[Reading, ...]) -> bool:
+    """Whether the parts of a multipart are walked already."""
+    return any(
+        one.kind == MULTIPART and (one.boundary, one.encoding) == (reading.boundary, reading.encoding) for one in found
+    )

@@ -1,36 +1,36 @@
 """The header fields that a walk needs, read as mail clients read them: leniently, and every occurrence of them.
 
-Only Subject and the Content- fields are looked for (by substring search over the whole section, not line by line):
-a header section of 4 KB costs a few microseconds. A field that occurs twice is kept twice; which one a client obeys
-is not ours to guess (readings.py).
+Only Subject and the Content- fields are looked for; the lines of a section are read by cext.mime.section, in one pass.
+A field that occurs twice is kept twice; which one a client obeys is not ours to guess (readings.py). What is odd about
+a section is noted with the offsets where clients may see the body begin instead (entities.py).
 """
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from cext import mime
 from cext.base64 import decode as decode_base64
 from engine import limits
 
-_ENCODED_PER_CHARACTER = 12  # octets of an encoded-word for a character, at the very most
-OCCURRENCES = 8  # of one field that are kept; more than two different ones is already an attack
-_CR, _LF = 13, 10
-_BLANKS = (b" ", b"\t")
-# Some clients accept white space or a comment between a field-name and its colon.
-_WANTED = re.compile(rb"content-(?:(type)|(transfer-encoding)|(disposition))[ \t]*(?:\([^\r\n]{0,200}?\)[ \t]*)?:")
+_ENCODED_PER_CHARACTER: Final = 12  # octets of an encoded-word for a character, at the very most
+_USUAL_LEN: Final = 120  # octets of a field-body that is likely to come again
+_BLANKS: Final = (b" ", b"\t")
 
 # A quoted-string (RFC 5322 s3.2.4) without its last quote, which may be missing. Each octet fits one alternative only:
 # no field can make it backtrack.
-_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)', re.S)
-_ESCAPED = re.compile(rb"\\(.)", re.S)
-_COMMENT = re.compile(rb"\([^()]*\)")
+_QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)', re.S)
+_ESCAPED: Final = re.compile(rb"\\(.)", re.S)
+_COMMENT: Final = re.compile(rb"\([^()]*\)")
 # encoded-word (RFC 2047 s2), also with the language of RFC 2231 s5 and with spaces inside, as clients accept it.
-_WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
-_BETWEEN_WORDS = re.compile(r"(\?=)\s+(=\?)")
-_Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
+_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
+_Q_ESCAPE: Final = re.compile(rb"=([0-9A-Fa-f]{2})")
 # Only codecs for text: Python also registers some that expand or recurse.
-_CHARSET = re.compile(
+_CHARSET: Final = re.compile(
     r"(utf-?(7|8|16|32)(-?[bl]e)?|us-?ascii|iso-?8859.*|windows-?\d+|cp-?\d+|koi8.*|gb\d+|gbk|big5.*|euc.*"
     r"|shift[_-]?jis|iso-?2022.*|ks_c.*|tis-620|mac.*|latin-?\d)",
     re.I,
@@ -38,15 +38,24 @@ _CHARSET = re.compile(
 
 
 class Fields(msgspec.Struct):
-    """Unfolded field-bodies in order of occurrence."""
+    """Unfolded field-bodies in order of occurrence. Offsets are those of the octets that were read.
+
+    body: where the body begins. not_field: the first line that is no field, or -1. blank: behind the first line of
+    nothing but white space, or -1.
+    """
 
     content_types: list[bytes] = []
     encodings: list[bytes] = []
     dispositions: list[bytes] = []
     subject: bytes = b""
+    body: int = 0
+    odd: bool = False  # one of the following, or an offset
     bare_cr: bool = False
     nul: bool = False
-    truncated: bool = False  # longer than limits.HEADER_LEN: what is behind was not read
+    headless: bool = False  # the first line is no field
+    truncated: bool = False  # beyond limits.HEADER_LEN, HEADER_FIELDS or OCCURRENCES: what is behind was not read
+    not_field: int = -1
+    blank: int = -1
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -54,6 +63,7 @@ class Value(msgspec.Struct, frozen=True):
 
     token: str
     parameters: tuple[tuple[str, bytes], ...] = ()
+    over: bool = False  # more than limits.PARAMETERS: the rest was not read
 
     def first(self, name: str) -> bytes:
         for key, value in self.parameters:
@@ -67,67 +77,86 @@ class Value(msgspec.Struct, frozen=True):
 
 def collect(header: bytes, subject: bool = False) -> Fields:
     """The wanted fields of one header section. subject: also the first Subject field. Never raises."""
+    return read(header, 0, len(header), subject)
+
+
+def read(buf: bytes, start: int, end: int, subject: bool = False) -> Fields:
+    """The wanted fields of the entity buf[start:end]. Never raises. O(length of its header section)."""
     fields = Fields()
-    if len(header) > limits.HEADER_LEN:
-        header, fields.truncated = header[: limits.HEADER_LEN], True
-    if b"\0" in header:
-        header, fields.nul = header.replace(b"\0", b""), True
-    if header.count(b"\r") != header.count(b"\r\n"):
-        # Some clients end a line at a bare CR. Fields that only they see count as further occurrences.
-        fields.bare_cr = True
-        _collect_into(fields, header, False)
-        header = header.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    _collect_into(fields, header, subject)
+    fields.body, flags, not_field, blank, wanted = mime.section(
+        buf, start, end, limits.HEADER_LEN, limits.HEADER_FIELDS
+    )
+    if flags:
+        fields.odd = True
+        fields.not_field, fields.blank = not_field, blank
+        fields.truncated = flags & mime.TRUNCATED != 0
+        fields.headless = flags & mime.HEADLESS != 0
+        fields.bare_cr = flags & mime.BARE_CR != 0
+        fields.nul = flags & mime.NUL != 0
+        if fields.bare_cr or fields.nul:
+            _read_odd(fields, buf[start : min(fields.body, start + limits.HEADER_LEN)], subject)
+            return fields
+    if wanted:
+        _keep(fields, buf, wanted, subject)
     return fields
 
 
-def _collect_into(fields: Fields, header: bytes, subject: bool) -> None:
-    lower = header.lower()
-    lists = (fields.content_types, fields.encodings, fields.dispositions)
-    at = lower.find(b"content-")
-    while at >= 0:
-        if at == 0 or lower[at - 1] == _LF or lower[at - 1] == _CR:
-            match = _WANTED.match(lower, at)
-            if match is not None and match.lastindex is not None:
-                known = lists[match.lastindex - 1]
-                body = _body(header, match.end())
-                if body not in known and len(known) < OCCURRENCES:
-                    known.append(body)
-        at = lower.find(b"content-", at + 8)
-    if subject:
-        at = lower.find(b"subject:")
-        while at > 0 and lower[at - 1] != _LF:
-            at = lower.find(b"subject:", at + 8)
-        if at >= 0:
-            fields.subject = _body(header, at + 8)
+def _read_odd(fields: Fields, header: bytes, subject: bool) -> None:
+    """Without NUL; with a bare CR as the end of a line, and as white space: clients do either."""
+    header = header.replace(b"\0", b"").replace(b"\r\n", b"\n")
+    for instead in (b"\n", b" ") if fields.bare_cr else (b"\n",):
+        text = header.replace(b"\r", instead)
+        _, flags, _, _, wanted = mime.section(text, 0, len(text), limits.HEADER_LEN, limits.HEADER_FIELDS)
+        fields.truncated = fields.truncated or flags & mime.TRUNCATED != 0
+        _keep(fields, text, wanted, subject)
 
 
-def _body(header: bytes, start: int) -> bytes:
-    """The field-body from start, unfolded (RFC 5322 s2.2.3): line ends go, the white space stays."""
-    at = start
-    while True:
-        end = header.find(b"\n", at)
-        if end < 0:
-            end = len(header)
-            break
-        if header[end + 1 : end + 2] not in (b" ", b"\t"):
-            break
-        at = end + 1
-    body = header[start:end]
-    if at != start:
-        body = body.replace(b"\r\n", b"").replace(b"\n", b"")
-    return body.strip()
+def _keep(fields: Fields, buf: bytes, wanted: Iterable[tuple[int, int, int]], subject: bool) -> None:
+    for kind, start, end in wanted:
+        body = buf[start:end]
+        if b"\n" in body or b"\r" in body:  # unfolded (RFC 5322 s2.2.3): line ends go, the white space stays
+            body = body.replace(b"\r", b"").replace(b"\n", b"")
+        body = body.strip()
+        if kind == mime.SUBJECT:
+            if subject and not fields.subject:
+                fields.subject = body
+            continue
+        known = (fields.content_types, fields.encodings, fields.dispositions)[kind]
+        if body not in known:
+            if len(known) < limits.OCCURRENCES:
+                known.append(body)
+            else:
+                fields.odd = fields.truncated = True
 
 
 def parse(body: bytes) -> Value:
     """A structured field-body such as Content-Type's or Content-Disposition's (RFC 2045 s5.1). Never raises. O(n)."""
+    return _parse_usual(body) if len(body) <= _USUAL_LEN else _parse(body)
+
+
+def _parse(body: bytes) -> Value:
     head, semicolon, rest = body.partition(b";")
     if b"(" in head:
-        head = _COMMENT.sub(b"", head)
+        head = without_comments(head)
     token, more = _token(head.strip().strip(b"\"'").lower())
     if not semicolon and b"=" in more:  # a parameter that lacks its semicolon
         semicolon, rest = b";", body[body.lower().rfind(more) :]
-    return Value(token.decode("latin-1"), tuple(_parameters(rest)) if semicolon else ())
+    parameters = _parameters(rest) if semicolon else []
+    over = len(parameters) > limits.PARAMETERS
+    return Value(token.decode("latin-1"), tuple(parameters[: limits.PARAMETERS]), over)
+
+
+_parse_usual = lru_cache(maxsize=512)(_parse)
+
+
+def without_comments(head: bytes) -> bytes:
+    """Innermost ones first, down to limits.COMMENT_DEPTH: O(n) each time."""
+    for _ in range(limits.COMMENT_DEPTH):
+        shorter = _COMMENT.sub(b"", head)
+        if shorter == head:
+            break
+        head = shorter
+    return head
 
 
 def _token(head: bytes) -> tuple[bytes, bytes]:
@@ -143,7 +172,7 @@ def _parameters(rest: bytes) -> list[tuple[str, bytes]]:
     """parameter := attribute "=" value (RFC 2045 s5.1); a token may hold blanks, a quoted-string may lack its end."""
     found: list[tuple[str, bytes]] = []
     at = 0
-    while len(found) < limits.HEADER_FIELDS and (equals := rest.find(b"=", at)) >= 0:
+    while len(found) <= limits.PARAMETERS and (equals := rest.find(b"=", at)) >= 0:
         at = rest.rfind(b";", at, equals) + 1 or at
         words = rest[at:equals].split()
         at = equals + 1
@@ -156,53 +185,71 @@ def _parameters(rest: bytes) -> list[tuple[str, bytes]]:
             value = rest[at:end].strip()
         else:
             end = quoted.end() + 1
-            value = _ESCAPED.sub(rb"\1", quoted.group(1)) if b"\\" in quoted.group(1) else quoted.group(1)
+            value = quoted.group(1)
         at = end
         if words:
-            found.append((words[-1].lower().decode("latin-1"), value))
+            name = words[-1].lower().decode("latin-1")
+            if quoted is not None and b"\\" in value:  # as the grammar has it, and as it stands: DOS paths, boundaries
+                found.append((name, _ESCAPED.sub(rb"\1", value)))
+            found.append((name, value))
     return found
 
 
 def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str, ...]:
-    """Every file name that an entity declares, in all its decodings, best first, each once (FILE-06)."""
+    """File names that an entity declares, in all their decodings, best first, each once (FILE-06).
+
+    At most limits.NAMES and one more, which tells that there are too many.
+    """
     names: dict[str, None] = {}
     for values, attribute in ((disposition, "filename"), (content_type, "name")):
         for value in values:
-            for name in _names(value, attribute):
+            for name in _names(value, attribute) if value.parameters else ():
                 cleaned = clean_name(name)
-                if cleaned:
+                if cleaned and len(names) <= limits.NAMES:
                     names[cleaned] = None
     return tuple(names)
 
 
 def _names(value: Value, attribute: str) -> list[str]:
-    names = []
+    """Extended forms first, as clients prefer them; the plain one decoded, and as it stands."""
+    names: list[str] = []
+    extended: list[str] = []
     star = attribute + "*"
-    pieces: dict[int, tuple[bytes, bool]] = {}
+    first: dict[int, tuple[bytes, bool]] = {}
+    last: dict[int, tuple[bytes, bool]] = {}
     for key, raw in value.parameters:
+        if not key.startswith(attribute):
+            continue
         if key == attribute:
             text = text_of(raw[: limits.NAME_LEN * _ENCODED_PER_CHARACTER])
-            decoded = decode_words(text)
-            names.append(decoded)
-            if decoded != text:
+            names.append(decode_words(text))
+            if "=?" in text:
                 names.append(text)
+            if "%" in text:  # not RFC 2231, but some clients decode it
+                names.append(text_of(unquote_to_bytes(text.encode())))
         elif key.startswith(star):
             number = key[len(star) :].rstrip("*")
             if not number:
-                names.insert(0, _extended(raw))
-            elif number.isdecimal() and len(number) < 4:
-                pieces.setdefault(int(number), (raw, key.endswith("*")))
-    if pieces:
-        names.insert(0, _joined(pieces))
-    return names
+                extended.append(_extended(raw))
+            elif number.isdecimal() and number.isascii() and len(number) < 4:
+                first.setdefault(int(number), (raw, key.endswith("*")))
+                last[int(number)] = (raw, key.endswith("*"))
+    if first:
+        extended.append(_joined(first))
+        if last != first:
+            extended.append(_joined(last))
+    for name in extended:
+        if "=?" in name:  # encoded twice
+            names.insert(0, decode_words(name))
+    return extended + names
 
 
 def _extended(raw: bytes) -> str:
     """ext-value of RFC 2231 s4 (charset'language'octets); without its quotes it is only percent-decoded."""
-    parts = raw.split(b"'", 2)
+    parts = raw[: limits.NAME_LEN * _ENCODED_PER_CHARACTER].split(b"'", 2)
     if len(parts) == 3:
         return decode_charset(unquote_to_bytes(parts[2]), parts[0].decode("latin-1"))
-    return text_of(unquote_to_bytes(raw))
+    return text_of(unquote_to_bytes(raw[: limits.NAME_LEN * _ENCODED_PER_CHARACTER]))
 
 
 def _joined(pieces: dict[int, tuple[bytes, bool]]) -> str:
@@ -216,6 +263,8 @@ def _joined(pieces: dict[int, tuple[bytes, bool]]) -> str:
                 charset = name.decode("latin-1")
             raw = unquote_to_bytes(raw)
         octets += raw
+        if len(octets) > limits.NAME_LEN * _ENCODED_PER_CHARACTER:
+            break
     octets = octets[: limits.NAME_LEN * _ENCODED_PER_CHARACTER]
     return decode_charset(octets, charset) if charset else decode_words(text_of(octets))
 
@@ -228,21 +277,35 @@ def clean_name(name: str) -> str:
 
 
 def decode_words(text: str) -> str:
-    """Text with its encoded-words decoded (RFC 2047). What is not decodable stays as it is."""
+    """Text with its encoded-words decoded (RFC 2047). What is not decodable stays as it is.
+
+    White space between two of them goes (s6.2). A character that is cut between words of one charset is put together,
+    as clients do, though s5 forbids it.
+    """
     if "=?" not in text:
         return text
-    text = _BETWEEN_WORDS.sub(r"\1\2", text)
-    return _WORD.sub(_decode_word, text)
+    shown: list[str] = []
+    pending, charset, at = b"", "", 0
+    for match in _WORD.finditer(text):
+        between = text[at : match.start()]
+        octets = _word(match)
+        if pending and match.group(1).lower() == charset and not between.strip():
+            pending += octets
+        else:
+            shown.append(decode_charset(pending, charset))
+            if between.strip() or not at:
+                shown.append(between)
+            pending, charset = octets, match.group(1).lower()
+        at = match.end()
+    shown += (decode_charset(pending, charset), text[at:])
+    return "".join(shown)
 
 
-def _decode_word(match: "re.Match[str]") -> str:
-    charset, encoding, payload = match.groups()
-    octets = payload.encode("utf-8", "replace")
-    if encoding in "qQ":
-        octets = _Q_ESCAPE.sub(lambda m: bytes([int(m.group(1), 16)]), octets.replace(b"_", b" "))
-    else:
-        octets = decode_base64(octets)[0]
-    return decode_charset(octets, charset)
+def _word(match: "re.Match[str]") -> bytes:
+    payload = match.group(3).encode("utf-8", "replace")
+    if match.group(2) in "qQ":
+        return _Q_ESCAPE.sub(lambda m: bytes([int(m.group(1), 16)]), payload.replace(b"_", b" "))
+    return decode_base64(payload)[0]
 
 
 def decode_charset(octets: bytes, charset: str) -> str:

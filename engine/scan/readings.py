@@ -6,14 +6,13 @@ A new disagreement is added here as one more Reading: the walk does not know why
 
 import re
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from engine import limits
-from engine.scan.header import Fields, Value, parse, text_of
+from engine.scan.header import Fields, Value, text_of, without_comments
 from engine.scan.node import LEAF, MESSAGE, MULTIPART
-
-READINGS: Final = 6  # of one entity
 
 _IDENTITY: Final = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7", "8", "none", "plain", "bit"})
 _DECODED: Final = {
@@ -25,16 +24,30 @@ _DECODED: Final = {
     "x-uu": "uue",
     "uue": "uue",
 }
+_USUAL: Final = {
+    b"7bit": "", b"8bit": "", b"binary": "", b"base64": "base64", b"quoted-printable": "quoted-printable"
+}  # fmt: skip
+_ENCODING_LEN: Final = 1000  # octets of a Content-Transfer-Encoding that are read
 _NESTED: Final = frozenset({"message/rfc822", "message/global", "message/news", "message/x-rfc822"})
+_EXTERNAL: Final = "message/external-body"  # RFC 2046 s5.2.3: its body is a header section, and a body to be ignored
+PARTIAL: Final = "message/partial"
 _TOKEN: Final = re.compile(r"[\w.+-]+")
+_BOUNDARY_ENDS: Final = re.compile(rb"[ \t(;,\"]")  # where clients stop that take a token for the boundary
 # A line that looks like a delimiter: followed by a header field or an empty line.
 _DELIMITER: Final = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,998})\r?\n(?=[!-9;-~]{1,80}:|\r?\n)")
+
+
+# How delimiter lines are told (Reading.lines).
+EXACT: Final = ""
+PREFIX: Final = "prefix"  # by their beginning, as RFC 2046 s5.1.1 has it
+LF_ONLY: Final = "lf"  # a bare CR ends no line
 
 
 class Reading(msgspec.Struct, frozen=True):
     """kind: node.LEAF, MULTIPART or MESSAGE. encoding: "" (identity), base64, quoted-printable or uue.
 
-    why: empty for the first reading, else what speaks for this one, in plain words.
+    why: empty for the first reading, else what speaks for this one, in plain words. assumed: the boundary was not
+    declared like this; the reading counts only if such a line exists.
     """
 
     kind: str
@@ -42,6 +55,8 @@ class Reading(msgspec.Struct, frozen=True):
     encoding: str = ""
     boundary: bytes = b""
     why: str = ""
+    lines: str = EXACT
+    assumed: bool = False
 
 
 _PLAIN: Final = (Reading(LEAF, "text/plain"),)
@@ -59,8 +74,10 @@ def readings(fields: Fields, content_types: list[Value], digest: bool) -> tuple[
         token = value.token if "/" in value.token else default
         if token.startswith("multipart/"):
             found += _multiparts(token, value, encodings)
-        elif token in _NESTED:
+        elif token in _NESTED or token == _EXTERNAL:
             found += [Reading(MESSAGE, token, encoding) for encoding in encodings]
+        elif token == PARTIAL:  # the first piece begins with the message's own header section
+            found += [Reading(kind, token, encoding) for kind in (LEAF, MESSAGE) for encoding in encodings]
         else:
             found += [Reading(LEAF, token, encoding) for encoding in encodings]
             if "/" not in value.token and value.first("boundary"):
@@ -77,7 +94,7 @@ def _distinct(found: list[Reading]) -> tuple[Reading, ...]:
         key = (reading.kind, reading.encoding, reading.boundary)
         if key not in kept:
             kept[key] = msgspec.structs.replace(reading, why=_why(reading)) if kept else reading
-    return tuple(kept.values())[:READINGS]
+    return tuple(kept.values())[: limits.READINGS + 1]
 
 
 def _why(reading: Reading) -> str:
@@ -93,14 +110,15 @@ def _encodings(bodies: list[bytes]) -> list[str]:
     """Encodings named by Content-Transfer-Encoding fields, in order, each once."""
     found: dict[str, None] = {}
     for body in bodies:
-        word = parse(body).token.replace("_", "-")
-        match = _TOKEN.search(word)
-        token = match.group() if match else ""
-        if token in _IDENTITY:
-            found[""] = None
-        elif token in _DECODED:
-            found[_DECODED[token]] = None
-        else:  # RFC 2045 s6.4: to be treated as opaque octets; clients also guess from the spelling
+        if body.lower() in _USUAL:
+            found[_USUAL[body.lower()]] = None
+            continue
+        words = _TOKEN.findall(without_comments(body)[:_ENCODING_LEN].decode("latin-1").lower().replace("_", "-"))
+        known = [word for word in words if word in _IDENTITY or word in _DECODED]
+        for word in known:
+            found[_DECODED.get(word, "")] = None
+        if not known or len(known) < len(words):
+            # RFC 2045 s6.4: to be treated as opaque octets; clients also guess from the spelling.
             found.update({"": None, "base64": None, "quoted-printable": None})
     return list(found) or [""]
 
@@ -108,21 +126,40 @@ def _encodings(bodies: list[bytes]) -> list[str]:
 def _multiparts(token: str, value: Value, encodings: list[str]) -> list[Reading]:
     """RFC 2045 s6.4 forbids encodings on multiparts; some clients decode nevertheless."""
     found = []
-    for boundary in _boundaries(value) or [b""]:
+    declared = _boundaries(value)
+    for boundary in declared or [b""]:
         kind = MULTIPART if boundary else LEAF
         found.append(Reading(kind, token, "" if boundary else encodings[0], boundary))
         found += [Reading(kind, token, encoding, boundary) for encoding in encodings if encoding]
+    found += [
+        Reading(MULTIPART, token, "", boundary, assumed=True)
+        for one in declared
+        for boundary in _cut(one)
+        if boundary and boundary not in declared
+    ]
     return found
 
 
 def _boundaries(value: Value) -> list[bytes]:
-    found = {raw.rstrip(b" \t")[: limits.BOUNDARY_LEN]: None for raw in value.every("boundary")}
-    pieces = sorted((key, raw) for key, raw in value.parameters if key.startswith("boundary*"))
+    found = {raw.rstrip(b" \t")[: limits.BOUNDARY_LEN + 1]: None for raw in value.every("boundary")}
+    pieces = [(key, raw) for key, raw in value.parameters if key.startswith("boundary*")]
     if pieces:  # RFC 2231 s3 and s4
+        pieces.sort(key=lambda piece: (len(piece[0].rstrip("*")), piece[0]))
         joined = b"".join(raw.split(b"'", 2)[-1] if key.endswith("*") else raw for key, raw in pieces)
-        found[joined.rstrip(b" \t")[: limits.BOUNDARY_LEN]] = None
+        for one in (unquote_to_bytes(joined), joined):
+            found[one.rstrip(b" \t")[: limits.BOUNDARY_LEN + 1]] = None
     found.pop(b"", None)
     return list(found)
+
+
+def _cut(boundary: bytes) -> list[bytes]:
+    """Other boundaries that clients may take from the same parameter: a quote or a comment is read in its own way."""
+    found = []
+    if end := _BOUNDARY_ENDS.search(boundary):
+        found.append(boundary[: end.start()])
+    if boundary[:1] == b"'":
+        found.append(boundary.strip(b"'"))
+    return found
 
 
 def guess_boundary(buf: bytes, start: int, end: int) -> bytes:

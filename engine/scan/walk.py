@@ -19,6 +19,7 @@ from engine.scan.entities import Entities
 from engine.scan.facts import Cause, Facts, Part
 from engine.scan.header import clean_name
 from engine.scan.matcher import Matcher
+from engine.scan.multiparts import Multiparts
 from engine.scan.node import ENTITY, FILE, Node
 
 if TYPE_CHECKING:
@@ -36,14 +37,22 @@ class Walker:
     """Walks one message or file after the other. clock: seconds, monotonic.
 
     image is read only; digests: also list SHA-256 of every part (for reports and comparisons; it is dear).
+    end_to_end: encrypted S/MIME and OpenPGP mail counts as an encrypted container (ENC-06); else it is a finding.
     """
 
     def __init__(
-        self, image: Matcher, settings: ScanLimits, digests: bool = False, *, clock: Callable[[], float]
+        self,
+        image: Matcher,
+        settings: ScanLimits,
+        digests: bool = False,
+        end_to_end: bool = False,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._image = image
         self._settings = settings
         self._digests = digests
+        self._end_to_end = end_to_end
         self._clock = clock
 
     def walk_message(self, data: "Buffer", deadline_s: float | None = None) -> Walk:
@@ -62,7 +71,8 @@ class Walker:
     def _walk(self, begin: "Callable[[_Course], Node]", deadline_s: float | None) -> Walk:
         if deadline_s is None:
             deadline_s = self._clock() + self._settings.time_s
-        course = _Course(self._image, Budget(self._settings, self._clock, deadline_s), self._digests)
+        budget = Budget(self._settings, self._clock, deadline_s)
+        course = _Course(self._image, budget, self._digests, self._end_to_end)
         root = begin(course)
         return Walk(course.ledger.facts, root)
 
@@ -75,9 +85,10 @@ def looks_like_message(data: bytes, name: str) -> bool:
 class _Course(Course):
     """A course with its rooms, and the two ways into them."""
 
-    def __init__(self, image: Matcher, budget: Budget, digests: bool) -> None:
-        super().__init__(image, budget, digests)
+    def __init__(self, image: Matcher, budget: Budget, digests: bool, end_to_end: bool) -> None:
+        super().__init__(image, budget, digests, end_to_end)
         self.entities = Entities(self)
+        self.multiparts = Multiparts(self)
         self.contents = Contents(self)
         self.archives = Archives(self)
 

@@ -1,0 +1,175 @@
+"""Multiparts (RFC 2046 s5.1): delimiters, parts, preamble and epilogue, and the ways in which clients cut them."""
+
+import msgspec
+
+from cext.mime import delimiter_lines
+from engine import limits
+from engine.scan.course import Course, Place
+from engine.scan.facts import Cause, Part
+from engine.scan.node import ENTITY, MARGIN, MULTIPART, Node
+from engine.scan.readings import EXACT, LF_ONLY, PREFIX, Reading
+
+_LF, _CR = 10, 13
+_BLANKS = b" \t\r\n"
+_OLD_BOUNDARY_LEN = 70  # RFC 2046 s5.1.1; some clients keep no more of it
+Lines = list[tuple[int, int, bool]]
+
+
+class Multiparts:
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._ledger = course.ledger
+        self._budget = course.budget
+
+    def walk(self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: Place) -> bool:
+        """Walk the parts of a multipart. Returns False if no delimiter was found: then it is none.
+
+        prefix, whole: as for entities; node has its number.
+        """
+        if place.mime >= limits.MIME_DEPTH:
+            self._ledger.unscanned(node.part, Cause.LIMIT, f"MIME depth {limits.MIME_DEPTH}")
+            return True
+        if len(reading.boundary) > limits.BOUNDARY_LEN:
+            self._ledger.finding(node.part, "boundary-too-long", severe=True)
+            return False
+        outer, start, end = buf, node.body, node.end
+        if reading.encoding:
+            self._ledger.finding(node.part, "multipart-encoded")
+            content = self._course.entities.decoded(node, buf, reading.encoding)
+            if content is None:
+                return False
+            node.encoding = reading.encoding
+            buf, start, end = content, 0, len(content)
+        most = self._budget.parts_left + 2
+        lines, near = delimiter_lines(buf, start, end, reading.boundary, most, reading.lines == PREFIX)
+        if reading.lines == LF_ONLY:
+            lines = [line for line in lines if _ends_with_lf(buf, start, end, line)]
+        if lines:
+            if len(lines) >= most:
+                self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.MIME_PARTS} parts")
+            node.format = MULTIPART
+            self._list(node, reading, end - start, place)
+            inside = Place(place.containers, place.mime + 1, place.alternate, place.reading)
+            if not reading.encoding:
+                around = (*place.around, (reading.boundary, end))
+                inside = msgspec.structs.replace(inside, around=around)
+            numbers = prefix if whole else f"{node.part}."
+            self._parts(node, buf, start, end, lines, numbers, inside, reading.content_type == "multipart/digest")
+        else:
+            node.encoding = ""
+        if not reading.encoding and place.around and not any(closes for _, _, closes in lines):
+            self._goes_on(node, buf, reading, prefix, whole, place)
+        if reading.lines == EXACT:
+            self._other_lines(node, outer, buf, (start, end), reading, lines, near, prefix, whole, place)
+        return bool(lines)
+
+    def _list(self, node: Node, reading: Reading, size: int, place: Place) -> None:
+        part = Part(node.part, reading.content_type, "multipart", node.names, size, size, "", True, place.containers)
+        part.reading = place.reading
+        self._ledger.part(part)
+        if reading.content_type == "multipart/encrypted":
+            self._course.contents.encrypted_mail(node, "pgp-encrypted")
+
+    def _goes_on(self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: Place) -> None:
+        """It has no end of its own: a delimiter of a multipart around it came first, or both have the same boundary.
+        Clients for which the innermost multipart takes its delimiters go on behind that; so do we if there are some."""
+        for _, end in place.around:
+            if end > node.end and delimiter_lines(buf, node.end, end, reading.boundary, 1)[0]:
+                self._ledger.finding(node.part, "multipart-cut-by-another")
+                inner = msgspec.structs.replace(reading, why="the innermost multipart takes its delimiters")
+                elsewhere = msgspec.structs.replace(place, around=())
+                self._course.entities.alternate(node, buf, inner, prefix, whole, elsewhere, end=end)
+                return
+
+    def _other_lines(
+        self,
+        node: Node,
+        outer: bytes,
+        buf: bytes,
+        body: tuple[int, int],
+        reading: Reading,
+        lines: Lines,
+        near: int,
+        prefix: str,
+        whole: bool,
+        place: Place,
+    ) -> None:
+        """Walk the multipart with other delimiters, if there are some: outer is what node lies in."""
+        start, end = body
+        others = []
+        if near:
+            self._ledger.finding(node.part, "multipart-boundary-prefix")
+            others.append(msgspec.structs.replace(reading, lines=PREFIX, why="lines that begin with the boundary"))
+        short = reading.boundary[:_OLD_BOUNDARY_LEN]
+        if short != reading.boundary:
+            found, more = delimiter_lines(buf, start, end, short, len(lines) + near + 1)
+            if len(found) + more > len(lines) + near:
+                why = f"{_OLD_BOUNDARY_LEN} octets of the boundary"
+                others.append(msgspec.structs.replace(reading, boundary=short, lines=PREFIX, why=why))
+        if not all(_ends_with_lf(buf, start, end, line) for line in lines):
+            self._ledger.finding(node.part, "multipart-bare-cr")
+            others.append(msgspec.structs.replace(reading, lines=LF_ONLY, why="a bare CR ends no line"))
+        for other in others:
+            self._course.entities.alternate(node, outer, other, prefix, whole, place)
+
+    def _parts(
+        self,
+        node: Node,
+        buf: bytes,
+        start: int,
+        end: int,
+        lines: Lines,
+        prefix: str,
+        place: Place,
+        digest: bool,
+    ) -> None:
+        self.margin(node, buf, start, lines[0][0], "preamble", place)
+        number = 0
+        closed_at = -1
+        for index, (_, behind, closes) in enumerate(lines):
+            last = index + 1 == len(lines)
+            stop = end if last else _before_line_end(buf, behind, lines[index + 1][0])
+            if closed_at < 0 and closes:
+                closed_at = index
+                self.margin(node, buf, behind, end if last else lines[index + 1][0], "epilogue", place)
+                continue
+            if closes or (not last and behind == lines[index + 1][0]):
+                continue  # two delimiters without an octet between them: no client sees a part there
+            if closed_at >= 0 and not place.alternate:
+                # Some clients do not stop at the first closing delimiter.
+                self._ledger.finding(node.part, "multipart-goes-on-behind-its-end")
+                place = msgspec.structs.replace(place, alternate=True, reading="behind the closing delimiter")
+            number += 1
+            child = Node(f"{prefix}{number}", ENTITY, behind, behind, stop, alternate=place.alternate)
+            node.children.append(child)
+            self._course.entities.walk(child, buf, f"{prefix}{number}.", place, digest)
+        if closed_at < 0:
+            self._ledger.finding(node.part, "multipart-not-closed")
+
+    def margin(self, node: Node, buf: bytes, start: int, end: int, name: str, place: Place) -> None:
+        """Preamble or epilogue: no client need show it, but some do, and UUE readers look at it."""
+        while start < end and buf[start] in _BLANKS:  # a second message may begin behind empty lines
+            start += 1
+        if start == end:
+            return
+        part = f"{node.part}.{name}" if node.part else name
+        child = Node(part, MARGIN, start, start, end, alternate=place.alternate)
+        node.children.append(child)
+        self._course.contents.examine(child, Part(part, reading=place.reading), buf, start, end, place)
+
+
+def _before_line_end(buf: bytes, start: int, delimiter: int) -> int:
+    """End of the content before a delimiter line: the line end in front of it belongs to the delimiter."""
+    end = delimiter
+    if end > start and buf[end - 1] == _LF:
+        end -= 1
+        if end > start and buf[end - 1] == _CR:
+            end -= 1
+    elif end > start and buf[end - 1] == _CR:
+        end -= 1
+    return end
+
+
+def _ends_with_lf(buf: bytes, start: int, end: int, line: tuple[int, int, bool]) -> bool:
+    """Whether a delimiter line is one too where a bare CR ends no line."""
+    return (line[0] == start or buf[line[0] - 1] == _LF) and (line[1] == end or buf[line[1] - 1] == _LF)
