@@ -26,12 +26,15 @@ END_LEN: Final = 22
 END_SEARCH_LEN: Final = END_LEN + 0xFFFF  # an archive comment is at most 65535 octets
 _CANDIDATES: Final = 8  # end records that are tried
 _ENTRIES: Final = 200_000  # the limit on files is lower; this one bounds memory
+_EXTRA_FIELDS: Final = 64  # fields of one extra field that are looked at for zip64 sizes
+_HEADERS: Final = 100_000  # marks of local headers outside of the directory that are looked at
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64: Final = struct.Struct("<4sLQL")
 _MAX32: Final = 0xFFFFFFFF
+_ANY_CHARSET: Final = b"?" + bytes(range(128, 256))  # octets of a name that charsets disagree about
 
 
 class Entry(msgspec.Struct):
@@ -78,6 +81,7 @@ class Directory(msgspec.Struct):
     central_end: int = 0
     end_off: int = -1
     zip64: bool = False
+    looked_at: int = 0
 
 
 def read(buf: bytes, local_only: bool = True) -> Directory | None:
@@ -174,11 +178,14 @@ def _sizes64(extra: bytes, size: int, packed: int, offset: int, directory: Direc
     if _MAX32 not in (size, packed, offset):
         return size, packed, offset
     at = 0
-    while len(extra) - at >= 4:
+    for _ in range(_EXTRA_FIELDS):  # many entries may share one local header, and so its extra field
+        if len(extra) - at < 4:
+            break
         kind, length = struct.unpack_from("<2H", extra, at)
         if kind == 1:
             directory.zip64 = True
-            values = [int.from_bytes(extra[i : i + 8], "little") for i in range(at + 4, at + 4 + length - 7, 8)]
+            ends = at + 4 + min(length, 24)
+            values = [int.from_bytes(extra[i : i + 8], "little") for i in range(at + 4, ends - 7, 8)]
             size, packed, offset = (
                 values.pop(0) if value == _MAX32 and values else value for value in (size, packed, offset)
             )
@@ -231,7 +238,7 @@ def _read_local(buf: bytes, directory: Directory, entry: Entry) -> None:
 
 def _same_name(one: bytes, other: bytes) -> bool:
     """Whether names are one but for the separator, the case or the charset of letters outside ASCII."""
-    plain = [bytes(c for c in name.replace(b"\\", b"/").lower() if c < 128 and c != 63) for name in (one, other)]
+    plain = [name.replace(b"\\", b"/").lower().translate(None, _ANY_CHARSET) for name in (one, other)]
     return plain[0] == plain[1]
 
 
@@ -251,6 +258,10 @@ def _read_unlisted(buf: bytes, directory: Directory) -> None:
 def _search_gap(buf: bytes, directory: Directory, start: int, end: int) -> None:
     at = start
     while len(directory.entries) < _ENTRIES:
+        directory.looked_at += 1
+        if directory.looked_at > _HEADERS:
+            directory.problems["zip-too-many-headers"] = True
+            return
         at = buf.find(b"PK\x03\x04", at, end)
         fields = _local_fields(buf, at) if at >= 0 else None
         if fields is None:
