@@ -2,7 +2,8 @@
 
 One JSON object a line each way, over a Unix socket that only the service account may open:
 `{"op": "retry" | "hold" | "drop", "id": "..."}` is answered by `{"ok": true}` or `{"ok": false, "error": "..."}`.
-An empty id with `retry` means every message of the slow queue.
+An empty id with `retry` means every message of the slow queue. `"elsewhere": true` beside an error: ask another relay.
+Commands of one relay are done one after the other.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+
+from engine.queue.errors import QueueError
 
 LINE_LEN = 4096
 OPERATIONS = ("retry", "hold", "drop", "lengths")
@@ -28,10 +31,15 @@ class Answer(msgspec.Struct, omit_defaults=True):
     ok: bool
     error: str = ""
     count: int = 0
+    elsewhere: bool = False
 
 
 class CommandFailed(Exception):
-    """Why an operation was not done, for the person who asked."""
+    """Why an operation was not done, for the person who asked. elsewhere: another relay can do it."""
+
+    def __init__(self, reason: str, elsewhere: bool = False) -> None:
+        super().__init__(reason)
+        self.elsewhere = elsewhere
 
 
 class CommandServer:
@@ -40,6 +48,7 @@ class CommandServer:
     def __init__(self, path: Path, perform: Callable[[Command], Awaitable[int]]) -> None:
         self._path = path
         self._perform = perform
+        self._one = asyncio.Lock()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -67,11 +76,17 @@ class CommandServer:
             command = msgspec.json.decode(line, type=Command)
             if command.op not in OPERATIONS:
                 raise CommandFailed(f"unknown operation {command.op!r}: use one of {', '.join(OPERATIONS)}")
-            return Answer(True, count=await self._perform(command))
+            async with self._one:
+                return Answer(True, count=await self._perform(command))
         except msgspec.MsgspecError as error:
             return Answer(False, f"not a command: {error}")
         except CommandFailed as error:
-            return Answer(False, str(error))
+            return Answer(False, str(error), elsewhere=error.elsewhere)
+        except QueueError as error:
+            return Answer(False, f"the queue refuses it now: {error}")
+        except Exception as error:
+            log.exception("command failed: %r", line)
+            return Answer(False, f"internal error: {error!r}")
 
 
 def send(path: Path, command: Command, timeout_s: float = 30.0) -> Answer:

@@ -5,13 +5,17 @@
                      third crash: hold        hold, drop, bounce      some recipients left: slow queue
 
 Every step is noted in the queue before the next one builds on it, so that a relay that dies goes on from the
-last note. `Pipeline` holds no state of a message beyond what the queue knows.
+last note. `Pipeline` holds no state of a message beyond what the queue knows. One thing is the other way round: that
+recipients failed is noted when their bounce is durable, because nobody would make it afterwards.
+
+One message is in work once: by a task of its own, or claimed for what a person wants done with it.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Protocol
 
 from engine import events, limits
@@ -19,19 +23,25 @@ from engine.config import Delivery, Settings
 from engine.delivery import backoff
 from engine.delivery.bounce import bounces_for
 from engine.delivery.deliver import Deliverer
-from engine.queue.errors import QueueFull
+from engine.queue.errors import QueueError, QueueFull
 from engine.queue.record import Attempt, Crashed, Disposition, Edited, Received, Recipient, Result, Started
 from engine.queue.record import Verdict as VerdictRecord
-from engine.queue.state import FAST, SLOW, MessageState
+from engine.queue.state import FAST, HOLD, SLOW, MessageState
 from engine.queue.store import Store
 from engine.scan.service import Outcome
 from engine.scanner.pool import PoolStopped, ScannerCrashed, ScannerPool
 from engine.slow import SlowQueue
 
 IN_HAND = 500  # messages of one relay in work at once; the others wait in the fast queue, a few octets each
+FOR_ONE_HOP = IN_HAND // 4  # of these in delivery to one next hop: a slow one must not hold up the others (PROC-06)
+NO_ROOM_S = 30  # until something that found no room in the queue is tried again
 STOP_S = 10.0
 
 log = logging.getLogger(__name__)
+
+
+class Busy(Exception):
+    """The message is in work just now."""
 
 
 class Services(Protocol):
@@ -67,6 +77,10 @@ class Pipeline:
         self._clock = clock
         self._waiting: deque[MessageState] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._claimed: set[str] = set()
+        self._sending: Counter[str] = Counter()  # messages of the fast queue in delivery, by next hop
+        self._parked: dict[str, deque[MessageState]] = {}  # those for a next hop that has enough of them
+        self._relief_due_ns = 0
         self._stopping = False
         self._backoff = backoff.Backoff()
         self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event)
@@ -74,12 +88,14 @@ class Pipeline:
     # --- entry and pace ---------------------------------------------------------------------------
 
     def submit(self, message: MessageState) -> None:
-        """A message of the fast queue: new, or found there at start."""
-        if message.place == SLOW:
-            self.slow.add(message, self._keys(message))
-            return
+        """A message of the fast queue: new, or found there or in the slow queue at start."""
         if message.started:  # found at start: its relay ended while it was examined (PROC-12)
             self._store.note(message, Crashed(message.id, message.crashes + 1, "the relay ended during the scan"))
+        if message.place == SLOW:
+            # Never later than the settings allow: the clock may have been wrong when the time was written.
+            message.due_ns = min(message.due_ns, self._clock() + self._longest_ns)
+            self.slow.add(message, self._keys(message))
+            return
         self._waiting.append(message)
         self._take()
 
@@ -91,22 +107,53 @@ class Pipeline:
     def _take(self) -> None:
         while self._waiting and len(self._tasks) < IN_HAND and not self._stopping and not self.paused:
             message = self._waiting.popleft()
-            if message.place == FAST:  # else it was moved out of the log meanwhile
+            # Else it was moved out of the log or ended meanwhile, or is here a second time.
+            if message.place == FAST and not message.done and not self.is_busy(message):
                 self._spawn(message, self._process(message))
 
     def relieve_log(self) -> None:
         """Copy what keeps old segments of the log from use into files of their own (called now and then)."""
+        if self._stopping or self._clock() < self._relief_due_ns:
+            return
         for message in self._store.crowded():
-            if message.id not in self._tasks:
-                self._spawn(message, self._defer(message, "waits for its turn"))
+            if not self.is_busy(message):
+                self._spawn(message, self._relieve(message))
+
+    async def _relieve(self, message: MessageState) -> None:
+        try:
+            keys = self._keys(message)
+            await self._store.defer(message, self._clock(), "waits for its turn")
+            self.slow.add(message, keys)
+        except QueueFull as error:
+            log.warning("%s: cannot leave the log for the slow queue: %s", message.id, error)
+            self._relief_due_ns = self._clock() + NO_ROOM_S * backoff.S_NS
+            self._waiting.append(message)
+
+    def clock_moved(self, by_ns: int) -> None:
+        """The clock of the machine was set: what waits goes on waiting as long as it would have."""
+        self._backoff = backoff.Backoff()
+        self._relief_due_ns = 0
+        self.slow.shift(by_ns)
 
     @property
     def paused(self) -> bool:
         return self._services.settings.delivery.pause
 
-    @property
-    def backlog(self) -> int:
-        return len(self._waiting) + len(self._tasks)
+    def is_busy(self, message: MessageState) -> bool:
+        """Whether something works on it."""
+        return message.id in self._tasks or message.id in self._claimed
+
+    @contextlib.contextmanager
+    def claim(self, message: MessageState) -> Iterator[None]:
+        """Nothing else works on it meanwhile. Raises Busy."""
+        if self.is_busy(message):
+            raise Busy
+        self._claimed.add(message.id)
+        try:
+            yield
+        finally:
+            self._claimed.discard(message.id)
+            self._free(message)
 
     def _spawn(self, message: MessageState, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -117,12 +164,24 @@ class Pipeline:
         self._tasks.pop(message.id, None)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, PoolStopped):
-            # Ours, not the message's fault: it stays in the queue and is tried again later.
+            self._failed(message, error)
+        self._free(message)
+        self._take()
+
+    def _failed(self, message: MessageState, error: BaseException) -> None:
+        """Ours, not the message's fault: it stays in the queue and is tried again later."""
+        delay_s = self._delivery.retry_first_s
+        if isinstance(error, QueueFull):
+            log.error("%s: kept for another try, there is no room in the queue: %s", message.id, error)
+            delay_s = min(delay_s, NO_ROOM_S)
+        else:
             log.error("%s: processing failed, kept for another try", message.id, exc_info=error)
             self._services.event(events.ScanError(smtp_id=message.id, description=f"internal error: {error!r}"))
-            message.due_ns = self._clock() + self._delivery.retry_first_s * backoff.S_NS
+        if message.done:
+            self.slow.forget(message)
+        else:
+            message.due_ns = self._clock() + delay_s * backoff.S_NS
             self.slow.add(message, set())
-        self._take()
 
     async def stop(self) -> None:
         """Finish what is in hand, as far as it takes no long; the rest resumes after the next start (PROC-14)."""
@@ -146,8 +205,14 @@ class Pipeline:
         await self._deliver(message)
 
     def _retry(self, message: MessageState) -> None:
-        """A message of the slow queue that is due."""
-        self._spawn(message, self._process(message))
+        """A message of the slow queue that is due; one that is in work just now, as soon as it is not any more."""
+        if not self.is_busy(message):
+            self._spawn(message, self._process(message))
+
+    def _free(self, message: MessageState) -> None:
+        """Nothing works on it any more."""
+        if self.slow.is_out(message) and not self._stopping:
+            self._retry(message)
 
     async def _examine(self, message: MessageState) -> bool:
         """Scan and note the verdict. Returns whether the message goes on to delivery."""
@@ -161,6 +226,9 @@ class Pipeline:
                 count = message.crashes + 1
                 self._store.note(message, Crashed(message.id, count, crash.detail))
                 self._services.event(events.ScannerCrashed(smtp_id=message.id, count=count, reason=crash.detail))
+            except (PoolStopped, asyncio.CancelledError):  # the service stops: that is no crash of the message
+                self._store.note(message, Crashed(message.id, message.crashes, "the service was stopped"))
+                raise
             else:
                 return await self._dispose(message, outcome)
         await self.hold(message, f"suspect: its processing crashed {message.crashes} times")
@@ -219,12 +287,14 @@ class Pipeline:
     # --- ends -------------------------------------------------------------------------------------
 
     async def hold(self, message: MessageState, reason: str) -> None:
+        """Raises QueueFull: it stays where it was."""
         await self._store.hold(message, reason)
+        self.slow.forget(message)
         self._services.event(events.Held(smtp_id=message.id, reason=reason))
 
     def _drop(self, message: MessageState, reason: str) -> None:
         """PROC-16: nobody receives it, no bounce."""
-        self._finish(message, Result.DROPPED, reason)
+        self._store.note(message, *self._ends(message, Result.DROPPED, reason))
         received = message.received
         self._services.event(
             events.Dropped(
@@ -236,35 +306,57 @@ class Pipeline:
         )
         self._complete(message)
 
-    def drop(self, message: MessageState, reason: str) -> None:
-        """A person's decision (command line, pages)."""
-        self._drop(message, reason)
-
     async def _return_to_sender(self, message: MessageState, reason: str) -> None:
         """SCAN-08: by policy; never to the null reverse-path."""
-        pending = [index for index, result in enumerate(message.results) if result is Result.PENDING]
-        failures = self._finish(message, Result.FAILED, f"550 5.7.1 {reason}")
-        for index in pending:
-            address = message.received.recipients[index].address
-            self._services.event(events.Bounced(smtp_id=message.id, forward_path=address, reason=reason))
+        failures = self._ends(message, Result.FAILED, f"550 5.7.1 {reason}")
         await self._bounce(message, failures)
+        self._store.note(message, *failures)
+        for failure in failures:
+            address = message.received.recipients[failure.recipient].address
+            self._services.event(events.Bounced(smtp_id=message.id, forward_path=address, reason=reason))
         self._complete(message)
 
-    def _finish(self, message: MessageState, result: Result, reply: str) -> list[Attempt]:
-        """Give every recipient without a final result this one."""
+    def _ends(self, message: MessageState, result: Result, reply: str) -> list[Attempt]:
+        """This result for every recipient without a final one."""
         now = self._clock()
-        attempts = [
-            Attempt(message.id, now, index, result, reply, "")
-            for index, before in enumerate(message.results)
-            if before is Result.PENDING
-        ]
-        self._store.note(message, *attempts)
-        return attempts
+        return [Attempt(message.id, now, index, result, reply, "") for index in message.pending]
 
     def _complete(self, message: MessageState) -> None:
         self._store.done(message)
         self.slow.forget(message)
         self._services.event(events.Completed(smtp_id=message.id))
+
+    # --- decisions of a person (command line, pages) --------------------------------------------------
+
+    async def hold_by_hand(self, message: MessageState, reason: str) -> None:
+        """Raises Busy, and QueueFull: then it goes on as before."""
+        with self.claim(message):
+            try:
+                await self.hold(message, reason)
+            except QueueError:
+                self._go_on(message)
+                raise
+
+    def drop_by_hand(self, message: MessageState, reason: str) -> None:
+        """Raises Busy."""
+        with self.claim(message):
+            self._drop(message, reason)
+
+    async def retry_by_hand(self, message: MessageState, reason: str) -> None:
+        """A held one is processed anew (HOLD-02), a slow one is due now. Raises Busy, QueueFull: nothing changed."""
+        with self.claim(message):
+            if message.place == HOLD:
+                await self._store.release(message, reason)
+                self._services.event(events.QueueMoved(smtp_id=message.id, place=SLOW, reason=reason))
+        self.slow.due_now(message)
+
+    def _go_on(self, message: MessageState) -> None:
+        """What a person wanted came to nothing."""
+        if message.place == FAST:
+            self.slow.forget(message)
+            self._waiting.append(message)
+        elif message.place == SLOW:
+            self.slow.add(message, self._keys(message))
 
     # --- delivery ---------------------------------------------------------------------------------
 
@@ -272,20 +364,54 @@ class Pipeline:
         self._suppress_own(message)
         failed: list[Attempt] = []
         if message.pending:
-            if message.place == FAST and self._is_hopeless(message):
-                await self._defer(message, "the next hop did not answer a moment ago")
-                return
-            attempts = await self._deliverer.deliver(message)
-            self._store.note(message, *attempts)
-            self._learn(message, attempts)
+            keys = self._keys(message)
+            if message.place == FAST:
+                if self._is_hopeless(keys):
+                    await self._defer(message, "the next hop did not answer a moment ago")
+                    return
+                if self._park(message, keys):
+                    return
+            attempts = await self._attempt(message, keys)
             failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
-        if message.pending and backoff.expired(message.received.time_ns, self._clock(), self._delivery):
-            failed += self._expire(message)
+            self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
+            self._learn(message, attempts)
+        if backoff.expired(message.received.time_ns, self._clock(), self._delivery):
+            failed += self._expire(message, {attempt.recipient for attempt in failed})
         await self._bounce(message, failed)
+        self._store.note(message, *failed)
         if message.pending:
             await self._defer(message, message.replies[message.pending[0]])
         else:
             self._complete(message)
+
+    async def _attempt(self, message: MessageState, keys: set[str]) -> list[Attempt]:
+        if message.place != FAST:
+            return await self._deliverer.deliver(message)
+        self._sending.update(keys)
+        try:
+            return await self._deliverer.deliver(message)
+        finally:
+            for key in keys:
+                self._sent(key)
+
+    def _sent(self, key: str) -> None:
+        """One of those in delivery to a next hop is through: another one may go, after the last one all that wait."""
+        self._sending[key] -= 1
+        parked = self._parked.get(key)
+        if not self._sending[key]:
+            del self._sending[key]
+            self._waiting.extendleft(reversed(self._parked.pop(key, ())))
+        elif parked:
+            self._waiting.appendleft(parked.popleft())
+
+    def _park(self, message: MessageState, keys: set[str]) -> bool:
+        """Whether it has to wait, in the fast queue, until others for the same next hop are through."""
+        key = next((key for key in keys if self._sending[key] >= FOR_ONE_HOP), None)
+        if key is None:
+            return False
+        self._parked.setdefault(key, deque()).append(message)
+        self.slow.forget(message)
+        return True
 
     @property
     def _delivery(self) -> Delivery:
@@ -295,10 +421,15 @@ class Pipeline:
         """The next hops of the recipients that wait, as texts."""
         return {self._deliverer.key_of(message.received.recipients[index].address) for index in message.pending}
 
-    def _is_hopeless(self, message: MessageState) -> bool:
-        """Whether all its next hops were just found unreachable: then new mail does not wait for them (PROC-06)."""
+    @property
+    def _longest_ns(self) -> int:
+        """Nothing waits longer than that for its next attempt."""
+        return max(self._delivery.retry_first_s, self._delivery.retry_last_s) * backoff.S_NS
+
+    def _is_hopeless(self, keys: set[str]) -> bool:
+        """Whether all next hops were just found unreachable: then new mail does not wait for them (PROC-06)."""
         now = self._clock()
-        return all(self._backoff.due_ns(key) > now for key in self._keys(message))
+        return all(self._backoff.due_ns(key) > now for key in keys)
 
     def _learn(self, message: MessageState, attempts: Sequence[Attempt]) -> None:
         """Next hops that did not answer, and those that do again."""
@@ -314,8 +445,9 @@ class Pipeline:
         keys = self._keys(message)
         now = self._clock()
         own_ns = now + backoff.interval_s(max(message.attempts, 1), self._delivery) * backoff.S_NS
-        due_ns = min((self._backoff.due_ns(key) or own_ns for key in keys), default=own_ns)
-        await self._store.defer(message, max(due_ns, now), reason)
+        # A next hop whose time has come did answer, only not with 250: then the message has its own interval.
+        due_ns = min((due if (due := self._backoff.due_ns(key)) > now else own_ns for key in keys), default=own_ns)
+        await self._store.defer(message, due_ns, reason)
         self.slow.add(message, keys)
 
     def _suppress_own(self, message: MessageState) -> None:
@@ -336,25 +468,25 @@ class Pipeline:
                     )
                 )
 
-    def _expire(self, message: MessageState) -> list[Attempt]:
+    def _expire(self, message: MessageState, failed: set[int]) -> list[Attempt]:
         """The days are over (PROC-09): what is left fails with the last reason of the other side."""
-        days = self._services.settings.delivery.days
+        days = self._delivery.days
         attempts = []
-        for index, result in enumerate(message.results):
-            if result is Result.PENDING:
-                reply = f"554 5.4.7 not delivered within {days} days; last answer: {message.replies[index]}"
-                attempts.append(Attempt(message.id, self._clock(), index, Result.FAILED, reply, ""))
-                address = message.received.recipients[index].address
-                self._services.event(
-                    events.DeliveryFailed(
-                        smtp_id=message.id, forward_path=address, reason=reply, client=message.received.client
-                    )
+        for index in message.pending:
+            if index in failed:
+                continue
+            reply = f"554 5.4.7 not delivered within {days} days; last answer: {message.replies[index]}"
+            attempts.append(Attempt(message.id, self._clock(), index, Result.FAILED, reply, ""))
+            address = message.received.recipients[index].address
+            self._services.event(
+                events.DeliveryFailed(
+                    smtp_id=message.id, forward_path=address, reason=reply, client=message.received.client
                 )
-        self._store.note(message, *attempts)
+            )
         return attempts
 
     async def _bounce(self, message: MessageState, failed: Sequence[Attempt]) -> None:
-        """Queue the DSN for failed recipients; it is durable before the original may end."""
+        """Queue the DSN for failed recipients. It is durable when this returns: only then they may count as failed."""
         if not failed:
             return
         settings = self._services.settings

@@ -20,13 +20,13 @@ from engine.config import Settings
 from engine.delivery.deliver import Deliverer
 from engine.delivery.dns import Resolver
 from engine.delivery.route import Router
-from engine.ids import IdMaker
+from engine.ids import IdMaker, relay_of
 from engine.journal import JournalWriter
 from engine.layout import Layout
-from engine.pipeline import Pipeline
+from engine.pipeline import Busy, Pipeline
 from engine.queue.errors import NoSuchMessage
 from engine.queue.record import Received
-from engine.queue.state import FAST, HOLD, SLOW, MessageState
+from engine.queue.state import FAST, HOLD, MessageState
 from engine.queue.store import Draft, Store
 from engine.relay_rule import Decision, RelayRule
 from engine.replies import Reply
@@ -40,6 +40,7 @@ from engine.watch import ConfigWatch
 
 JOURNAL_DELAY_S = 0.02
 TICK_S = 1.0
+CLOCK_JUMP_NS = 5_000_000_000  # less is slewing, and costs nothing
 
 log = logging.getLogger("mailward.relay")
 
@@ -79,6 +80,8 @@ class Relay:
         context = server_context(self.layout.tls, self.hostname)
         self.server = SmtpServer(self, Admission(slots, number, settings.smtp), context, self.hostname)
         self._lengths = (-1, -1, -1)
+        self._timer: asyncio.TimerHandle | None = None
+        self._clock_offset_ns = time.time_ns() - time.monotonic_ns()
 
     # --- settings ---------------------------------------------------------------------------------
 
@@ -184,61 +187,72 @@ class Relay:
 
     async def stop(self) -> None:
         """Sessions get 421, work in hand ends, everything noted is synced (PROC-14)."""
-        await self.server.shut_down()
-        await self.commands.stop()
-        await self.pipeline.stop()
-        await self.deliverer.close()
-        await self.pool.stop()
-        await self.store.close()
-        self.journal.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await self.server.shut_down()
+            await self.commands.stop()
+            await self.pipeline.stop()
+            await self.deliverer.close()
+            await self.pool.stop()
+        finally:
+            try:
+                await self.store.close()
+            finally:
+                self.journal.close()
 
     def _tick(self) -> None:
         """Once a second: settings that changed, queue lengths that changed, a log that gets too long."""
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._watch_clock()
         self.check_settings()
         lengths = self.store.lengths()
         if lengths != self._lengths:
             self._lengths = lengths
             self.event(events.QueueLengths(fast=lengths[0], slow=lengths[1], hold=lengths[2]))
         self.pipeline.relieve_log()
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _watch_clock(self) -> None:
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        by_ns, self._clock_offset_ns = offset_ns - self._clock_offset_ns, offset_ns
+        if abs(by_ns) > CLOCK_JUMP_NS:
+            log.warning("the clock was set by %+.1f s", by_ns / 1e9)
+            self.pipeline.clock_moved(by_ns)
 
     # --- commands ---------------------------------------------------------------------------------
 
     async def _perform(self, command: Command) -> int:
+        pipeline, by_hand = self.pipeline, "on request of the administrator"
         if command.op == "lengths":
             return sum(self.store.lengths())
-        if command.op == "retry":
-            return await self._retry(command.id)
-        message = await self._find(command.id)
-        if message.place == FAST:
-            raise CommandFailed(f"{command.id} is being processed: try again when it is in the slow or hold queue")
-        if command.op == "hold":
-            if message.place == HOLD:
-                raise CommandFailed(f"{command.id} is in the hold queue already")
-            self.pipeline.slow.forget(message)
-            await self.pipeline.hold(message, "held by the administrator")
-        else:
-            self.pipeline.slow.forget(message)
-            self.pipeline.drop(message, "dropped by the administrator")
-        return 1
-
-    async def _retry(self, smtp_id: str) -> int:
-        slow = self.pipeline.slow
-        if not smtp_id:
-            waiting = slow.messages()
+        if command.op == "retry" and not command.id:
+            waiting = pipeline.slow.messages()
             for message in waiting:
-                slow.due_now(message)
+                pipeline.slow.due_now(message)
             return len(waiting)
-        message = await self._find(smtp_id)
-        if message.place == FAST:
-            raise CommandFailed(f"{smtp_id} is being processed already")
-        if message.place == HOLD:
-            await self.store.release(message, "processed again on request of the administrator")
-            self.event(events.QueueMoved(smtp_id=smtp_id, place=SLOW, reason=message.reason))
-        slow.due_now(message)
+        message = await self._find(command.id)
+        try:
+            if command.op == "retry":
+                if message.place == FAST and message.id not in pipeline.slow:
+                    raise CommandFailed(f"{command.id} is being processed already")
+                await pipeline.retry_by_hand(message, f"processed again {by_hand}")
+            elif command.op == "drop":
+                pipeline.drop_by_hand(message, f"dropped {by_hand}")
+            elif message.place == HOLD:
+                raise CommandFailed(f"{command.id} is in the hold queue already")
+            else:
+                await pipeline.hold_by_hand(message, f"held {by_hand}")
+        except Busy:
+            raise CommandFailed(f"{command.id} is being processed just now: try again in a moment") from None
         return 1
 
     async def _find(self, smtp_id: str) -> MessageState:
+        try:
+            owner = relay_of(smtp_id) % self._count
+        except ValueError as error:
+            raise CommandFailed(str(error)) from None
+        if owner != self.number:
+            raise CommandFailed(f"{smtp_id} belongs to relay {owner}", elsewhere=True)
         try:
             return await self.store.load(smtp_id)
         except NoSuchMessage as error:

@@ -38,6 +38,13 @@ class SlowQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
+    def __contains__(self, smtp_id: str) -> bool:
+        return smtp_id in self._messages
+
+    def is_out(self, message: MessageState) -> bool:
+        """Whether it was given out by `retry` and did not come back yet, by add or forget."""
+        return message.id in self._busy
+
     def messages(self) -> list[MessageState]:
         return list(self._messages.values())
 
@@ -73,6 +80,15 @@ class SlowQueue:
             heapq.heappush(self._heap, (message.due_ns, smtp_id))
         seconds = (self._clock() - begun) / 1e9
         self._event(events.ReorderingStopped(moved=len(front), seconds=round(seconds, 6)))
+        self.wake()
+
+    def shift(self, by_ns: int) -> None:
+        """The clock was set forward by so much, or back: the time that is left for each message stays the same."""
+        for smtp_id, message in self._messages.items():
+            if smtp_id not in self._busy:
+                message.due_ns += by_ns
+        self._heap = [(message.due_ns, smtp_id) for smtp_id, message in self._messages.items()]
+        heapq.heapify(self._heap)
         self.wake()
 
     def wake(self) -> None:
