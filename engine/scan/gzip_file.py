@@ -13,6 +13,11 @@ _EXTRA: Final = 4
 _NAME: Final = 8
 _COMMENT: Final = 16
 _RESERVED: Final = 0xE0
+_EXTENSIONS: Final = (
+    *((one, ".tar") for one in (".tgz", ".taz", ".tbz", ".tbz2", ".tb2", ".txz", ".tlz", ".tzst", ".tz2")),
+    (".svgz", ".svg"),
+    *((one, "") for one in (".gz", ".z", ".bz2", ".bz", ".xz", ".lzma", ".lz", ".zst", ".zstd", ".lz4")),
+)
 
 
 class Member(msgspec.Struct):
@@ -74,7 +79,7 @@ def contained_name(stored: bytes, container: str) -> str:
         return stored.decode("utf-8", "replace").replace("\\", "/").rsplit("/", 1)[-1]
     base = container.rsplit("/", 1)[-1]
     lower = base.lower()
-    for extension, other in ((".tgz", ".tar"), (".svgz", ".svg"), (".gz", ""), (".z", "")):
+    for extension, other in _EXTENSIONS:
         if lower.endswith(extension) and len(base) > len(extension):
             return base[: -len(extension)] + other
     return base or "content"

@@ -1,0 +1,286 @@
+"""Archives that libarchive reads: 7z, rar, cab, iso, lha, xar, cpio, ar, rpm. Several behind one another too.
+
+Each is read as the one format that its first octets name. Where readers see different members (the trees of an ISO
+image) the union is walked. What tells of further volumes, encryption, dictionaries too large or a format's own end
+is read from the headers here, since libarchive does not say it.
+
+Cost: O(octets in and out); a member is held whole, as the walk needs it. What lies behind a member that is over the
+limits is passed over only as far as there is room, then the archive is given up with a Gap.
+Known gaps: methods that libarchive lacks (RAR 1.5 and 2, lh1, pm, AES and Zstandard in 7z, Quantum in cab) are unread,
+cause unsupported; alternate data streams and comments of rar are not members; volumes are not put together.
+"""
+
+import re
+import struct
+from collections.abc import Generator, Iterator
+from hashlib import sha256
+from typing import Final
+
+from cext.archive import END, FAILED, OK, WARN, Reader
+from engine import limits
+from engine.scan import magic
+from engine.scan.facts import Cause
+from engine.scan.formats import rar_header, seven_zip
+from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Room, Unread
+
+_PIECE_LEN: Final = 1 << 20  # read between two looks at the clock
+_FAILURES: Final = 64  # members in a row that cannot be had: then the rest is given up
+_ARCHIVES: Final = 32  # of one format behind one another
+_CANDIDATES: Final = 64  # signatures in a program that are looked at, of each format
+_SIGNATURES: Final = {"7z": seven_zip.SIGNATURE, "rar": rar_header.SIGNATURE, "cab": b"MSCF\0\0\0\0"}
+_ENDLESS: Final = frozenset({"iso", "ar"})  # nothing in them says where they end
+_PLAIN: Final = frozenset({"data", "text", "empty"})
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
+_CAB: Final = struct.Struct("<4s5L2B")
+_SECTOR: Final = 2048
+_RPM_FILTERS: Final = ("rpm", "gzip", "bzip2", "lzma", "xz", "zstd")
+
+
+_UDF: Final = (b"NSR02", b"NSR03")
+
+
+def opener(kind: str) -> Opener:
+    """The opener of archives of a type of magic.identify."""
+
+    def members(buf: bytes, room: Room) -> Iterator[Item]:
+        return _chain(buf, 0, kind, room)
+
+    return members
+
+
+def behind(buf: bytes, room: Room) -> Iterator[Item]:
+    """What a self-extracting program carries: the first archive in it whose header is sound. Yields nothing if none."""
+    found = _carried(buf, room)
+    if found is not None:
+        at, kind = found
+        yield Odd(f"self-extracting-{kind}")
+        try:
+            yield from _chain(buf, at, kind, room)
+        except NotThis as refusal:
+            yield Gap(Cause.DAMAGED, str(refusal))
+
+
+def _carried(buf: bytes, room: Room) -> tuple[int, str] | None:
+    first: tuple[int, str] | None = None
+    for kind, signature in _SIGNATURES.items():
+        at = 0
+        for _ in range(_CANDIDATES):
+            room.check_time()
+            at = buf.find(signature, at + 1, len(buf) if first is None else first[0])
+            if at < 0:
+                break
+            if _sound(buf, at, kind):
+                first = (at, kind)
+                break
+    return first
+
+
+def _sound(buf: bytes, at: int, kind: str) -> bool:
+    if kind == "7z":
+        found = seven_zip.start(buf, at)
+        return found is not None and found[1] > 0
+    if kind == "rar":
+        head = rar_header.read(buf, at)
+        return head is not None and head.sound
+    return _cab_end(buf, at) > at
+
+
+def _chain(buf: bytes, at: int, kind: str, room: Room) -> Iterator[Item]:
+    """Archives of one format behind one another, and what lies behind the last. Raises NotThis if the first is none."""
+    signature = buf[at : at + 4]
+    for number in range(_ARCHIVES):
+        room.check_time()
+        end = yield from _one(buf, at, kind, room, number == 0)
+        if end <= at or end >= len(buf):
+            return
+        rest = _first_octet(buf, end)
+        if rest < 0 or kind in _ENDLESS:
+            return
+        if buf[rest : rest + 4] != signature:
+            yield from _behind_end(buf, end, kind)
+            return
+        at = rest
+        yield Odd("archives-concatenated")
+    yield Gap(Cause.LIMIT, f"{_ARCHIVES} archives behind one another")
+
+
+def _first_octet(buf: bytes, at: int) -> int:
+    """Offset of the first octet from at on that is not zero, -1 if there is none."""
+    found = _NOT_ZERO.search(buf, at)
+    return found.start() if found else -1
+
+
+def _behind_end(buf: bytes, end: int, kind: str) -> Iterator[Item]:
+    yield Odd(f"{kind}-trailing-data")
+    if magic.identify(buf, end, len(buf)) not in _PLAIN:
+        yield Member("trailing data", buf[end:], stream=True)
+
+
+def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[Item, None, int]:
+    """The members of the archive at offset at; returns where it ends. Raises NotThis if first and nothing is there."""
+    if kind == "7z":
+        return (yield from _seven(buf, at, room, first))
+    if kind == "rar":
+        head = rar_header.read(buf, at)
+        form = head.form if head is not None else "rar"
+        if head is not None and head.volume:
+            yield Gap(Cause.UNSUPPORTED, "one of several volumes")
+            first = False
+        if head is not None and head.encrypted:
+            yield Gap(Cause.ENCRYPTED, "rar headers")
+            return len(buf)
+        return (yield from _walked(Reader(buf, form, start=at), kind, room, first)) + at
+    if kind == "cab":
+        if at + 32 <= len(buf) and buf[at + 30] & 3:
+            yield Gap(Cause.UNSUPPORTED, "one of several volumes")
+            first = False
+        yield from _walked(Reader(buf, "cab", start=at), kind, room, first)
+        return max(_cab_end(buf, at), at)
+    if kind == "iso":
+        return (yield from _iso(buf, at, room, first))
+    if kind == "rpm":
+        return (yield from _walked(Reader(buf, "cpio", start=at, filters=_RPM_FILTERS), kind, room, first)) + at
+    return (yield from _walked(Reader(buf, kind, start=at), kind, room, first)) + at
+
+
+def _cab_end(buf: bytes, at: int) -> int:
+    """Where a cabinet ends by its header (MS-CAB s2.1), -1 if it has none that is sound."""
+    if len(buf) - at < 36:
+        return -1
+    _, reserved, size, _, files_off, _, minor, major = _CAB.unpack_from(buf, at)
+    sound = not reserved and (major, minor) == (1, 3) and 36 <= files_off < size
+    return min(len(buf), at + size) if sound else -1
+
+
+def _seven(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
+    header = seven_zip.read(buf, at)
+    if header is None:
+        if first:
+            raise NotThis("7z: no header where it should be: damaged, or the first of several volumes")
+        yield Gap(Cause.DAMAGED, "7z: no header where it should be")
+        return len(buf)
+    if header.encrypted:
+        yield Gap(Cause.ENCRYPTED, "7z headers")
+        return header.end
+    if header.memory > limits.DICTIONARY_LEN:
+        for name in header.names:
+            yield Unread(name, 0, Cause.LIMIT, f"dictionary of {header.memory >> 20} MB")
+        yield Gap(Cause.LIMIT, f"dictionary of {header.memory >> 20} MB")
+        return header.end
+    if not header.known:
+        yield Odd("7z-header", severe=True)
+    yield from _walked(Reader(buf, "7z", start=at), "7z", room, first and header.known, tuple(header.names))
+    return header.end
+
+
+def _iso(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
+    """Clients may show the Joliet tree or the plain one: the members of both are walked, those with equal octets once."""
+    seen: set[bytes] = set()
+    joliet = udf = False
+    for sector in range(_SECTOR * 16, min(len(buf), _SECTOR * 64), _SECTOR):
+        mark = buf[sector : sector + 6]
+        udf = udf or mark[1:] in _UDF
+        joliet = joliet or (mark == b"\2CD001" and buf[sector + 88 : sector + 90] == b"%/")
+    for item in _walked(Reader(buf, "iso", start=at), "iso", room, first):
+        if isinstance(item, Member):
+            seen.add(sha256(item.data).digest())
+        yield item
+    if joliet:
+        for item in _walked(Reader(buf, "iso", start=at, options="iso9660:!joliet"), "iso", room, False):
+            if not isinstance(item, Member) or sha256(item.data).digest() not in seen:
+                yield item
+    if udf:
+        yield Gap(Cause.UNSUPPORTED, "udf")
+    return len(buf)
+
+
+def _walked(
+    reader: Reader, kind: str, room: Room, first: bool, names: tuple[str, ...] = ()
+) -> Generator[Item, None, int]:
+    """Every member that libarchive gives; returns the octets of the archive that it used.
+
+    names: of all members, to list those it does not get to. Raises NotThis if first and there is no archive.
+    """
+    left = dict.fromkeys(names)
+    failures = 0
+    while (status := reader.next()) != END:
+        room.check_time()
+        if status not in (OK, WARN):
+            cause, detail = _why(reader, kind)
+            if first and cause is Cause.DAMAGED:
+                raise NotThis(detail)
+            yield Gap(cause, detail)
+            failures += 1
+            if status != FAILED or failures >= _FAILURES:
+                break
+            continue
+        first = False
+        name = reader.name.decode("utf-8", "replace")
+        left.pop(name, None)
+        if not reader.file or (reader.hard_link and reader.size <= 0):
+            continue
+        item = _member(reader, name, kind, room)
+        yield item
+        if isinstance(item, Member) and item.over and not _passed(reader, room):
+            yield Gap(Cause.LIMIT, "members behind one that is over the limit")
+            return reader.used
+        failures = 0 if isinstance(item, Member) else failures + 1
+        if failures >= _FAILURES:
+            yield Gap(Cause.DAMAGED, f"{_FAILURES} members in a row cannot be read")
+            break
+    else:
+        return reader.used
+    cause, detail = _why(reader, kind)
+    for name in left:
+        if not name.endswith("/"):
+            yield Unread(name, 0, cause, f"behind a member that cannot be read: {detail}")
+    return reader.used
+
+
+def _member(reader: Reader, name: str, kind: str, room: Room) -> Item:
+    size = reader.size
+    if reader.encrypted:
+        return Unread(name, max(0, size), Cause.ENCRYPTED, kind)
+    most = room.room() + 1
+    pieces = []
+    have = 0
+    while have < most:
+        want = min(most - have, _PIECE_LEN, size + 1 if 0 <= size and not have else _PIECE_LEN)
+        piece = reader.read(want)
+        have += len(piece)
+        pieces.append(piece)
+        if reader.status != OK:
+            break
+        room.check_time()
+    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if have >= most:
+        return Member(name, data[: most - 1], over=True)
+    if reader.status != END and (not have or reader.any_encrypted):
+        return Unread(name, max(0, size), *_why(reader, kind))
+    return Member(name, data, complete=reader.status == END)
+
+
+def _passed(reader: Reader, room: Room) -> bool:
+    """Whether the rest of the current member could be passed over with what room there is."""
+    left = room.room()
+    while reader.status == OK:
+        if left <= 0:
+            return False
+        room.check_time()
+        left -= len(reader.read(_PIECE_LEN))
+    return reader.status == END
+
+
+def _why(reader: Reader, kind: str) -> tuple[Cause, str]:
+    """Cause and words for the reader's status, from what libarchive says."""
+    said = reader.error or "damaged"
+    lower = said.lower()
+    if "crypt" in lower:
+        cause = Cause.ENCRYPTED
+    elif "memory" in lower or "dictionary" in lower:
+        cause = Cause.LIMIT
+    elif "support" in lower or "unknown codec" in lower or "unexpected codec" in lower:
+        cause = Cause.UNSUPPORTED
+    else:
+        cause = Cause.DAMAGED
+    return cause, f"{kind}: {said}"
