@@ -13,8 +13,9 @@ from engine.scan import magic, zip_file
 from engine.scan.course import Course, Place
 from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
-from engine.scan.formats import FINDERS, OPENERS
+from engine.scan.formats import CARRIERS, FINDERS, OPENERS
 from engine.scan.formats.item import Gap, Item, NotThis, Odd, Opener, Unread
+from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
 from engine.scan.node import MEMBER, TEXT, UUE, Node
 
@@ -66,6 +67,11 @@ class Contents:
             self._text(node, buf, start, end, place)
         if told or kind in magic.OPENED:
             return
+        if kind in CARRIERS:
+            if place.containers < self._budget.depth:
+                self._opened(node, span_bytes(buf, start, end), CARRIERS[kind], place)
+            else:
+                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
         if buf.rfind(b"PK\x05\x06", max(start, end - zip_file.END_SEARCH_LEN), end) >= 0:
             self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
 
@@ -124,7 +130,7 @@ class Contents:
         if place.containers >= self._budget.depth:  # a finder's: openers are not even asked
             self._ledger.unscanned(parent.part, Cause.LIMIT, self._budget.depth_limit)
             return False
-        made = self.member(parent, item.name, place)
+        made = self.member(parent, item.name or contained_name(b"", parent.name), place)
         if made is None:
             return False
         node, part, inside = made

@@ -10,9 +10,9 @@ from typing import Final
 OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
-    {"7z", "ace", "alz", "ar", "arc", "arj", "binhex", "bzip2", "cab", "chm", "compress", "cpio", "dmg", "egg"}
-    | {"installshield", "iso", "lha", "lz4", "lzip", "lzma", "lzo", "rar", "rpm", "snappy", "squashfs", "stuffit"}
-    | {"dump", "mscompress", "pack200", "tnef", "udf", "vhd", "vhdx", "vmdk", "wim", "xar", "xz", "zoo", "zpaq", "zstd"}
+    {"ace", "alz", "arc", "arj", "binhex", "chm", "dmg", "dump", "egg", "installshield", "lzo", "mscompress"}
+    | {"pack", "pack200", "snappy", "squashfs", "stuffit", "tnef", "udf", "vhd", "vhdx", "vmdk", "wim", "zoo"}
+    | {"zpaq"}
 )
 
 _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
@@ -22,8 +22,8 @@ _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"PK00PK", "zip"),
     (b"\x1f\x8b", "gzip"),
     (b"\x1f\x9d", "compress"),
-    (b"\x1f\xa0", "compress"),
-    (b"\x1f\x1e", "compress"),
+    (b"\x1f\xa0", "pack"),
+    (b"\x1f\x1e", "pack"),
     (b"\x89LZO\0", "lzo"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\0", "xz"),
