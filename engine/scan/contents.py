@@ -144,9 +144,9 @@ class Contents:
         if item.stream:
             node.names = part.filenames = ()
         elif item.also:
-            further = tuple(name for name in map(clean_name, item.also) if name and name not in node.names)
-            node.names += further
-            part.filenames += further
+            further = tuple(name for name in map(clean_name, item.also) if name)
+            node.names = tuple(dict.fromkeys((*node.names, *further)))
+            part.filenames = tuple(dict.fromkeys((*part.filenames, *further)))
         if item.plain:
             part.type = "data"
         self._budget.spend(len(item.data))

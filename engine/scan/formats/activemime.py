@@ -30,6 +30,6 @@ def _members(buf: bytes, room: Room) -> Iterator[Item]:
         room.check_time()
         unpacked = inflate(memoryview(buf)[at + 2 :], room.room())
         if unpacked.data and (unpacked.complete or unpacked.over or at in _USUAL):
-            yield Member("editdata", unpacked.data, unpacked.over, unpacked.complete, True)
+            yield Member("editdata", unpacked.data, unpacked.over, unpacked.complete, stream=True)
             return
     yield Gap(Cause.DAMAGED, "activemime-data")

@@ -104,12 +104,12 @@ def slide_themes(stream: bytes, room: Room) -> Iterator[Member]:
         data = stream[begin:end]
         if b"PK\x05\x06" in data[-22 - 0xFFFF :]:
             most = room.room()
-            yield Member(f"package-{begin:x}", data[:most], size > most, True, True)
+            yield Member(f"package-{begin:x}", data[:most], size > most, True, stream=True)
 
 
 def _object(data: bytes, size: int, offset: int, room: Room) -> Member:
     most = room.room()
-    return Member(f"object-{offset:x}", data[:most], len(data) > most, len(data) >= min(size, most), True)
+    return Member(f"object-{offset:x}", data[:most], len(data) > most, len(data) >= min(size, most), stream=True)
 
 
 def _inflated(packed: bytes, most: int) -> bytes:

@@ -32,4 +32,4 @@ def files(buf: bytes, room: Room) -> Iterator[Item]:
         most = room.room()
         data = decode(memoryview(buf)[found.start(2) : found.end(2)])[0]
         if data:
-            yield Member(shown, data[:most], len(data) > most, True, True)
+            yield Member(shown, data[:most], len(data) > most, True, stream=True)

@@ -35,6 +35,7 @@ _RECORDS: Final = frozenset(
     {"WordDocument", "0Table", "1Table", "Workbook", "Book", "PowerPoint Document", "Current User"}
     | {"EncryptedPackage", "_VBA_PROJECT"}
 )
+_OWN: Final = ("\x03", "\x05", "\x06")  # names of property sets, signatures and the like begin so
 _RIGHTS: Final = frozenset({"\x09DRMContent", "\x09DRMViewerContent"})
 _COMPRESSED_RTF: Final = "__substg1.0_10090102"  # PidTagRtfCompressed (MS-OXRTFCP)
 _RTF_HEAD_LEN: Final = 16
@@ -110,23 +111,23 @@ class _Document:
         shown = "/".join(self._shown(name) for name in stream.path)
         names = self._attachments.get(stream)
         if names is not None:
-            yield Member(names[0] if names else "attachment", data, content.over, content.complete, False, names[1:])
+            yield Member(names[0] if names else "attachment", data, content.over, content.complete, also=names[1:])
             return
         if self._message and stream.name == _COMPRESSED_RTF:
             text, findings = data[_RTF_HEAD_LEN:], 0
             if data[8:12] == b"LZFu":
                 text, findings = lzfu(text, self._room.room())
             if text:
-                yield Member(f"{shown}/body.rtf", text, bool(findings & OVER), True, True)
-        plain = len(data) < PLAIN_LEN or stream.name in _RECORDS
-        yield Member(shown, data, content.over, content.complete, True, (), plain)
+                yield Member(f"{shown}/body.rtf", text, bool(findings & OVER), True, stream=True)
+        plain = len(data) < PLAIN_LEN or stream.name in _RECORDS or stream.name[:1] in _OWN
+        yield Member(shown, data, content.over, content.complete, stream=True, plain=plain)
         if stream.name == "\x01Ole10Native":
             packed = package.read_native(data)
             if packed is not None:
                 names = packed.names
-                yield Member(f"{shown}/{names[0]}", packed.data, False, packed.complete, False, names)
+                yield Member(f"{shown}/{names[0]}", packed.data, False, packed.complete, also=names)
             elif len(data) > 4:
-                yield Member(f"{shown}/native", data[4:], False, True, True)
+                yield Member(f"{shown}/native", data[4:], False, True, stream=True)
         elif stream.name in ("Workbook", "Book"):
             book = office.workbook(data, self._room)
             if book.encrypted:
@@ -139,7 +140,7 @@ class _Document:
         elif self._hangul and self._hangul[0] & 1 and stream.path[0] in ("BinData", "BodyText", "Scripts", "DocInfo"):
             unpacked = inflate(memoryview(data), self._room.room())
             if unpacked.data:
-                yield Member(f"{shown}/inflated", unpacked.data, unpacked.over, unpacked.complete, True)
+                yield Member(f"{shown}/inflated", unpacked.data, unpacked.over, unpacked.complete, stream=True)
 
     def _shown(self, name: str) -> str:
         return installer_name(name) if self._installer else name
@@ -154,7 +155,7 @@ class _Document:
             have += len(pieces[-1])
             if have > room:
                 break
-        return Member("recipients", b"".join(pieces)[:room], have > room, True, True)
+        return Member("recipients", b"".join(pieces)[:room], have > room, True, stream=True)
 
     # --- VBA ------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class _Document:
                 continue
             code = code or vba.holds_code(text.data)
             path = "/".join((*storage, f"{shown}.bas"))
-            yield Member(path, text.data, text.over, text.complete, True)
+            yield Member(path, text.data, text.over, text.complete, stream=True)
         if code:
             yield Odd("macro-vba")
 

@@ -125,7 +125,7 @@ def _member(
     data = buf[begin : begin + min(size, most)]
     image = data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"\x01\0\0\0")) and not extension
     fit = () if image else tuple(one for one in names if not extension or one.lower().endswith(extension.lower()))
-    return Member(f"file-{at:x}{extension}", data, size > most, complete, image, fit[:8])
+    return Member(f"file-{at:x}{extension}", data, size > most, complete, stream=image, also=fit[:8])
 
 
 # --- what belongs to files --------------------------------------------------------------------------------

@@ -58,8 +58,7 @@ def _object(offset: int, octets: bytes, room: Room) -> Iterator[Item]:
             packed.data[: room.room()],
             len(packed.data) > room.room(),
             packed.complete,
-            False,
-            packed.names[1:],
+            also=packed.names,
         )
         return
     at = read.data.find(MAGIC)
@@ -70,4 +69,4 @@ def _object(offset: int, octets: bytes, room: Room) -> Iterator[Item]:
 
 def _cut(name: str, octets: bytes, room: Room, plain: bool = False) -> Member:
     most = room.room()
-    return Member(name, octets[:most], len(octets) > most, True, True, (), plain)
+    return Member(name, octets[:most], len(octets) > most, stream=True, plain=plain)

@@ -1,0 +1,46 @@
+"""The room that openers are given in tests, and what they yield, sorted out."""
+
+from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Unread
+
+
+class Room:
+    """So many octets; counts how often time is asked for."""
+
+    def __init__(self, octets: int = 1 << 26) -> None:
+        self.octets = octets
+        self.looks = 0
+
+    def room(self) -> int:
+        return self.octets
+
+    def check_time(self) -> None:
+        self.looks += 1
+
+
+class Found:
+    """All that an opener yields. refused: it is not of its format."""
+
+    def __init__(self, opener: Opener, octets: bytes, room: Room | None = None) -> None:
+        self.items: list[Item] = []
+        self.refused = ""
+        try:
+            self.items.extend(opener(octets, room or Room()))
+        except NotThis as refusal:
+            assert not self.items
+            self.refused = str(refusal)
+
+    @property
+    def files(self) -> dict[str, Member]:
+        return {one.name: one for one in self.items if isinstance(one, Member)}
+
+    @property
+    def odd(self) -> set[str]:
+        return {one.kind for one in self.items if isinstance(one, Odd)}
+
+    @property
+    def gaps(self) -> list[tuple[str, str]]:
+        return [(one.cause.value, one.detail) for one in self.items if isinstance(one, Gap)]
+
+    @property
+    def unread(self) -> list[Unread]:
+        return [one for one in self.items if isinstance(one, Unread)]
