@@ -189,6 +189,29 @@ def find_begin_scalar(data, Py_ssize_t start):
     return _find_begin(data, start, False)
 
 
+def find_line(data, Py_ssize_t start, bytes prefix):
+    """Offset of the next line in data that begins with prefix, or -1. For what is spelled out in text in other ways.
+
+    data: any contiguous buffer; data[start] counts as the begin of a line. prefix: not empty, without line ends. Raises
+    ValueError for a start outside of data or such a prefix. O(len(data) - start).
+    """
+    cdef Py_buffer view
+    cdef size_t at, n, m = len(prefix)
+    cdef const uint8_t* needle = prefix
+    if m == 0 or b"\r" in prefix or b"\n" in prefix:
+        raise ValueError("no prefix of a line")
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        if not 0 <= start <= view.len:
+            raise ValueError("start outside of data")
+        n = view.len
+        with nogil:
+            at = mw_find_line(<const uint8_t*>view.buf, n, start, needle, m, _AVX2)
+        return -1 if at == n else <Py_ssize_t>at
+    finally:
+        PyBuffer_Release(&view)
+
+
 def body_end(data, Py_ssize_t start, Py_ssize_t end):
     """(offset behind the file whose lines behind the begin line are at data[start:end], whether it has an end line).
 

@@ -16,6 +16,7 @@ from engine.scan.facts import Cause, Part
 from engine.scan.formats import CARRIERS, FINDERS, OPENERS
 from engine.scan.formats.item import Gap, Item, NotThis, Odd, Opener, Unread
 from engine.scan.gzip_file import contained_name
+from engine.scan.formats.uuencode import is_xx
 from engine.scan.header import clean_name, text_of
 from engine.scan.node import MEMBER, TEXT, UUE, Node
 
@@ -186,16 +187,20 @@ class Contents:
         return True
 
     def _text(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:
-        """Look for UUE files and BinHex in a text. Its octets were matched already."""
+        """Look for files that are spelled out in a text. Its octets were matched already."""
         octets = span(buf, start, end)
+        text = span_bytes(buf, start, end)
         for finder in FINDERS:
-            self._opened(node, bytes(octets), finder, place)
-        if magic.is_binhex(buf, start, end):
-            self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "binhex")
+            if place.containers < self._budget.depth:
+                self._opened(node, text, finder, place)
+            elif next(finder(text, self._budget), None) is not None:
+                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
         at = 0
         while (begin := find_begin(octets, at)) is not None:
             line, name_off, behind = begin
             at, _ = body_end(octets, behind, end - start)
+            if is_xx(buf, start + behind):
+                continue  # not in UUE: a finder has it
             if place.containers >= self._budget.depth:
                 self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
                 return

@@ -10,8 +10,8 @@ from typing import Final
 OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
-    {"ace", "alz", "arc", "arj", "binhex", "chm", "dmg", "dump", "egg", "installshield", "lzo", "mscompress"}
-    | {"pack", "pack200", "snappy", "squashfs", "stuffit", "tnef", "udf", "vhd", "vhdx", "vmdk", "wim", "zoo"}
+    {"ace", "alz", "arc", "arj", "chm", "dmg", "dump", "egg", "installshield", "lzo", "mscompress"}
+    | {"pack", "pack200", "snappy", "squashfs", "stuffit", "udf", "vhd", "vhdx", "vmdk", "wim", "zoo"}
     | {"zpaq"}
 )
 
@@ -121,7 +121,6 @@ _MAIL: Final = re.compile(
     re.I,
 )
 _MAIL_FIRST: Final = frozenset(b"FRDMTSXCAfrdmtsxca>")
-_BINHEX: Final = b"(This file must be converted with BinHex"
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CD001_OFFS: Final = (32769, 34817, 36865)
 _ENCRYPTED_OLE: Final = "EncryptedPackage".encode("utf-16-le")
@@ -198,10 +197,6 @@ def is_tar_header(block: bytes) -> bool:
     outside = block[:148] + block[156:512]
     total = sum(outside) + 256
     return wanted == total or wanted == total - 256 * sum(1 for octet in outside if octet > 127)
-
-
-def is_binhex(buf: bytes, start: int, end: int) -> bool:
-    return buf.find(_BINHEX, start, end) >= 0
 
 
 def is_encrypted_ole(buf: bytes) -> bool:

@@ -15,7 +15,7 @@ tests, a fuzz target and an entry in the table of bounds.
 
 from typing import Final
 
-from engine.scan.formats import activemime, archive, office_text, ole, onenote, rtf, streams
+from engine.scan.formats import activemime, archive, binhex, office_text, ole, onenote, rtf, streams, tnef, uuencode, yenc
 from engine.scan.formats.item import Opener
 
 OPENERS: Final[dict[str, Opener]] = {
@@ -28,7 +28,8 @@ OPENERS: Final[dict[str, Opener]] = {
     "ole": ole.members,
     "onenote": onenote.members,
     "rtf": rtf.members,
+    "tnef": tnef.members,
 }
-FINDERS: Final[tuple[Opener, ...]] = (office_text.files,)
+FINDERS: Final[tuple[Opener, ...]] = (yenc.members, binhex.members, uuencode.members, office_text.files,)
 # Programs that may carry an archive: looked into besides being matched as what they are.
 CARRIERS: Final[dict[str, Opener]] = {"pe": archive.behind, "elf": archive.behind}

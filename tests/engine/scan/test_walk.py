@@ -173,7 +173,7 @@ def test_other_methods_damage_and_partial_messages_are_not_clean() -> None:
         (Cause.DAMAGED, "uue-without-begin")
     ]
     assert causes(walk(message("(This file must be converted with BinHex 4.0)\n:abc:\n"))) == [
-        (Cause.UNSUPPORTED, "binhex")
+        (Cause.DAMAGED, "binhex header")
     ]
 
 
