@@ -1,0 +1,247 @@
+"""PDF: every stream decoded, attached files under their names, JavaScript as text (ISO 32000-1).
+
+    file -> its objects and streams, looked for (pdf_objects)
+         -> object streams, decoded -> the objects in them
+         -> names that mean something (/JS, /EF, /Launch ...), wherever they stand -> which streams are files or scripts
+         -> all streams, decoded -> members
+
+A damaged stream is ordinary in honest files. What a reader shows of it is what was decoded, so it counts as examined
+and is only a finding; of an attached file, though, another reader may save more, so that is damage.
+
+Known gaps: encrypted documents are not tried with the empty password, they count as encrypted (ENC-07); streams of
+image formats are not decoded to pixels.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from engine import limits
+from engine.scan.facts import Cause
+from engine.scan.formats.item import Gap, Item, Member, Odd, Room, Unread
+from engine.scan.formats.pdf_filters import IMAGES, Decoded
+from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch
+from engine.scan.formats.pdf_streams import Stream, Streams
+from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, unescaped
+
+_DELIMITER: Final = rb"(?=[\0\t\n\f\r ()<>\[\]{}/%]|\Z)"
+_TELLING: Final = frozenset({b"JS", b"JavaScript", b"Launch", b"OpenAction", b"AA", b"EF", b"Encrypt"})
+_NAMES: Final = re.compile(
+    rb"/(?:(" + b"|".join(sorted(_TELLING)) + rb")" + _DELIMITER
+    + rb"|([^\0\t\n\f\r ()<>\[\]{}/%#]{0,16}+#[^\0\t\n\f\r ()<>\[\]{}/%]{2,48}+)" + _DELIMITER + rb")"
+)  # fmt: skip
+_FILE_KEYS: Final = (b"UF", b"F", b"DOS", b"Mac", b"Unix")
+_WALKED: Final = 200_000  # values of one object among which file specifications are looked for
+_BOMS: Final = ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le"), (b"\xef\xbb\xbf", "utf-8"))
+
+
+def members(buf: bytes, room: Room) -> Iterator[Item]:
+    """Yield the streams, files and scripts of a PDF. It never refuses: a file without any object has no members."""
+    try:
+        yield from _Opening(buf, room).items()
+    except TooMuch:
+        yield Gap(Cause.LIMIT, "work for one PDF")
+
+
+class _Opening:
+    """One PDF being opened."""
+
+    def __init__(self, buf: bytes, room: Room) -> None:
+        self._buf = buf
+        self._room = room
+        self._objects = Objects(buf, room)
+        self._streams = Streams(self._objects, room)
+        self._encrypted = False
+        self._said: set[str] = set()
+        self._scripts: set[int] = set()  # numbers of objects that are scripts
+        self._files: dict[int, list[str]] = {}  # names of objects that are attached files
+        self._texts: set[int] = set()  # hashes of scripts that were yielded
+        self._script_count = 0
+        self._holder: Value = None  # object whose file specifications were noted last
+
+    def items(self) -> Iterator[Item]:
+        streams = self._streams
+        for detail in streams.gaps:
+            yield Gap(Cause.LIMIT, detail)
+        held = set()
+        kept = 0
+        for place in range(len(streams)):
+            if streams.may_hold_objects(place):
+                self._room.check_time()
+                stream = streams.stream(place)
+                if stream.head.get(b"Type") == b"ObjStm" or b"ObjStm" in stream.head.doubles.get(b"Type", ()):
+                    held.add(place)
+                    first = self._objects.resolved(stream.head.get(b"First"))
+                    room = min(limits.PDF_OBJECT_STREAMS_LEN - kept, self._room.room())
+                    for item in self._stream(stream, room):
+                        if isinstance(item, Member):
+                            kept += len(item.data)
+                            self._objects.object_streams.append(ObjectStream(item.data, first))
+                        yield item
+        for start, end in streams.file_regions():
+            yield from self._names(None, self._buf, start, end)
+        for inner in self._objects.object_streams:
+            yield from self._names(inner, inner.data, 0, len(inner.data))
+        if self._encrypted:
+            yield Gap(Cause.ENCRYPTED, "pdf")
+        for place in range(len(streams)):
+            if place not in held:
+                self._room.check_time()
+                yield from self._stream(streams.stream(place), self._room.room())
+
+    def _say(self, kind: str, severe: bool = False) -> Iterator[Item]:
+        """Each finding once."""
+        if kind not in self._said:
+            self._said.add(kind)
+            yield Odd(kind, severe)
+
+    # --- names that mean something --------------------------------------------------------------------
+
+    def _names(self, inner: ObjectStream | None, buf: bytes, start: int, end: int) -> Iterator[Item]:
+        for found in _NAMES.finditer(buf, start, end):
+            name = found[1] or unescaped(found[2])
+            if name not in _TELLING:
+                continue
+            self._room.check_time()
+            if name == b"JavaScript":
+                yield from self._say("pdf-javascript")
+            elif name == b"Launch":
+                yield from self._say("pdf-launch")
+            else:
+                value = self._objects.read(buf, found.end())[0]
+                if name == b"JS":
+                    yield from self._script(value)
+                elif name == b"EF":
+                    holder = self._objects.holder(inner, found.start())
+                    if holder is not self._holder:
+                        self._holder = holder
+                        yield from self._attached(holder)
+                elif name == b"Encrypt":
+                    self._encrypted = self._encrypted or isinstance(value, Ref | Dict)
+                elif name == b"AA":
+                    if isinstance(self._objects.resolved(value), Dict):
+                        yield from self._say("pdf-additional-actions")
+                elif _is_action(self._objects, value):
+                    yield from self._say("pdf-open-action")
+
+    def _script(self, value: Value) -> Iterator[Item]:
+        if isinstance(value, Ref):
+            self._scripts.add(value.number)
+            values = self._objects.definitions(value.number)
+            if values:
+                yield from self._say("pdf-javascript")
+        else:
+            values = [value]
+        for one in values:
+            if isinstance(one, bytes) and not isinstance(one, Name) and one:
+                yield from self._say("pdf-javascript")
+                if hash(one) not in self._texts:
+                    if len(self._texts) < limits.PDF_STREAMS:
+                        self._texts.add(hash(one))
+                    room = self._room.room()
+                    text = plain_text(one)
+                    yield Member(self._script_name(), text[:room], over=len(text) > room, stream=True)
+
+    def _script_name(self) -> str:
+        self._script_count += 1
+        return f"javascript-{self._script_count}.js"
+
+    def _attached(self, holder: Value) -> Iterator[Item]:
+        """Note the names of attached files: holder has file specifications somewhere in it (ISO 32000-1 s7.11.3)."""
+        waiting = [holder]
+        for _ in range(_WALKED):
+            if not waiting:
+                break
+            value = waiting.pop()
+            if isinstance(value, list):
+                waiting.extend(value)
+            elif isinstance(value, Dict):
+                waiting.extend(value.values())
+                files = self._objects.resolved(value.get(b"EF"))
+                if isinstance(files, Dict):
+                    yield from self._say("pdf-embedded-file")
+                    self._note(value, files)
+
+    def _note(self, specification: Dict, files: Dict) -> None:
+        names: list[str] = []
+        for key in _FILE_KEYS:
+            named = self._objects.resolved(specification.get(key))
+            if isinstance(named, bytes) and (name := file_name(named)):
+                names.append(name)
+        for one in [*files.values(), *(one for more in files.doubles.values() for one in more)]:
+            if isinstance(one, Ref):
+                known = self._files.setdefault(one.number, [])
+                for name in names or [f"file{one.number}"]:
+                    if name not in known and len(known) < len(_FILE_KEYS):
+                        known.append(name)
+
+    # --- streams --------------------------------------------------------------------------------------
+
+    def _stream(self, stream: Stream, room: int) -> Iterator[Item]:
+        label = f"obj{stream.number}" if stream.number >= 0 else f"stream{stream.start}"
+        names = self._files.get(stream.number, [])
+        if not names and stream.head.get(b"Type") == b"EmbeddedFile":
+            names = [label]
+            yield from self._say("pdf-embedded-file")
+        if stream.loose:
+            yield from self._say("pdf-stream-without-dictionary", severe=not self._encrypted)
+        try:
+            ways = self._streams.steps(stream.head)
+        except Malformed:
+            yield from self._say("pdf-filter", severe=not self._encrypted)
+            ways = [[]]
+        for steps in ways:
+            done, lost = self._streams.decode(stream, steps, room)
+            if self._encrypted and not (steps and done.ended and not done.stopped):
+                continue
+            if lost or not done.ended:
+                yield from self._say("pdf-stream-damaged", severe=lost)
+            if not names:
+                yield from self._plain(stream, label, done)
+            else:
+                yield self._file(names, done, lost)
+
+    def _plain(self, stream: Stream, label: str, done: Decoded) -> Iterator[Item]:
+        script = stream.number in self._scripts
+        if done.stopped and not (done.stopped in IMAGES and not script and _is_image(stream.head)):
+            yield Unread(label, len(done.data), Cause.UNSUPPORTED, f"pdf {_readable(done.stopped)}")
+        elif script:
+            yield Member(self._script_name(), plain_text(done.data), over=done.over, stream=True)
+        elif done.data or done.over:
+            pixels = not done.stopped and _is_image(stream.head)  # any octets, which may look like any archive
+            yield Member(label, done.data, over=done.over, stream=True, plain=pixels)
+
+    def _file(self, names: list[str], done: Decoded, lost: bool) -> Item:
+        if done.stopped:
+            return Unread(names[0], len(done.data), Cause.UNSUPPORTED, f"pdf {_readable(done.stopped)}")
+        return Member(names[0], done.data, over=done.over, complete=done.ended and not lost, also=tuple(names[1:]))
+
+
+def _is_action(objects: Objects, value: Value) -> bool:
+    """Whether /OpenAction does more than go to a place in the document, as most that are written do."""
+    action = objects.resolved(value)
+    return isinstance(action, Dict) and objects.resolved(action.get(b"S")) != b"GoTo"
+
+
+def _is_image(head: Dict) -> bool:
+    return head.get(b"Subtype") == b"Image" or (b"Width" in head and b"Height" in head)
+
+
+def plain_text(octets: bytes) -> bytes:
+    """Text of PDF as UTF-8 if its mark says what it is, else as it is."""
+    for mark, encoding in _BOMS:
+        if octets.startswith(mark):
+            return octets[len(mark) :].decode(encoding, "replace").encode("utf-8", "replace")
+    return octets
+
+
+def file_name(octets: bytes) -> str:
+    text = plain_text(octets[: 4 * limits.NAME_LEN])
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def _readable(name: bytes) -> str:
+    return name[:40].decode("ascii", "replace")

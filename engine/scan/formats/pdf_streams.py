@@ -1,0 +1,295 @@
+"""The streams of a PDF: where each begins and ends, what its dictionary says, and what is in it.
+
+Keywords are looked for in the whole file; the dictionary is the object that ends right before one.
+"""
+
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from engine import limits
+from engine.scan.formats.item import Room
+from engine.scan.formats.pdf_filters import Decoded, Step, decode, full_name
+from engine.scan.formats.pdf_objects import Objects, TooMuch
+from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, parse
+
+_STREAM: Final = re.compile(rb"stream")
+_BEFORE_STREAM: Final = re.compile(rb">>(?:[\0\t\n\f\r ]++|%[^\r\n]*+[\r\n])*+\Z")
+# What most streams have before them; reading these without the parser saves a third of the time.
+_SIMPLE: Final = re.compile(
+    rb"\s*+<<\s*+(?:/Length\s++(\d{1,10})\s*+/Filter\s*+/FlateDecode|/Filter\s*+/FlateDecode\s*+/Length\s++(\d{1,10}))"
+    rb"\s*+>>\s*+\Z"
+)
+_SIMPLE_LEN: Final = 80
+_FLATE: Final = Name(b"FlateDecode")
+_FLATE_WAYS: Final = [[Step(b"FlateDecode")]]
+_LINE_END: Final = re.compile(rb"[ \t]*(?:\r\n|\n|\r)|")
+_BODY_END: Final = re.compile(rb"[\0\t\n\f\r ]*(?:endstream|endobj)")
+_LOOSE_LEN: Final = 4096  # octets before a stream in which its dictionary is looked for if no object begins there
+_LOOSE_TRIES: Final = 200  # such searches in one file: each is dear, and each is a severe finding already
+_EXTENSIONS: Final = 4  # `endstream` in its own data that a stream may pass over
+_READINGS: Final = 8  # ways to read one dictionary that are tried
+
+
+class Stream(msgspec.Struct):
+    """number: of its object, -1 if unknown. head: its dictionary; loose: that was not found as it should be.
+
+    start: its first octet in the file. end: behind the last one by its length or the next endstream, whichever is
+    later. exact: both agree.
+    """
+
+    number: int
+    head: Dict
+    loose: bool
+    start: int
+    end: int
+    exact: bool
+
+
+class Streams:
+    """The streams among objects, by their number in the file. gaps: what was left out."""
+
+    def __init__(self, objects: Objects, room: Room) -> None:
+        self.objects = objects
+        self.gaps: list[str] = []
+        self.nested: list[tuple[int, int]] = []  # stored files that are PDFs: opened on their own
+        self._buf = objects.buf
+        self._expanded = limits.SCAN_TOTAL_LEN
+        self._marks = array("q")  # offsets of the keywords, in order
+        self._next_end = (0, -2)
+        self._loose_tries = 0
+        self._find(room)
+
+    def _find(self, room: Room) -> None:
+        buf = self._buf
+        skip = 0
+        for count, found in enumerate(_STREAM.finditer(buf)):
+            at = found.start()
+            if not count & 0xFFFF:
+                room.check_time()
+            if at < skip or (at >= 3 and buf[at - 3 : at] == b"end"):
+                continue
+            if not _follows_dictionary(buf, at) and not self._ends_dictionary(at):
+                continue
+            if len(self._marks) >= limits.PDF_STREAMS:
+                self.gaps.append(f"{limits.PDF_STREAMS} streams")
+                break
+            self._marks.append(at)
+            start = _body(buf, at)
+            if buf.startswith(b"%PDF", start):
+                stream = self.stream(len(self._marks) - 1)
+                if stream.exact and not stream.head.get(b"Filter"):
+                    skip = stream.end
+                    self.nested.append((start, skip))
+        if self.nested:
+            self.objects.drop(self.nested)
+
+    def _ends_dictionary(self, at: int) -> bool:
+        """Whether the keyword at `at` ends a dictionary that was never closed."""
+        buf = self._buf
+        if at == 0 or buf[at - 1] not in b"\n\r \t\0\f" or buf[at + 6 : at + 7] not in (b"\r", b"\n"):
+            return False
+        value, end = self.objects.object_at(buf, self.objects.before(at))
+        return isinstance(value, Dict) and end == at
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def may_hold_objects(self, place: int) -> bool:
+        """Whether stream number `place` may be an object stream, by a look at what stands before it."""
+        mark = self._marks[place]
+        begin = max(self.objects.before(mark), self._marks[place - 1] if place else 0)
+        return self._buf.find(b"ObjStm", begin, mark) >= 0 or self._buf.find(b"#", begin, mark) >= 0
+
+    def stream(self, place: int) -> Stream:
+        mark = self._marks[place]
+        number, head, loose = self._head(mark)
+        start = _body(self._buf, mark)
+        end, exact = self._end(start, head)
+        return Stream(number, head, loose, start, end, exact)
+
+    def _head(self, mark: int) -> tuple[int, Dict, bool]:
+        place = bisect_right(self.objects.starts, mark) - 1
+        number = self.objects.numbers[place] if place >= 0 else -1
+        for back in (place, place - 1):
+            if back < 0:
+                break
+            if mark - self.objects.starts[back] < _SIMPLE_LEN and (
+                simple := _SIMPLE.match(self._buf[self.objects.starts[back] : mark])
+            ):
+                head = Dict()
+                head[b"Length"], head[b"Filter"] = int(simple[1] or simple[2]), _FLATE
+                return self.objects.numbers[back], head, False
+            value, end = self.objects.object_at(self._buf, self.objects.starts[back])
+            if isinstance(value, Dict) and end <= mark and _blank(self._buf, end, mark):
+                return self.objects.numbers[back], value, False
+        return number, self._loose_head(mark), True
+
+    def _loose_head(self, mark: int) -> Dict:
+        """The longest dictionary that ends right before mark."""
+        self._loose_tries += 1
+        if self._loose_tries > _LOOSE_TRIES:
+            return Dict()
+        at = max(0, mark - _LOOSE_LEN)
+        part = self._buf[at:mark]
+        begin = part.find(b"<<")
+        while begin >= 0:
+            self.objects.charge(len(part) - begin)
+            try:
+                value, end = parse(part, begin)
+            except Malformed:
+                pass
+            else:
+                if isinstance(value, Dict) and _blank(part, end, len(part)):
+                    return value
+            begin = part.find(b"<<", begin + 1)
+        return Dict()
+
+    def _end(self, start: int, head: Dict) -> tuple[int, bool]:
+        buf = self._buf
+        length = self.objects.resolved(head.get(b"Length"))
+        declared = -1
+        if type(length) is int and 0 <= length <= len(buf) - start:
+            declared = start + length
+            if _BODY_END.match(buf, declared):
+                return declared, True
+        end = self._endstream(start)
+        if end < 0:
+            end = len(buf)
+        elif buf[end - 2 : end] == b"\r\n":
+            end -= 2
+        elif end > start and buf[end - 1] in b"\r\n":
+            end -= 1
+        end = max(start, end)
+        if declared > end:
+            self.objects.charge(declared - end)
+            end = declared
+        return end, False
+
+    def _endstream(self, at: int) -> int:
+        """Offset of the next endstream, or -1. Remembered, so that streams without end cost one search."""
+        begin, found = self._next_end
+        if begin <= at and (found == -1 or found >= at):
+            return found
+        found = self._buf.find(b"endstream", at)
+        self._next_end = (at, found)
+        return found
+
+    def decode(self, stream: Stream, steps: list[Step], room: int) -> tuple[Decoded, bool]:
+        """(what is in the stream, whether the search for its end was given up)."""
+        view = memoryview(self._buf)
+        end = stream.end
+        done = decode(view[stream.start : end], steps, room)
+        self._expand(done)
+        if not steps or done.first_ended or done.over or done.broken or done.stopped == steps[0].name:
+            return done, False
+        for _ in range(_EXTENSIONS):
+            mark = self._buf.find(b"endstream", end)
+            following = self._buf.find(b"endstream", mark + 9) if mark >= 0 else -1
+            end = following if following >= 0 else len(self._buf)
+            self.objects.charge(end - stream.start)
+            longer = decode(view[stream.start : end], steps, room)
+            self._expand(longer)
+            if longer.first_ended or longer.over:
+                return longer, False
+            if longer.broken or steps[0].name != b"FlateDecode" or end == len(self._buf):
+                return done, False
+        return done, True
+
+    def _expand(self, done: Decoded) -> None:
+        self._expanded -= len(done.data)
+        if self._expanded < 0:
+            raise TooMuch
+
+    def file_regions(self) -> Iterator[tuple[int, int]]:
+        """Stretches of the file outside of stored PDFs."""
+        at = 0
+        for start, end in self.nested:
+            yield at, start
+            at = end
+        yield at, len(self._buf)
+
+    def steps(self, head: Dict) -> list[list[Step]]:
+        """Filters of a stream: one list for each way to read its dictionary. Raises Malformed for what is none."""
+        filters = head.get(b"Filter")
+        plain = not head.doubles and b"DecodeParms" not in head and b"DP" not in head
+        if plain and filters == _FLATE and type(filters) is Name:
+            return _FLATE_WAYS
+        ways: list[list[Step]] = []
+        for filters in [head.get(b"Filter"), *head.doubles.get(b"Filter", ())][:_READINGS]:
+            for params in [
+                head.get(b"DecodeParms", head.get(b"DP")), *head.doubles.get(b"DecodeParms", ())
+            ][:_READINGS]:  # fmt: skip
+                way = self._way(filters, params)
+                if way not in ways:
+                    ways.append(way)
+        return ways
+
+    def _way(self, filters: Value, params: Value) -> list[Step]:
+        names = self._listed(filters)
+        given = self._listed(params)
+        way = []
+        for place, name in enumerate(names):
+            if not isinstance(name, Name):
+                raise Malformed(0)
+            step = full_name(bytes(name))
+            given_here = given[place] if place < len(given) else None
+            if step == b"Crypt" and _is_identity(given_here):
+                continue
+            way.append(self._step(step, given_here))
+        return way
+
+    def _listed(self, value: Value) -> list[Value]:
+        found = self.objects.resolved(value)
+        if found is None:
+            if isinstance(value, Ref):
+                raise Malformed(0)
+            return []
+        return [self.objects.resolved(one) for one in found[:100]] if isinstance(found, list) else [found]
+
+    def _step(self, name: bytes, params: Value) -> Step:
+        if not isinstance(params, Dict):
+            return Step(name)
+
+        def number(key: bytes, default: int) -> int:
+            value = self.objects.resolved(params.get(key))
+            return int(value) if isinstance(value, int | float) and abs(value) < 2**31 else default
+
+        return Step(
+            name, number(b"Predictor", 1), number(b"Colors", 1), number(b"BitsPerComponent", 8),
+            number(b"Columns", 1), bool(number(b"EarlyChange", 1)),
+        )  # fmt: skip
+
+
+def _follows_dictionary(buf: bytes, mark: int) -> bool:
+    """Whether a dictionary ends before the keyword at mark, white space and comments apart."""
+    at = mark - 1
+    while at >= 0 and mark - at < 32 and buf[at] in b"\n\r \t\0\f":
+        at -= 1
+    if at > 0 and buf[at] == 0x3E and buf[at - 1] == 0x3E:
+        return True
+    if at < 0:
+        return False
+    before = buf[max(0, mark - 256) : mark]
+    return (end := before.rfind(b">>")) >= 0 and _BEFORE_STREAM.match(before, end) is not None
+
+
+def _blank(buf: bytes, start: int, end: int) -> bool:
+    return (end - start < 512 and not buf[start:end].strip(b"\0\t\n\f\r ")) or (
+        end - start < 512 and _BEFORE_STREAM.match(b">>" + buf[start:end]) is not None
+    )
+
+
+def _body(buf: bytes, mark: int) -> int:
+    """First octet behind the keyword and its line end."""
+    found = _LINE_END.match(buf, mark + 6)
+    assert found is not None  # it matches nothing, too
+    return found.end()
+
+
+def _is_identity(params: Value) -> bool:
+    return not isinstance(params, Dict) or params.get(b"Name", b"Identity") == b"Identity"

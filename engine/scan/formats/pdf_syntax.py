@@ -1,0 +1,191 @@
+"""Objects of PDF as they are written (ISO 32000-1 s7.2, s7.3), read the tolerant way in which readers read them.
+
+Names are `Name` with #xx undone, strings are bytes with escapes undone, `12 0 R` is a Ref; unknown words are passed
+over. A dictionary keeps the last value of a key that it has twice, and the others in `doubles`: readers differ.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from cext.pdf import hex_string, literal_string
+
+DEPTH: Final = 64  # nested arrays and dictionaries; readers stop at about 100
+TOKENS: Final = 500_000  # of one object
+_SPACE: Final = rb"\0\t\n\f\r "
+_REGULAR: Final = rb"[^\0\t\n\f\r ()<>\[\]{}/%]"
+_BLANK: Final = rb"(?:[" + _SPACE + rb"]++|%[^\r\n]*+)*+"
+_TOKEN: Final = re.compile(
+    _BLANK + rb"(?:/(" + _REGULAR + rb"*+)|(<<)|(>>)|(\[)|(\])|(\()|(<)|(" + _REGULAR + rb"++)|(.))", re.S
+)
+_NAME, _OPEN, _CLOSE, _ARRAY, _ARRAY_END, _STRING, _HEX, _WORD = range(1, 9)
+_ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
+_REST_OF_REF: Final = re.compile(_BLANK + rb"\d{1,10}" + _BLANK + rb"R(?!" + _REGULAR + rb")")
+_ENDS: Final = frozenset({b"endobj", b"stream", b"endstream", b"obj", b"xref", b"startxref"})
+_WORDS: Final = {b"true": True, b"false": False, b"null": None}
+
+
+class Malformed(ValueError):
+    """No object here, or one that no reader would take. at: how far it was read."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+class Name(bytes):
+    """A name without its slash."""
+
+
+class Ref(msgspec.Struct, frozen=True):
+    number: int
+
+
+class Dict(dict[bytes, Any]):
+    """doubles: values of keys that came before with another value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.doubles: dict[bytes, list[Any]] = {}
+
+    def put(self, key: bytes, value: Any) -> None:
+        if key in self and self[key] != value:
+            self.doubles.setdefault(key, []).append(self[key])
+        self[key] = value
+
+
+Value = Any  # Name | bytes | int | float | bool | None | Ref | Dict | list of these
+
+
+def unescaped(name: bytes) -> bytes:
+    """A name with #xx undone."""
+    if b"#" not in name:
+        return name
+    return _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), name)
+
+
+def parse(buf: bytes, at: int) -> tuple[Value, int]:
+    """(the object at buf[at:], offset behind it). White space and comments may precede it.
+
+    Raises Malformed. A container that lacks its end reaches to the next endobj or stream. O(octets read).
+    """
+    stack: list[tuple[bool, list[Value]]] = []  # (whether a dictionary, what is in it so far)
+    top: list[Value] | None = None
+    for _ in range(TOKENS):
+        found = _TOKEN.match(buf, at)
+        if found is None:
+            raise Malformed(len(buf))
+        kind = found.lastindex
+        at = found.end()
+        value: Value
+        if kind == _NAME:
+            value = Name(unescaped(found[_NAME]))
+        elif kind == _WORD:
+            word = found[_WORD]
+            if word in _ENDS:
+                if top is None:
+                    raise Malformed(at)
+                return _closed(stack), at - len(word)
+            if word == b"R":
+                if top is not None and len(top) >= 2 and type(top[-1]) is int and type(top[-2]) is int:
+                    del top[-1]
+                    top[-1] = Ref(top[-1])
+                    continue
+                _inside(top, at)
+                continue
+            if word in _WORDS:
+                value = _WORDS[word]
+            else:
+                number = _number(word)
+                if number is None:
+                    _inside(top, at)
+                    continue
+                value = number
+                if top is None and type(number) is int and (rest := _REST_OF_REF.match(buf, at)):
+                    return Ref(number), rest.end()
+        elif kind == _STRING:
+            value, at = _string(literal_string, buf, at)
+        elif kind == _HEX:
+            value, at = _string(hex_string, buf, at)
+        elif kind in (_OPEN, _ARRAY):
+            if len(stack) >= DEPTH:
+                raise Malformed(at)
+            top = []
+            stack.append((kind == _OPEN, top))
+            continue
+        elif kind in (_CLOSE, _ARRAY_END):
+            if top is None:
+                raise Malformed(at)
+            if kind == _ARRAY_END and stack[-1][0]:
+                continue  # no array is open
+            while kind == _CLOSE and not stack[-1][0] and any(one[0] for one in stack):
+                _close(stack)
+            value = _made(*stack.pop())
+            top = stack[-1][1] if stack else None
+        else:  # a brace or a stray parenthesis
+            _inside(top, at)
+            continue
+        if top is None:
+            return value, at
+        top.append(value)
+    raise Malformed(at)
+
+
+def _inside(top: list[Value] | None, at: int) -> None:
+    """Inside of a container a word that means nothing is passed over; outside there is no object."""
+    if top is None:
+        raise Malformed(at)
+
+
+def _string(read: Callable[[bytes, int], tuple[bytes, int]], buf: bytes, at: int) -> tuple[bytes, int]:
+    octets, end = read(buf, at)
+    if end < 0:
+        raise Malformed(len(buf))
+    return octets, end
+
+
+def _number(word: bytes) -> int | float | None:
+    """Readers take 12, +12, -.5, 4., and some --5."""
+    if len(word) > 32:
+        return None
+    try:
+        return int(word)
+    except ValueError:
+        pass
+    if word.strip(b"+-.0123456789"):
+        return None
+    try:
+        return float(word)
+    except ValueError:
+        return 0
+
+
+def _close(stack: list[tuple[bool, list[Value]]]) -> None:
+    made = _made(*stack.pop())
+    stack[-1][1].append(made)
+
+
+def _closed(stack: list[tuple[bool, list[Value]]]) -> Value:
+    while len(stack) > 1:
+        _close(stack)
+    return _made(*stack.pop())
+
+
+def _made(dictionary: bool, items: list[Value]) -> Value:
+    if not dictionary:
+        return items
+    made = Dict()
+    at = 0
+    while at < len(items):
+        key = items[at]
+        if not isinstance(key, Name):  # a value without key
+            at += 1
+        elif at + 1 < len(items):
+            made.put(bytes(key), items[at + 1])
+            at += 2
+        else:
+            made.put(bytes(key), None)
+            at += 1
+    return made
