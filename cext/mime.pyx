@@ -19,6 +19,7 @@ from cext.octets cimport mw_has_avx2
 
 cdef extern from "section.h":
     size_t mw_section_line(const uint8_t* p, size_t n, size_t i, int* flags, int wide) nogil
+    int mw_trailing_blank(const uint8_t* p, size_t n, size_t start, int wide) nogil
 
 
 cdef extern from "span.h":
@@ -291,3 +292,18 @@ def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_
     finally:
         PyBuffer_Release(&view)
     return <Py_ssize_t>at, flags, not_field, blank, found
+
+
+def trailing_blank(data, Py_ssize_t start, Py_ssize_t end, bint wide=True):
+    """Whether a line in data[start:end] ends with white space. Raises ValueError for a span outside of data."""
+    cdef Py_buffer view
+    cdef int found
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        if not 0 <= start <= end <= view.len:
+            raise ValueError("span outside of data")
+        with nogil:
+            found = mw_trailing_blank(<const uint8_t*>view.buf, end, start, wide and _AVX2)
+    finally:
+        PyBuffer_Release(&view)
+    return found != 0

@@ -151,8 +151,21 @@ class Contents:
         if item.plain:
             part.type = "data"
         self._budget.spend(len(item.data))
-        self.examine(node, part, item.data, 0, len(item.data), inside)
+        if item.mime:
+            self._entity(node, part, item.data, inside)
+        else:
+            self.examine(node, part, item.data, 0, len(item.data), inside)
         return True
+
+    def _entity(self, node: Node, part: Part, data: bytes, place: Place) -> None:
+        part.type, part.container = "mail", True
+        part.size = part.examined = len(data)
+        part.depth = place.containers
+        if self._digests:
+            part.sha256 = hashlib.sha256(data).hexdigest()
+        self._ledger.part(part)
+        self.match_names(node)
+        self._course.entities.nested_message(node, data, 0, len(data), place)
 
     def member(self, parent: Node, name: str, place: Place) -> tuple[Node, Part, Place] | None:
         """Node, ledger entry and place of the next member, or None when the limit on files is reached."""

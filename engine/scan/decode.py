@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cext import base64, quoted_printable, uue
+from cext.mime import trailing_blank
 
 _FINDINGS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "base64": (
@@ -56,10 +57,9 @@ def other_decodings(encoding: str, buf: bytes, start: int, end: int) -> Iterator
     Nothing for what is well formed, at the cost of a search. The contents may equal the usual one.
     """
     if encoding == "quoted-printable":
-        blanks = [mark for mark in _TRAILING if buf.find(mark, start, end) >= 0]
-        if blanks:  # RFC 2045 s6.7 (3) says that they go; some keep them
+        if trailing_blank(buf, start, end):  # RFC 2045 s6.7 (3) says that they go; some keep them
             octets = buf[start:end]
-            for mark in blanks:
+            for mark in _TRAILING:
                 octets = octets.replace(mark, b"=%02X" % mark[0] + mark[1:])
             yield quoted_printable.decode(octets)[0], "trailing blanks kept"
     elif encoding == "base64":

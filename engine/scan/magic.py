@@ -11,7 +11,7 @@ OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
     {"ace", "alz", "arc", "arj", "chm", "dmg", "dump", "egg", "installshield", "lzo", "mscompress"}
-    | {"pack", "pack200", "snappy", "squashfs", "stuffit", "udf", "vhd", "vhdx", "vmdk", "wim", "zoo"}
+    | {"pack", "pack200", "snappy", "squashfs", "stuffit", "udf", "vhd", "vhdx", "vmdk", "wim", "xar", "zoo"}
     | {"zpaq"}
 )
 
@@ -121,6 +121,12 @@ _MAIL: Final = re.compile(
     re.I,
 )
 _MAIL_FIRST: Final = frozenset(b"FRDMTSXCAfrdmtsxca>")
+# ContentInfo of a signed, enveloped ... object (RFC 5652 s3), in DER or BER.
+_CMS: Final = re.compile(
+    rb"\x30(?:[\0-\x80]|\x81.|\x82..|\x83...|\x84....)\x06"
+    rb"(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\1-\6]|\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01[\x09\x17])",
+    re.S,
+)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CD001_OFFS: Final = (32769, 34817, 36865)
 _ENCRYPTED_OLE: Final = "EncryptedPackage".encode("utf-16-le")
@@ -138,6 +144,8 @@ def identify(buf: bytes, start: int, end: int, declared: str = "") -> str:
     for prefix, name in _FIRST.get(head[0], ()):
         if head.startswith(prefix) and (name not in _NEEDS_BINARY or 0 in head[:64]):
             return name
+    if head[0] == 0x30 and _CMS.match(head):
+        return "pkcs7"
     binary = 0 in head
     if binary or end - start > 32768:
         name = _deeper(buf, start, end, head)

@@ -15,21 +15,43 @@ tests, a fuzz target and an entry in the table of bounds.
 
 from typing import Final
 
-from engine.scan.formats import activemime, archive, binhex, office_text, ole, onenote, rtf, streams, tnef, uuencode, yenc
+from engine.scan.formats import (
+    activemime,
+    archive,
+    binhex,
+    office_text,
+    ole,
+    onenote,
+    openpgp,
+    pkcs7,
+    rtf,
+    streams,
+    tnef,
+    uuencode,
+    yenc,
+)
 from engine.scan.formats.item import Opener
 
 OPENERS: Final[dict[str, Opener]] = {
-    **{kind: archive.opener(kind) for kind in ("7z", "ar", "cab", "cpio", "iso", "lha", "rar", "rpm", "xar")},
+    **{kind: archive.opener(kind) for kind in ("7z", "ar", "cab", "cpio", "iso", "lha", "rar", "rpm")},
     **{kind: streams.through_libarchive(kind) for kind in ("compress", "lz4", "zstd")},
     "bzip2": streams.bzip2,
     "lzip": streams.lzip,
     "lzma": streams.lzma_alone,
     "xz": streams.xz,
+    "activemime": activemime.members,
     "ole": ole.members,
     "onenote": onenote.members,
+    "pkcs7": pkcs7.members,
     "rtf": rtf.members,
     "tnef": tnef.members,
 }
-FINDERS: Final[tuple[Opener, ...]] = (yenc.members, binhex.members, uuencode.members, office_text.files,)
+FINDERS: Final[tuple[Opener, ...]] = (
+    yenc.members,
+    binhex.members,
+    uuencode.members,
+    office_text.files,
+    openpgp.messages,
+)
 # Programs that may carry an archive: looked into besides being matched as what they are.
 CARRIERS: Final[dict[str, Opener]] = {"pe": archive.behind, "elf": archive.behind}

@@ -28,6 +28,7 @@ class Member(msgspec.Struct, frozen=True):
     stream: a part of a document rather than a file of its own: it is matched and opened like a file, but does not
     count as one for file-name rules. also: further names that a reader may save it under; they count for the rules.
     plain: too short or too arbitrary to be told by its first octets; it is matched and not opened.
+    mime: data is a MIME entity, whatever it looks like.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Member(msgspec.Struct, frozen=True):
     stream: bool = False
     also: tuple[str, ...] = ()
     plain: bool = False
+    mime: bool = False
 
 
 class Unread(msgspec.Struct, frozen=True):
