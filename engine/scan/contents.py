@@ -15,8 +15,8 @@ from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
 from engine.scan.formats import CARRIERS, FINDERS, OPENERS
 from engine.scan.formats.item import Gap, Item, NotThis, Odd, Opener, Unread
-from engine.scan.gzip_file import contained_name
 from engine.scan.formats.uuencode import is_xx
+from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
 from engine.scan.node import MEMBER, TEXT, UUE, Node
 
