@@ -1,5 +1,6 @@
 """Bounded inflate (RFC 1951): never more than room octets plus one, and what could be had of a damaged stream."""
 
+import io
 from typing import Final, cast
 
 import msgspec
@@ -8,6 +9,11 @@ from isal import isal_zlib
 # isal's stub declares its exception as an object, not as a class.
 IsalError: Final = cast(type[Exception], isal_zlib.IsalError)
 _RETRY_LEN: Final = 4096  # input given at once when a stream is known to break somewhere
+# Input given at once. What follows a stream is copied by the library: giving all of it would make many small streams
+# behind each other cost their number squared.
+_PIECE_LEN: Final = 1 << 16
+_LONG_PIECE_LEN: Final = 1 << 20
+_OUTPUT_LEN: Final = 1 << 22  # output taken at once; more is only moved, never held twice
 
 
 class Inflated(msgspec.Struct, frozen=True):
@@ -25,13 +31,28 @@ class Inflated(msgspec.Struct, frozen=True):
 def inflate(packed: memoryview, room: int) -> Inflated:
     """Inflate a raw deflate stream at the start of packed. Never raises on content."""
     stream = isal_zlib.decompressobj(-15)
+    at = min(len(packed), _PIECE_LEN)
     try:
-        data = stream.decompress(packed, room + 1)
+        data = stream.decompress(packed[:at], min(room, _OUTPUT_LEN) + 1)
+        if stream.eof and len(data) <= room:
+            return Inflated(data, False, True, at - len(stream.unused_data))
+        whole = io.BytesIO()
+        have = whole.write(data)
+        while have <= room and not stream.eof:
+            piece: bytes | memoryview = stream.unconsumed_tail
+            if not piece and len(data) <= _OUTPUT_LEN:  # nothing is waiting inside
+                if at == len(packed):
+                    break
+                piece = packed[at : at + _LONG_PIECE_LEN]
+                at += len(piece)
+            data = stream.decompress(piece, min(room - have, _OUTPUT_LEN) + 1)
+            have += whole.write(data)
     except IsalError:
         return Inflated(_until_broken(packed, room), False, False, len(packed))
-    if len(data) > room:
-        return Inflated(data[:room], True, False, len(packed))
-    return Inflated(data, False, stream.eof, len(packed) - len(stream.unused_data))
+    if have > room:
+        whole.truncate(room)
+        return Inflated(whole.getvalue(), True, False, len(packed))
+    return Inflated(whole.getvalue(), False, stream.eof, at - len(stream.unused_data) if stream.eof else len(packed))
 
 
 def _until_broken(packed: memoryview, room: int) -> bytes:
