@@ -6,6 +6,9 @@
 One format is asked for by name, and only such as libarchive reads by itself: formats and filters for which it would
 start a program are refused (ValueError), and so is one that this build of it lacks. No file is opened, no clock read.
 
+xar is left out, since hard links that name each other keep its reader busy for ever, and lha, since it gives up at names
+that it cannot convert (libarchive 3.6.2).
+
 Known gaps: how much memory a decoder takes is libarchive's to say (a 7z dictionary is allocated as its header asks):
 who calls has to look at such headers first.
 """
@@ -37,11 +40,9 @@ cdef extern from "archive.h":
     int archive_read_support_format_cab(c_archive*)
     int archive_read_support_format_cpio(c_archive*)
     int archive_read_support_format_iso9660(c_archive*)
-    int archive_read_support_format_lha(c_archive*)
     int archive_read_support_format_rar(c_archive*)
     int archive_read_support_format_rar5(c_archive*)
     int archive_read_support_format_raw(c_archive*)
-    int archive_read_support_format_xar(c_archive*)
     int archive_read_support_filter_bzip2(c_archive*)
     int archive_read_support_filter_compress(c_archive*)
     int archive_read_support_filter_gzip(c_archive*)
@@ -104,16 +105,12 @@ cdef mw_support _format(str name):
         return archive_read_support_format_cpio
     if name == "iso":
         return archive_read_support_format_iso9660
-    if name == "lha":
-        return archive_read_support_format_lha
     if name == "rar":
         return archive_read_support_format_rar
     if name == "rar5":
         return archive_read_support_format_rar5
     if name == "raw":
         return archive_read_support_format_raw
-    if name == "xar":
-        return archive_read_support_format_xar
     return NULL
 
 
@@ -141,7 +138,7 @@ cdef mw_support _filter(str name):
 cdef class Reader:
     """Reads data[start:], any contiguous buffer, which stays in use until the reader is gone.
 
-    form: "7z", "ar", "cab", "cpio", "iso", "lha", "rar", "rar5", "xar", or "raw" for what lies under filters alone.
+    form: "7z", "ar", "cab", "cpio", "iso", "rar", "rar5", or "raw" for what lies under filters alone.
     filters: of "bzip2", "compress", "gzip", "lz4", "lzma", "rpm", "xz", "zstd". options: of libarchive, such as
     "iso9660:!joliet". Raises ValueError for others, and for a start outside of data. Content never raises.
 

@@ -19,6 +19,7 @@ from engine.scan.formats import (
     activemime,
     archive,
     binhex,
+    lha,
     office_text,
     ole,
     onenote,
@@ -34,9 +35,10 @@ from engine.scan.formats import (
 from engine.scan.formats.item import Opener
 
 OPENERS: Final[dict[str, Opener]] = {
-    **{kind: archive.opener(kind) for kind in ("7z", "ar", "cab", "cpio", "iso", "lha", "rar", "rpm")},
+    **{kind: archive.opener(kind) for kind in ("7z", "ar", "cab", "cpio", "iso", "rar", "rpm")},
     **{kind: streams.through_libarchive(kind) for kind in ("compress", "lz4", "zstd")},
     "bzip2": streams.bzip2,
+    "lha": lha.members,
     "lzip": streams.lzip,
     "lzma": streams.lzma_alone,
     "xz": streams.xz,

@@ -1,0 +1,68 @@
+"""LHA archives (lzh, lha, lzs, pma), through liblhasa. Never raises on content but NotThis.
+
+Cost: O(octets in and out); a member is held whole. Known gaps: encrypted members (of LHARK) are not told from damaged ones.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from cext.lha import Reader
+from engine.scan import magic
+from engine.scan.facts import Cause
+from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room, Unread
+
+_PIECE_LEN: Final = 1 << 20
+_METHODS: Final = frozenset(
+    {b"-lh0-", b"-lh1-", b"-lh4-", b"-lh5-", b"-lh6-", b"-lh7-", b"-lhx-", b"-lk7-", b"-lz4-", b"-lz5-", b"-lzs-"}
+    | {b"-pm0-", b"-pm1-", b"-pm2-"}
+)
+_DIRECTORY: Final = b"-lhd-"
+_PLAIN: Final = frozenset({"data", "text", "empty"})
+
+
+def members(buf: bytes, room: Room) -> Iterator[Item]:
+    reader = Reader(buf)
+    found = False
+    while reader.next():
+        room.check_time()
+        found = True
+        if reader.method == _DIRECTORY:
+            continue
+        name = reader.name.replace(b"\xff", b"/").decode("utf-8", "replace")
+        if reader.method not in _METHODS:
+            yield Unread(name, reader.size, Cause.UNSUPPORTED, f"lha method {reader.method.decode('latin-1')}")
+            continue
+        item = _member(reader, name, room)
+        yield item
+        if isinstance(item, Member) and item.over and room.room() <= 0:
+            yield Gap(Cause.LIMIT, "members behind one that is over the limit")
+            return
+    if not found:
+        raise NotThis("lha: no member")
+    end = min(len(buf), reader.used)
+    # A header ends with a zero octet; what ended the reading may be the begin of one that is damaged.
+    if buf[end:].strip(b"\0"):
+        yield Odd("lha-trailing-data")
+        if magic.identify(buf, end, len(buf)) not in _PLAIN:
+            yield Member("trailing data", buf[end:], stream=True)
+
+
+def _member(reader: Reader, name: str, room: Room) -> Item:
+    """Data that is longer than declared never comes; less of it is damage."""
+    size = reader.size
+    most = room.room()
+    pieces = []
+    have = 0
+    while have < min(size, most):
+        room.check_time()
+        piece = reader.read(min(_PIECE_LEN, size - have, most - have))
+        if not piece:
+            break
+        pieces.append(piece)
+        have += len(piece)
+    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if have < size and have >= most:
+        return Member(name, data, over=True)
+    if not data and size:
+        return Unread(name, size, Cause.DAMAGED, "lha")
+    return Member(name, data, complete=have == size)
