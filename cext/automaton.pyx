@@ -39,6 +39,9 @@ cdef extern from "image.h" nogil:
         size_t signature_count
         size_t pattern_count
         size_t digest_size_count
+        size_t condition_count
+        size_t section_size_count
+        int trusts
     int mw_image_open(mw_image *m, const uint8_t *base, size_t length)
     void mw_crc32c_init()
     int MW_SECTION_STRINGS
@@ -51,6 +54,9 @@ cdef extern from "match.h" nogil:
     ctypedef struct mw_scan:
         const mw_image *image
         int done
+        int trusted
+        int failed
+        uint64_t size
         size_t found
         uint64_t *reported
     int mw_scan_open(mw_scan *s, const mw_image *image, uint32_t target, uint32_t families, int first)
@@ -62,9 +68,24 @@ cdef extern from "match_name.h" nogil:
 cdef extern from "match_digest.h" nogil:
     uint32_t mw_digest_kinds(const mw_image *m, uint64_t size)
     void mw_match_digest(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size)
+    uint32_t mw_section_kinds(const mw_image *m, uint64_t size)
+    void mw_match_section(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size)
 
 cdef extern from "match_filter.h" nogil:
     int mw_filter_best_level()
+
+cdef extern from "match_pe.h" nogil:
+    ctypedef struct mw_pe_section:
+        uint64_t offset
+        uint64_t length
+    ctypedef struct mw_pe:
+        int valid
+        uint32_t count
+        mw_pe_section section[96]
+    void mw_pe_read(mw_pe *pe, const uint8_t *p, size_t n)
+
+cdef extern from "match_condition.h" nogil:
+    void mw_conditions_run(mw_scan *s, const mw_pe *pe, const uint8_t *p, size_t n)
 
 cdef extern from "match_stream.h" nogil:
     ctypedef struct mw_stream:
@@ -237,23 +258,54 @@ cdef class Image:
         """
         cdef Py_buffer view
         cdef mw_scan s
+        cdef mw_pe pe
         cdef uint32_t kinds, wanted = _families(family)
         if not mw_scan_open(&s, &self.m, self._target(target), wanted, first):
             raise MemoryError
         try:
             PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
             try:
+                s.size = view.len
+                kinds = mw_digest_kinds(&self.m, view.len)
+                if self.m.trusts:
+                    self._digest(&s, data, kinds, view.len)
+                    if s.trusted:
+                        return ()
                 with nogil:
                     mw_scan_all(&s, <const uint8_t *>view.buf, view.len, self._level)
-                kinds = mw_digest_kinds(&self.m, view.len)
-                for kind, name in _DIGESTS:
-                    if kinds & kind and not s.done:
-                        _check_digest(&s, kind, hashlib.new(name, data, usedforsecurity=False).digest(), view.len)
+                    if (self.m.condition_count or self.m.section_size_count) and not s.done:
+                        mw_pe_read(&pe, <const uint8_t *>view.buf, view.len)
+                        mw_conditions_run(&s, &pe, <const uint8_t *>view.buf, view.len)
+                if s.failed:
+                    raise MemoryError
+                if not self.m.trusts and not s.done:
+                    self._digest(&s, data, kinds, view.len)
+                if self.m.section_size_count and pe.valid and not s.done:
+                    self._sections(&s, data, &pe)
             finally:
                 PyBuffer_Release(&view)
             return self._names(&s)
         finally:
             mw_scan_close(&s)
+
+    cdef _digest(self, mw_scan *s, data, uint32_t kinds, uint64_t size):
+        for kind, name in _DIGESTS:
+            if kinds & kind and not s.done:
+                _check_digest(s, kind, hashlib.new(name, data, usedforsecurity=False).digest(), size)
+
+    cdef _sections(self, mw_scan *s, data, mw_pe *pe):
+        """Digests of the sections of a PE file, of those whose size some signature asks for."""
+        cdef uint32_t kinds, i
+        cdef uint64_t start, size
+        cdef bytes digest
+        octets = memoryview(data).cast("B")
+        for i in range(pe.count):
+            start, size = pe.section[i].offset, pe.section[i].length
+            kinds = mw_section_kinds(&self.m, size) if size else 0
+            for kind, name in _DIGESTS:
+                if kinds & kind and not s.done:
+                    digest = hashlib.new(name, octets[start:start + size], usedforsecurity=False).digest()
+                    mw_match_section(s, kind, digest, len(digest), size)
 
     def match_name(self, str filename, str family="malware") -> tuple:
         """Names of the signatures whose file name pattern the declared name satisfies, in the image's order.
@@ -289,7 +341,8 @@ cdef void _check_digest(mw_scan *s, uint32_t kind, bytes digest, uint64_t size):
 cdef class Stream:
     """One scan in pieces: feed() until the end, then finish(). Owned by one thread.
 
-    What is found does not depend on how the octets were cut. Memory: at most 72 KB and two bits a pattern.
+    Literals and digests only: conditions (wildcards, offsets, several sub-patterns) need the whole content and are left
+    to Image.scan. What is found does not depend on how the octets were cut. Memory: at most 72 KB and two bits a pattern.
     """
 
     cdef mw_stream t
@@ -334,4 +387,6 @@ cdef class Stream:
                 mw_stream_flush(&self.t)
             for kind, digest in self._digests.items():
                 _check_digest(&self.t.scan, kind, digest.digest(), self._size)
+        if self.t.scan.trusted:
+            return ()
         return self._image._names(&self.t.scan)

@@ -11,12 +11,23 @@ from dataclasses import dataclass, field
 
 from cext.automaton import Image
 from cext.crc32c import crc32c
-from signatures import automaton, prefilter, statistics
-from signatures.model import FAMILIES, SEVERITIES, TARGETS, Digest, FileName, Kind, Literal, Signature
+from signatures import anchors, automaton, conditions, prefilter, statistics
+from signatures.model import (
+    ANY,
+    FAMILIES,
+    SEVERITIES,
+    TARGETS,
+    Condition,
+    Digest,
+    FileName,
+    Kind,
+    Literal,
+    Signature,
+)
 from signatures.names import suffix_of
 
 MAGIC = b"MWIMAGE\n"
-LAYOUT = 1
+LAYOUT = 2
 HEADER_LEN = 64
 ALIGN = 64
 REVISION_LEN = 12  # hexadecimal digits
@@ -25,9 +36,12 @@ STRINGS, TARGET_NAMES, SIGNATURES, PROGRAMS, PATTERNS, LITERALS = range(1, 7)
 AUTOMATON_EXACT, AUTOMATON_FOLDED, FILTER_EXACT, FILTER_FOLDED = range(7, 11)
 DIGEST_SIZES, DIGESTS, SUFFIXES, GLOBS = range(11, 15)
 LONG_FILTER_EXACT, LONG_FILTER_FOLDED = range(15, 17)
-FILTERS = (FILTER_EXACT, FILTER_FOLDED, LONG_FILTER_EXACT, LONG_FILTER_FOLDED)
+TARGET_SETS, ELEMENTS, SUBS, CONDITIONS, EXPRESSIONS, ALWAYS = range(17, 23)
+SECTION_DIGESTS, SECTION_SIZES = range(23, 25)
+TINY_FILTER_EXACT, TINY_FILTER_FOLDED = range(25, 27)
+FILTERS = {prefilter.SHORT: FILTER_EXACT, prefilter.LONG: LONG_FILTER_EXACT, prefilter.TINY: TINY_FILTER_EXACT}
 
-OP_END, OP_TARGET, OP_REPORT = range(3)
+OP_END, OP_TARGET, OP_REPORT, OP_TOUCH = range(4)
 PATTERN_FOLDED = 1
 ANY_SIZE = (1 << 64) - 1
 DIGEST_KINDS = {"md5": 1, "sha1": 2, "sha256": 4}
@@ -40,7 +54,11 @@ class _Builder:
     signatures: list[Signature]
     filtered: bool
     long: bool | None
+    ids: list[int] = field(default_factory=list)  # by place in signatures; those alike in all that is shown share one
+    heads_of: list[Signature] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
+    sets: dict[str, int] = field(default_factory=dict)
+    blob: bytearray = field(default_factory=bytearray)
     strings: bytearray = field(default_factory=bytearray)
     programs: bytearray = field(default_factory=bytearray)
     known: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -53,75 +71,114 @@ class _Builder:
             self.strings += octets
         return struct.pack("<2I", *self.known[text])
 
-    def program(self, ids: Iterable[int]) -> int:
-        """A program that reports these signatures, each if the scan's target is its own. Returns its index."""
+    def program(self, users: Iterable[int], touched: Iterable[int] = ()) -> int:
+        """A program that reports these signatures, by place, each if the scan's target is its own, and touches
+        conditions. Returns its index.
+        """
         start = len(self.programs) // 8
-        for number in ids:
-            target = self.targets.index(self.signatures[number].target)
+        for place in users:
+            target = self.sets[self.signatures[place].target]
             if target:
                 self.programs += struct.pack("<BBHI", OP_TARGET, 0, target, 1)
-            self.programs += struct.pack("<BBHI", OP_REPORT, 0, 0, number)
-        self.programs += struct.pack("<BBHI", OP_END, 0, 0, 0)
+            self.programs += struct.pack("<BBHI", OP_REPORT, 0, 0, self.ids[place])
+        for condition in touched:
+            self.programs += struct.pack("<BBHI", OP_TOUCH, 0, 0, condition)
+        self.programs += bytes(8)
         return start
 
     def heads(self) -> None:
-        used = {s.target for s in self.signatures}
-        self.targets = [t for t in TARGETS if t == TARGETS[0] or t in used]
+        used = {word for target in {s.target for s in self.signatures} for word in target.split(",")}
+        self.targets = [t for t in TARGETS if t == ANY or t in used]
         self.sections[TARGET_NAMES] = b"".join(self.string(t) for t in self.targets)
-        self.sections[SIGNATURES] = b"".join(
-            self.string(s.name)
-            + struct.pack(
-                "<I4B",
-                self.targets.index(s.target),
-                FAMILIES.index(s.family),
-                SEVERITIES.index(s.severity),
-                s.kind,
-                0,
+        masks = [(1 << 64) - 1]
+        self.sets[ANY] = 0
+        for target in sorted({s.target for s in self.signatures} - {ANY}):
+            self.sets[target] = len(masks)
+            masks.append(sum(1 << self.targets.index(word) for word in set(target.split(","))))
+        self.sections[TARGET_SETS] = struct.pack(f"<{len(masks)}Q", *masks)
+        known: dict[tuple[str, str, str, str], int] = {}
+        for s in self.signatures:
+            key = (s.name, s.target, s.family, s.severity)
+            number = known.get(key)
+            if number is None:
+                number = known[key] = len(self.heads_of)
+                self.heads_of.append(s)
+            self.ids.append(number)
+        packed = bytearray()
+        for s in self.heads_of:
+            packed += self.string(s.name) + struct.pack(
+                "<I4B", self.sets[s.target], FAMILIES.index(s.family), SEVERITIES.index(s.severity), s.kind, 0
             )
-            for s in self.signatures
-        )
+        self.sections[SIGNATURES] = bytes(packed)
+
+    def conditions(self) -> dict[tuple[bool, bytes], list[int]]:
+        """Lay out the conditions. Returns which of them each anchor touches."""
+        made = conditions.Sections()
+        touching: dict[tuple[bool, bytes], list[int]] = {}
+        always = bytearray()
+        for place, s in enumerate(self.signatures):
+            if isinstance(s.body, Condition):
+                found = anchors.choose(s.body)
+                if found is None:
+                    raise ValueError(f"{s.name}: nothing of it can be looked for")
+                literals, placed, first = found
+                number = made.add(s.body, self.ids[place], self.sets[s.target], first)
+                for literal in sorted(literals):
+                    touching.setdefault(literal, []).append(number)
+                for sub in sorted(placed):
+                    for variant in made.variants_of(number, sub):
+                        always += struct.pack("<2I", number, variant)
+        self.blob = made.blob
+        self.sections[ELEMENTS], self.sections[SUBS] = bytes(made.elements), bytes(made.subs)
+        self.sections[CONDITIONS], self.sections[EXPRESSIONS] = bytes(made.conditions), made.expressions.tobytes()
+        self.sections[ALWAYS] = bytes(always)
+        return touching
 
     def literals(self) -> None:
+        touching = self.conditions()
         users: dict[tuple[bool, bytes], list[int]] = {}
         for number, s in enumerate(self.signatures):
             if isinstance(s.body, Literal):
                 octets = s.body.octets.lower() if s.body.folded else s.body.octets
                 users.setdefault((s.body.folded, octets), []).append(number)
-        keys = sorted(users)
+        keys = sorted(users.keys() | touching.keys())
         windows: dict[int, int] = {}
         suffixes: dict[int, int] = {}
         for folded in (False, True):
             mine = {i: octets for i, (fold, octets) in enumerate(keys) if fold == folded}
             if self.filtered and mine:
                 built = prefilter.build(mine, folded, statistics.load(), long=self.long)
-                for gram, one in built.items():
+                for tier, one in built.items():
                     windows.update(one.windows)
-                    kind = LONG_FILTER_EXACT if gram == prefilter.LONG else FILTER_EXACT
-                    self.sections[kind + folded] = one.section
+                    self.sections[FILTERS[tier] + folded] = one.section
             rest = {i: octets for i, octets in mine.items() if i not in windows}
             if rest:
                 self.sections[AUTOMATON_EXACT + folded], found = automaton.build(rest, folded)
                 suffixes.update(found)
-        records, blob = bytearray(), bytearray()
-        for i, (folded, octets) in enumerate(keys):
-            program = self.program(users[folded, octets])
+        records = bytearray()
+        for i, key in enumerate(keys):
+            folded, octets = key
+            program = self.program(users.get(key, ()), touching.get(key, ()))
             suffix = suffixes[i] + 1 if i in suffixes else 0
-            records += struct.pack("<6I", len(blob), len(octets), windows.get(i, 0), program, suffix, int(folded))
-            blob += octets
-        self.sections[PATTERNS], self.sections[LITERALS] = bytes(records), bytes(blob)
+            records += struct.pack("<6I", len(self.blob), len(octets), windows.get(i, 0), program, suffix, int(folded))
+            self.blob += octets
+        self.sections[PATTERNS], self.sections[LITERALS] = bytes(records), bytes(self.blob)
 
-    def digests(self) -> None:
+    def digests(self, section: bool) -> None:
         users: dict[tuple[int, bytes, int], list[int]] = {}
         sizes: dict[int, int] = {}
         for number, s in enumerate(self.signatures):
-            if isinstance(s.body, Digest):
+            if isinstance(s.body, Digest) and s.body.section == section:
                 kind, size = DIGEST_KINDS[s.body.kind], ANY_SIZE if s.body.size is None else s.body.size
                 users.setdefault((kind, s.body.digest.ljust(32, b"\0"), size), []).append(number)
                 sizes[size] = sizes.get(size, 0) | kind
-        self.sections[DIGEST_SIZES] = b"".join(struct.pack("<QI4x", size, sizes[size]) for size in sorted(sizes))
-        self.sections[DIGESTS] = b"".join(
-            struct.pack("<32sQII", digest, size, kind, self.program(users[kind, digest, size]))
-            for kind, digest, size in sorted(users)
+        table = bytearray()
+        for key in sorted(users):
+            kind, digest, size = key
+            table += struct.pack("<32sQII", digest, size, kind, self.program(users[key]))
+        self.sections[SECTION_DIGESTS if section else DIGESTS] = bytes(table)
+        self.sections[SECTION_SIZES if section else DIGEST_SIZES] = b"".join(
+            struct.pack("<QI4x", size, sizes[size]) for size in sorted(sizes)
         )
 
     def names(self) -> None:
@@ -161,15 +218,20 @@ class _Builder:
         return MAGIC + struct.pack("<II", LAYOUT, crc32c(counted)) + counted
 
 
+def _order(s: Signature) -> tuple[str, str, str, str, int, str]:
+    return s.name, s.target, s.family, s.severity, s.kind, repr(s.body)
+
+
 def build(signatures: Sequence[Signature], *, filtered: bool = True, long: bool | None = None) -> bytes:
-    """The image of these signatures, whose names are distinct.
+    """The image of these signatures. Those of one name, target, family and severity become one with several patterns.
 
     filtered=False: everything in the automaton. long: as of prefilter.build.
     """
-    builder = _Builder(sorted(signatures, key=lambda s: s.name), filtered, long)
+    builder = _Builder(sorted(signatures, key=_order), filtered, long)
     builder.heads()
     builder.literals()
-    builder.digests()
+    builder.digests(section=False)
+    builder.digests(section=True)
     builder.names()
     return builder.pack()
 
@@ -186,6 +248,7 @@ class Info:
     severities: dict[str, int]
     kinds: dict[str, int]
     targets: dict[str, int]
+    conditions: int
     patterns: int
     filtered: int
     sections: dict[int, int]
@@ -198,6 +261,10 @@ def _tally(numbers: Iterable[int], words: Sequence[str]) -> dict[str, int]:
     return {word: n for word, n in zip(words, counts, strict=True) if n}
 
 
+def _set_name(mask: int, targets: Sequence[str]) -> str:
+    return targets[0] if mask + 1 == 1 << 64 else ",".join(t for i, t in enumerate(targets) if mask >> i & 1)
+
+
 def describe(image: bytes) -> Info:
     """Read back what an image holds. Raises what cext.automaton.Image raises, and nothing else."""
     checked = Image(image)
@@ -205,7 +272,8 @@ def describe(image: bytes) -> Info:
     table = list(struct.iter_unpack("<I4xQQ", image[HEADER_LEN : HEADER_LEN + 24 * count]))
     section = {kind: image[offset : offset + length] for kind, offset, length in table}
     heads = list(struct.iter_unpack("<8xI4B", section.get(SIGNATURES, b"")))
-    filters = [section[k] for k in FILTERS if k in section]
+    masks = [m for (m,) in struct.iter_unpack("<Q", section.get(TARGET_SETS, b""))]
+    filters = [section[k + folded] for k in FILTERS.values() for folded in (0, 1) if k + folded in section]
     kinds = [""] + [kind.name.lower() for kind in Kind]
     return Info(
         revision=checked.revision,
@@ -215,7 +283,8 @@ def describe(image: bytes) -> Info:
         families=_tally((h[1] for h in heads), FAMILIES),
         severities=_tally((h[2] for h in heads), SEVERITIES),
         kinds=_tally((h[3] for h in heads), kinds),
-        targets=_tally((h[0] for h in heads), checked.targets),
+        targets=_tally((h[0] for h in heads), [_set_name(m, checked.targets) for m in masks]),
+        conditions=len(section.get(CONDITIONS, b"")) // 32,
         patterns=len(section.get(PATTERNS, b"")) // 24,
         filtered=sum(struct.unpack_from("<I", f, 20)[0] for f in filters),
         sections={kind: length for kind, _, length in table},

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from signatures.hexpattern import Element
+from signatures.logic import Node
+
 ANY = "any"
-FAMILIES = ("malware", "spam")  # the index is the number in the image
+FAMILIES = ("malware", "spam", "trusted")  # the index is the number in the image; trusted: content known to be good
 SEVERITIES = ("test", "low", "medium", "high")
 # Types by content that a signature may ask for.
 TARGETS = (
@@ -19,6 +22,7 @@ class Kind(IntEnum):
     LITERAL = 1
     DIGEST = 2
     FILENAME = 3
+    CONDITION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,53 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The whole content has this digest, and this size unless it is None. kind: md5, sha1 or sha256."""
+    """The whole content has this digest, and this size unless it is None. kind: md5, sha1 or sha256.
+
+    section: it is that of a section of a PE file instead.
+    """
 
     kind: str
     digest: bytes
     size: int | None = None
+    section: bool = False
+
+
+ORIGINS = ("anywhere", "start", "end", "entry", "section", "last section", "in section", "version")  # MW_FROM_*
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a sub-pattern may begin: at low, and up to span octets behind it, counted from origin.
+
+    From the end low counts towards the front. Of sections: which one, from 0.
+    """
+
+    origin: str = ORIGINS[0]
+    low: int = 0
+    span: int = 0
+    section: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SubPattern:
+    """wide: as 16-bit text, and also as it stands if plain; fullword: no letter or digit on either side."""
+
+    elements: tuple[Element, ...]
+    nocase: bool = False
+    plain: bool = True
+    wide: bool = False
+    fullword: bool = False
+    start: Start = Start()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Logic over sub-patterns, in content of size_min to size_max octets. Evaluated on whole content only."""
+
+    subs: tuple[SubPattern, ...]
+    logic: Node
+    size_min: int = 0
+    size_max: int = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +96,18 @@ class FileName:
     globs: tuple[str, ...]
 
 
+Body = Literal | Digest | FileName | Condition
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """specimens match it, cleans do not: octets of a file, or names of files for a FileName."""
+    """specimens match it, cleans do not: octets of a file, or names of files for a FileName.
+
+    target: one of TARGETS or several, joined by commas.
+    """
 
     name: str
-    body: Literal | Digest | FileName
+    body: Body
     severity: str = "medium"
     family: str = FAMILIES[0]
     target: str = ANY
@@ -73,3 +125,5 @@ class Signature:
                 return Kind.DIGEST
             case FileName():
                 return Kind.FILENAME
+            case Condition():
+                return Kind.CONDITION

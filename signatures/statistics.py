@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from cext.prefilter import Costs
+
 UNIT = 8  # steps of a bit
 COMMONEST = 16_384  # sequences of four that are kept
 _PAIRS_LEN = 256 + 65536
@@ -26,18 +28,11 @@ class Statistics:
     def __init__(self, table: bytes) -> None:
         if len(table) < _PAIRS_LEN or (len(table) - _PAIRS_LEN) % 5:
             raise ValueError(f"statistics of {len(table)} octets")
-        self._octet = table[:256]
-        self._pair = table[256:_PAIRS_LEN]
-        self._common: dict[bytes, int] = dict(struct.iter_unpack("4sB", table[_PAIRS_LEN:]))
+        self.costs = Costs(table[:256], table[256:_PAIRS_LEN], table[_PAIRS_LEN:])
 
     def grams(self, literal: bytes) -> list[int]:
-        """Rarity of the sequence of four at each offset, in eighths of a bit; literal of at least 4 octets."""
-        octet, pair, common = self._octet, self._pair, self._common
-        steps = [pair[a << 8 | b] for a, b in itertools.pairwise(literal)]
-        costs = [a + b + c for a, b, c in zip(steps, steps[1:], steps[2:], strict=False)]
-        return [
-            min(octet[literal[at]] + cost, common.get(literal[at : at + 4], 1 << 16)) for at, cost in enumerate(costs)
-        ]
+        """Rarity of the sequence of four at each offset, in eighths of a bit; literal of 4 to 4096 octets."""
+        return self.costs.grams(literal)
 
 
 def load() -> Statistics:

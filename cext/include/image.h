@@ -6,8 +6,8 @@
  * change a mapped image: a new revision is a new file.
  *
  * A pattern hit does not name a signature: it runs the pattern's program, a few instructions that look at the scan's
- * target and then report. Conditions on offsets, counts or several patterns are further instructions, not another
- * layout.
+ * target and then report, or touch a condition. Conditions (wildcards, offsets, counts, several sub-patterns) are
+ * evaluated once, at the end of a scan, and only where one of their anchors occurred.
  *
  * A section kind or instruction that this reader does not know is refused: skipping it would lose signatures silently.
  */
@@ -21,7 +21,7 @@
 
 #include "crc32c.h"
 
-#define MW_IMAGE_LAYOUT 1
+#define MW_IMAGE_LAYOUT 2
 #define MW_IMAGE_HEADER_LEN 64
 #define MW_IMAGE_ALIGN 64
 #define MW_IMAGE_SECTIONS 64 /* capacity of the section table that a reader accepts */
@@ -42,14 +42,26 @@
 #define MW_SECTION_GLOBS 14
 #define MW_SECTION_LONG_FILTER_EXACT 15
 #define MW_SECTION_LONG_FILTER_FOLDED 16
-#define MW_SECTION_KINDS 17
+#define MW_SECTION_TARGET_SETS 17
+#define MW_SECTION_ELEMENTS 18
+#define MW_SECTION_SUBS 19
+#define MW_SECTION_CONDITIONS 20
+#define MW_SECTION_EXPRESSIONS 21
+#define MW_SECTION_ALWAYS 22
+#define MW_SECTION_SECTION_DIGESTS 23
+#define MW_SECTION_SECTION_SIZES 24
+#define MW_SECTION_TINY_FILTER_EXACT 25
+#define MW_SECTION_TINY_FILTER_FOLDED 26
+#define MW_SECTION_KINDS 27
 
 #define MW_OP_END 0    /* the program ends */
-#define MW_OP_TARGET 1 /* skip c instructions unless the scan's target is b */
+#define MW_OP_TARGET 1 /* skip c instructions unless the scan's target is in set b */
 #define MW_OP_REPORT 2 /* signature c has matched */
+#define MW_OP_TOUCH 3  /* condition c is worth evaluating */
 
 #define MW_FAMILY_MALWARE 0
 #define MW_FAMILY_SPAM 1
+#define MW_FAMILY_TRUSTED 2 /* not reported: content with such a digest matches nothing else */
 
 #define MW_PATTERN_FOLDED 1 /* ASCII letters match in either case; the literal is stored in lower case */
 
@@ -57,6 +69,50 @@
 #define MW_DIGEST_SHA1 2
 #define MW_DIGEST_SHA256 4
 #define MW_ANY_SIZE UINT64_MAX
+
+/* Elements of a sub-pattern. Each takes the set of positions where it may begin to the set of those where it ends. */
+#define MW_ELEMENT_BYTES 1  /* a: offset in LITERALS, b: length */
+#define MW_ELEMENT_FOLDED 2 /* the same, stored in lower case, ASCII letters in either case */
+#define MW_ELEMENT_MASKED 3 /* b values at a, then b masks: octet & mask == value */
+#define MW_ELEMENT_GAP 4    /* a to b octets; MW_NO_LIMIT: any number */
+#define MW_ELEMENT_ONE_OF 5 /* b options at a, each a length (u16) and octets; c: flags below */
+#define MW_ELEMENT_EDGE 6   /* no octets; a: MW_EDGE_* */
+
+#define MW_ONE_OF_NEGATED 1 /* none of the options, which are of one length */
+#define MW_ONE_OF_FOLDED 2
+
+#define MW_EDGE_LEFT 0  /* no letter or digit in front */
+#define MW_EDGE_RIGHT 1 /* none behind */
+#define MW_EDGE_WIDE_LEFT 2
+#define MW_EDGE_WIDE_RIGHT 3
+#define MW_EDGE_LINE_LEFT 4 /* a line end or the border of the content */
+#define MW_EDGE_LINE_RIGHT 5
+#define MW_EDGES 6
+
+#define MW_NO_LIMIT UINT32_MAX
+
+/* Where a sub-pattern may begin: at low, and up to span octets behind it, counted from ... */
+#define MW_FROM_ANYWHERE 0
+#define MW_FROM_START 1
+#define MW_FROM_END 2   /* here low counts towards the front */
+#define MW_FROM_ENTRY 3 /* these need a PE file */
+#define MW_FROM_SECTION 4 /* of number `section` */
+#define MW_FROM_LAST_SECTION 5
+#define MW_FROM_IN_SECTION 6 /* wholly inside section `section` */
+#define MW_FROM_VERSION 7    /* in the version resource */
+#define MW_FROM_KINDS 8
+
+/* Expressions are postfix; a value is (truth, sum of counts, set of sub-patterns that occurred). */
+#define MW_EXPR_SUB 1  /* v: variants << 16 | bit of the sub-pattern; next word: index in SUBS of the first variant */
+#define MW_EXPR_AND 2
+#define MW_EXPR_OR 3
+#define MW_EXPR_EQUAL 4 /* next words: count, least number of different sub-patterns */
+#define MW_EXPR_MORE 5
+#define MW_EXPR_LESS 6
+#define MW_EXPR_SKIP 7 /* v words, if the value on top is false */
+#define MW_EXPR_OPS 8
+#define MW_EXPR_WORDS 2048
+#define MW_EXPR_DEPTH 64
 
 #define MW_AC_CLASSES 256   /* octets of the class table in front of the states */
 #define MW_AC_DENSE 255     /* count octet of a state that has one target for every class */
@@ -90,7 +146,7 @@ typedef struct {
 
 typedef struct {
     mw_string name;
-    uint32_t target; /* index in TARGETS; 0 is any */
+    uint32_t target; /* index in TARGET_SETS; 0 is any */
     uint8_t family, severity, kind, reserved;
 } mw_signature;
 
@@ -108,6 +164,29 @@ typedef struct {
     uint32_t suffix;  /* 1 + longest pattern of the same automaton that is a proper suffix of this; 0: none */
     uint32_t flags;
 } mw_pattern;
+
+typedef struct {
+    uint8_t op, reserved[3];
+    uint32_t a, b, c;
+} mw_element;
+
+typedef struct {
+    uint32_t element, elements; /* range in ELEMENTS */
+    uint32_t from, section;
+    uint64_t low, span;
+} mw_sub;
+
+typedef struct {
+    uint32_t condition; /* is worth evaluating where this sub-pattern, which may begin at few places only, occurs */
+    uint32_t sub;
+} mw_always;
+
+typedef struct {
+    uint32_t signature;
+    uint32_t target; /* index in TARGET_SETS */
+    uint32_t expression, words;
+    uint64_t size_min, size_max;
+} mw_condition;
 
 typedef struct {
     uint64_t size;
@@ -130,7 +209,7 @@ typedef struct {
 
 typedef struct {
     uint32_t gram;         /* octets of one look-up: 4, or 8 in a long filter */
-    uint32_t window;       /* gram + stride - 1: holds a whole gram at any phase of the stride */
+    uint32_t window;       /* gram + stride - 1: holds a whole gram at any phase of the stride; stride 1 in a tiny one */
     uint32_t filter_log2;  /* 32-bit words of the gram filter */
     uint32_t bitmap_log2;  /* bits of the window bitmap */
     uint32_t slot_log2;    /* slots of the window table */
@@ -148,13 +227,17 @@ typedef struct {
     const uint32_t *states; /* NULL: no automaton */
     size_t words;
     uint32_t class_count;
+    uint64_t targets; /* a bit for each target that some pattern of it is for */
 } mw_automaton;
 
 typedef struct {
     const mw_filter_header *header; /* NULL: no filter */
     const uint32_t *words, *bitmap, *starts;
     const mw_filter_entry *entries;
+    uint64_t targets;
 } mw_filter;
+
+#define MW_FILTERS 6 /* exact and folded: of 4-grams, of 8-grams, of one 4-gram a literal */
 
 typedef struct {
     const uint8_t *base;
@@ -170,8 +253,19 @@ typedef struct {
     const mw_name *suffixes, *globs;
     size_t target_count, signature_count, program_count, pattern_count;
     size_t digest_size_count, digest_count, suffix_count, glob_count;
+    const uint64_t *target_sets; /* a bit a target; the first is all of them */
+    const mw_element *elements;
+    const mw_sub *subs;
+    const mw_condition *conditions;
+    const uint32_t *expressions;
+    const mw_always *always;
+    const mw_digest *section_digests; /* of sections of a PE file */
+    const mw_digest_size *section_sizes;
+    size_t target_set_count, element_count, sub_count, condition_count, expression_count, always_count;
+    size_t section_digest_count, section_size_count;
+    int trusts; /* has signatures of MW_FAMILY_TRUSTED */
     mw_automaton automaton[2]; /* exact, folded */
-    mw_filter filter[4]; /* index & 1: folded; index & 2: long */
+    mw_filter filter[MW_FILTERS]; /* index & 1: folded; index / 2: short, long, tiny */
     uint32_t longest_filtered; /* longest literal behind a filter: what a stream has to look back */
     uint32_t longest_suffix;
 } mw_image;
@@ -191,10 +285,13 @@ static int mw_programs_ok(const mw_image *m) {
         switch (in->op) {
         case MW_OP_END: break;
         case MW_OP_TARGET: /* forward only, so every program ends */
-            if (in->b >= m->target_count || in->c >= m->program_count - i - 1) return 0;
+            if (in->b >= m->target_set_count || in->c >= m->program_count - i - 1) return 0;
             break;
         case MW_OP_REPORT:
             if (in->c >= m->signature_count) return 0;
+            break;
+        case MW_OP_TOUCH:
+            if (in->c >= m->condition_count) return 0;
             break;
         default: return 0;
         }
@@ -273,15 +370,135 @@ static int mw_names_ok(const mw_image *m, const mw_name *names, size_t count) {
     return 1;
 }
 
-static int mw_digests_ok(const mw_image *m) {
-    for (size_t i = 0; i < m->digest_count; i++) {
-        uint32_t k = m->digests[i].kind;
+static int mw_digests_ok(const mw_image *m, const mw_digest *digests, size_t count, const mw_digest_size *sizes,
+                         size_t size_count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t k = digests[i].kind;
         if (k != MW_DIGEST_MD5 && k != MW_DIGEST_SHA1 && k != MW_DIGEST_SHA256) return 0;
-        if (m->digests[i].program >= m->program_count) return 0;
+        if (digests[i].program >= m->program_count) return 0;
     }
-    for (size_t i = 1; i < m->digest_size_count; i++)
-        if (m->digest_sizes[i - 1].size >= m->digest_sizes[i].size) return 0;
+    for (size_t i = 1; i < size_count; i++)
+        if (sizes[i - 1].size >= sizes[i].size) return 0;
     return 1;
+}
+
+static int mw_one_of_ok(const mw_image *m, const mw_element *e) {
+    const uint8_t *blob = m->section[MW_SECTION_LITERALS];
+    size_t at = e->a, end = m->section_len[MW_SECTION_LITERALS], length = 0;
+    if (!e->b || at > end) return 0;
+    for (uint32_t i = 0; i < e->b; i++) {
+        if (end - at < 2) return 0;
+        size_t n = blob[at] | (size_t)blob[at + 1] << 8;
+        if (!n || end - at - 2 < n) return 0;
+        if (e->c & MW_ONE_OF_NEGATED && i && n != length) return 0;
+        length = n;
+        at += 2 + n;
+    }
+    return 1;
+}
+
+static int mw_elements_ok(const mw_image *m) {
+    size_t literals = m->section_len[MW_SECTION_LITERALS];
+    for (size_t i = 0; i < m->element_count; i++) {
+        const mw_element *e = &m->elements[i];
+        uint64_t octets = e->op == MW_ELEMENT_MASKED ? 2 * (uint64_t)e->b : e->b;
+        switch (e->op) {
+        case MW_ELEMENT_BYTES:
+        case MW_ELEMENT_FOLDED:
+        case MW_ELEMENT_MASKED:
+            if (!e->b || e->a > literals || octets > literals - e->a) return 0;
+            break;
+        case MW_ELEMENT_GAP:
+            if (e->a > e->b) return 0;
+            break;
+        case MW_ELEMENT_ONE_OF:
+            if (!mw_one_of_ok(m, e)) return 0;
+            break;
+        case MW_ELEMENT_EDGE:
+            if (e->a >= MW_EDGES) return 0;
+            break;
+        default: return 0;
+        }
+    }
+    for (size_t i = 0; i < m->sub_count; i++) {
+        const mw_sub *b = &m->subs[i];
+        if (b->element > m->element_count || b->elements > m->element_count - b->element) return 0;
+        if (b->from >= MW_FROM_KINDS) return 0;
+    }
+    return 1;
+}
+
+/* Every operand is there, the stack never runs over, and a skip lands where the stack is as it was. */
+static int mw_expression_ok(const mw_image *m, const mw_condition *c) {
+    uint8_t landing[MW_EXPR_WORDS + 1]; /* 1 + depth that a skip brings there */
+    const uint32_t *w = m->expressions + c->expression;
+    uint32_t depth = 0;
+    if (c->words > MW_EXPR_WORDS) return 0;
+    memset(landing, 0, sizeof landing);
+    for (uint32_t i = 0; i < c->words;) {
+        uint32_t op = w[i] & 0xFF, v = w[i] >> 8, width = 1;
+        if (landing[i] && landing[i] != depth + 1) return 0;
+        switch (op) {
+        case MW_EXPR_SUB:
+            width = 2;
+            if (c->words - i < 2 || (v & 0xFF) >= 64 || !(v >> 16) || depth >= MW_EXPR_DEPTH) return 0;
+            if (w[i + 1] > m->sub_count || v >> 16 > m->sub_count - w[i + 1]) return 0;
+            depth++;
+            break;
+        case MW_EXPR_AND:
+        case MW_EXPR_OR:
+            if (depth < 2) return 0;
+            depth--;
+            break;
+        case MW_EXPR_EQUAL:
+        case MW_EXPR_MORE:
+        case MW_EXPR_LESS:
+            width = 3;
+            if (c->words - i < 3 || depth < 1) return 0;
+            break;
+        case MW_EXPR_SKIP:
+            if (depth < 1 || v >= c->words - i) return 0;
+            landing[i + 1 + v] = (uint8_t)(depth + 1);
+            break;
+        default: return 0;
+        }
+        for (uint32_t k = 1; k < width; k++)
+            if (landing[i + k]) return 0;
+        i += width;
+    }
+    return depth == 1 && (!landing[c->words] || landing[c->words] == 2);
+}
+
+static int mw_conditions_ok(const mw_image *m) {
+    for (size_t i = 0; i < m->condition_count; i++) {
+        const mw_condition *c = &m->conditions[i];
+        if (c->signature >= m->signature_count || c->target >= m->target_set_count) return 0;
+        if (c->expression > m->expression_count || c->words > m->expression_count - c->expression) return 0;
+        if (!mw_expression_ok(m, c)) return 0;
+    }
+    for (size_t i = 0; i < m->always_count; i++)
+        if (m->always[i].condition >= m->condition_count || m->always[i].sub >= m->sub_count) return 0;
+    return 1;
+}
+
+static inline size_t mw_ac_width(const mw_automaton *a, size_t state) {
+    uint32_t n = ((const uint8_t *)(a->states + state))[8];
+    return mw_ac_head(n) + (n == MW_AC_DENSE ? a->class_count : n);
+}
+
+/* A bit for each target for which the program does anything. */
+static uint64_t mw_targets_of(const mw_image *m, uint32_t pc) {
+    uint64_t targets = 0, gate = ~0ull;
+    for (const mw_instruction *in = m->programs + pc; in->op != MW_OP_END; in++) {
+        if (in->op == MW_OP_TARGET) {
+            gate = in->c == 1 ? m->target_sets[in->b] : ~0ull;
+            continue;
+        }
+        if (in->op == MW_OP_REPORT) targets |= gate;
+        if (in->op == MW_OP_TOUCH) targets |= m->target_sets[m->conditions[in->c].target];
+        gate = ~0ull;
+    }
+    return targets;
 }
 
 static int mw_automaton_open(mw_image *m, int kind, mw_automaton *a) {
@@ -297,11 +514,11 @@ static int mw_automaton_open(mw_image *m, int kind, mw_automaton *a) {
     return 1;
 }
 
-static int mw_filter_open(mw_image *m, int kind, uint32_t gram, mw_filter *f) {
+static int mw_filter_open(mw_image *m, int kind, uint32_t gram, uint32_t window, mw_filter *f) {
     size_t n = m->section_len[kind], need;
     const mw_filter_header *h = (const mw_filter_header *)m->section[kind];
     if (!h) return 1;
-    if (n < sizeof *h || h->gram != gram || h->window != gram + 3) return 0;
+    if (n < sizeof *h || h->gram != gram || h->window != window) return 0;
     if (h->filter_log2 < 5 || h->filter_log2 > 24 || h->bitmap_log2 < 5 || h->bitmap_log2 > 32 || h->slot_log2 < 1 ||
         h->slot_log2 > 28)
         return 0;
@@ -360,14 +577,26 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
     MW_TABLE(digests, digest_count, MW_SECTION_DIGESTS, mw_digest)
     MW_TABLE(suffixes, suffix_count, MW_SECTION_SUFFIXES, mw_name)
     MW_TABLE(globs, glob_count, MW_SECTION_GLOBS, mw_name)
-    if (m->target_count == 0 || m->target_count > 0xFFFE) return MW_DAMAGED_IMAGE;
+    MW_TABLE(target_sets, target_set_count, MW_SECTION_TARGET_SETS, uint64_t)
+    MW_TABLE(elements, element_count, MW_SECTION_ELEMENTS, mw_element)
+    MW_TABLE(subs, sub_count, MW_SECTION_SUBS, mw_sub)
+    MW_TABLE(conditions, condition_count, MW_SECTION_CONDITIONS, mw_condition)
+    MW_TABLE(expressions, expression_count, MW_SECTION_EXPRESSIONS, uint32_t)
+    MW_TABLE(always, always_count, MW_SECTION_ALWAYS, mw_always)
+    MW_TABLE(section_digests, section_digest_count, MW_SECTION_SECTION_DIGESTS, mw_digest)
+    MW_TABLE(section_sizes, section_size_count, MW_SECTION_SECTION_SIZES, mw_digest_size)
+    if (m->target_count == 0 || m->target_count > 64 || m->target_set_count == 0) return MW_DAMAGED_IMAGE;
     for (size_t i = 0; i < m->target_count; i++)
         if (!mw_string_ok(m, m->targets[i])) return MW_DAMAGED_IMAGE;
     for (size_t i = 0; i < m->signature_count; i++)
-        if (!mw_string_ok(m, m->signatures[i].name) || m->signatures[i].target >= m->target_count ||
-            m->signatures[i].family > MW_FAMILY_SPAM)
+        if (!mw_string_ok(m, m->signatures[i].name) || m->signatures[i].target >= m->target_set_count ||
+            m->signatures[i].family > MW_FAMILY_TRUSTED)
             return MW_DAMAGED_IMAGE;
-    if (!mw_programs_ok(m) || !mw_patterns_ok(m) || !mw_digests_ok(m)) return MW_DAMAGED_IMAGE;
+    for (size_t i = 0; i < m->signature_count; i++) m->trusts |= m->signatures[i].family == MW_FAMILY_TRUSTED;
+    if (!mw_programs_ok(m) || !mw_patterns_ok(m) || !mw_elements_ok(m) || !mw_conditions_ok(m)) return MW_DAMAGED_IMAGE;
+    if (!mw_digests_ok(m, m->digests, m->digest_count, m->digest_sizes, m->digest_size_count) ||
+        !mw_digests_ok(m, m->section_digests, m->section_digest_count, m->section_sizes, m->section_size_count))
+        return MW_DAMAGED_IMAGE;
     if (!mw_names_ok(m, m->suffixes, m->suffix_count) || !mw_names_ok(m, m->globs, m->glob_count))
         return MW_DAMAGED_IMAGE;
     for (size_t i = 0; i < m->suffix_count; i++)
@@ -377,16 +606,25 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
         if (!mw_automaton_open(m, MW_SECTION_AUTOMATON_EXACT + fold, a)) return MW_DAMAGED_IMAGE;
         if (a->states && (status = mw_automaton_ok(m, a, (uint32_t)fold)) != 1)
             return status < 0 ? -1 : MW_DAMAGED_IMAGE;
+        for (size_t w = 0; w < a->words; w += mw_ac_width(a, w))
+            if (a->states[w]) a->targets |= mw_targets_of(m, m->patterns[a->states[w] - 1].program);
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < MW_FILTERS; i++) {
+        static const struct {
+            int kind;
+            uint32_t gram, window;
+        } tiers[MW_FILTERS / 2] = {
+            {MW_SECTION_FILTER_EXACT, 4, 7}, {MW_SECTION_LONG_FILTER_EXACT, 8, 11}, {MW_SECTION_TINY_FILTER_EXACT, 4, 4}};
         mw_filter *f = &m->filter[i];
-        int kind = (i & 2 ? MW_SECTION_LONG_FILTER_EXACT : MW_SECTION_FILTER_EXACT) + (i & 1);
-        if (!mw_filter_open(m, kind, i & 2 ? 8 : 4, f)) return MW_DAMAGED_IMAGE;
+        if (!mw_filter_open(m, tiers[i / 2].kind + (i & 1), tiers[i / 2].gram, tiers[i / 2].window, f))
+            return MW_DAMAGED_IMAGE;
         if (!f->header) continue;
         if (!mw_filter_ok(m, f, i & 1)) return MW_DAMAGED_IMAGE;
         for (size_t e = 0; e < f->header->entries; e++)
             if (m->patterns[f->entries[e].pattern].length > m->longest_filtered)
                 m->longest_filtered = m->patterns[f->entries[e].pattern].length;
+        for (size_t e = 0; e < f->header->entries && f->targets != ~0ull; e++)
+            f->targets |= mw_targets_of(m, m->patterns[f->entries[e].pattern].program);
     }
     return MW_IMAGE_OK;
 }

@@ -12,6 +12,15 @@
 
 #define MW_NO_TARGET 0xFFFFu
 
+typedef struct {
+    size_t lo, hi; /* positions lo..hi */
+} mw_range;
+
+typedef struct {
+    mw_range *at; /* ascending, apart from each other */
+    size_t count, room;
+} mw_ranges;
+
 /* What one scan has found so far; owned by its caller, never shared. */
 typedef struct {
     const mw_image *image;
@@ -20,46 +29,93 @@ typedef struct {
     int first;         /* stop at the first report */
     int done;
     size_t found;
+    int trusted; /* a digest of the trusted was met: nothing is reported in the end */
+    int failed;  /* out of memory */
+    uint64_t size;      /* of the content, where it is known */
     uint64_t *seen;     /* a bit a pattern */
     uint64_t *reported; /* a bit a signature */
+    uint64_t *touched;  /* a bit a condition */
+    uint32_t *queue;    /* the conditions that were touched, in this order */
+    size_t queued, queue_room;
+    mw_ranges now, next; /* of the sub-pattern under evaluation */
 } mw_scan;
 
 static int mw_scan_open(mw_scan *s, const mw_image *image, uint32_t target, uint32_t families, int first) {
     size_t seen = image->pattern_count / 64 + 1, reported = image->signature_count / 64 + 1;
+    size_t touched = image->condition_count / 64 + 1;
     memset(s, 0, sizeof *s);
     s->image = image;
     s->target = target;
     s->families = families;
     s->first = first;
-    s->seen = (uint64_t *)calloc(seen + reported, 8);
+    s->seen = (uint64_t *)calloc(seen + reported + touched, 8);
     if (!s->seen) return 0;
     s->reported = s->seen + seen;
+    s->touched = s->reported + reported;
     return 1;
 }
 
 static void mw_scan_close(mw_scan *s) {
     free(s->seen);
-    s->seen = s->reported = NULL;
+    free(s->queue);
+    free(s->now.at);
+    free(s->next.at);
+    memset(s, 0, sizeof *s);
+}
+
+static inline int mw_in_target(const mw_scan *s, uint32_t set) {
+    return !set || (s->target < 64 && s->image->target_sets[set] >> s->target & 1);
+}
+
+/* Whether a tier holds anything for the scan's target. */
+static inline int mw_serves(const mw_scan *s, uint64_t targets) {
+    return targets == ~0ull || (s->target < 64 && targets >> s->target & 1);
+}
+
+/* An anchor of the condition occurred. */
+static void mw_touch(mw_scan *s, uint32_t id) {
+    const mw_condition *c = &s->image->conditions[id];
+    uint64_t bit = 1ull << id % 64;
+    if (s->touched[id / 64] & bit) return;
+    if (!mw_in_target(s, c->target) || s->size < c->size_min || s->size > c->size_max) return;
+    s->touched[id / 64] |= bit;
+    if (s->queued == s->queue_room) {
+        size_t room = s->queue_room ? 2 * s->queue_room : 64;
+        uint32_t *queue = (uint32_t *)realloc(s->queue, room * sizeof *queue);
+        if (!queue) {
+            s->failed = 1;
+            return;
+        }
+        s->queue = queue;
+        s->queue_room = room;
+    }
+    s->queue[s->queued++] = id;
+}
+
+static void mw_report(mw_scan *s, uint32_t id) {
+    uint64_t bit = 1ull << id % 64;
+    uint8_t family = s->image->signatures[id].family;
+    if (family == MW_FAMILY_TRUSTED) {
+        s->trusted = 1;
+        return;
+    }
+    if (!(s->families >> family & 1) || s->reported[id / 64] & bit) return;
+    s->reported[id / 64] |= bit;
+    s->found++;
+    if (s->first) s->done = 1;
 }
 
 static void mw_run(mw_scan *s, uint32_t pc) {
     const mw_instruction *in = s->image->programs;
     for (;; pc++) switch (in[pc].op) {
         case MW_OP_TARGET:
-            if (in[pc].b != s->target) pc += in[pc].c;
+            if (!mw_in_target(s, in[pc].b)) pc += in[pc].c;
             break;
-        case MW_OP_REPORT: {
-            uint32_t id = in[pc].c;
-            uint64_t bit = 1ull << id % 64;
-            if (!(s->families >> s->image->signatures[id].family & 1) || s->reported[id / 64] & bit) break;
-            s->reported[id / 64] |= bit;
-            s->found++;
-            if (s->first) {
-                s->done = 1;
-                return;
-            }
+        case MW_OP_REPORT:
+            mw_report(s, in[pc].c);
+            if (s->done) return;
             break;
-        }
+        case MW_OP_TOUCH: mw_touch(s, in[pc].c); break;
         default: return; /* END */
         }
 }

@@ -24,7 +24,8 @@ typedef struct {
 static void mw_scan_all(mw_scan *s, const uint8_t *p, size_t n, int level) {
     mw_filters_run(s, p, n, level);
     for (int fold = 0; fold < 2; fold++)
-        if (s->image->automaton[fold].states && !s->done) mw_ac_run(&s->image->automaton[fold], s, 0, p, n);
+        if (s->image->automaton[fold].states && !s->done && mw_serves(s, s->image->automaton[fold].targets))
+            mw_ac_run(&s->image->automaton[fold], s, 0, p, n);
 }
 
 static int mw_stream_open(mw_stream *t, const mw_image *image, uint32_t target, uint32_t families, int level) {

@@ -8,9 +8,23 @@ import struct
 from cext.automaton import Image, ImageError
 from cext.crc32c import crc32c
 from signatures import image
-from signatures.model import Digest, FileName, Literal, Signature
+from signatures.hexpattern import parse
+from signatures.logic import parse as logic
+from signatures.model import Condition, Digest, FileName, Literal, Signature, Start, SubPattern
+
+_SUBS = (
+    SubPattern(parse("41424344??4142{1-3}(43|4444)!(45|46)"), True, wide=True, fullword=True),
+    SubPattern(parse("6c6f6e676572*6e756d6265722?"), start=Start("start", 2, 300)),
+    SubPattern(parse("(B)4e4f"), True, start=Start("end", 300, 10)),
+)
 
 SIGNATURES = [
+    Signature("c0", Condition(_SUBS, logic("((0|1)>1,1&2)|1", 3), 5, 1000)),
+    Signature("c1", Condition(_SUBS[2:], logic("0", 1)), target="pe"),
+    Signature("g", Digest("md5", bytes(16), 5, True), target="pe"),
+    Signature("t", Literal(b"ab")),
+    Signature("v", Literal(b"tiny1", True)),
+    Signature("u", Literal(b"aB", True)),
     *(Signature(f"s{i}", Literal(bytes((65 + i, 66, 67, 68))), target=("any", "pe")[i % 2]) for i in range(20)),
     *(Signature(f"n{i}", Literal(b"no%dcase" % i, True)) for i in range(3)),
     *(Signature(f"o{i}", Literal(b"No case, but longer %d" % i, True)) for i in range(3)),

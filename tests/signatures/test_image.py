@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import cext
 from cext.automaton import DamagedImage, Image, ImageError, NotAnImage, WrongVersion
 from cext.crc32c import crc32c
-from signatures import automaton, grammar, image, model, names, prefilter
+from signatures import automaton, conditions, grammar, image, model, names, prefilter
 from signatures.model import Digest, FileName, Literal, Signature
 from tests.fuzz.fuzz_image import SIGNATURES, WHOLE, one_input
 
@@ -45,14 +45,32 @@ def test_both_sides_have_the_same_constants() -> None:
         "GLOBS": image.GLOBS,
         "LONG_FILTER_EXACT": image.LONG_FILTER_EXACT,
         "LONG_FILTER_FOLDED": image.LONG_FILTER_FOLDED,
+        "TARGET_SETS": image.TARGET_SETS,
+        "ELEMENTS": image.ELEMENTS,
+        "SUBS": image.SUBS,
+        "CONDITIONS": image.CONDITIONS,
+        "EXPRESSIONS": image.EXPRESSIONS,
+        "ALWAYS": image.ALWAYS,
+        "SECTION_DIGESTS": image.SECTION_DIGESTS,
+        "SECTION_SIZES": image.SECTION_SIZES,
+        "TINY_FILTER_EXACT": image.TINY_FILTER_EXACT,
+        "TINY_FILTER_FOLDED": image.TINY_FILTER_FOLDED,
     }
     assert {name: defined(f"MW_SECTION_{name}") for name in sections} == sections
     assert defined("MW_SECTION_KINDS") == max(sections.values()) + 1
-    assert (defined("MW_OP_END"), defined("MW_OP_TARGET"), defined("MW_OP_REPORT")) == (
+    assert [defined(f"MW_OP_{name}") for name in ("END", "TARGET", "REPORT", "TOUCH")] == [
         image.OP_END,
         image.OP_TARGET,
         image.OP_REPORT,
-    )
+        image.OP_TOUCH,
+    ]
+    elements = ("BYTES", "FOLDED", "MASKED", "GAP", "ONE_OF", "EDGE")
+    assert [defined(f"MW_ELEMENT_{name}") for name in elements] == [getattr(conditions, name) for name in elements]
+    origins = ("ANYWHERE", "START", "END", "ENTRY", "SECTION", "LAST_SECTION", "IN_SECTION", "VERSION")
+    assert [defined(f"MW_FROM_{name}") for name in origins] == list(range(len(model.ORIGINS)))
+    words = ("SUB", "AND", "OR", "EQUAL", "MORE", "LESS", "SKIP")
+    assert [defined(f"MW_EXPR_{name}") for name in words] == [getattr(conditions, f"EXPR_{name}") for name in words]
+    assert defined("MW_EXPR_WORDS") == conditions.MOST_WORDS
     assert defined("MW_IMAGE_LAYOUT") == image.LAYOUT
     assert defined("MW_IMAGE_HEADER_LEN") == image.HEADER_LEN
     assert defined("MW_IMAGE_ALIGN") == image.ALIGN
@@ -65,7 +83,7 @@ def test_both_sides_have_the_same_constants() -> None:
     assert defined("MW_FILTER_BUCKET") == prefilter.BUCKET
     assert defined("MW_FILTER_LITERAL") == prefilter.LONGEST
     assert defined("MW_FILTER_STRIDE", FILTER) == prefilter.STRIDE
-    assert [defined(f"MW_FAMILY_{f.upper()}") for f in model.FAMILIES] == [0, 1]
+    assert [defined(f"MW_FAMILY_{f.upper()}") for f in model.FAMILIES] == [0, 1, 2]
 
 
 def test_same_signatures_same_octets_in_any_order() -> None:
@@ -82,11 +100,11 @@ def test_describe() -> None:
     info = image.describe(WHOLE)
     assert info.signatures == len(SIGNATURES) == Image(WHOLE).signatures
     assert info.families == {"malware": len(SIGNATURES)}
-    assert info.kinds == {"literal": len(SIGNATURES) - 3, "digest": 2, "filename": 1}
-    assert info.targets == {"any": len(SIGNATURES) - 10, "pe": 10}
+    assert info.kinds == {"literal": len(SIGNATURES) - 6, "digest": 3, "filename": 1, "condition": 2}
+    assert info.targets == {"any": len(SIGNATURES) - 12, "pe": 12}
     assert info.revision == Image(WHOLE).revision
     assert info.size == len(WHOLE)
-    assert set(info.sections) == set(range(1, 17))
+    assert set(info.sections) == set(range(1, 27))
     assert 0 < info.filtered < info.patterns
     with pytest.raises(DamagedImage):
         image.describe(WHOLE[:-1])
@@ -159,7 +177,7 @@ def test_damage_under_a_right_checksum_never_leads_astray(data: bytes) -> None:
 
 def test_every_instruction_is_checked_before_it_can_run() -> None:
     """Each word of each program set to nonsense: refused, or harmless."""
-    table = struct.iter_unpack("<I4xQQ", WHOLE[image.HEADER_LEN : image.HEADER_LEN + 24 * 16])
+    table = struct.iter_unpack("<I4xQQ", WHOLE[image.HEADER_LEN : image.HEADER_LEN + 24 * 26])
     offset, length = next((o, n) for kind, o, n in table if kind == image.PROGRAMS)
     for at in range(offset, offset + length, 8):
         for bad in (
@@ -210,7 +228,7 @@ def test_kinds_go_where_they_belong() -> None:
     info = image.describe(
         image.build(
             [
-                Signature("short", Literal(b"abcd")),
+                Signature("short", Literal(b"abc")),
                 Signature("long", Literal(bytes(range(256)) * 3)),
                 Signature("digest", Digest("md5", bytes(16))),
                 Signature("name", FileName(("*.exe", "a*.exe"))),

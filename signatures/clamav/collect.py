@@ -1,0 +1,145 @@
+"""From files, folders and containers to signatures, with a list of what was not taken.
+
+taken = collect([Path("main.cvd"), Path("local")])
+image.build(taken.signatures); taken.refused, taken.counts
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from signatures.clamav import container, digest, extended, ignore, logical
+from signatures.clamav.line import NotTaken
+from signatures.model import Signature
+
+Reader = Callable[[str], Signature]
+
+READERS: dict[str, Reader] = {
+    **dict.fromkeys((".hdb", ".hsb", ".hdu", ".hsu"), digest.of_file),
+    **dict.fromkeys((".mdb", ".msb", ".mdu", ".msu"), digest.of_section),
+    **dict.fromkeys((".fp", ".sfp"), digest.trusted),
+    **dict.fromkeys((".ndb", ".ndu", ".sdb"), extended.read),
+    **dict.fromkeys((".ldb", ".ldu"), logical.read),
+}
+# Known formats that nothing here matches yet, and why.
+OTHERS = {
+    ".cdb": "container metadata is not matched yet",
+    ".ftm": "file types are told apart by the walker",
+    ".pdb": "phishing URL lists are not matched yet",
+    ".gdb": "Safe Browsing URL digests are not matched yet",
+    ".wdb": "phishing URL lists are not matched yet",
+    ".imp": "import table digests are not matched yet",
+    ".idb": "icon matching is not supported",
+    ".cbc": "bytecode is not supported",
+    ".crb": "certificate lists are not matched yet",
+    ".cat": "certificate lists are not matched yet",
+    ".pwdb": "password lists are not used yet",
+    ".yar": "YARA rules are not compiled yet",
+    ".yara": "YARA rules are not compiled yet",
+}
+IGNORES = (".ign", ".ign2")
+CONTAINERS = (".cvd", ".cld", ".cud")
+SILENT = (".info", ".cfg")  # say something about a database, no signatures
+WHOLE_FILE = (".cbc", ".yar", ".yara")  # their lines are no entries
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One line that was not taken; line 0: the whole file."""
+
+    path: str
+    line: int
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.name or '-'}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Taken:
+    """signatures; refused, in the order of the lines; counts of lines that were taken, by format."""
+
+    signatures: list[Signature] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def reasons(self) -> Counter[tuple[str, str]]:
+        """(format, reason) to the number of lines. What stands in quotes differs by line and is left out."""
+        return Counter((PurePath(r.path).suffix, plain(r.reason)) for r in self.refused)
+
+
+def plain(reason: str) -> str:
+    """A reason without what is quoted in it."""
+    parts = reason.split('"')
+    return "...".join(parts[::2]) if len(parts) > 1 else reason
+
+
+def _files(paths: Sequence[Path], refused: list[Refusal]) -> Iterator[tuple[str, bytes]]:
+    """(shown name, octets) of every database file, containers opened."""
+    for path in paths:
+        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+            shown = str(file)
+            try:
+                octets = file.read_bytes()
+            except OSError as e:
+                refused.append(Refusal(shown, 0, "", f"cannot be read: {e.strerror}"))
+                continue
+            if file.suffix.lower() not in CONTAINERS:
+                yield shown, octets
+                continue
+            try:
+                for name, inner in container.members(octets, file.suffix.lower()):
+                    yield f"{shown}/{name}", inner
+            except container.BadContainer as e:
+                refused.append(Refusal(shown, 0, "", str(e)))
+
+
+def _lines(octets: bytes) -> Iterator[tuple[int, str]]:
+    for number, raw in enumerate(octets.split(b"\n"), 1):
+        line = raw.rstrip(b"\r \t").decode("utf-8", "replace")
+        if line and not line.startswith("#"):
+            yield number, line
+
+
+def _read(shown: str, octets: bytes, reader: Reader, ignored: ignore.Ignored, taken: Taken) -> None:
+    suffix = PurePath(shown).suffix.lower()
+    for number, line in _lines(octets):
+        name = ""
+        try:
+            name = ignore.name_of(suffix, line)
+            if ignored.has(name, line):
+                raise NotTaken("ignored by name")
+            signature = reader(line)
+        except NotTaken as e:
+            taken.refused.append(Refusal(shown, number, name, str(e)))
+        else:
+            taken.signatures.append(signature)
+            taken.counts[suffix] += 1
+
+
+def collect(paths: Sequence[Path]) -> Taken:
+    """Read databases, folders of them, and containers. Never raises on content."""
+    taken = Taken()
+    files = list(_files(paths, taken.refused))
+    ignored = ignore.Ignored()
+    for shown, octets in files:
+        if PurePath(shown).suffix.lower() in IGNORES:
+            for _, line in _lines(octets):
+                ignored.add(line)
+    for shown, octets in files:
+        suffix = PurePath(shown).suffix.lower()
+        reader = READERS.get(suffix)
+        if reader:
+            _read(shown, octets, reader, ignored, taken)
+        elif suffix in WHOLE_FILE:
+            taken.refused.append(Refusal(shown, 0, PurePath(shown).name, OTHERS[suffix]))
+        elif suffix in OTHERS:
+            taken.refused.extend(
+                Refusal(shown, number, ignore.name_of(suffix, line), OTHERS[suffix]) for number, line in _lines(octets)
+            )
+        elif suffix not in (*IGNORES, *SILENT) and PurePath(shown).name not in ("COPYING", "README"):
+            taken.refused.append(Refusal(shown, 0, "", "no format of ClamAV that is known here"))
+    return taken

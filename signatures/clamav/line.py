@@ -1,0 +1,94 @@
+"""What the line formats have in common."""
+
+import re
+
+from signatures.hexpattern import Octets, PatternError, parse
+from signatures.model import Condition, Literal, Start, SubPattern
+
+OUR_LEVEL = 230  # functionality level that lines for newer and older engines are measured by
+PATTERN_LEN = 4096  # MW_PATTERN_LEN
+SHORTEST_LITERAL = 4
+TARGETS = {
+    "0": "any",
+    "1": "pe",
+    "2": "ole",
+    "3": "html",
+    "4": "mail",
+    "5": "png,gif,jpeg,tiff,bmp",
+    "6": "elf",
+    "7": "text,html,mail,script",
+    "9": "macho",
+    "10": "pdf",
+    "11": "swf",
+    "12": "java",
+}
+NORMALISED = ("3", "7")  # ClamAV matches these against text in lower case
+_NAME = re.compile(r"[\x21-\x7e]{1,256}")
+_OFFSET = re.compile(r"(EOF-|EP[+-]|SL[+-]|S\d{1,3}[+-]|)(\d{1,10})(?:,(\d{1,10}))?")
+_IN_SECTION = re.compile(r"SE(\d{1,3})")
+
+
+class NotTaken(Exception):
+    """Why a line is not taken; varying parts of the reason stand in double quotes."""
+
+
+def name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise NotTaken("name with unusual characters" if text else "no name")
+    return text
+
+
+def check_level(least: str = "", most: str = "") -> None:
+    """Lines are kept for the engines of a range of levels."""
+    if (least and not least.isdigit()) or (most and not most.isdigit()):
+        raise NotTaken(f'"{least}-{most}" is no range of engine levels')
+    if most and int(most) < OUR_LEVEL - 30:
+        raise NotTaken("for older engines only")
+
+
+def target(number: str) -> str:
+    if number not in TARGETS:
+        raise NotTaken(f'target "{number}" is not known')
+    return TARGETS[number]
+
+
+def start(text: str) -> Start:
+    """An offset: *, n, EOF-n, EP+n, Sx+n, SL+n, SEx, VI, and a span behind a comma."""
+    if text in ("*", ""):
+        return Start()
+    if text == "VI":
+        raise NotTaken("version information of PE files is not matched yet")
+    if found := _IN_SECTION.fullmatch(text):
+        return Start("in section", section=int(found[1]))
+    found = _OFFSET.fullmatch(text)
+    if not found:
+        raise NotTaken(f'offset "{text}" is not understood')
+    anchor, low, span = found[1], int(found[2]), int(found[3] or 0)
+    if anchor.endswith("-") and anchor != "EOF-":
+        low = -low
+    if not anchor:
+        return Start("start", low, span)
+    if anchor == "EOF-":
+        return Start("end", low, span)
+    if anchor.startswith("EP"):
+        return Start("entry", low, span)
+    if anchor.startswith("SL"):
+        return Start("last section", low, span)
+    return Start("section", low, span, int(anchor[1:-1]))
+
+
+def elements(text: str) -> tuple:  # type: ignore[type-arg]
+    try:
+        return parse(text)
+    except PatternError as e:
+        raise NotTaken(f"pattern: {e}") from None
+
+
+def simple(condition: Condition) -> Literal | Condition:
+    """A condition that is nothing but a literal somewhere, as a literal."""
+    match condition:
+        case Condition((SubPattern((Octets(octets),), nocase, True, False, False, Start("anywhere")),), logic, 0, most):
+            plain = most == (1 << 64) - 1 and type(logic).__name__ == "Sub"
+            if plain and SHORTEST_LITERAL <= len(octets) <= PATTERN_LEN:
+                return Literal(octets, nocase)
+    return condition

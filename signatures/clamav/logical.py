@@ -1,0 +1,86 @@
+"""Lines of .ldb: Name;TargetDescription;Logic;Sub0;Sub1;..."""
+
+import re
+
+from signatures import anchors, conditions, logic
+from signatures.clamav.line import NORMALISED, NotTaken, check_level, elements, name, simple, start, target
+from signatures.model import Condition, Signature, SubPattern
+
+_SIZE = re.compile(r"(\d{1,19})-(\d{1,19})")
+_MODIFIERS = re.compile(r"[iwaf]*")
+_OFFSET = re.compile(r"(?:\*|\d+(?:,\d+)?|EOF-\d+(?:,\d+)?|EP[+-]\d+(?:,\d+)?|S\w+[+-]?\d*(?:,\d+)?|VI):")
+_UNSUPPORTED = {
+    "Container": "condition on the container is not matched yet",
+    "Intermediates": "condition on the container is not matched yet",
+    "IconGroup1": "icon matching is not supported",
+    "IconGroup2": "icon matching is not supported",
+    "EntryPoint": "condition on the entry point is not matched yet",
+    "NumberOfSections": "condition on the number of sections is not matched yet",
+    "HandlerType": "change of the file type is not supported",
+}
+
+
+def sub(text: str, nocase: bool) -> SubPattern:
+    """One sub-pattern: [offset:]pattern[::modifiers]."""
+    if "/" in text:
+        raise NotTaken("regular expression sub-signature (PCRE) is not supported yet")
+    if text.startswith("fuzzy_img#"):
+        raise NotTaken("image fuzzy hash is not supported")
+    if "#" in text:
+        raise NotTaken("byte comparison sub-signature is not supported yet")
+    if "${" in text or "$" in text:
+        raise NotTaken("macro sub-signature is not supported")
+    text, _, modifiers = text.partition("::")
+    if not _MODIFIERS.fullmatch(modifiers):
+        raise NotTaken(f'modifiers "{modifiers}" are not known')
+    offset = "*"
+    if found := _OFFSET.match(text):
+        offset, text = found[0][:-1], text[found.end() :]
+    wide = "w" in modifiers
+    return SubPattern(
+        elements(text),
+        nocase or "i" in modifiers,
+        not wide or "a" in modifiers,
+        wide,
+        "f" in modifiers,
+        start(offset),
+    )
+
+
+def _description(text: str) -> tuple[str, int, int]:
+    """(number of the target, least size, most size)."""
+    number, least, most = "0", 0, (1 << 64) - 1
+    for field in text.split(","):
+        key, _, value = field.partition(":")
+        if key == "Target":
+            number = value
+        elif key == "Engine":
+            low, _, high = value.partition("-")
+            check_level(low, high)
+        elif key == "FileSize":
+            found = _SIZE.fullmatch(value)
+            if not found:
+                raise NotTaken(f'file size "{value}" is not understood')
+            least, most = int(found[1]), int(found[2])
+        else:
+            raise NotTaken(_UNSUPPORTED.get(key, f'condition "{key}" is not known'))
+    return number, least, most
+
+
+def read(line: str) -> Signature:
+    fields = line.split(";")
+    if len(fields) < 4:
+        raise NotTaken(f'"{len(fields)}" fields instead of at least 4')
+    if len(fields) - 3 > logic.MOST_SUBS:
+        raise NotTaken(f"more than {logic.MOST_SUBS} sub-signatures")
+    number, least, most = _description(fields[1])
+    subs = tuple(sub(text, number in NORMALISED) for text in fields[3:])
+    try:
+        condition = Condition(subs, logic.parse(fields[2], len(subs)), least, most)
+    except logic.LogicError as e:
+        raise NotTaken(f"logic: {e}") from None
+    if not anchors.possible(condition):
+        raise NotTaken("may match without any fixed run to look for")
+    if conditions.too_complex(condition):
+        raise NotTaken("logic is too long")
+    return Signature(name(fields[0]), simple(condition), target=target(number))

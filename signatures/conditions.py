@@ -1,0 +1,114 @@
+"""Laying out conditions: elements, sub-patterns and postfix expressions, as cext/include/image.h has them."""
+
+import struct
+from array import array
+
+from signatures import anchors, hexpattern, logic
+from signatures.hexpattern import Edge, Gap, Masked, Octets, OneOf
+from signatures.logic import Count, Join, Sub
+from signatures.model import ORIGINS, Condition, SubPattern
+
+BYTES, FOLDED, MASKED, GAP, ONE_OF, EDGE = range(1, 7)
+NEGATED, OPTIONS_FOLDED = 1, 2
+EDGES = {"word": 0, "wide": 2, "line": 4}  # of the left; the right one is the next
+EXPR_SUB, EXPR_AND, EXPR_OR, EXPR_EQUAL, EXPR_MORE, EXPR_LESS, EXPR_SKIP = range(1, 8)
+_COMPARE = {"=": EXPR_EQUAL, ">": EXPR_MORE, "<": EXPR_LESS}
+MOST_WORDS = 2048  # MW_EXPR_WORDS
+
+
+class TooComplex(ValueError):
+    """An expression that the matcher would refuse."""
+
+
+class Sections:
+    """The sections under construction. blob: the literals, which anchors are added to later."""
+
+    def __init__(self) -> None:
+        self.blob = bytearray()
+        self.elements = bytearray()
+        self.subs = bytearray()
+        self.conditions = bytearray()
+        self.expressions: array[int] = array("I")
+        self.subs_of: list[list[tuple[int, int]]] = []  # by condition and sub-pattern: first variant, their number
+        self.known: dict[tuple[tuple[hexpattern.Element, ...], bool], tuple[int, int]] = {}
+
+    def element(self, e: hexpattern.Element, nocase: bool) -> bytes:
+        at = len(self.blob)
+        match e:
+            case Octets(octets):
+                folded = nocase and octets.lower() != octets.upper()
+                self.blob += octets.lower() if folded else octets
+                fields = (FOLDED if folded else BYTES, at, len(octets), 0)
+            case Masked(values, masks):
+                self.blob += values + masks
+                fields = (MASKED, at, len(values), 0)
+            case Gap(least, most):
+                fields = (GAP, least, most, 0)
+            case OneOf(options, negated):
+                words = sorted({o.lower() if nocase else o for o in options})
+                for word in words:
+                    self.blob += struct.pack("<H", len(word)) + word
+                fields = (ONE_OF, at, len(words), negated * NEGATED | nocase * OPTIONS_FOLDED)
+            case Edge(kind, left):
+                fields = (EDGE, EDGES[kind] + (not left), 0, 0)
+        return struct.pack("<B3xIII", *fields)
+
+    def sub(self, sub: SubPattern) -> tuple[int, int]:
+        """(index of its first variant, number of variants)."""
+        first, count = len(self.subs) // 32, 0
+        for elements in anchors.variants(sub):
+            key = (elements, sub.nocase)
+            if key not in self.known:
+                start = len(self.elements) // 16
+                for e in elements:
+                    self.elements += self.element(e, sub.nocase)
+                self.known[key] = (start, len(elements))
+            where = sub.start
+            low = where.low % (1 << 64)
+            self.subs += struct.pack(
+                "<4I2Q", *self.known[key], ORIGINS.index(where.origin), where.section, low, where.span
+            )
+            count += 1
+        return first, count
+
+    def variants_of(self, condition: int, sub: int) -> range:
+        """Indices of a sub-pattern's variants."""
+        first, count = self.subs_of[condition][sub]
+        return range(first, first + count)
+
+    def words(self, node: logic.Node, first: frozenset[int], subs: list[tuple[int, int]], counted: bool) -> list[int]:
+        """Postfix. counted: inside a block whose sum counts, so that nothing may be skipped."""
+        match node:
+            case Sub(index):
+                start, variants = subs[index]
+                return [EXPR_SUB | (variants << 16 | index) << 8, start]
+            case Join(op, left, right):
+                if op == "&" and not counted:
+                    if not logic.leaves(left) & first and logic.leaves(right) & first:
+                        left, right = right, left
+                    head, tail = self.words(left, first, subs, False), self.words(right, first, subs, False)
+                    return [*head, EXPR_SKIP | (len(tail) + 1) << 8, *tail, EXPR_AND]
+                head, tail = self.words(left, first, subs, counted), self.words(right, first, subs, counted)
+                return [*head, *tail, EXPR_AND if op == "&" else EXPR_OR]
+            case Count(op, of, value, different):
+                return [*self.words(of, first, subs, True), _COMPARE[op], value, different]
+
+    def add(self, condition: Condition, signature: int, target: int, first: frozenset[int]) -> int:
+        """Lay out one. first: sub-patterns that are the likeliest to fail. Returns its index."""
+        subs = [self.sub(sub) for sub in condition.subs]
+        self.subs_of.append(subs)
+        words = self.words(condition.logic, first, subs, False)
+        if len(words) > MOST_WORDS:
+            raise TooComplex(f"{len(words)} words of logic")
+        number = len(self.conditions) // 32
+        self.conditions += struct.pack(
+            "<4I2Q", signature, target, len(self.expressions), len(words), condition.size_min, condition.size_max
+        )
+        self.expressions.extend(words)
+        return number
+
+
+def too_complex(condition: Condition) -> bool:
+    """Whether add would refuse it."""
+    subs = [(0, 1)] * len(condition.subs)
+    return len(Sections().words(condition.logic, frozenset(), subs, False)) > MOST_WORDS

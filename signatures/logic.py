@@ -1,0 +1,177 @@
+"""Logic over the sub-patterns of a signature: `0&1`, `(0|1|2)>1`, `0=2`, `(0|1|2)>3,2`, numbered from 0.
+
+A block's `>n`, `<n` and `=n` compare the sum of what its sub-patterns found, whatever joins them inside; `,m` asks for
+so many different ones.
+"""
+
+import re
+from dataclasses import dataclass
+
+MOST_SUBS = 64
+DEEPEST = 32
+MOST_NUMBER = (1 << 30) - 1
+
+
+class LogicError(ValueError):
+    """What is wrong, and at which character, from 0."""
+
+    def __init__(self, message: str, at: int = 0) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Sub:
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """op: & or |."""
+
+    op: str
+    left: "Node"
+    right: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """op: = > or <; different: least number of different sub-patterns."""
+
+    op: str
+    of: "Node"
+    value: int
+    different: int = 0
+
+
+Node = Sub | Join | Count
+
+_TOKEN = re.compile(r"\s*(\d+|[()&|=<>,])")
+
+
+class _Parser:
+    def __init__(self, text: str, subs: int) -> None:
+        self.tokens: list[tuple[str, int]] = []
+        self.subs = subs
+        self.next = 0
+        at = 0
+        while at < len(text.rstrip()):
+            found = _TOKEN.match(text, at)
+            if not found:
+                raise LogicError(f'"{text[at : at + 8]}" is not understood', at)
+            self.tokens.append((found[1], found.start(1)))
+            at = found.end()
+        self.end = len(text)
+
+    def peek(self) -> str:
+        return self.tokens[self.next][0] if self.next < len(self.tokens) else ""
+
+    def take(self, wanted: str = "") -> tuple[str, int]:
+        if self.next >= len(self.tokens):
+            raise LogicError(f'"{wanted}" is missing' if wanted else "ends too early", self.end)
+        word, at = self.tokens[self.next]
+        if wanted and word != wanted:
+            raise LogicError(f'"{wanted}" instead of "{word}" is meant', at)
+        self.next += 1
+        return word, at
+
+    def number(self) -> tuple[int, int]:
+        word, at = self.take()
+        if not word.isdigit() or len(word) > 9:
+            raise LogicError(f'"{word}" is no number', at)
+        return int(word), at
+
+    def factor(self, depth: int) -> Node:
+        if self.peek() == "(":
+            _, at = self.take()
+            if depth >= DEEPEST:
+                raise LogicError("nested too deeply", at)
+            node = self.terms(depth + 1)
+            self.take(")")
+        else:
+            index, at = self.number()
+            if index >= self.subs:
+                raise LogicError(f"there is no sub-pattern {index}", at)
+            node = Sub(index)
+        while self.peek() in ("=", "<", ">"):
+            op, _ = self.take()
+            value, _ = self.number()
+            different = 0
+            if self.peek() == ",":
+                self.take()
+                different, _ = self.number()
+            node = Count(op, node, value, different)
+        return node
+
+    def terms(self, depth: int) -> Node:
+        """& and | bind alike, from left to right, as in ClamAV."""
+        node = self.factor(depth)
+        while self.peek() in ("&", "|"):
+            op, _ = self.take()
+            node = Join(op, node, self.factor(depth))
+        return node
+
+
+def parse(text: str, subs: int) -> Node:
+    """The expression over so many sub-patterns. Raises LogicError and nothing else."""
+    parser = _Parser(text, subs)
+    node = parser.terms(0)
+    if parser.peek():
+        word, at = parser.take()
+        raise LogicError(f'"{word}" is left over', at)
+    return node
+
+
+def leaves(node: Node) -> set[int]:
+    match node:
+        case Sub(index):
+            return {index}
+        case Join(_, left, right):
+            return leaves(left) | leaves(right)
+        case Count(_, of):
+            return leaves(of)
+
+
+def holds(node: Node, counts: list[int]) -> bool:
+    """The value of an expression, slowly: what the matcher has to agree with."""
+    return _value(node, counts)[0]
+
+
+def _value(node: Node, counts: list[int]) -> tuple[bool, int, frozenset[int]]:
+    match node:
+        case Sub(index):
+            return counts[index] > 0, counts[index], frozenset({index} if counts[index] else ())
+        case Join(op, left, right):
+            a, b = _value(left, counts), _value(right, counts)
+            return (a[0] and b[0] if op == "&" else a[0] or b[0]), a[1] + b[1], a[2] | b[2]
+        case Count(op, of, value, different):
+            _, total, which = _value(of, counts)
+            truth = total == value if op == "=" else total > value if op == ">" else total < value
+            return truth and len(which) >= different, total, which
+
+
+def cover(node: Node, weight: list[float | None]) -> tuple[float, frozenset[int]] | None:
+    """The cheapest set of sub-patterns of which one occurs whenever the expression is true, with its weight.
+
+    weight: of each sub-pattern as an anchor; None: it cannot be one. None: there is no such set.
+    """
+    match node:
+        case Sub(index):
+            cost = weight[index]
+            return None if cost is None else (cost, frozenset({index}))
+        case Join("&", left, right):
+            found = [c for c in (cover(left, weight), cover(right, weight)) if c is not None]
+            return min(found, key=lambda c: (c[0], sorted(c[1])), default=None)
+        case Join(_, left, right):
+            return _union([cover(left, weight), cover(right, weight)])
+        case Count(op, of, value, different):
+            if op == "<" or (op == "=" and value == 0):
+                return None if not different else _union([cover(Sub(i), weight) for i in sorted(leaves(of))])
+            return _union([cover(Sub(i), weight) for i in sorted(leaves(of))])
+
+
+def _union(parts: list[tuple[float, frozenset[int]] | None]) -> tuple[float, frozenset[int]] | None:
+    sets = [part[1] for part in parts if part is not None]
+    if len(sets) < len(parts):
+        return None
+    return sum(part[0] for part in parts if part is not None), frozenset().union(*sets)
