@@ -13,6 +13,7 @@ import hashlib
 
 import msgspec
 
+from cext.mime import delimiters
 from engine import limits
 from engine.scan.course import Course, Place
 from engine.scan.decode import Undecodable, decode, encoded_room, other_decodings, span
@@ -55,11 +56,10 @@ class Entities:
             if fields.headless and not (content_types or fields.encodings):
                 node.body = start  # nothing in it says otherwise: it is content
         self._read(node, buf, found[0], prefix, whole, place)
-        if len(found) > 1:
-            self._ledger.finding(node.part, "mime-ambiguous")
-            for reading in found[1:]:
-                if not reading.assumed or buf.find(b"--" + reading.boundary, body, node.end) >= 0:
-                    self.alternate(node, buf, reading, prefix, whole, place, body)
+        for reading in found[1:]:
+            if not reading.assumed or delimiters(buf, body, node.end, reading.boundary, 1):
+                self._ledger.finding(node.part, "mime-ambiguous")
+                self.alternate(node, buf, reading, prefix, whole, place, body)
         if fields.odd:
             self._other_bodies(node, buf, fields, found, prefix, whole, place, digest)
         if body > start:
