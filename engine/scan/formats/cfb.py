@@ -170,7 +170,7 @@ class CompoundFile:
                 continue
             first, low, high = struct.unpack_from("<LLL", raw, at + 116)
             size = low | high << 32 if self.version == 4 else low
-            shown = path if path is not None else (_name(raw, at),)
+            shown = path or (_name(raw, at),)  # the first entry may say that it is a stream
             streams.append(Stream(shown, size, first, path is not None))
             if size < self._cutoff and mini is None:
                 mini = self._chain(root_first, min(root_size, len(self._buf)))

@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 from isal import isal_zlib
 
-from engine.scan.formats.item import Member, Room
+from engine.scan.facts import Cause
+from engine.scan.formats.item import Gap, Item, Member, Room
 from engine.scan.inflate import IsalError
 
 _WORD_MAGICS: Final = (0xA5EC, 0xA5DC, 0xA59B, 0xA59C)  # Word 97 and later, 6/95, 2
@@ -17,6 +18,8 @@ _BOF: Final = frozenset({0x0009, 0x0209, 0x0409, 0x0809})
 _EOF, _FILE_PASS, _BOUND_SHEET = 0x000A, 0x002F, 0x0085
 _MACRO_SHEET: Final = 1
 _GLOBAL_RECORDS: Final = 200_000  # of the globals substream; styles and strings of large workbooks are some 50 000
+_HEAD_LEN: Final = 1024  # of a deflate stream: enough for its first table, which has 320 octets at most
+OBJECTS_TRIED: Final = 10_000  # packed objects in one presentation; the limit on files is not higher
 _ENCRYPTED_TOKEN: Final = 0xF3D1C4DF  # headerToken of the CurrentUserAtom (MS-PPT s2.3.2)
 # ExternalOleObjectStg: instance 0 plain, 1 compressed; the type tells it apart. (MS-PPT s2.10.34)
 _PPT_STORAGE: Final = re.compile(rb"[\0\x10]\0\x11\x10", re.S)
@@ -68,24 +71,32 @@ def _records(stream: bytes, room: Room) -> Iterator[tuple[int, bytes]]:
             room.check_time()
 
 
-def slide_objects(stream: bytes, room: Room) -> Iterator[Member]:
-    """Compound files in a `PowerPoint Document` stream: VBA projects and embedded objects, packed or not."""
-    for number, mark in enumerate(_PPT_STORAGE.finditer(stream)):
-        if number % 256 == 0:
-            room.check_time()
+def slide_objects(stream: bytes, room: Room) -> Iterator[Item]:
+    """Compound files in a `PowerPoint Document` stream: VBA projects and embedded objects, packed or not.
+
+    They are found by their marks; what looks like a packed one and is none costs a few octets, OBJECTS_TRIED times.
+    """
+    tried = 0
+    view = memoryview(stream)
+    for mark in _PPT_STORAGE.finditer(stream):
         begin = mark.start() + 8
-        if begin > len(stream):
-            return
-        (size,) = struct.unpack_from("<L", stream, begin - 4)
+        size = int.from_bytes(stream[begin - 4 : begin], "little")
         if stream[mark.start()] == 0:
-            data = stream[begin : begin + min(size, room.room() + 1)]
-            if data.startswith(_OLE):
-                yield _object(data, size, begin, room)
+            if stream.startswith(_OLE, begin):
+                room.check_time()
+                most = room.room()
+                yield _object(stream[begin : begin + min(size, most + 1)], size, begin, most)
         elif stream[begin + 4 : begin + 5] == b"\x78":
-            wanted = int.from_bytes(stream[begin : begin + 4], "little")
-            data = _inflated(stream[begin + 4 : begin + size], min(room.room() + 1, max(wanted, 1)))
-            if data.startswith(_OLE):
-                yield _object(data, wanted, begin, room)
+            tried += 1
+            if tried > OBJECTS_TRIED:
+                yield Gap(Cause.LIMIT, "slide-objects")
+                return
+            room.check_time()
+            packed = view[begin + 4 : begin + size]
+            if _inflated(packed[:_HEAD_LEN], len(_OLE)) == _OLE:
+                wanted = int.from_bytes(stream[begin : begin + 4], "little")
+                most = room.room()
+                yield _object(_inflated(packed, min(most + 1, max(wanted, 1))), wanted, begin, most)
 
 
 def slide_themes(stream: bytes, room: Room) -> Iterator[Member]:
@@ -107,12 +118,13 @@ def slide_themes(stream: bytes, room: Room) -> Iterator[Member]:
             yield Member(f"package-{begin:x}", data[:most], size > most, True, stream=True)
 
 
-def _object(data: bytes, size: int, offset: int, room: Room) -> Member:
-    most = room.room()
-    return Member(f"object-{offset:x}", data[:most], len(data) > most, len(data) >= min(size, most), stream=True)
+def _object(data: bytes, size: int, offset: int, most: int) -> Member:
+    """most: octets that it may have; data holds one more if there is more."""
+    over = len(data) > most
+    return Member(f"object-{offset:x}", data[:most], over, over or len(data) == size, stream=True)
 
 
-def _inflated(packed: bytes, most: int) -> bytes:
+def _inflated(packed: memoryview, most: int) -> bytes:
     """At most most octets; what comes before the damage of a broken stream."""
     stream = isal_zlib.decompressobj(15)
     pieces = []

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.scan.facts import Verdict
-from engine.scan.formats import ole
+from engine.scan.formats import office, ole
+from engine.scan.formats.item import Member
 from tests.engine.scan.formats.compound import END, Tree, compound, native, ole1, packed, project
 from tests.engine.scan.formats.rooms import Found, Room
 from tests.engine.scan.material import EICAR, VIRUS, walk_file
@@ -102,6 +103,12 @@ def test_directory_and_table_that_lead_to_themselves() -> None:
     assert "ole-orphan-stream" in found.odd and "stream" in found.files
     struct.pack_into("<L", whole, 68, directory)  # a sector that lists tables and is none
     Found(ole.members, bytes(whole))
+
+
+def test_root_that_says_it_is_a_stream() -> None:
+    whole = bytearray(compound(TREE))
+    whole[512 * (1 + struct.unpack_from("<L", whole, 48)[0]) + 66] = 2
+    assert Found(ole.members, bytes(whole)).files["large"].data == TREE["large"]
 
 
 def test_overlapping_streams_are_bounded_by_room() -> None:
@@ -241,6 +248,24 @@ def test_objects_in_slides_packed_or_not() -> None:
     assert objects == [inner, inner]
     facts = walk_file(compound({"PowerPoint Document": stream}), "a.ppt").facts
     assert facts.verdict is Verdict.CLEAN and {one.kind for one in facts.findings} == {"macro-vba"}
+
+
+def test_limit_on_tried_objects_crossed_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = struct.pack("<HHLL", 0x0010, 0x1011, 16, 8) + b"\x78\x9cno stream."
+    for most, cut in ((5, False), (4, True)):
+        monkeypatch.setattr("engine.scan.formats.office.OBJECTS_TRIED", most)
+        found = Found(ole.members, compound({"PowerPoint Document": stream * 5}))
+        assert (("limit", "slide-objects") in found.gaps) is cut
+
+
+def test_objects_in_slides_without_room_are_told() -> None:
+    inner = compound({"a": b"b"})
+    squeezed = zlib.compress(inner)
+    stream = struct.pack("<HHLL", 0x0010, 0x1011, len(squeezed) + 4, len(inner)) + squeezed
+    stream += struct.pack("<HHL", 0x0000, 0x1011, len(inner)) + inner
+    for room, cut in ((len(inner), False), (len(inner) - 1, True), (0, True)):
+        items = [one for one in office.slide_objects(stream, Room(room)) if isinstance(one, Member)]
+        assert [(one.over, one.complete, one.data) for one in items] == [(cut, True, inner[:room])] * 2
 
 
 def test_installer_names_are_decoded() -> None:
