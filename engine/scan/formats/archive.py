@@ -129,7 +129,14 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
         if head is not None and head.encrypted:
             yield Gap(Cause.ENCRYPTED, "rar headers")
             return len(buf)
-        return (yield from _walked(Reader(buf, form, start=at), kind, room, first)) + at
+        listed = {}
+        for file in rar_header.files(buf, at, form):
+            room.check_time()
+            if len(listed) >= limits.SCAN_FILES:
+                break
+            listed[file.name] = file
+        closed = frozenset(name for name, file in listed.items() if file.encrypted)
+        return (yield from _walked(Reader(buf, form, start=at), kind, room, first, tuple(listed), closed)) + at
     if kind == "cab":
         if at + 32 <= len(buf) and buf[at + 30] & 3:
             yield Gap(Cause.UNSUPPORTED, "one of several volumes")
@@ -195,11 +202,16 @@ def _iso(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None, 
 
 
 def _walked(
-    reader: Reader, kind: str, room: Room, first: bool, names: tuple[str, ...] = ()
+    reader: Reader,
+    kind: str,
+    room: Room,
+    first: bool,
+    names: tuple[str, ...] = (),
+    closed: frozenset[str] = frozenset(),
 ) -> Generator[Item, None, int]:
     """Every member that libarchive gives; returns the octets of the archive that it used.
 
-    names: of all members, to list those it does not get to. Raises NotThis if first and there is no archive.
+    names: of all members, to list those it does not get to. closed: those known to be encrypted. Raises NotThis if first and there is no archive.
     """
     left = dict.fromkeys(names)
     failures = 0
@@ -219,6 +231,9 @@ def _walked(
         left.pop(name, None)
         if not reader.file or (reader.hard_link and reader.size <= 0):
             continue
+        if reader.encrypted or name in closed:
+            yield Unread(name, max(0, reader.size), Cause.ENCRYPTED, kind)
+            continue
         item = _member(reader, name, kind, room)
         yield item
         if isinstance(item, Member) and item.over and not _passed(reader, room):
@@ -232,15 +247,15 @@ def _walked(
         return reader.used
     cause, detail = _why(reader, kind)
     for name in left:
-        if not name.endswith("/"):
+        if name in closed:
+            yield Unread(name, 0, Cause.ENCRYPTED, kind)
+        elif not name.endswith("/"):
             yield Unread(name, 0, cause, f"behind a member that cannot be read: {detail}")
     return reader.used
 
 
 def _member(reader: Reader, name: str, kind: str, room: Room) -> Item:
     size = reader.size
-    if reader.encrypted:
-        return Unread(name, max(0, size), Cause.ENCRYPTED, kind)
     most = room.room() + 1
     pieces = []
     have = 0

@@ -22,10 +22,11 @@ _PLAIN: Final = frozenset({"data", "text", "empty"})
 
 def members(buf: bytes, room: Room) -> Iterator[Item]:
     reader = Reader(buf)
-    found = False
+    headers, end = _headers(buf, room)
+    found = 0
     while reader.next():
         room.check_time()
-        found = True
+        found += 1
         if reader.method == _DIRECTORY:
             continue
         name = reader.name.replace(b"\xff", b"/").decode("utf-8", "replace")
@@ -39,12 +40,30 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
             return
     if not found:
         raise NotThis("lha: no member")
-    end = min(len(buf), reader.used)
-    # A header ends with a zero octet; what ended the reading may be the begin of one that is damaged.
+    if found < headers or (end < len(buf) and buf[end]):
+        yield Gap(Cause.DAMAGED, "lha: a header cannot be read")
     if buf[end:].strip(b"\0"):
         yield Odd("lha-trailing-data")
         if magic.identify(buf, end, len(buf)) not in _PLAIN:
             yield Member("trailing data", buf[end:], stream=True)
+
+
+def _headers(buf: bytes, room: Room) -> tuple[int, int]:
+    """(headers that follow each other from the start, where the last member ends). Each step goes on by 2 at least."""
+    at = count = 0
+    while len(buf) - at >= 22 and buf[at] and buf[at + 2] == buf[at + 6] == 0x2D:
+        room.check_time()
+        packed = int.from_bytes(buf[at + 7 : at + 11], "little")
+        level = buf[at + 20]
+        if level < 2:
+            length = buf[at] + 2
+        elif level == 2:
+            length = int.from_bytes(buf[at : at + 2], "little")
+        else:
+            length = int.from_bytes(buf[at + 24 : at + 28], "little")
+        at += max(2, length) + packed
+        count += 1
+    return count, min(at, len(buf))
 
 
 def _member(reader: Reader, name: str, room: Room) -> Item:

@@ -3,7 +3,9 @@
 Offsets are from the start of the octets. Never raises on content.
 """
 
+import struct
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -11,7 +13,14 @@ import msgspec
 SIGNATURE: Final = b"Rar!\x1a\x07"
 _OLD: Final = SIGNATURE + b"\0"
 _NEW: Final = SIGNATURE + b"\x01\0"
+_OLD_HEAD: Final = struct.Struct("<BHH")
 _HEADER_LEN: Final = 2 << 20  # RAR 5 allows no more
+
+
+class File(msgspec.Struct, frozen=True):
+    name: str
+    size: int
+    encrypted: bool
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -65,3 +74,66 @@ def _new(buf: bytes, at: int) -> Start:
         _, body = _number(buf, body)
     archive, _ = _number(buf, body)
     return Start("rar5", sound, kind == 1 and bool(archive & 1), False)
+
+
+def files(buf: bytes, at: int, form: str) -> Iterator[File]:
+    """Files whose headers follow the signature at offset at, up to the first that cannot be followed.
+
+    Only what is needed to tell encrypted ones and to name what a decoder does not get to. Each step goes on by 7.
+    """
+    return _new_files(buf, at + len(_NEW)) if form == "rar5" else _old_files(buf, at + len(_OLD))
+
+
+def _old_files(buf: bytes, at: int) -> Iterator[File]:
+    while len(buf) - at >= 7:
+        kind, flags, length = _OLD_HEAD.unpack_from(buf, at + 2)
+        if length < 7 or not 0x72 <= kind <= 0x7B or kind == 0x7B:
+            return
+        data_len = 0
+        if flags & 0x8000 or kind == 0x74:
+            data_len = int.from_bytes(buf[at + 7 : at + 11], "little")
+        if kind == 0x74 and length >= 32:
+            name_len = int.from_bytes(buf[at + 26 : at + 28], "little")
+            name_off = at + (40 if flags & 0x100 else 32)
+            if flags & 0x100:
+                data_len |= int.from_bytes(buf[at + 32 : at + 36], "little") << 32
+            name = buf[name_off : name_off + name_len].split(b"\0", 1)[0].replace(b"\\", b"/")
+            if flags & 0xE0 != 0xE0:  # a directory
+                size = int.from_bytes(buf[at + 11 : at + 15], "little")
+                yield File(name.decode("utf-8", "replace"), size, bool(flags & 4))
+        at += length + data_len
+
+
+def _new_files(buf: bytes, at: int) -> Iterator[File]:
+    while len(buf) - at >= 7:
+        length, body = _number(buf, at + 4)
+        end = body + length
+        kind, pos = _number(buf, body)
+        if not 0 < length <= _HEADER_LEN or kind >= 5:
+            return
+        flags, pos = _number(buf, pos)
+        extra_len = data_len = 0
+        if flags & 1:
+            extra_len, pos = _number(buf, pos)
+        if flags & 2:
+            data_len, pos = _number(buf, pos)
+        if kind == 2:
+            yield from _new_file(buf, pos, end - min(extra_len, length), end)
+        at = end + data_len
+
+
+def _new_file(buf: bytes, pos: int, extra: int, end: int) -> Iterator[File]:
+    flags, pos = _number(buf, pos)
+    size, pos = _number(buf, pos)
+    _, pos = _number(buf, pos)
+    pos += (4 if flags & 2 else 0) + (4 if flags & 4 else 0)
+    _, pos = _number(buf, pos)
+    _, pos = _number(buf, pos)
+    name_len, pos = _number(buf, pos)
+    encrypted = False
+    while extra < end:
+        length, extra = _number(buf, extra)
+        encrypted = encrypted or _number(buf, extra)[0] == 1
+        extra += max(1, length)
+    if not flags & 1:
+        yield File(buf[pos : min(end, pos + name_len)].decode("utf-8", "replace"), size, encrypted)
