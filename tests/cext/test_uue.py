@@ -18,8 +18,10 @@ from cext.uue import (
     decode_scalar,
     find_begin,
     find_begin_scalar,
+    find_line,
 )
 from tests.oracles import uue as oracle
+from tests.oracles.mime import lines
 
 FULL = binascii.b2a_uu(bytes(range(45)))
 PIECES = [
@@ -155,3 +157,19 @@ def test_misuse_is_refused() -> None:
         find_begin(b"", 1)
     with pytest.raises(ValueError, match="outside"):
         body_end(b"abc", 2, 4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts, st.data(), st.sampled_from([b"begin", b"M", b"end", b"#0V%T"]))
+def test_find_line_equals_oracle(text: bytes, data: st.DataObject, prefix: bytes) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    places = [start + at for at, _, line in lines(text[start:]) if line.startswith(prefix)]
+    assert find_line(text, start, prefix) == (places[0] if places else -1)
+
+
+def test_no_prefix_of_a_line() -> None:
+    for prefix in (b"", b"a\nb"):
+        with pytest.raises(ValueError, match="prefix"):
+            find_line(b"abc", 0, prefix)
+    with pytest.raises(ValueError, match="outside"):
+        find_line(b"abc", 4, b"x")

@@ -1,4 +1,4 @@
-"""yEnc: any cut and every variant give what the oracle says; the finder takes any text. The first octet chooses the cut."""
+"""yEnc: any cut and every variant give what the oracle says. The first octet chooses the cut."""
 
 from cext.yenc import VARIANTS, YEncDecoder, body_end, decode_as
 from tests.oracles import yenc as oracle

@@ -102,6 +102,9 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
                 _attach(attachment, found)
             for one in found:
                 yield from _body(one, room)
+    else:
+        if at < len(buf):
+            yield Gap(Cause.DAMAGED, "tnef-cut") if buf[at] in _LEVELS else Odd("tnef-trailing-data")
     yield from _finished(attachment, room)
 
 

@@ -1,0 +1,18 @@
+"""Files spelled out in texts: no finder raises, and no member is longer than its room."""
+
+from engine.scan.formats import binhex, uuencode, yenc
+from engine.scan.formats.item import Member
+from tests.engine.scan.formats.rooms import Room
+from tests.oracles.binhex import encode
+
+SEEDS = [
+    b"=ybegin part=1 total=2 line=4 size=8 name=a\n=ypart begin=1 end=4\nkkkk\n=yend size=4 part=1 pcrc32=0\n",
+    b"begin-base64 644 a\nZGF0YQ==\n====\nbegin 644 b\n6J4VdQm-dQm-V65FZQrEUNaZgNG-+\n+\nend\n",
+    encode(b"a.txt", b"data" * 9, b"resource"),
+]
+
+
+def one_input(data: bytes) -> None:
+    for finder in (binhex.members, uuencode.members, yenc.members):
+        for item in finder(data, Room(500)):
+            assert not isinstance(item, Member) or len(item.data) <= 500
