@@ -49,12 +49,12 @@ class Archives:
             cause = (Cause.DAMAGED, "zip-local-header-missing")
         elif entry.flags & zip_file.ENCRYPTED:
             cause = (Cause.ENCRYPTED, "zip")
-        elif entry.method not in (zip_file.STORED, zip_file.DEFLATED):
+        elif entry.method not in zip_file.METHODS:
             cause = (Cause.UNSUPPORTED, f"zip method {entry.method}")
         if cause is not None:
             self._course.contents.unread(node, part, entry.size, inside, *cause)
             return True
-        content = zip_file.unpack(buf, entry, self._budget.room())
+        content = zip_file.unpack(buf, entry, self._budget.room(), self._budget.check_time)
         if content.over:
             self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
         elif not content.complete:

@@ -4,19 +4,31 @@ Readers differ in which of the two they believe. Entries of either are listed; w
 archive has a severe problem, and both readings of the entry are listed. Nothing is unpacked here but by `unpack`.
 
 Offsets are from the start of the archive's octets. Never raises on content.
-Known gaps: methods other than stored and deflated, split archives, encrypted central directories.
+Known gaps: the methods of `METHODS` only (PPMd, imploded, shrunk, WavPack and others are not unpacked), split archives,
+encrypted central directories.
 """
 
+import bz2
 import struct
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from isal import isal_zlib
 
+from cext import deflate64
+from engine.scan.formats import streams
 from engine.scan.inflate import Inflated, inflate
 
 STORED: Final = 0
 DEFLATED: Final = 8
+DEFLATE64: Final = 9
+BZIP2: Final = 12
+LZMA: Final = 14
+ZSTD: Final = 93
+ZSTD_OLD: Final = 20
+XZ: Final = 95
+METHODS: Final = frozenset({STORED, DEFLATED, DEFLATE64, BZIP2, LZMA, ZSTD, ZSTD_OLD, XZ})
 ENCRYPTED: Final = 1  # general purpose bit 0
 DESCRIPTOR: Final = 8  # bit 3: sizes follow the data
 UTF8: Final = 0x800  # bit 11
@@ -33,6 +45,8 @@ _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64: Final = struct.Struct("<4sLQL")
+_LZMA_HEADER_LEN: Final = 9
+_END_MARK: Final = 2  # bit 1 of an LZMA entry
 _MAX32: Final = 0xFFFFFFFF
 _ANY_CHARSET: Final = b"?" + bytes(range(128, 256))  # octets of a name that charsets disagree about
 
@@ -280,14 +294,49 @@ def _search_gap(buf: bytes, directory: Directory, start: int, end: int) -> None:
         at = data_off + max(0, min(packed, end - data_off))
 
 
-def unpack(buf: bytes, entry: Entry, room: int) -> Inflated:
-    """Content of a stored or deflated entry: at most room octets, and how it ended."""
+def unpack(buf: bytes, entry: Entry, room: int, tick: Callable[[], None] = lambda: None) -> Inflated:
+    """Content of an entry whose method is one of METHODS: at most room octets, and how it ended.
+
+    tick is called between pieces. An LZMA or xz dictionary over the limit makes it damaged, as far as can be told.
+    """
     stop = len(buf) if entry.packed_len < 0 else min(len(buf), entry.data_off + entry.packed_len)
     complete = entry.packed_len < 0 or stop == entry.data_off + entry.packed_len
     if entry.method == STORED:
         data = buf[entry.data_off : min(stop, entry.data_off + room)]
         return Inflated(data, stop - entry.data_off > room, complete, len(data))
-    return inflate(memoryview(buf)[entry.data_off : stop], room)
+    if entry.method == DEFLATED:
+        return inflate(memoryview(buf)[entry.data_off : stop], room)
+    if entry.method == DEFLATE64:
+        return Inflated(*deflate64.decode(memoryview(buf)[entry.data_off : max(stop, entry.data_off)], room))
+    if entry.method in (ZSTD, ZSTD_OLD):
+        got, used = streams.filtered(buf[entry.data_off : stop], "zstd", room, tick)
+        return Inflated(got.data, got.over, got.fault is None, used)
+    return _unpacked(buf, entry, stop, room, tick)
+
+
+def _unpacked(buf: bytes, entry: Entry, stop: int, room: int, tick: Callable[[], None]) -> Inflated:
+    """By a decoder of the standard library. LZMA has no end mark unless bit 1 says so: then the size ends it."""
+    got = streams.Unpacked()
+    at = entry.data_off
+    sized = False
+    if entry.method == BZIP2:
+        decoder: streams.Decoder = bz2.BZ2Decompressor()
+    elif entry.method == XZ:
+        decoder = streams.xz_decoder()
+    else:
+        head = buf[at : min(stop, at + _LZMA_HEADER_LEN)]  # version, length of the properties, properties (5.8.8)
+        try:
+            if len(head) < _LZMA_HEADER_LEN or head[2:4] != b"\x05\0":
+                raise ValueError("properties")
+            decoder = streams.raw_lzma(head[4], int.from_bytes(head[5:9], "little"))
+        except ValueError:
+            return Inflated(b"", False, False, 0)
+        at += _LZMA_HEADER_LEN
+        sized = not entry.flags & _END_MARK and entry.size < room
+    used = streams.unpack(decoder, buf, at, stop, entry.size if sized else room, got, tick)
+    if sized and got.have == entry.size:
+        return Inflated(got.data, False, True, stop - entry.data_off)
+    return Inflated(got.data, got.over, got.fault is None, used - entry.data_off)
 
 
 def crc_agrees(entry: Entry, data: bytes) -> bool:

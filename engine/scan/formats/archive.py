@@ -1,4 +1,4 @@
-"""Archives that libarchive reads: 7z, rar, cab, iso, lha, xar, cpio, ar, rpm. Several behind one another too.
+"""Archives that libarchive reads: 7z, rar, cab, iso, cpio, ar, rpm. Several behind one another too.
 
 Each is read as the one format that its first octets name. Where readers see different members (the trees of an ISO
 image) the union is walked. What tells of further volumes, encryption, dictionaries too large or a format's own end
@@ -6,7 +6,7 @@ is read from the headers here, since libarchive does not say it.
 
 Cost: O(octets in and out); a member is held whole, as the walk needs it. What lies behind a member that is over the
 limits is passed over only as far as there is room, then the archive is given up with a Gap.
-Known gaps: methods that libarchive lacks (RAR 1.5 and 2, lh1, pm, AES and Zstandard in 7z, Quantum in cab) are unread,
+Known gaps: methods that libarchive lacks (RAR 1.5 and 2, AES and Zstandard in 7z, Quantum in cab) are unread,
 cause unsupported; alternate data streams and comments of rar are not members; volumes are not put together.
 """
 
@@ -129,7 +129,7 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
         if head is not None and head.encrypted:
             yield Gap(Cause.ENCRYPTED, "rar headers")
             return len(buf)
-        listed = {}
+        listed: dict[str, rar_header.File] = {}
         for file in rar_header.files(buf, at, form):
             room.check_time()
             if len(listed) >= limits.SCAN_FILES:
@@ -181,7 +181,7 @@ def _seven(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None
 
 
 def _iso(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
-    """Clients may show the Joliet tree or the plain one: the members of both are walked, those with equal octets once."""
+    """Clients may show the Joliet tree or the plain one: members of both are walked, those with equal octets once."""
     seen: set[bytes] = set()
     joliet = udf = False
     for sector in range(_SECTOR * 16, min(len(buf), _SECTOR * 64), _SECTOR):
@@ -211,7 +211,8 @@ def _walked(
 ) -> Generator[Item, None, int]:
     """Every member that libarchive gives; returns the octets of the archive that it used.
 
-    names: of all members, to list those it does not get to. closed: those known to be encrypted. Raises NotThis if first and there is no archive.
+    names: of all members, to list those it does not get to. closed: those known to be encrypted.
+    Raises NotThis if first and there is no archive.
     """
     left = dict.fromkeys(names)
     failures = 0
@@ -260,7 +261,7 @@ def _member(reader: Reader, name: str, kind: str, room: Room) -> Item:
     pieces = []
     have = 0
     while have < most:
-        want = min(most - have, _PIECE_LEN, size + 1 if 0 <= size and not have else _PIECE_LEN)
+        want = min(most - have, _PIECE_LEN, size + 1 if size >= 0 and not have else _PIECE_LEN)
         piece = reader.read(want)
         have += len(piece)
         pieces.append(piece)

@@ -1,6 +1,6 @@
 """LHA archives (lzh, lha, lzs, pma), through liblhasa. Never raises on content but NotThis.
 
-Cost: O(octets in and out); a member is held whole. Known gaps: encrypted members (of LHARK) are not told from damaged ones.
+Cost: O(octets in and out); a member is held whole. Known gaps: lh2 and lh3 of 1990.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Files that are one compressed stream: bzip2, xz, lzma, lzip, zstd, lz4, compress. One member, without a name of its own.
+"""Compressed streams: bzip2, xz, lzma, lzip, zstd, lz4, compress. One member, without a name of its own.
 
 Streams behind one another belong together, as their own tools read them. What lies behind the last one is a member
 by itself if it looks like a container, else only a finding. A damaged stream gives what came before the damage.
@@ -138,7 +138,13 @@ def lzma_alone(buf: bytes, room: Room) -> Iterator[Item]:
 def lzip(buf: bytes, room: Room) -> Iterator[Item]:
     """Members of lzip: a header of six octets, LZMA with an end mark, a trailer of twenty."""
     return _streams(
-        buf, room, "lzip", b"LZIP", lambda at: raw_lzma(93, _lzip_dictionary(buf[at + 5])), _LZIP_HEADER_LEN, _LZIP_TRAILER_LEN
+        buf,
+        room,
+        "lzip",
+        b"LZIP",
+        lambda at: raw_lzma(93, _lzip_dictionary(buf[at + 5])),
+        _LZIP_HEADER_LEN,
+        _LZIP_TRAILER_LEN,
     )
 
 

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def decode(data: Buffer, room: int) -> tuple[bytes, bool, bool, int]: ...
