@@ -15,6 +15,10 @@ from engine.scan.header import Fields, Value, text_of, without_comments
 from engine.scan.node import LEAF, MESSAGE, MULTIPART
 
 _IDENTITY: Final = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7", "8", "none", "plain", "bit"})
+# Encodings that are texts with a file spelled out in them: finders have it, with its name (formats/yenc.py, binhex.py).
+_SPELLED_OUT: Final = frozenset(
+    {"x-yenc", "yenc", "x-binhex", "binhex", "x-binhex40", "binhex40", "mac-binhex40", "x-mac-binhex40", "x-xxencode"}
+)
 _DECODED: Final = {
     "base64": "base64",
     "quoted-printable": "quoted-printable",
@@ -114,7 +118,7 @@ def _encodings(bodies: list[bytes]) -> list[str]:
             found[_USUAL[body.lower()]] = None
             continue
         words = _TOKEN.findall(without_comments(body)[:_ENCODING_LEN].decode("latin-1").lower().replace("_", "-"))
-        known = [word for word in words if word in _IDENTITY or word in _DECODED]
+        known = [word for word in words if word in _IDENTITY or word in _SPELLED_OUT or word in _DECODED]
         for word in known:
             found[_DECODED.get(word, "")] = None
         if not known or len(known) < len(words):
