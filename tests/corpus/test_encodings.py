@@ -22,7 +22,11 @@ def test_decoded_files_agree(unpack: Unpack, recorder: Recorder) -> None:
             data = b"Content-Transfer-Encoding: " + BODIES[entry["file"]] + b"\n\n" + data
         name = entry["file"].rsplit("/", 1)[-1]
         begun = time.monotonic()
-        found = walker.walk_message(data) if looks_like_message(data, name) else walker.walk_file(data, name)
+        found = (
+            walker.walk_message(data)
+            if entry["file"] in BODIES or looks_like_message(data, name)
+            else walker.walk_file(data, name)
+        )
         facts = found.facts
         if time.monotonic() - begun > SLOWEST_S:
             slow.append(entry["file"])
