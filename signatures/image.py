@@ -261,7 +261,8 @@ def _tally(numbers: Iterable[int], words: Sequence[str]) -> dict[str, int]:
     return {word: n for word, n in zip(words, counts, strict=True) if n}
 
 
-def _set_name(mask: int, targets: Sequence[str]) -> str:
+def set_name(mask: int, targets: Sequence[str]) -> str:
+    """The target of a signature as its source has it, from its bits in TARGET_SETS."""
     return targets[0] if mask + 1 == 1 << 64 else ",".join(t for i, t in enumerate(targets) if mask >> i & 1)
 
 
@@ -283,7 +284,7 @@ def describe(image: bytes) -> Info:
         families=_tally((h[1] for h in heads), FAMILIES),
         severities=_tally((h[2] for h in heads), SEVERITIES),
         kinds=_tally((h[3] for h in heads), kinds),
-        targets=_tally((h[0] for h in heads), [_set_name(m, checked.targets) for m in masks]),
+        targets=_tally((h[0] for h in heads), [set_name(m, checked.targets) for m in masks]),
         conditions=len(section.get(CONDITIONS, b"")) // 32,
         patterns=len(section.get(PATTERNS, b"")) // 24,
         filtered=sum(struct.unpack_from("<I", f, 20)[0] for f in filters),

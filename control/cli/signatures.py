@@ -3,12 +3,24 @@
 import os
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
 
-from signatures.compile import compile_sources, describe
+from engine.scan import magic
+from signatures import image as layout
+from signatures.clamav.collect import Taken, collect
+from signatures.compile import Info, compile_sources, describe, read_sources, test_vectors
 from signatures.diagnostics import SourceErrors
+from signatures.inspection import Contents, Described, explain
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PATHS = click.Path(exists=True, path_type=Path)
+_OUTPUT = click.Path(dir_okay=False, path_type=Path)
+SHOWN_LEN = 160  # characters of a pattern that are printed
 
 
 @click.group()
@@ -16,38 +28,181 @@ def signatures() -> None:
     """Compile and inspect definitions."""
 
 
-@signatures.command("compile")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
-def compile_(sources: tuple[Path, ...], output: Path) -> None:
-    """Compile SOURCE files or folders into one definitions file."""
-    files = [file for path in sources for file in (sorted(path.rglob("*.toml")) if path.is_dir() else [path])]
-    try:
-        image = compile_sources(files)
-    except SourceErrors as errors:
-        click.echo(str(errors), err=True)
-        sys.exit(1)
+def _sources(paths: Sequence[Path]) -> list[Path]:
+    return [file for path in paths for file in (sorted(path.rglob("*.toml")) if path.is_dir() else [path])]
+
+
+def _write(image: bytes, output: Path) -> Info:
+    """Put the image in place at once: whoever opens the file sees the old or the new one."""
     handle, name = tempfile.mkstemp(dir=output.absolute().parent, prefix=".definitions-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(image)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(name, 0o644)
-    os.replace(name, output)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(image)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, output)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     info = describe(image)
     click.echo(f"{output}: revision {info.revision}, {info.signatures} signatures, {len(image)} octets")
+    return info
+
+
+def _open(file: Path) -> Contents:
+    try:
+        return Contents(file.read_bytes())
+    except ValueError as error:
+        raise click.ClickException(f"{file}: {error}") from None
+
+
+def _refuse(errors: SourceErrors) -> None:
+    click.echo(str(errors), err=True)
+    sys.exit(1)
+
+
+@signatures.command("compile")
+@click.argument("sources", nargs=-1, required=True, type=_PATHS)
+@click.option("-o", "--output", required=True, type=_OUTPUT)
+def compile_(sources: tuple[Path, ...], output: Path) -> None:
+    """Compile SOURCE files or folders into one definitions file."""
+    try:
+        image = compile_sources(_sources(sources))
+    except SourceErrors as errors:
+        _refuse(errors)
+    else:
+        _write(image, output)
 
 
 @signatures.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=_PATHS)
+def check(sources: tuple[Path, ...]) -> None:
+    """Report every mistake in SOURCE files or folders."""
+    try:
+        found = read_sources(_sources(sources))
+    except SourceErrors as errors:
+        _refuse(errors)
+    else:
+        click.echo(f"{len(found)} signatures, no errors")
+
+
+@signatures.command()
+@click.argument("sources", nargs=-1, required=True, type=_PATHS)
+def test(sources: tuple[Path, ...]) -> None:
+    """Run the specimen and clean vectors that SOURCE files or folders carry."""
+    try:
+        failures = test_vectors(_sources(sources))
+        count = sum(len(s.specimens) + len(s.cleans) for s in read_sources(_sources(sources)))
+    except SourceErrors as errors:
+        _refuse(errors)
+        return
+    for failure in failures:
+        click.echo(str(failure), err=True)
+    click.echo(f"{count - len(failures)} of {count} vectors are as they should be")
+    if failures:
+        sys.exit(1)
+
+
+@signatures.group("import")
+def import_() -> None:
+    """Compile databases of others."""
+
+
+def _table(taken: Taken) -> None:
+    reasons = Counter({(suffix, reason): count for (suffix, reason), count in taken.reasons.items()})
+    click.echo(f"{sum(taken.counts.values()):>9}  taken")
+    for suffix, count in sorted(taken.counts.items()):
+        click.echo(f"{count:>9}    {suffix}")
+    click.echo(f"{len(taken.refused):>9}  not taken")
+    for (suffix, reason), count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
+        click.echo(f"{count:>9}    {suffix}: {reason}")
+
+
+@import_.command()
+@click.argument("paths", nargs=-1, required=True, type=_PATHS)
+@click.option("-o", "--output", required=True, type=_OUTPUT)
+@click.option("--refused", type=_OUTPUT, help="Write the list of lines that were not taken there, not to the terminal.")
+def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None) -> None:
+    """Compile ClamAV's databases, folders of them, and .cvd, .cld and .cud containers into one definitions file."""
+    taken = collect(paths)
+    lines = [str(refusal) for refusal in taken.refused]
+    if refused is None:
+        for line in lines:
+            click.echo(line, err=True)
+    else:
+        refused.write_text("".join(f"{line}\n" for line in lines))
+    _table(taken)
+    _write(layout.build(taken.signatures), output)
+
+
+@signatures.command()
+@click.argument("file", type=_FILE)
 def info(file: Path) -> None:
     """Tell what a compiled definitions FILE holds."""
     try:
         found = describe(file.read_bytes())
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from None
-    for key in ("revision", "layout", "size", "signatures", "patterns", "filtered"):
+    for key in ("revision", "layout", "size", "signatures", "conditions", "patterns", "filtered"):
         click.echo(f"{key:<12}{getattr(found, key)}")
     for key in ("families", "severities", "kinds", "targets"):
         counts = ", ".join(f"{name} {count}" for name, count in sorted(getattr(found, key).items()))
         click.echo(f"{key:<12}{counts}")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN_LEN else text[: SHOWN_LEN - 3] + "..."
+
+
+@signatures.command()
+@click.argument("name")
+@click.option("-d", "--definitions", required=True, type=_FILE)
+def find(name: str, definitions: Path) -> None:
+    """Show the signatures whose name is NAME, holds it, or matches it as a pattern with * and ?."""
+    met = [s for s in _open(definitions).signatures if name in s.name or fnmatchcase(s.name, name)]
+    for signature in met:
+        click.echo(f"{signature.name}  {signature.family} {signature.severity} {signature.kind} for {signature.target}")
+        for text in signature.looks_for:
+            click.echo(f"    {_shorten(text)}")
+    if not met:
+        raise click.ClickException(f"no signature is named like {name}")
+
+
+@signatures.command("explain")
+@click.argument("file", type=_FILE)
+@click.option("-d", "--definitions", required=True, type=_FILE)
+def explain_(file: Path, definitions: Path) -> None:
+    """Tell which signatures FILE matches and where, and which it nearly does. FILE is not opened: give its members."""
+    data = file.read_bytes()
+    target = magic.identify(data, 0, len(data))
+    click.echo(f"{file}: {len(data)} octets, {target}")
+    findings = explain(_open(definitions), data, file.name, target)
+    for finding in sorted(findings, key=lambda f: (not f.matched, f.name)):
+        click.echo(f"{finding.name}: {'matches' if finding.matched else 'nearly matches'}")
+        for what, offsets in finding.places:
+            click.echo(f"    {_shorten(what)}{' at ' + ', '.join(map(str, offsets)) if offsets else ''}")
+    if not any(f.matched for f in findings):
+        click.echo("no signature matches")
+
+
+def _by_key(contents: Contents) -> dict[tuple[str, str, str], Described]:
+    return {(s.name, s.family, s.target): s for s in contents.signatures}
+
+
+@signatures.command()
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE)
+def diff(old: Path, new: Path) -> None:
+    """List the signatures that came (+), went (-) or changed (~) from OLD to NEW."""
+    before, after = _by_key(_open(old)), _by_key(_open(new))
+    counts: Counter[str] = Counter()
+    for key in sorted(before.keys() | after.keys()):
+        mark = "-" if key not in after else "+" if key not in before else ""
+        if not mark:
+            same = before[key].same_as(after[key]) and before[key].severity == after[key].severity
+            mark = "" if same else "~"
+        if mark:
+            counts[mark] += 1
+            click.echo(f"{mark} {key[0]}  {key[1]} for {key[2]}")
+    click.echo(f"{counts['+']} came, {counts['-']} went, {counts['~']} changed")
