@@ -67,6 +67,12 @@ def other_decodings(encoding: str, buf: bytes, start: int, end: int) -> Iterator
         if pad >= 0 and buf[pad:end].strip(b"=\r\n \t"):
             yield base64.decode(span(buf, start, pad))[0], "data ends at the padding"
             yield base64.decode(buf[start:end].replace(b"=", b""))[0], "padding ignored"
+    elif encoding == "uue":
+        begin = uue.find_begin(span(buf, start, end), 0)
+        if begin is not None:
+            stop = uue.body_end(buf, start + begin[2], end)[0]
+            if buf[start : start + begin[0]].strip() or buf[stop:end].strip():
+                yield buf[start:end], "text around the file"  # as readers do that look for files in any text
 
 
 def encoded_room(encoding: str, room: int) -> int:
