@@ -8,7 +8,15 @@ from tests.engine.scan.material import EICAR, VIRUS, walk
 
 
 def _file(name: bytes, data: bytes) -> bytes:
-    return b"begin 644 " + name + b"\r\n" + binascii.b2a_uu(data[:45])[:-1] + b"\r\n" + binascii.b2a_uu(data[45:]) + b"`\r\nend\r\n"
+    return (
+        b"begin 644 "
+        + name
+        + b"\r\n"
+        + binascii.b2a_uu(data[:45])[:-1]
+        + b"\r\n"
+        + binascii.b2a_uu(data[45:])
+        + b"`\r\nend\r\n"
+    )
 
 
 @pytest.mark.parametrize("field", [b"X-Field: none", b"Content-Transfer-Encoding: x-uuencode"])
