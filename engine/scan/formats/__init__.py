@@ -19,6 +19,7 @@ from engine.scan.formats import (
     activemime,
     archive,
     binhex,
+    html,
     lha,
     office_text,
     ole,
@@ -54,6 +55,7 @@ FINDERS: Final[tuple[Opener, ...]] = (
     yenc.members,
     binhex.members,
     uuencode.members,
+    html.members,
     office_text.files,
     openpgp.messages,
 )
