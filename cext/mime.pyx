@@ -157,7 +157,7 @@ def header_end_scalar(data, Py_ssize_t start, Py_ssize_t end):
 
 NUL = 1  # an octet 0
 BARE_CR = 2  # a CR without LF behind it
-NOT_FIELD = 4  # a line that is neither a field nor the continuation of one
+NOT_FIELD = 4  # a line that is neither a field nor the continuation of one, or not by RFC 5322: blanks before its colon
 BLANK = 8  # a line of nothing but white space
 TRUNCATED = 16  # too many octets or fields: what is behind was not read
 HEADLESS = 32  # the first line is no field
@@ -273,6 +273,10 @@ def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_
                             colon = _colon(p, line_end, at, &name_end)
                             if colon < line_end:
                                 kind = _kind(p + at, name_end - at)
+                                if colon != name_end:
+                                    flags |= 4
+                                    if not_field < 0:
+                                        not_field = at
                             elif not _is_envelope_line(p + at, line_end - at):
                                 flags |= 4
                                 if first:

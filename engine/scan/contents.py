@@ -73,7 +73,8 @@ class Contents:
                 self._opened(node, span_bytes(buf, start, end), CARRIERS[kind], place)
             else:
                 self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
-        if buf.rfind(b"PK\x05\x06", max(start, end - zip_file.END_SEARCH_LEN), end) >= 0:
+        tail = max(start, end - zip_file.END_SEARCH_LEN)
+        if buf.find(5, tail, end) >= 0 and buf.rfind(b"PK\x05\x06", tail, end) >= 0:  # texts hold no octet 5
             self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
 
     def encrypted_mail(self, node: Node, kind: str) -> None:
