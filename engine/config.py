@@ -178,6 +178,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logging: Logging = Logging()
 
 
+_ONE_WORD = re.compile(r"[^\s\x00-\x1f\x7f<>,;]+")
 _WILD_NAME = re.compile(r"(\*\.)?[^*\s@]+")
 _WILD_ADDRESS = re.compile(r"(\d{1,3}\.){1,3}\*")
 
@@ -216,8 +217,25 @@ def problems(settings: Settings) -> list[str]:
         reason = relay_entry_error(entry)
         if reason:
             found.append(f"relay.hosts[{index}] {entry!r} {reason}")
+    for name, words in (("hostname", smtp.hostname), ("from_address", smtp.from_address)):
+        if words and not _ONE_WORD.fullmatch(words):
+            found.append(f"smtp.{name} {words!r} has characters that it may not have")
+    if smtp.from_address and "@" not in smtp.from_address.strip("@"):
+        found.append(f"smtp.from_address {smtp.from_address!r} is not an address like mailward-noreply@example.com")
     seen: set[str] = set()
+    from engine.delivery.route import parse_hosts  # it is built on the Structs of this module
+
+    def check_hosts(setting: str, hosts: str, port: int) -> None:
+        try:
+            parse_hosts(hosts, port)
+        except ValueError as error:
+            found.append(f"{setting} {error}")
+
+    if settings.routing.default_host:
+        check_hosts("routing.default_host", settings.routing.default_host, settings.routing.default_port)
     for index, route in enumerate(settings.routing.local):
+        if route.host:
+            check_hosts(f"routing.local[{index}].host", route.host, route.port)
         key = route.name.lower()
         if not key:
             found.append(f"routing.local[{index}].name is empty")

@@ -15,6 +15,7 @@ class Layout:
         self.definitions = root / "definitions"
         self.control = root / "control"
         self.run = root / "run"
+        self.directories = (self.queue, root / "log", self.tls, self.definitions, self.control, self.run)
 
     def make(self) -> None:
         """Create the directories; only the service account may look inside."""
@@ -24,10 +25,19 @@ class Layout:
     def command_socket(self, relay: int) -> Path:
         return self.run / f"relay-{relay}.sock"
 
+    def command_sockets(self) -> list[Path]:
+        """Of all relays that run, or were killed."""
+        return sorted(self.run.glob("relay-*.sock"))
+
     @property
     def clean_stop(self) -> Path:
         """There after a clean stop only (SVC-04)."""
         return self.run / "clean-stop"
+
+    @property
+    def in_force(self) -> Path:
+        """The supervisor's copy of the last good settings: for processes that start while the file is broken."""
+        return self.run / "settings-in-force.toml"
 
     @property
     def lock(self) -> Path:

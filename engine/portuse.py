@@ -1,5 +1,6 @@
 """Who uses a port (SMTP-02, INST-06): for clear refusals instead of 'address already in use'."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -8,32 +9,56 @@ from engine.config import Listener
 
 
 def user_of_port(listener: Listener) -> str:
-    """The program that listens there, as in `master (process 812)`; empty if the port is free."""
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """The program that listens there, as in `master (process 812)`; empty if the port is free, as far as can be told.
+
+    Raises OSError if nobody could listen there: no address of this machine, no such name.
+    """
+    with socket.socket(family_of(listener), socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # without SO_REUSEPORT: alone, or not at all
         try:
             sock.bind((listener.host, listener.port))
-        except PermissionError:
-            return ""  # free as far as we can tell; binding needs root
+        except PermissionError:  # it needs root; whether it is free can be seen all the same
+            return describe(holders(listener.port)) if _listening_inodes(listener.port) else ""
         except OSError as error:
-            return _holder(listener.port) or f"something else ({error.strerror})"
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return describe(holders(listener.port))
     return ""
 
 
-def _holder(port: int) -> str:
-    inodes = _listening_inodes(port)
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
+def family_of(listener: Listener) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+
+
+def describe(pids: list[int]) -> str:
+    """The holders of a port in words."""
+    for pid in pids:
         try:
-            for fd in (process / "fd").iterdir():
-                target = os.readlink(fd)
-                if target.startswith("socket:[") and target[8:-1] in inodes:
-                    return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+            return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
         except OSError:
-            continue  # gone meanwhile, or not ours to look into
-    return ""
+            continue  # ended meanwhile
+    return "another program"
+
+
+def holders(port: int) -> list[int]:
+    """The processes that listen on a port, as far as we may look into them."""
+    inodes = _listening_inodes(port)
+    return sorted(
+        int(process.name)
+        for process in Path("/proc").iterdir()
+        if process.name.isdigit() and _has_socket(process, inodes)
+    )
+
+
+def _has_socket(process: Path, inodes: set[str]) -> bool:
+    try:
+        for fd in (process / "fd").iterdir():
+            target = os.readlink(fd)
+            if target.startswith("socket:[") and target[8:-1] in inodes:
+                return True
+    except OSError:
+        pass  # gone meanwhile, or not ours to look into
+    return False
 
 
 def _listening_inodes(port: int) -> set[str]:

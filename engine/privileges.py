@@ -6,6 +6,8 @@ import stat
 import sys
 from pathlib import Path
 
+from engine.layout import Layout
+
 
 class CannotDrop(Exception):
     """Why the service stays what it is: a reason for the operator, with the remedy."""
@@ -36,15 +38,28 @@ def _blocked(path: Path, user: pwd.struct_passwd) -> Path | None:
     return next((step for step in reversed(path.parents) if not _may(step, user, stat.S_IXOTH)), None)
 
 
-def give_to(user: pwd.struct_passwd, root: Path) -> None:
-    """Make the whole tree below root the user's, without following links."""
-    os.chown(root, user.pw_uid, user.pw_gid)
-    for folder, folders, files in os.walk(root):
-        for name in folders + files:
-            os.chown(Path(folder) / name, user.pw_uid, user.pw_gid, follow_symlinks=False)
+def give_to(user: pwd.struct_passwd, layout: Layout) -> None:
+    """Make the installation the user's, without following links; what else lies in its directory is left alone."""
+    for path in (layout.root, layout.config):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    for directory in layout.directories:
+        os.chown(directory, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        for folder, folders, files in os.walk(directory):
+            for name in folders + files:
+                os.chown(Path(folder) / name, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
-def drop(name: str, root: Path) -> None:
+def become_owner(root: Path) -> None:
+    """A command that root gives becomes the one of the installation's owner. Raises OSError."""
+    if os.geteuid() == 0:
+        owner = root.stat()
+        if owner.st_uid:
+            os.setgroups([])
+            os.setgid(owner.st_gid)
+            os.setuid(owner.st_uid)
+
+
+def drop(name: str, layout: Layout) -> None:
     """Become the user for good. Raises CannotDrop, and then nothing has changed.
 
     Children are started from the same interpreter, so the user must be able to read it and this program.
@@ -53,12 +68,12 @@ def drop(name: str, root: Path) -> None:
         return
     user = account(name)
     programs = [Path(sys.executable).resolve(), Path(os.__file__).resolve(), Path(__file__).resolve()]
-    for path in [*programs, root]:
+    for path in [*programs, layout.root]:
         blocked = _blocked(path, user) or (path if path in programs and not _may(path, user, stat.S_IROTH) else None)
         if blocked is not None:
             raise CannotDrop(f"user {name!r} may not pass {blocked}: install Mailward and its data where all may go")
-    give_to(user, root)
+    give_to(user, layout)
     os.setgroups([])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
-    os.environ["HOME"] = str(root)
+    os.environ["HOME"] = str(layout.root)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from engine import config, events
+from engine import events
 from engine.command import Command, CommandFailed, CommandServer
 from engine.config import Settings
 from engine.delivery.deliver import Deliverer
@@ -24,7 +24,7 @@ from engine.ids import IdMaker, relay_of
 from engine.journal import JournalWriter
 from engine.layout import Layout
 from engine.pipeline import Busy, Pipeline
-from engine.queue.errors import NoSuchMessage
+from engine.queue.errors import NoSuchMessage, QueueError
 from engine.queue.record import Received
 from engine.queue.state import FAST, HOLD, MessageState
 from engine.queue.store import Draft, Store
@@ -36,7 +36,7 @@ from engine.smtp.admission import Admission, SlotTable
 from engine.smtp.gate import ClientInfo
 from engine.smtp.server import SmtpServer
 from engine.smtp.tls import server_context
-from engine.watch import ConfigWatch
+from engine.watch import ConfigWatch, last_good
 
 JOURNAL_DELAY_S = 0.02
 TICK_S = 1.0
@@ -51,7 +51,7 @@ class Relay:
     def __init__(self, root: Path, number: int, count: int, sock: socket.socket, slots: SlotTable) -> None:
         self.layout = Layout(root)
         self.number = number
-        self._watch = ConfigWatch(self.layout.config, config.load(self.layout.config))
+        self._watch = ConfigWatch(self.layout.config, last_good(self.layout.config, self.layout.in_force))
         self._sock = sock
         self._ids = IdMaker(number, time.time_ns)
         self._connections = IdMaker(number, time.time_ns)
@@ -130,7 +130,8 @@ class Relay:
     # --- Gate: what SMTP sessions ask -------------------------------------------------------------
 
     def event(self, event: events.Event) -> None:
-        self.journal.write(event)
+        if self.settings.logging.enabled:  # LOG-01
+            self.journal.write(event)
 
     def next_smtp_id(self) -> str:
         return self._ids.next()
@@ -182,8 +183,15 @@ class Relay:
             self._ids.seen(message.id)
             self.pipeline.submit(message)
         await self.commands.start()
-        await self.server.start(self._sock)
+        self._listening = await self.server.start(self._sock)
         self._tick()
+
+    async def listen_on(self, sock: socket.socket) -> None:
+        """The port was changed: here from now on, and not where it was (SMTP-01). Open connections stay."""
+        before, self._listening = self._listening, await self.server.start(sock)
+        before.close()
+        self._sock.close()
+        self._sock = sock
 
     async def stop(self) -> None:
         """Sessions get 421, work in hand ends, everything noted is synced (PROC-14)."""
@@ -262,6 +270,7 @@ class Relay:
 async def _run(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
+    tasks: set[asyncio.Task[None]] = set()
     slots = SlotTable.attach(arguments.slots_fd, arguments.count)
     sock = socket.socket(fileno=arguments.listen_fd)
     relay = Relay(arguments.root, arguments.number, arguments.count, sock, slots)
@@ -269,14 +278,32 @@ async def _run(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, relay.check_settings, True)
     loop.add_reader(arguments.lifeline_fd, ended.set)  # end of file: the supervisor is gone
+    channel = socket.socket(fileno=arguments.channel_fd)
+
+    def on_channel() -> None:
+        said, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+        if not said:
+            loop.remove_reader(channel)
+        for fd in descriptors:
+            tasks.add(task := loop.create_task(relay.listen_on(socket.socket(fileno=fd))))
+            task.add_done_callback(tasks.discard)
+
     starting = asyncio.ensure_future(relay.start())
     ending = asyncio.ensure_future(ended.wait())
     await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
+        if isinstance(error := starting.exception(), QueueError):
+            reason = f"cannot open the queue: {error}"
+            relay.event(events.ServiceStartFailed(reason=reason))
+            log.error("%s", reason)
+            await relay.stop()
+            sys.exit(1)
         starting.result()
         os.write(arguments.ready_fd, b"ready")
+        loop.add_reader(channel, on_channel)
         await ending
     loop.remove_reader(arguments.lifeline_fd)
+    loop.remove_reader(channel)
     starting.cancel()
     await relay.stop()
 
@@ -284,7 +311,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="mailward-relay", description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
-    for name in ("number", "count", "listen-fd", "slots-fd", "ready-fd", "lifeline-fd"):
+    for name in ("number", "count", "listen-fd", "slots-fd", "channel-fd", "ready-fd", "lifeline-fd"):
         parser.add_argument(f"--{name}", type=int, required=True)
     logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
     uvloop.run(_run(parser.parse_args()))

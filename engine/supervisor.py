@@ -1,7 +1,9 @@
 """`mailward serve`: binds the ports, gives up root, starts the processes and starts them again when they die.
 
 It parses nothing that comes from the network. Children learn of its end by end of file on a pipe (the lifeline),
-so that killing the supervisor stops everything cleanly and a new one can start at once.
+so that killing the supervisor stops everything cleanly and a new one can start at once. Relays have a channel
+besides, on which they get new listening sockets when their port is changed while they run; the pages are started
+again with theirs.
 """
 
 import contextlib
@@ -15,24 +17,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import engine
 from engine import config, events, privileges
-from engine.config import ConfigError, Listener, Settings
-from engine.journal import JournalWriter
+from engine.config import ConfigError, Settings
+from engine.journal import JournalWriter, expire
 from engine.layout import Layout
+from engine.listening import CannotListen, Listeners, belongs_to
 from engine.smtp.admission import SlotTable
 from engine.watch import ConfigWatch
 
 STOP_PATIENCE_S = 20.0  # for work in hand; what is not finished by then resumes after the next start (PROC-14)
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # by how often it died soon after its start
 SOON_S = 10.0
-BACKLOG = 1024
+DAY_S = 86_400.0
 
 
-class StartFailed(Exception):
-    """Why the service cannot start, in words for the operator."""
+def say(words: str) -> None:
+    """To the operator, who may have gone away: what the service does must not hang on that."""
+    with contextlib.suppress(OSError, ValueError):
+        print(words, file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -48,31 +54,13 @@ class ChildSpec:
 class _Child:
     spec: ChildSpec
     process: subprocess.Popen[bytes] | None = None
+    channel: socket.socket | None = None  # of a relay
+    replaced: str = ""  # why we ended it ourselves
     ready_fd: int = -1
     ready: bool = False
     started_at: float = 0.0
     deaths: int = 0
     due_at: float = field(default=0.0)
-
-
-def bind(listener: Listener, count: int = 1) -> list[socket.socket]:
-    """Listening sockets for one address; several share the port by SO_REUSEPORT. Raises StartFailed."""
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    found = []
-    try:
-        for _ in range(count):
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.bind((listener.host, listener.port))
-            sock.listen(BACKLOG)
-            sock.setblocking(False)
-            found.append(sock)
-    except OSError as error:
-        raise StartFailed(
-            f"cannot listen on {listener}: {error.strerror}. Is another program using the port?"
-        ) from None
-    return found
 
 
 class Supervisor:
@@ -86,41 +74,48 @@ class Supervisor:
         self._announced = False
 
     def run(self) -> int:
-        """Serve until SIGTERM or SIGINT. Returns the exit status."""
+        """Serve until SIGTERM or SIGINT. Returns the exit status: 2 if nothing was tried, 1 if the start failed."""
         layout = self._layout
+        if not layout.config.exists():
+            say(f"{layout.root} is no installation: make one with `mailward init --root {layout.root}`")
+            return 2
         try:
             settings = config.load(layout.config)
         except ConfigError as error:
-            print(error, file=sys.stderr)
+            self._start_failed(str(error))
             return 2
-        layout.make()
-        lock = self._lock()
+        try:
+            layout.make()
+            lock = self._lock()
+        except OSError as error:
+            self._start_failed(f"{error.filename}: {error.strerror}: whom does {layout.root} belong to?")
+            return 1
         if lock is None:
-            print(f"another mailward serves {layout.root} already: stop it first", file=sys.stderr)
+            say(f"another mailward serves {layout.root} already: stop it first")
             return 2
-        journal: JournalWriter | None = None
         try:
             relays = settings.processes.relays or os.cpu_count() or 1
-            smtp = bind(settings.smtp.listen, relays)
-            (plain,) = bind(settings.web.http)
-            (tls,) = bind(settings.web.https)
+            self._listeners = Listeners(settings, relays, belongs_to(layout.root))
             self._become_service_user(settings)
-            journal = JournalWriter(layout.journal, "supervisor")
-            self._prepare(settings, smtp, plain, tls)
-        except (StartFailed, OSError) as error:
-            self._start_failed(journal, str(error))
+            self._journal = JournalWriter(layout.journal, "supervisor")
+            self._prepare(relays)
+        except CannotListen as error:
+            self._start_failed(str(error))
             return 1
-        self._journal = journal
+        except OSError as error:
+            self._start_failed(f"{error}: whom does {layout.root} belong to?")
+            return 1
         self._watch = ConfigWatch(layout.config, settings)
         after_crash = not layout.clean_stop.exists() and any(layout.queue.iterdir())
         layout.clean_stop.unlink(missing_ok=True)
-        journal.write(events.ServiceStarted(version=engine.VERSION, after_crash=after_crash))
-        self._ready_line = f"ready smtp={settings.smtp.listen} https={settings.web.https}"
+        self._event(events.ServiceStarted(version=engine.VERSION, after_crash=after_crash))
+        self._expire_journal()
+        self._keep(settings)
         with self._signals():
             self._loop()
         layout.clean_stop.touch()
-        journal.write(events.ServiceStopped())
-        journal.close()
+        self._event(events.ServiceStopped())
+        self._journal.close()
         os.close(lock)
         return 0
 
@@ -133,35 +128,50 @@ class Supervisor:
             return None
         return fd
 
-    def _start_failed(self, journal: JournalWriter | None, reason: str) -> None:
-        print(reason, file=sys.stderr)
-        journal = journal or JournalWriter(self._layout.journal, "supervisor")
-        journal.write(events.ServiceStartFailed(reason=reason))
-        journal.close()
+    def _event(self, event: events.Event) -> None:
+        if self._watch.settings.logging.enabled:  # LOG-01
+            self._journal.write(event)
+
+    def _start_failed(self, reason: str) -> None:
+        """SVC-04. The journal stays in the hands of whom the installation belongs to."""
+        say(reason)
+        with contextlib.suppress(OSError):
+            journal = JournalWriter(self._layout.journal, "supervisor")
+            journal.write(events.ServiceStartFailed(reason=reason))
+            journal.close()
+            if os.geteuid() == 0:
+                owner = self._layout.root.stat()
+                for path in self._layout.journal.glob("supervisor-*"):
+                    os.chown(path, owner.st_uid, owner.st_gid)
 
     def _become_service_user(self, settings: Settings) -> None:
         try:
-            privileges.drop(settings.processes.user, self._layout.root)
+            privileges.drop(settings.processes.user, self._layout)
         except privileges.CannotDrop as error:
-            print(f"warning: still running as root: {error}", file=sys.stderr)
+            say(f"warning: still running as root: {error}")
 
-    def _prepare(
-        self, settings: Settings, smtp: Sequence[socket.socket], plain: socket.socket, tls: socket.socket
-    ) -> None:
-        slots = SlotTable.create(len(smtp))
-        for number, sock in enumerate(smtp):
-            arguments = [
-                "engine.relay",
-                f"--root={self._layout.root}",
-                f"--number={number}",
-                f"--count={len(smtp)}",
-                f"--listen-fd={sock.fileno()}",
-                f"--slots-fd={slots.fd}",
-            ]
-            self._children.append(_Child(ChildSpec(f"relay-{number}", arguments, (sock.fileno(), slots.fd))))
-        self._slots = slots
-        self._sockets = [*smtp, plain, tls]
-        self._children += [_Child(spec) for spec in self._extra(plain, tls)]
+    def _prepare(self, relays: int) -> None:
+        for stale in self._layout.run.glob("relay-*.sock"):  # of relays that were killed
+            stale.unlink(missing_ok=True)
+        self._slots = SlotTable.create(relays)
+        self._children = [_Child(self._relay(number)) for number in range(relays)]
+        self._children += [_Child(spec) for spec in self._pages()]
+
+    def _relay(self, number: int) -> ChildSpec:
+        listening, slots = self._listeners.sockets["smtp"], self._slots.fd
+        arguments = [
+            "engine.relay",
+            f"--root={self._layout.root}",
+            f"--number={number}",
+            f"--count={len(listening)}",
+            f"--listen-fd={listening[number].fileno()}",
+            f"--slots-fd={slots}",
+        ]
+        return ChildSpec(f"relay-{number}", arguments, (listening[number].fileno(), slots))
+
+    def _pages(self) -> Sequence[ChildSpec]:
+        (plain,), (tls,) = self._listeners.sockets["http"], self._listeners.sockets["https"]
+        return self._extra(plain, tls)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -186,6 +196,8 @@ class Supervisor:
                 key.data()
             self._start_those_due()
             self._watch.check(self._applied, self._refused)
+            if time.monotonic() > self._expire_due:
+                self._expire_journal()
         self._stop()
 
     def _patience(self) -> float:
@@ -195,26 +207,97 @@ class Supervisor:
         return max(0.0, min([1.0, *waits]))
 
     def _applied(self, settings: Settings) -> None:
-        revision = f"{os.stat(self._layout.config).st_mtime_ns:x}"
-        self._journal.write(events.ConfigurationApplied(revision=revision))
+        with contextlib.suppress(OSError):  # it may be on its way to yet another one
+            revision = f"{os.stat(self._layout.config).st_mtime_ns:x}"
+            self._event(events.ConfigurationApplied(revision=revision))
+        self._keep(settings)
+        self._listen(settings)
+
+    def _keep(self, settings: Settings) -> None:
+        """For processes that are started again while the file is broken."""
+        try:
+            config.save(settings, self._layout.in_force)
+        except (OSError, ConfigError) as error:
+            say(f"the settings in force cannot be kept in {self._layout.in_force}: {error}")
+
+    def _listen(self, settings: Settings) -> None:
+        """Where the settings say now. What cannot be had leaves all of it as it was, and in use (SMTP-01..04)."""
+        try:
+            changed = self._listeners.change(settings)
+        except CannotListen as error:
+            self._refused(f"{error}; {self._addresses()} stay in use")
+            return
+        if "smtp" in changed:
+            for number, child in enumerate(self._relays()):
+                child.spec = self._relay(number)
+                self._hand_over(child, self._listeners.sockets["smtp"][number])
+        if "http" in changed or "https" in changed:
+            pages = [child for child in self._children if child not in self._relays()]
+            for child, child.spec in zip(pages, self._pages(), strict=True):
+                if child.process is not None:
+                    child.replaced = "its ports were changed"
+                    child.process.terminate()
+        if changed:
+            say(f"now listening on {self._addresses()}")
+
+    def _relays(self) -> list[_Child]:
+        return [child for child in self._children if child.spec.name.startswith("relay-")]
+
+    def _hand_over(self, child: _Child, sock: socket.socket) -> None:
+        if child.channel is not None:
+            try:
+                socket.send_fds(child.channel, [b"L"], [sock.fileno()])
+            except OSError as error:  # it is about to be started again, and then has it
+                say(f"{child.spec.name} cannot be told of its new port: {error}")
+
+    def _addresses(self) -> str:
+        return " ".join(f"{name}={listener}" for name, listener in self._listeners.addresses.items())
 
     def _refused(self, reason: str) -> None:
-        print(f"configuration refused, the one in force stays: {reason}", file=sys.stderr)
-        self._journal.write(events.ConfigurationRefused(reason=reason))
+        say(f"configuration refused, the one in force stays: {reason}")
+        self._event(events.ConfigurationRefused(reason=reason))
+
+    def _expire_journal(self) -> None:
+        """LOG-02: at start and once a day."""
+        self._expire_due = time.monotonic() + DAY_S
+        try:
+            expire(self._layout.journal, self._watch.settings.logging.keep_weeks, datetime.now(UTC))
+        except OSError as error:
+            say(f"old journal files stay: {error}")
 
     def _start(self, child: _Child) -> None:
-        ready_r, ready_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        standing = {"ready": str(ready_w), "lifeline": str(self._lifeline_r)}
-        arguments = [*child.spec.arguments, "--ready-fd={ready}", "--lifeline-fd={lifeline}"]
-        child.process = subprocess.Popen(
-            [sys.executable, "-m", *(argument.format(**standing) for argument in arguments)],
-            pass_fds=(*child.spec.descriptors, ready_w, self._lifeline_r),
-            stdin=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": str(Path(engine.__file__).parent.parent)},
-        )
-        os.close(ready_w)
-        child.ready_fd = ready_r
+        """A failure counts as a death: it is tried again, with growing delay."""
         child.started_at = time.monotonic()
+        child.replaced = ""
+        try:
+            self._run(child)
+        except OSError as error:
+            say(f"{child.spec.name} cannot be started, trying again: {error}")
+            self._died(child)
+
+    def _run(self, child: _Child) -> None:
+        ready_r, ready_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.setblocking(False)
+        arguments = [*child.spec.arguments, f"--ready-fd={ready_w}", f"--lifeline-fd={self._lifeline_r}"]
+        if child in self._relays():
+            arguments.append(f"--channel-fd={theirs.fileno()}")
+        try:
+            child.process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                pass_fds=(*child.spec.descriptors, ready_w, theirs.fileno(), self._lifeline_r),
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": str(Path(engine.__file__).parent.parent)},
+            )
+        except OSError:
+            os.close(ready_r)
+            ours.close()
+            raise
+        finally:
+            os.close(ready_w)
+            theirs.close()
+        child.channel = ours
+        child.ready_fd = ready_r
         self._selector.register(ready_r, selectors.EVENT_READ, lambda: self._on_ready(child))
 
     def _on_ready(self, child: _Child) -> None:
@@ -226,7 +309,9 @@ class Supervisor:
             child.ready = True
         if not self._announced and all(one.ready for one in self._children):
             self._announced = True
-            print(self._ready_line, flush=True)
+            listening = self._listeners.addresses
+            with contextlib.suppress(OSError):
+                print(f"ready smtp={listening['smtp']} https={listening['https']}", flush=True)
 
     def _on_signal(self) -> None:
         for number in os.read(self._wake_r, 4096):
@@ -238,8 +323,9 @@ class Supervisor:
                 self._stopping = True
 
     def _hang_up(self) -> None:
-        """SIGHUP: reread now, here and in every process."""
+        """SIGHUP: reread now, here and in every process; ports that could not be had are tried again."""
         self._watch.check(self._applied, self._refused, force=True)
+        self._listen(self._watch.settings)
         for child in self._children:
             if child.process is not None:
                 child.process.send_signal(signal.SIGHUP)
@@ -250,14 +336,22 @@ class Supervisor:
                 continue
             status = child.process.returncode
             reason = f"signal {-status}" if status < 0 else f"exit status {status}"
+            reason = child.replaced or reason
             child.process = None
-            now = time.monotonic()
-            child.deaths = child.deaths + 1 if now - child.started_at < SOON_S else 0
-            child.due_at = now + RESTART_DELAYS_S[min(child.deaths, len(RESTART_DELAYS_S) - 1)]
+            if child.channel is not None:
+                child.channel.close()
+                child.channel = None
+            self._died(child)
             if child.spec.name.startswith("relay-"):
                 self._slots.clear(int(child.spec.name[len("relay-") :]))
-            self._journal.write(events.ProcessRestarted(name=child.spec.name, reason=reason))
-            print(f"{child.spec.name} ended ({reason}): starting it again", file=sys.stderr)
+            self._event(events.ProcessRestarted(name=child.spec.name, reason=reason))
+            say(f"{child.spec.name} ended ({reason}): starting it again")
+
+    def _died(self, child: _Child) -> None:
+        now = time.monotonic()
+        soon = now - child.started_at < SOON_S and not child.replaced
+        child.deaths = child.deaths + 1 if soon else 0
+        child.due_at = now + RESTART_DELAYS_S[min(child.deaths, len(RESTART_DELAYS_S) - 1)]
 
     def _start_those_due(self) -> None:
         if self._stopping:
@@ -282,5 +376,4 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for sock in self._sockets:
-            sock.close()
+        self._listeners.close()

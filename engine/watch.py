@@ -7,6 +7,16 @@ from pathlib import Path
 from engine.config import ConfigError, Settings, load
 
 
+def last_good(path: Path, in_force: Path) -> Settings:
+    """Settings from the file; while it is broken, those that were in force before. Raises ConfigError."""
+    try:
+        return load(path)
+    except ConfigError:
+        if in_force.exists():
+            return load(in_force)
+        raise
+
+
 class ConfigWatch:
     """Holds the settings in force. `check` is called once a second and on SIGHUP."""
 

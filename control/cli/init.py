@@ -58,6 +58,11 @@ def init(
     layout = Layout(root.absolute())
     if layout.config.exists():
         raise click.ClickException(f"{layout.config} exists already: edit it, or choose another directory")
+    strange = _strange(layout)
+    if strange:
+        raise click.ClickException(
+            f"{layout.root} is in use for something else ({strange}): choose a directory that only Mailward uses"
+        )
     settings = Settings(
         smtp=config.Smtp(listen=smtp, hostname=name if "." in (name := socket.getfqdn()) else ""),
         web=config.Web(http=http, https=https),
@@ -70,7 +75,12 @@ def init(
         processes=config.Processes(user=_service_user()),
     )
     for name, listener in (("smtp", smtp), ("http", http), ("https", https)):
-        holder = user_of_port(listener)
+        try:
+            holder = user_of_port(listener)
+        except OSError as error:
+            raise click.ClickException(
+                f"--{name} {listener}: {error.strerror}: name an address of this machine"
+            ) from None
         if holder:
             raise click.ClickException(f"--{name} {listener} is in use by {holder}: stop it or choose another port")
     loops = Router(settings.routing, [smtp], settings.smtp.hostname).problems()
@@ -81,10 +91,13 @@ def init(
         layout.make()
         config.save(settings, layout.config)
         accounts.set_password(layout.root, "admin", password)
+        (layout.definitions / "starter.mwd").write_bytes(compile_sources(starter()))
     except (ConfigError, ValueError) as error:
         _undo(layout)
         raise click.ClickException(str(error)) from None
-    (layout.definitions / "starter.mwd").write_bytes(compile_sources(starter()))
+    except OSError as error:
+        _undo(layout)
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
     click.echo(f"wrote {layout.config}")
     if shown:
         click.echo(f"password of admin, shown only now: {password}")
@@ -112,6 +125,17 @@ def _password(file: Path | None) -> tuple[str, bool]:
     if not lines or not lines[0]:
         raise click.ClickException(f"{file} is empty: its first line must be the password")
     return lines[0], False
+
+
+def _strange(layout: Layout) -> str:
+    """Something in the directory that is not of an installation: the service will own what it finds there."""
+    ours = {"lost+found"} | {path.relative_to(layout.root).parts[0] for path in layout.directories}
+    try:
+        return next((path.name for path in layout.root.iterdir() if path.name not in ours), "")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise click.ClickException(f"{layout.root}: {error.strerror}") from None
 
 
 def _undo(layout: Layout) -> None:

@@ -1,7 +1,11 @@
 """`mailward queue`: look at queued messages and act on them, with the gateway running or not."""
 
+import fcntl
+import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from control.cli.options import root_option
-from engine.command import Command, send
+from engine import privileges
+from engine.command import Answer, Command, send
 from engine.ids import relay_of
 from engine.layout import Layout
 from engine.queue import listing
@@ -20,6 +25,8 @@ from engine.queue.record import Result
 from engine.queue.state import HOLD, SLOW, MessageState
 
 BY_HAND = "on request of the administrator"
+PATIENCE_S = 15.0  # for a relay that is being started again
+ASK_AGAIN_S = 0.2
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -76,12 +83,25 @@ def queue() -> None:
     """The queue: list, show, retry, hold, drop."""
 
 
+@contextmanager
+def _reading(root: Path) -> Iterator[None]:
+    """What can go wrong with the files, in words."""
+    if not Layout(root).config.exists():
+        raise click.ClickException(f"{root} is no installation: there is no {Layout(root).config.name} in it")
+    try:
+        yield
+    except OSError as error:
+        remedy = f"become the user that {root} belongs to, or root"
+        raise click.ClickException(f"{error.filename or root}: {error.strerror}: {remedy}") from None
+
+
 @queue.command("list")
 @root_option
 @json_option
 def list_(root: Path, as_json: bool) -> None:
     """Every message in the fast, slow and hold queues."""
-    lines = [_line(message) for message in listing.read_queue(root)]
+    with _reading(root):
+        lines = [_line(message) for message in listing.read_queue(root)]
     if as_json:
         for line in lines:
             click.echo(msgspec.json.encode(line))
@@ -104,7 +124,8 @@ def list_(root: Path, as_json: bool) -> None:
 @click.argument("smtp_id", metavar="ID")
 def show(root: Path, as_json: bool, smtp_id: str) -> None:
     """What is known of one message."""
-    message = next((one for one in listing.read_queue(root) if one.id == smtp_id), None)
+    with _reading(root):
+        message = next((one for one in listing.read_queue(root) if one.id == smtp_id), None)
     if message is None:
         raise click.ClickException(f"there is no message {smtp_id} in the queue: see `mailward queue list`")
     line = _line(message)
@@ -134,7 +155,7 @@ def retry(root: Path, as_json: bool, smtp_id: str) -> None:
 @click.argument("smtp_id", metavar="ID")
 def hold(root: Path, as_json: bool, smtp_id: str) -> None:
     """Move ID to the hold queue, where it stays until a person decides."""
-    _act(root, "hold", smtp_id, as_json, lambda: listing.move(root, smtp_id, HOLD, BY_HAND))
+    _act(root, "hold", smtp_id, as_json, lambda: _one(lambda: listing.move(root, smtp_id, HOLD, BY_HAND)))
 
 
 @queue.command()
@@ -143,14 +164,20 @@ def hold(root: Path, as_json: bool, smtp_id: str) -> None:
 @click.argument("smtp_id", metavar="ID")
 def drop(root: Path, as_json: bool, smtp_id: str) -> None:
     """Remove ID for good: nobody receives it, nobody is told."""
-    _act(root, "drop", smtp_id, as_json, lambda: listing.drop(root, smtp_id))
+    _act(root, "drop", smtp_id, as_json, lambda: _one(lambda: listing.drop(root, smtp_id)))
 
 
-def _retry_offline(root: Path, smtp_id: str) -> None:
+def _one(change: Callable[[], None]) -> int:
+    change()
+    return 1
+
+
+def _retry_offline(root: Path, smtp_id: str) -> int:
     """Due as soon as the gateway runs again."""
     wanted = [smtp_id] if smtp_id else [one.id for one in listing.read_queue(root) if one.place == SLOW]
     for one in wanted:
         listing.move(root, one, SLOW, BY_HAND)
+    return len(wanted)
 
 
 class Report(msgspec.Struct):
@@ -159,16 +186,15 @@ class Report(msgspec.Struct):
     count: int
 
 
-def _act(root: Path, operation: str, smtp_id: str, as_json: bool, directly: Callable[[], None]) -> None:
-    """Through the relays when they run, else on the files."""
+def _act(root: Path, operation: str, smtp_id: str, as_json: bool, directly: Callable[[], int]) -> None:
+    """Through the relays when the gateway runs, else on the files."""
     try:
-        sockets = _sockets(root, smtp_id)
-        if sockets:
-            count = _ask(sockets, operation, smtp_id)
-        else:
-            directly()
-            count = 1
-    except (ValueError, OSError, QueueError) as error:
+        with _reading(root):
+            if smtp_id:
+                relay_of(smtp_id)
+            privileges.become_owner(root)  # what root would make here the service could not open
+            count = _ask(root, Command(operation, smtp_id)) if _runs(root) else directly()
+    except (ValueError, QueueError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     if as_json:
@@ -177,20 +203,41 @@ def _act(root: Path, operation: str, smtp_id: str, as_json: bool, directly: Call
         click.echo(f"{operation}: {count} message{'' if count == 1 else 's'}")
 
 
-def _sockets(root: Path, smtp_id: str) -> list[Path]:
-    """The command sockets of the running relays that are concerned; none if the gateway does not run."""
-    layout = Layout(root)
-    running = sorted(layout.run.glob("relay-*.sock"), key=lambda path: int(path.stem.removeprefix("relay-")))
-    if not running or not smtp_id:
-        return running
-    return [layout.command_socket(relay_of(smtp_id) % len(running))]
+def _runs(root: Path) -> bool:
+    """Whether a supervisor serves this installation. What its relays left behind says nothing about that."""
+    try:
+        fd = os.open(Layout(root).lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
-def _ask(sockets: list[Path], operation: str, smtp_id: str) -> int:
-    count = 0
-    for path in sockets:
-        answer = send(path, Command(operation, smtp_id))
-        if not answer.ok:
-            raise ValueError(answer.error)
-        count += answer.count
-    return count
+def _ask(root: Path, command: Command) -> int:
+    """With an id the one relay that has it, else all. Waits for a relay that is just being started."""
+    deadline = time.monotonic() + PATIENCE_S
+    asked: dict[Path, Answer] = {}
+    while True:
+        for path in Layout(root).command_sockets():
+            if path not in asked:
+                try:
+                    asked[path] = send(path, command)
+                except (ConnectionError, FileNotFoundError):
+                    continue
+                except TimeoutError:
+                    raise ValueError("a relay does not answer: what was asked may still be done") from None
+        for answer in asked.values():
+            if not answer.ok and not answer.elsewhere:
+                raise ValueError(answer.error)
+        done = [answer for answer in asked.values() if answer.ok]
+        missing = not asked or len(asked) < len(Layout(root).command_sockets())
+        if done if command.id else not missing:
+            return sum(answer.count for answer in done)
+        if time.monotonic() > deadline:
+            raise ValueError("a relay does not answer: it may be starting; try again in a moment")
+        time.sleep(ASK_AGAIN_S)

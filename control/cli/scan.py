@@ -1,13 +1,16 @@
 """`mailward scan`: examine messages or plain files offline. A contract for scripts: keep it stable."""
 
+import os
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import msgspec
 
 from engine import definitions as engine_definitions
+from engine import limits
 from engine.scan.facts import Facts, Finding, Match, Unscanned, Verdict
 from engine.scan.matcher import Matcher
 from engine.scan.offline import examine
@@ -52,6 +55,19 @@ def scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Path
     Exit status: 0 all clean, 1 something is infected, 2 an error, 3 something could not be wholly examined.
     """
     try:
+        status = _scan(as_json, parts, definitions, paths)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = ERROR
+    except OSError as error:  # whoever reads our output has gone
+        click.echo(f"cannot write: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter stumble over it
+        status = ERROR
+    sys.exit(status)
+
+
+def _scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Path, ...]) -> int:
+    try:
         image = (
             engine_definitions.from_file(definitions)
             if definitions
@@ -59,35 +75,64 @@ def scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Path
         )
     except engine_definitions.DefinitionsRefused as error:
         click.echo(str(error), err=True)
-        sys.exit(ERROR)
+        return ERROR
     statuses = {CLEAN}
+
+    def unreadable(error: OSError) -> None:
+        click.echo(f"{_shown(Path(error.filename))}: {error.strerror}", err=True)
+        statuses.add(ERROR)
+
     for path in paths:
-        for file in _files(path):
+        for file in _files(path, unreadable):
             statuses.add(_scan_file(file, image, as_json, parts))
-    sys.exit(next(status for status in (ERROR, INFECTED, UNSCANNED, CLEAN) if status in statuses))
+    return next(status for status in (ERROR, INFECTED, UNSCANNED, CLEAN) if status in statuses)
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from sorted(one for one in path.rglob("*") if one.is_file() and not one.is_symlink())
-    else:
+def _shown(path: Path) -> str:
+    """A file name need not be text: octets that are not show as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _files(path: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    """The file, or all regular files below a folder by name; links are not followed."""
+    if not path.is_dir():
         yield path
+        return
+    for folder, folders, files in os.walk(path, onerror=unreadable):
+        folders.sort()
+        for name in sorted(files):
+            file = Path(folder) / name
+            try:
+                regular = stat.S_ISREG(file.lstat().st_mode)
+            except OSError as error:
+                unreadable(error)
+                continue
+            if regular:
+                yield file
 
 
 def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool) -> int:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(limits.HARD_MESSAGE_LEN + 1)
     except OSError as error:
-        click.echo(f"{path}: {error.strerror}", err=True)
+        click.echo(f"{_shown(path)}: {error.strerror}", err=True)
         return ERROR
-    facts = examine(data, path.name, image, parts or as_json)
-    _print(path, facts, as_json, parts)
+    if len(data) > limits.HARD_MESSAGE_LEN:
+        click.echo(f"{_shown(path)}: larger than {limits.HARD_MESSAGE_LEN >> 20} MiB", err=True)
+        return ERROR
+    try:
+        facts = examine(data, Path(_shown(path)).name, image, parts or as_json)
+    except Exception as error:  # noqa: BLE001 - status 1 would say infected, and the other files are still to be seen
+        click.echo(f"{_shown(path)}: cannot be examined: {type(error).__name__}: {error}", err=True)
+        return ERROR
+    _print(_shown(path), facts, as_json, parts)
     return STATUS[facts.verdict]
 
 
-def _print(path: Path, facts: Facts, as_json: bool, parts: bool) -> None:
+def _print(path: str, facts: Facts, as_json: bool, parts: bool) -> None:
     if as_json:
-        line = Line(str(path), facts.verdict, facts.matches, facts.unscanned, facts.findings)
+        line = Line(path, facts.verdict, facts.matches, facts.unscanned, facts.findings)
         if parts:
             line.parts = [
                 PartLine(

@@ -1,5 +1,6 @@
 """Real gateways for the system tests: processes, ports and folders of their own."""
 
+import os
 import signal
 import smtplib
 import subprocess
@@ -134,10 +135,25 @@ class Gateway:
             return 0
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(PATIENCE_S)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        self.process = None
+        self._ended()
         return status
+
+    def kill(self) -> None:
+        """Supervisor and relays at once, so that nothing can clean up."""
+        assert self.process is not None
+        victims = [*self.pids("engine.relay"), self.process.pid]
+        self.process.send_signal(signal.SIGSTOP)  # so that it starts none again
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(PATIENCE_S)
+        self._ended()
+
+    def _ended(self) -> None:
+        assert self.process is not None
+        for file in (self.process.stdout, self.process.stderr):
+            if file is not None:
+                file.close()
+        self.process = None
 
     def forget(self) -> None:
         """Events up to now are not told of any more: for tests that share a gateway."""
