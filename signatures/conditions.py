@@ -76,28 +76,28 @@ class Sections:
         first, count = self.subs_of[condition][sub]
         return range(first, first + count)
 
-    def words(self, node: logic.Node, first: frozenset[int], subs: list[tuple[int, int]], counted: bool) -> list[int]:
-        """Postfix. counted: inside a block whose sum counts, so that nothing may be skipped."""
+    def words(self, node: logic.Node, first: frozenset[int], subs: list[tuple[int, int]]) -> list[int]:
+        """Postfix. Of what is joined by &, the likeliest to fail comes first, and the rest is skipped if it does."""
         match node:
             case Sub(index):
                 start, variants = subs[index]
                 return [EXPR_SUB | (variants << 16 | index) << 8, start]
             case Join(op, left, right):
-                if op == "&" and not counted:
+                if op == "&":
                     if not logic.leaves(left) & first and logic.leaves(right) & first:
                         left, right = right, left
-                    head, tail = self.words(left, first, subs, False), self.words(right, first, subs, False)
+                    head, tail = self.words(left, first, subs), self.words(right, first, subs)
                     return [*head, EXPR_SKIP | (len(tail) + 1) << 8, *tail, EXPR_AND]
-                head, tail = self.words(left, first, subs, counted), self.words(right, first, subs, counted)
-                return [*head, *tail, EXPR_AND if op == "&" else EXPR_OR]
+                head, tail = self.words(left, first, subs), self.words(right, first, subs)
+                return [*head, *tail, EXPR_OR]
             case Count(op, of, value, different):
-                return [*self.words(of, first, subs, True), _COMPARE[op], value, different]
+                return [*self.words(of, first, subs), _COMPARE[op], value, different]
 
     def add(self, condition: Condition, signature: int, target: int, first: frozenset[int]) -> int:
         """Lay out one. first: sub-patterns that are the likeliest to fail. Returns its index."""
         subs = [self.sub(sub) for sub in condition.subs]
         self.subs_of.append(subs)
-        words = self.words(condition.logic, first, subs, False)
+        words = self.words(condition.logic, first, subs)
         if len(words) > MOST_WORDS:
             raise TooComplex(f"{len(words)} words of logic")
         number = len(self.conditions) // 32
@@ -111,4 +111,4 @@ class Sections:
 def too_complex(condition: Condition) -> bool:
     """Whether add would refuse it."""
     subs = [(0, 1)] * len(condition.subs)
-    return len(Sections().words(condition.logic, frozenset(), subs, False)) > MOST_WORDS
+    return len(Sections().words(condition.logic, frozenset(), subs)) > MOST_WORDS

@@ -1,13 +1,14 @@
 """From a source table to a signature: every key checked, every mistake of the table reported, none thrown."""
 
 import re
+from itertools import islice
 from typing import Any
 
 from signatures import model
 from signatures.diagnostics import SourceError, did_you_mean
 from signatures.model import Digest, FileName, Literal, Signature
 from signatures.names import GlobError, expand
-from signatures.source import Table
+from signatures.source import UNKNOWN_KEYS, Table
 
 PATTERN_LEN = 4096  # MW_PATTERN_LEN of cext/include/image.h
 SHORTEST_PATTERN = 4  # a shorter literal occurs in any large file by chance
@@ -140,9 +141,9 @@ class _Reader:
 def signature(table: Table) -> tuple[Signature | None, list[SourceError]]:
     """The signature of a table, None if anything in it is wrong, and all that is wrong."""
     r = _Reader(table)
-    for key in table.values:
-        if key not in KEYS:
-            r.wrong(f'unknown key "{key}"', did_you_mean(key, KEYS), key)
+    unknown = (key for key in table.values if key not in KEYS)
+    for key in islice(unknown, UNKNOWN_KEYS):
+        r.wrong(f'unknown key "{key}"', did_you_mean(key, KEYS), key)
     for key in _NOTES:
         if key != "date" and key in table.values:
             r.text(key)

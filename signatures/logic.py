@@ -1,7 +1,8 @@
 """Logic over the sub-patterns of a signature: `0&1`, `(0|1|2)>1`, `0=2`, `(0|1|2)>3,2`, numbered from 0.
 
-A block's `>n`, `<n` and `=n` compare the sum of what its sub-patterns found, whatever joins them inside; `,m` asks for
-so many different ones.
+As ClamAV reads it: & and | bind alike, from the right (`0&1|2` is `0&(1|2)`). A block's `>n`, `<n` and `=n` compare the
+sum of what its sub-patterns found; `,m` asks for so many different ones. A part that is false counts nothing, so
+`(0&1)>1` needs both.
 """
 
 import re
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 MOST_SUBS = 64
 DEEPEST = 32
+MOST_TERMS = 256  # MW_EXPR_DEPTH of cext/include/image.h
 MOST_NUMBER = (1 << 30) - 1
 
 
@@ -54,6 +56,7 @@ class _Parser:
         self.tokens: list[tuple[str, int]] = []
         self.subs = subs
         self.next = 0
+        self.terms_seen = 0
         at = 0
         while at < len(text.rstrip()):
             found = _TOKEN.match(text, at)
@@ -92,6 +95,9 @@ class _Parser:
             index, at = self.number()
             if index >= self.subs:
                 raise LogicError(f"there is no sub-pattern {index}", at)
+            self.terms_seen += 1
+            if self.terms_seen > MOST_TERMS:
+                raise LogicError(f"more than {MOST_TERMS} terms", at)
             node = Sub(index)
         while self.peek() in ("=", "<", ">"):
             op, _ = self.take()
@@ -104,11 +110,13 @@ class _Parser:
         return node
 
     def terms(self, depth: int) -> Node:
-        """& and | bind alike, from left to right, as in ClamAV."""
-        node = self.factor(depth)
+        nodes, ops = [self.factor(depth)], []
         while self.peek() in ("&", "|"):
-            op, _ = self.take()
-            node = Join(op, node, self.factor(depth))
+            ops.append(self.take()[0])
+            nodes.append(self.factor(depth))
+        node = nodes.pop()
+        while nodes:
+            node = Join(ops.pop(), nodes.pop(), node)
         return node
 
 
@@ -137,17 +145,22 @@ def holds(node: Node, counts: list[int]) -> bool:
     return _value(node, counts)[0]
 
 
+_FALSE: tuple[bool, int, frozenset[int]] = (False, 0, frozenset())
+
+
 def _value(node: Node, counts: list[int]) -> tuple[bool, int, frozenset[int]]:
     match node:
         case Sub(index):
             return counts[index] > 0, counts[index], frozenset({index} if counts[index] else ())
         case Join(op, left, right):
             a, b = _value(left, counts), _value(right, counts)
-            return (a[0] and b[0] if op == "&" else a[0] or b[0]), a[1] + b[1], a[2] | b[2]
+            if a[0] and b[0] if op == "&" else a[0] or b[0]:
+                return True, a[1] + b[1], a[2] | b[2]
+            return _FALSE
         case Count(op, of, value, different):
             _, total, which = _value(of, counts)
             truth = total == value if op == "=" else total > value if op == ">" else total < value
-            return truth and len(which) >= different, total, which
+            return (True, total, which) if truth and len(which) >= different else _FALSE
 
 
 def cover(node: Node, weight: list[float | None]) -> tuple[float, frozenset[int]] | None:
@@ -165,9 +178,9 @@ def cover(node: Node, weight: list[float | None]) -> tuple[float, frozenset[int]
         case Join(_, left, right):
             return _union([cover(left, weight), cover(right, weight)])
         case Count(op, of, value, different):
-            if op == "<" or (op == "=" and value == 0):
-                return None if not different else _union([cover(Sub(i), weight) for i in sorted(leaves(of))])
-            return _union([cover(Sub(i), weight) for i in sorted(leaves(of))])
+            if not different and (op == "<" or (op == "=" and value == 0)):
+                return None
+            return cover(of, weight)
 
 
 def _union(parts: list[tuple[float, frozenset[int]] | None]) -> tuple[float, frozenset[int]] | None:

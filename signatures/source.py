@@ -3,6 +3,7 @@
 import re
 import tomllib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from signatures.diagnostics import SourceError
 _HEADER = re.compile(r"\s*\[\[\s*signature\s*\]\]")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _FENCE = re.compile(r'"""|\'\'\'')
+# A key of more than 64 words. The parser keeps every beginning of a key, so a long one would cost its length squared.
+_KEY = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_KEY}(?:[ \t]*\.[ \t]*{_KEY}){{64}}")
+UNKNOWN_KEYS = 20  # of one table that are reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,13 @@ def parse(shown: str, octets: bytes) -> tuple[list[Table], list[SourceError]]:
     tables: list[Table] = []
     errors: list[SourceError] = []
     for first, part in _split(lines):
+        text = "\n".join(part)
+        if found_key := _LONG_KEY.search(text):
+            line = text.count("\n", 0, found_key.start())
+            errors.append(SourceError(shown, first + line + 1, 0, "a key of too many words", part[line][:80]))
+            continue
         try:
-            values = tomllib.loads("\n".join(part))
+            values = tomllib.loads(text)
         except (ValueError, RecursionError) as e:  # ValueError: also numbers of thousands of digits
             errors.append(_syntax_error(shown, first, part, e))
             continue
@@ -95,7 +105,7 @@ def parse(shown: str, octets: bytes) -> tuple[list[Table], list[SourceError]]:
         place = Table(shown, first + 1, tuple(part), {})
         errors.extend(
             place.error(f'unknown key "{key}" outside of a signature', "a file holds [[signature]] tables only", key)
-            for key in values
+            for key in islice(values, UNKNOWN_KEYS)
         )
         if isinstance(found, list):
             tables.extend(Table(shown, first + 1, tuple(part), v) for v in found if isinstance(v, dict))

@@ -102,7 +102,8 @@
 #define MW_FROM_VERSION 7    /* in the version resource */
 #define MW_FROM_KINDS 8
 
-/* Expressions are postfix; a value is (truth, sum of counts, set of sub-patterns that occurred). */
+/* Expressions are postfix; a value is (truth, sum of counts, set of sub-patterns that occurred), nothing
+ * of it if it is false. */
 #define MW_EXPR_SUB 1  /* v: variants << 16 | bit of the sub-pattern; next word: index in SUBS of the first variant */
 #define MW_EXPR_AND 2
 #define MW_EXPR_OR 3
@@ -112,7 +113,7 @@
 #define MW_EXPR_SKIP 7 /* v words, if the value on top is false */
 #define MW_EXPR_OPS 8
 #define MW_EXPR_WORDS 2048
-#define MW_EXPR_DEPTH 64
+#define MW_EXPR_DEPTH 256
 
 #define MW_AC_CLASSES 256   /* octets of the class table in front of the states */
 #define MW_AC_DENSE 255     /* count octet of a state that has one target for every class */
@@ -430,7 +431,7 @@ static int mw_elements_ok(const mw_image *m) {
 
 /* Every operand is there, the stack never runs over, and a skip lands where the stack is as it was. */
 static int mw_expression_ok(const mw_image *m, const mw_condition *c) {
-    uint8_t landing[MW_EXPR_WORDS + 1]; /* 1 + depth that a skip brings there */
+    uint16_t landing[MW_EXPR_WORDS + 1]; /* 1 + depth that a skip brings there */
     const uint32_t *w = m->expressions + c->expression;
     uint32_t depth = 0;
     if (c->words > MW_EXPR_WORDS) return 0;
@@ -458,7 +459,7 @@ static int mw_expression_ok(const mw_image *m, const mw_condition *c) {
             break;
         case MW_EXPR_SKIP:
             if (depth < 1 || v >= c->words - i) return 0;
-            landing[i + 1 + v] = (uint8_t)(depth + 1);
+            landing[i + 1 + v] = (uint16_t)(depth + 1);
             break;
         default: return 0;
         }

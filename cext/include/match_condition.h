@@ -274,6 +274,7 @@ static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const ui
             top->truth = op == MW_EXPR_AND ? top->truth && top[1].truth : top->truth || top[1].truth;
             top->count += top[1].count;
             top->which |= top[1].which;
+            if (!top->truth) top->count = top->which = 0; /* what is false counts nothing */
             break;
         case MW_EXPR_SKIP:
             if (!top->truth) w += v;
@@ -283,6 +284,7 @@ static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const ui
                          : op == MW_EXPR_MORE ? top->count > w[0]
                                               : top->count < w[0];
             if (w[1] && (uint32_t)__builtin_popcountll(top->which) < w[1]) top->truth = 0;
+            if (!top->truth) top->count = top->which = 0;
             w += 2;
         }
     }

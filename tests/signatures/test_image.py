@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import cext
 from cext.automaton import DamagedImage, Image, ImageError, NotAnImage, WrongVersion
 from cext.crc32c import crc32c
-from signatures import automaton, conditions, grammar, image, model, names, prefilter
+from signatures import automaton, conditions, grammar, image, logic, model, names, prefilter
 from signatures.model import Digest, FileName, Literal, Signature
 from tests.fuzz.fuzz_image import SIGNATURES, WHOLE, one_input
 
@@ -71,6 +71,7 @@ def test_both_sides_have_the_same_constants() -> None:
     words = ("SUB", "AND", "OR", "EQUAL", "MORE", "LESS", "SKIP")
     assert [defined(f"MW_EXPR_{name}") for name in words] == [getattr(conditions, f"EXPR_{name}") for name in words]
     assert defined("MW_EXPR_WORDS") == conditions.MOST_WORDS
+    assert defined("MW_EXPR_DEPTH") == logic.MOST_TERMS
     assert defined("MW_IMAGE_LAYOUT") == image.LAYOUT
     assert defined("MW_IMAGE_HEADER_LEN") == image.HEADER_LEN
     assert defined("MW_IMAGE_ALIGN") == image.ALIGN
