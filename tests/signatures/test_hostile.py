@@ -34,7 +34,7 @@ def test_a_key_of_very_many_words(form: bytes, word: bytes) -> None:
 def test_only_some_of_very_many_unknown_keys_are_reported() -> None:
     octets = HEAD + b'text = "some words"\n' + b"".join(b"key%d = 1\n" % number for number in range(3000))
     assert len(errors_of(octets)) == source.UNKNOWN_KEYS
-    assert len(errors_of(octets.split(b"\n", 1)[1])) == source.UNKNOWN_KEYS + 2  # outside: name and text are two more
+    assert len(errors_of(octets.split(b"\n", 1)[1])) == source.UNKNOWN_KEYS  # outside of a signature
 
 
 def test_words_with_dots_are_no_long_key() -> None:
