@@ -129,14 +129,13 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
         if head is not None and head.encrypted:
             yield Gap(Cause.ENCRYPTED, "rar headers")
             return len(buf)
-        listed: dict[str, rar_header.File] = {}
-        for file in rar_header.files(buf, at, form):
-            room.check_time()
-            if len(listed) >= limits.SCAN_FILES:
-                break
-            listed[file.name] = file
-        closed = frozenset(name for name, file in listed.items() if file.encrypted)
-        return (yield from _walked(Reader(buf, form, start=at), kind, room, first, tuple(listed), closed)) + at
+        listing = rar_header.listing(buf, at, form, room.check_time)
+        names = tuple(file.name for file in listing.files)
+        closed = frozenset(file.name for file in listing.files if file.encrypted)
+        yield from _walked(Reader(buf, form, start=at), kind, room, first, names, closed)
+        if not listing.ended:
+            yield Gap(Cause.DAMAGED, "rar: the end is missing")
+        return listing.end
     if kind == "cab":
         if at + 32 <= len(buf) and buf[at + 30] & 3:
             yield Gap(Cause.UNSUPPORTED, "one of several volumes")
@@ -215,7 +214,7 @@ def _walked(
     Raises NotThis if first and there is no archive.
     """
     left = dict.fromkeys(names)
-    failures = 0
+    failures = entries = 0
     while (status := reader.next()) != END:
         room.check_time()
         if status not in (OK, WARN):
@@ -228,6 +227,7 @@ def _walked(
                 break
             continue
         first = False
+        entries += 1
         name = reader.name.decode("utf-8", "replace")
         left.pop(name, None)
         if not reader.file or (reader.hard_link and reader.size <= 0):
@@ -245,6 +245,8 @@ def _walked(
             yield Gap(Cause.DAMAGED, f"{_FAILURES} members in a row cannot be read")
             break
     else:
+        if entries < len(set(names)):
+            yield Gap(Cause.DAMAGED, f"{kind}: members are missing")
         return reader.used
     cause, detail = _why(reader, kind)
     for name in left:

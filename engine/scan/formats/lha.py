@@ -42,10 +42,11 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
         raise NotThis("lha: no member")
     if found < headers or (end < len(buf) and buf[end]):
         yield Gap(Cause.DAMAGED, "lha: a header cannot be read")
-    if buf[end:].strip(b"\0"):
+    rest = buf[end:].lstrip(b"\0")
+    if rest:
         yield Odd("lha-trailing-data")
-        if magic.identify(buf, end, len(buf)) not in _PLAIN:
-            yield Member("trailing data", buf[end:], stream=True)
+        if magic.identify(rest, 0, len(rest)) not in _PLAIN:
+            yield Member("trailing data", rest, stream=True)
 
 
 def _headers(buf: bytes, room: Room) -> tuple[int, int]:

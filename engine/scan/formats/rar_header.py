@@ -5,10 +5,12 @@ Offsets are from the start of the octets. Never raises on content.
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
+
+from engine import limits
 
 SIGNATURE: Final = b"Rar!\x1a\x07"
 _OLD: Final = SIGNATURE + b"\0"
@@ -21,6 +23,14 @@ class File(msgspec.Struct, frozen=True):
     name: str
     size: int
     encrypted: bool
+
+
+class Listing(msgspec.Struct):
+    """files in order. end: offset behind the last header and its data. ended: that is where the archive says it ends."""
+
+    files: list[File] = []
+    end: int = 0
+    ended: bool = False
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -76,19 +86,26 @@ def _new(buf: bytes, at: int) -> Start:
     return Start("rar5", sound, kind == 1 and bool(archive & 1), False)
 
 
-def files(buf: bytes, at: int, form: str) -> Iterator[File]:
-    """Files whose headers follow the signature at offset at, up to the first that cannot be followed.
+def listing(buf: bytes, at: int, form: str, tick: Callable[[], None]) -> Listing:
+    """What the headers behind the signature at offset at say, up to the first that cannot be followed.
 
-    Only what is needed to tell encrypted ones and to name what a decoder does not get to. Each step goes on by 7.
+    Only what is needed to tell encrypted files, to name what a decoder does not get to, and to see whether anything
+    is missing at the end. tick is called for each header; each step goes on by 7 octets at least.
     """
-    return _new_files(buf, at + len(_NEW)) if form == "rar5" else _old_files(buf, at + len(_OLD))
+    found = Listing()
+    if form == "rar5":
+        _new_listing(buf, at + len(_NEW), found, tick)
+    else:
+        _old_listing(buf, at + len(_OLD), found, tick)
+    return found
 
 
-def _old_files(buf: bytes, at: int) -> Iterator[File]:
-    while len(buf) - at >= 7:
+def _old_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) -> None:
+    while len(buf) - at >= 7 and len(found.files) < limits.SCAN_FILES:
+        tick()
         kind, flags, length = _OLD_HEAD.unpack_from(buf, at + 2)
-        if length < 7 or not 0x72 <= kind <= 0x7B or kind == 0x7B:
-            return
+        if length < 7 or not 0x72 <= kind <= 0x7B:
+            break
         data_len = 0
         if flags & 0x8000 or kind == 0x74:
             data_len = int.from_bytes(buf[at + 7 : at + 11], "little")
@@ -100,17 +117,23 @@ def _old_files(buf: bytes, at: int) -> Iterator[File]:
             name = buf[name_off : name_off + name_len].split(b"\0", 1)[0].replace(b"\\", b"/")
             if flags & 0xE0 != 0xE0:  # a directory
                 size = int.from_bytes(buf[at + 11 : at + 15], "little")
-                yield File(name.decode("utf-8", "replace"), size, bool(flags & 4))
-        at += length + data_len
+                found.files.append(File(name.decode("utf-8", "replace"), size, bool(flags & 4)))
+        at += length + (0 if kind == 0x7B else data_len)
+        if kind == 0x7B:
+            found.ended = True
+            break
+    found.ended = found.ended or at == len(buf)  # old archives have no end header
+    found.end = min(at, len(buf))
 
 
-def _new_files(buf: bytes, at: int) -> Iterator[File]:
-    while len(buf) - at >= 7:
+def _new_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) -> None:
+    while len(buf) - at >= 7 and len(found.files) < limits.SCAN_FILES:
+        tick()
         length, body = _number(buf, at + 4)
         end = body + length
         kind, pos = _number(buf, body)
-        if not 0 < length <= _HEADER_LEN or kind >= 5:
-            return
+        if not 0 < length <= _HEADER_LEN or kind > 5:
+            break
         flags, pos = _number(buf, pos)
         extra_len = data_len = 0
         if flags & 1:
@@ -118,8 +141,12 @@ def _new_files(buf: bytes, at: int) -> Iterator[File]:
         if flags & 2:
             data_len, pos = _number(buf, pos)
         if kind == 2:
-            yield from _new_file(buf, pos, end - min(extra_len, length), end)
+            found.files.extend(_new_file(buf, pos, end - min(extra_len, length), end))
         at = end + data_len
+        if kind == 5:
+            found.ended = at <= len(buf)
+            break
+    found.end = min(at, len(buf))
 
 
 def _new_file(buf: bytes, pos: int, extra: int, end: int) -> Iterator[File]:
