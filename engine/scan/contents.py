@@ -21,6 +21,8 @@ from engine.scan.header import clean_name, text_of
 from engine.scan.node import MEMBER, TEXT, UUE, Node
 
 _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
+# Documents that are told by a mark which may stand behind other text, and that do not mind an archive behind them.
+_LOOSE: Final = {"pdf": b"%PDF", "rtf": b"{\\rt"}
 _IMAGES: Final = frozenset({"png", "gif", "jpeg", "tiff", "bmp"})
 
 
@@ -56,6 +58,10 @@ class Contents:
             if names:
                 below = {name for inner in node.everything() for name in inner.viruses}
                 self._ledger.matched(node, tuple(name for name in names if name not in below))
+            if kind in _LOOSE:
+                if not buf.startswith(_LOOSE[kind], start):
+                    self._text(node, buf, start, end, place)
+                self._zip_behind(node, buf, start, end, place)
             return
         names = self._image.scan(octets, "image" if kind in _IMAGES else kind)
         if names:
@@ -73,6 +79,9 @@ class Contents:
                 self._opened(node, span_bytes(buf, start, end), CARRIERS[kind], place)
             else:
                 self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+        self._zip_behind(node, buf, start, end, place)
+
+    def _zip_behind(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:
         tail = max(start, end - zip_file.END_SEARCH_LEN)
         if buf.find(5, tail, end) >= 0 and buf.rfind(b"PK\x05\x06", tail, end) >= 0:  # texts hold no octet 5
             self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
