@@ -2,6 +2,7 @@ from typing import Final, final
 
 from typing_extensions import Buffer
 
+VARIANTS: Final[tuple[str, ...]]
 VARIANT: Final[str]
 ESCAPE: Final[int]
 WHITE_LEN: Final[int]
@@ -15,4 +16,5 @@ class QuotedPrintableDecoder:
     def findings(self) -> int: ...
 
 def decode(data: Buffer) -> tuple[bytes, int]: ...
+def decode_as(data: Buffer, variant: str) -> tuple[bytes, int]: ...
 def decode_scalar(data: Buffer) -> tuple[bytes, int]: ...

@@ -14,7 +14,8 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t
 
-from cext.octets cimport PyObject, RELEASE_LEN, mw_bytes_at, mw_bytes_cut, mw_bytes_new, mw_has_avx2
+from cext.octets cimport MW_AVX2, MW_AVX512, PyObject, RELEASE_LEN
+from cext.octets cimport mw_bytes_at, mw_bytes_cut, mw_bytes_new, mw_vector_level
 
 
 cdef extern from "quoted_printable.h":
@@ -25,19 +26,21 @@ cdef extern from "quoted_printable.h":
         MW_QP_HELD
     void mw_qp_init()
     void mw_qp_start(mw_qp* state) nogil
-    uint8_t* mw_qp_feed(mw_qp* state, const uint8_t* data, size_t n, uint8_t* out, int wide) nogil
+    uint8_t* mw_qp_feed(mw_qp* state, const uint8_t* data, size_t n, uint8_t* out, int level) nogil
     uint8_t* mw_qp_finish(mw_qp* state, uint8_t* out) nogil
 
 
 mw_qp_init()
-cdef bint _AVX2 = mw_has_avx2()
+cdef int _LEVEL = mw_vector_level()
+cdef dict _LEVELS = {"scalar": 0, "avx2": MW_AVX2, "avx512": MW_AVX512}
 
-VARIANT = "avx2" if _AVX2 else "scalar"
+VARIANTS = tuple(name for name, level in _LEVELS.items() if level <= _LEVEL)
+VARIANT = VARIANTS[len(VARIANTS) - 1]
 ESCAPE = MW_QP_ESCAPE
 WHITE_LEN = MW_QP_HELD
 
 
-cdef object _decoded(mw_qp* state, object data, bint wide, bint last):
+cdef object _decoded(mw_qp* state, object data, int level, bint last):
     cdef Py_buffer view
     cdef PyObject* out
     cdef uint8_t* begin
@@ -47,10 +50,10 @@ cdef object _decoded(mw_qp* state, object data, bint wide, bint last):
         out = mw_bytes_new(view.len + MW_QP_HELD + 4)
         begin = mw_bytes_at(out)
         if view.len < RELEASE_LEN:
-            end = mw_qp_feed(state, <const uint8_t*>view.buf, view.len, begin, wide)
+            end = mw_qp_feed(state, <const uint8_t*>view.buf, view.len, begin, level)
         else:
             with nogil:
-                end = mw_qp_feed(state, <const uint8_t*>view.buf, view.len, begin, wide)
+                end = mw_qp_feed(state, <const uint8_t*>view.buf, view.len, begin, level)
     finally:
         PyBuffer_Release(&view)
     if last:
@@ -69,12 +72,12 @@ cdef class QuotedPrintableDecoder:
     """
 
     cdef mw_qp _state
-    cdef bint _wide
+    cdef int _level
     cdef bint _finished
 
     def __cinit__(self, *, bint scalar=False):
         mw_qp_start(&self._state)
-        self._wide = _AVX2 and not scalar
+        self._level = 0 if scalar else _LEVEL
         self._finished = False
 
     def feed(self, chunk):
@@ -82,7 +85,7 @@ cdef class QuotedPrintableDecoder:
         cdef mw_qp state = self._state
         if self._finished:
             raise RuntimeError("feed() after finish()")
-        decoded = _decoded(&state, chunk, self._wide, False)
+        decoded = _decoded(&state, chunk, self._level, False)
         self._state = state
         return decoded
 
@@ -99,18 +102,25 @@ cdef class QuotedPrintableDecoder:
         return self._state.findings
 
 
-cdef tuple _whole(object data, bint wide):
+cdef tuple _whole(object data, int level):
     cdef mw_qp state
     mw_qp_start(&state)
-    decoded = _decoded(&state, data, wide, True)
+    decoded = _decoded(&state, data, level, True)
     return decoded, state.findings
 
 
 def decode(data):
     """(octets, findings) of a whole encoded text, any contiguous buffer. O(len(data)); never raises on content."""
-    return _whole(data, _AVX2)
+    return _whole(data, _LEVEL)
+
+
+def decode_as(data, str variant):
+    """decode by one of VARIANTS. Raises ValueError for another."""
+    if variant not in VARIANTS:
+        raise ValueError(f"no variant {variant} here")
+    return _whole(data, _LEVELS[variant])
 
 
 def decode_scalar(data):
     """decode by the portable kernel."""
-    return _whole(data, False)
+    return _whole(data, 0)

@@ -9,7 +9,7 @@ lines that cannot be data (JUNK). A file that lacks its end line reaches to the 
 (NO_END). A line ends with CRLF, LF or CR.
 
 Known gaps: zeros are filled in only as long as output is not more than CREDIT_LEN octets ahead of input; only the first
-128 octets of a line are looked at; begin-base64 (uuencode -m) is not read.
+128 octets of a line are looked at; what follows begin-base64 (uuencode -m) is base64 and not read here.
 """
 
 cimport cython

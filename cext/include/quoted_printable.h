@@ -1,6 +1,7 @@
 /* Quoted-printable as mail clients decode it (RFC 2045 s6.7).
  *
- * Text between "=", CR and LF is copied as spans. White space that may turn out to end a line, or to stand behind a
+ * Text between "=", CR and LF is copied as spans; the vector variants decode 64 octets at once where nothing in them has
+ * to be held back. White space that may turn out to end a line, or to stand behind a
  * soft break's "=", is held back in a buffer of fixed size; a run that outgrows it is kept as text, whole, so that
  * hostile text cannot make memory grow and the result does not depend on how the stream is cut.
  */
@@ -170,8 +171,11 @@ MW_INLINE uint8_t *mw_qp_escapes(mw_qp *s, const uint8_t *p, size_t n, size_t *a
 }
 
 typedef size_t (*mw_find3_fn)(const uint8_t *, size_t, uint8_t, uint8_t, uint8_t);
+/* Decodes from p[*at] on as long as it can; called in MW_QP_TEXT with nothing held. */
+typedef uint8_t *(*mw_qp_blocks_fn)(const uint8_t *p, size_t n, size_t *at, uint8_t *out);
 
-MW_INLINE uint8_t *mw_qp_run(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out, mw_find3_fn find)
+MW_INLINE uint8_t *mw_qp_run(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out, mw_find3_fn find,
+                             mw_qp_blocks_fn blocks)
 {
     size_t i = 0;
     int again;
@@ -180,6 +184,11 @@ MW_INLINE uint8_t *mw_qp_run(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out,
             out = mw_qp_step(s, p[i], out, &again);
             i += !again;
             continue;
+        }
+        if (blocks && s->held == 0 && !s->kept) {
+            out = blocks(p, n, &i, out);
+            if (i == n)
+                break;
         }
         size_t text = find(p + i, n - i, '=', '\r', '\n');
         out = mw_qp_span(s, p + i, text, n - i, out);
@@ -203,24 +212,175 @@ MW_INLINE uint8_t *mw_qp_run(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out,
 
 static uint8_t *mw_qp_feed_scalar(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out)
 {
-    return mw_qp_run(s, p, n, out, mw_find3_scalar);
+    return mw_qp_run(s, p, n, out, mw_find3_scalar, NULL);
 }
 
 #if MW_X86
+/* How far a block of 64 octets can be decoded, given what stands where in it (bit k: octet k). valid: "=" that begins an
+ * escape; soft3, soft2: a soft break of CRLF or LF; equals: every "="; white, ends: blanks and CR or LF; next: the octet
+ * behind the block. Stops at every other "=", and at white space that a line end follows, or that reaches the end of the
+ * block and may go on. *keep: octets that yield output; the result is how many are used up. */
+MW_TARGET("popcnt,bmi,bmi2,lzcnt")
+MW_INLINE size_t mw_qp_plan(uint64_t equals, uint64_t valid, uint64_t soft3, uint64_t soft2, uint64_t white,
+                            uint64_t ends, uint8_t next, uint64_t *keep)
+{
+    uint64_t drop = valid << 1 | valid << 2 | soft3 | soft3 << 1 | soft3 << 2 | soft2 | soft2 << 1;
+    uint64_t stops = equals & ~(valid | soft3 | soft2);
+    uint64_t before_end = white & (ends >> 1 | (uint64_t)(mw_ends_line(next) || mw_qp_white(next)) << 63);
+    *keep = ~drop;
+    if (before_end) {
+        /* back to where the first such run of white space begins */
+        size_t last = (size_t)__builtin_ctzll(before_end);
+        uint64_t below = ~white & (((uint64_t)1 << last) - 1);
+        stops |= (uint64_t)1 << (below ? 64 - (size_t)__builtin_clzll(below) : 0);
+    }
+    if (stops) {
+        size_t len = (size_t)__builtin_ctzll(stops);
+        *keep &= ((uint64_t)1 << len) - 1;
+        return len;
+    }
+    uint64_t three = valid | soft3;
+    return 64 + ((three >> 63) ? 2 : ((three >> 62 | soft2 >> 63) & 1));
+}
+
+/* Values of hexadecimal digits; other octets get the highest bit. */
+MW_TARGET("avx2") MW_INLINE __m256i mw_qp_digits(__m256i v)
+{
+    __m256i digit = _mm256_sub_epi8(v, _mm256_set1_epi8('0'));
+    __m256i letter = _mm256_sub_epi8(_mm256_or_si256(v, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('a'));
+    __m256i is_digit = _mm256_cmpeq_epi8(_mm256_min_epu8(digit, _mm256_set1_epi8(9)), digit);
+    __m256i is_letter = _mm256_cmpeq_epi8(_mm256_min_epu8(letter, _mm256_set1_epi8(5)), letter);
+    letter = _mm256_add_epi8(letter, _mm256_set1_epi8(10));
+    return _mm256_blendv_epi8(_mm256_blendv_epi8(_mm256_set1_epi8((char)0x80), letter, is_letter), digit, is_digit);
+}
+
+MW_TARGET("avx2") MW_INLINE uint64_t mw_qp_mask(__m256i low, __m256i high)
+{
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+}
+
+MW_TARGET("avx2") MW_INLINE uint64_t mw_qp_are(__m256i low, __m256i high, char c)
+{
+    const __m256i v = _mm256_set1_epi8(c);
+    return mw_qp_mask(_mm256_cmpeq_epi8(low, v), _mm256_cmpeq_epi8(high, v));
+}
+
+/* Out of the 64 octets of two vectors those that keep names, eight at a time. Writes 64 octets. */
+MW_TARGET("avx2,bmi2,popcnt") MW_INLINE uint8_t *mw_qp_squeeze(__m256i low, __m256i high, uint64_t keep, uint8_t *out)
+{
+    uint64_t words[8];
+    if (keep == ~(uint64_t)0) {
+        _mm256_storeu_si256((__m256i *)out, low);
+        _mm256_storeu_si256((__m256i *)(out + 32), high);
+        return out + 64;
+    }
+    _mm256_storeu_si256((__m256i *)words, low);
+    _mm256_storeu_si256((__m256i *)(words + 4), high);
+    for (int k = 0; k < 8; k++, keep >>= 8) {
+        uint64_t octets = _pext_u64(words[k], _pdep_u64(keep & 0xff, 0x0101010101010101) * 0xff);
+        memcpy(out, &octets, 8);
+        out += __builtin_popcountll(keep & 0xff);
+    }
+    return out;
+}
+
+MW_TARGET("avx2,popcnt,bmi,bmi2,lzcnt")
+static uint8_t *mw_qp_blocks_avx2(const uint8_t *p, size_t n, size_t *at, uint8_t *out)
+{
+    size_t i = *at;
+    while (n - i >= 66) {
+        __m256i low = _mm256_loadu_si256((const __m256i *)(p + i));
+        __m256i high = _mm256_loadu_si256((const __m256i *)(p + i + 32));
+        uint64_t equals = mw_qp_are(low, high, '=');
+        uint64_t white = mw_qp_are(low, high, ' ') | mw_qp_are(low, high, '\t');
+        uint64_t lf = mw_qp_are(low, high, '\n'), ends = lf | mw_qp_are(low, high, '\r');
+        uint64_t valid = 0, soft3 = 0, soft2 = 0, keep;
+        if (equals) {
+            __m256i low1 = _mm256_loadu_si256((const __m256i *)(p + i + 1));
+            __m256i high1 = _mm256_loadu_si256((const __m256i *)(p + i + 33));
+            __m256i low2 = _mm256_loadu_si256((const __m256i *)(p + i + 2));
+            __m256i high2 = _mm256_loadu_si256((const __m256i *)(p + i + 34));
+            __m256i upper_low = mw_qp_digits(low1), upper_high = mw_qp_digits(high1);
+            __m256i lower_low = mw_qp_digits(low2), lower_high = mw_qp_digits(high2);
+            valid = equals & ~mw_qp_mask(_mm256_or_si256(upper_low, lower_low), _mm256_or_si256(upper_high, lower_high));
+            soft3 = equals & mw_qp_are(low1, high1, '\r') & mw_qp_are(low2, high2, '\n');
+            soft2 = equals & mw_qp_are(low1, high1, '\n');
+            /* every "=" that is kept is one that becomes its octet */
+            upper_low = _mm256_slli_epi16(_mm256_and_si256(upper_low, _mm256_set1_epi8(0x0f)), 4);
+            upper_high = _mm256_slli_epi16(_mm256_and_si256(upper_high, _mm256_set1_epi8(0x0f)), 4);
+            low = _mm256_blendv_epi8(low, _mm256_or_si256(upper_low, lower_low),
+                                     _mm256_cmpeq_epi8(low, _mm256_set1_epi8('=')));
+            high = _mm256_blendv_epi8(high, _mm256_or_si256(upper_high, lower_high),
+                                      _mm256_cmpeq_epi8(high, _mm256_set1_epi8('=')));
+        }
+        size_t len = mw_qp_plan(equals, valid, soft3, soft2, white, ends, p[i + 64], &keep);
+        out = mw_qp_squeeze(low, high, keep, out);
+        i += len;
+        if (len < 64)
+            break;
+    }
+    *at = i;
+    return out;
+}
+
+MW_TARGET("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt,bmi,bmi2,lzcnt")
+static uint8_t *mw_qp_blocks_avx512(const uint8_t *p, size_t n, size_t *at, uint8_t *out)
+{
+    /* values of the octets 0-127; 0x80 for those that are no digit */
+    const __m512i digits0 = _mm512_loadu_si512(mw_qp_hex), digits1 = _mm512_loadu_si512(mw_qp_hex + 64);
+    size_t i = *at;
+    while (n - i >= 66) {
+        __m512i v = _mm512_loadu_si512(p + i);
+        uint64_t equals = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('='));
+        uint64_t white = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(' ')) |
+                         _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\t'));
+        uint64_t ends = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\r')) |
+                        _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\n'));
+        uint64_t valid = 0, soft3 = 0, soft2 = 0, keep;
+        if (equals) {
+            __m512i v1 = _mm512_loadu_si512(p + i + 1), v2 = _mm512_loadu_si512(p + i + 2);
+            __m512i upper = _mm512_permutex2var_epi8(digits0, v1, digits1);
+            __m512i lower = _mm512_permutex2var_epi8(digits0, v2, digits1);
+            __m512i wrong = _mm512_ternarylogic_epi32(_mm512_or_si512(upper, lower), v1, v2, 0xfe);
+            valid = equals & ~_mm512_movepi8_mask(wrong);
+            uint64_t cr1 = _mm512_mask_cmpeq_epi8_mask(equals, v1, _mm512_set1_epi8('\r'));
+            soft3 = _mm512_mask_cmpeq_epi8_mask(cr1, v2, _mm512_set1_epi8('\n'));
+            soft2 = _mm512_mask_cmpeq_epi8_mask(equals, v1, _mm512_set1_epi8('\n'));
+            upper = _mm512_slli_epi16(_mm512_and_si512(upper, _mm512_set1_epi8(0x0f)), 4);
+            v = _mm512_mask_blend_epi8(valid, v, _mm512_or_si512(upper, lower));
+        }
+        size_t len = mw_qp_plan(equals, valid, soft3, soft2, white, ends, p[i + 64], &keep);
+        _mm512_storeu_si512(out, _mm512_maskz_compress_epi8(keep, v));
+        out += __builtin_popcountll(keep);
+        i += len;
+        if (len < 64)
+            break;
+    }
+    *at = i;
+    return out;
+}
+
 MW_TARGET("avx2") static uint8_t *mw_qp_feed_avx2(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out)
 {
-    return mw_qp_run(s, p, n, out, mw_find3_avx2);
+    return mw_qp_run(s, p, n, out, mw_find3_avx2, mw_qp_blocks_avx2);
+}
+
+MW_TARGET("avx2") static uint8_t *mw_qp_feed_avx512(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out)
+{
+    return mw_qp_run(s, p, n, out, mw_find3_avx2, mw_qp_blocks_avx512);
 }
 #endif
 
-/* out has room for n + MW_QP_HELD + 2 octets. Returns where the output ends. */
-static inline uint8_t *mw_qp_feed(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out, int wide)
+/* out has room for n + MW_QP_HELD + 2 octets. level: see mw_vector_level. Returns where the output ends. */
+static inline uint8_t *mw_qp_feed(mw_qp *s, const uint8_t *p, size_t n, uint8_t *out, int level)
 {
 #if MW_X86
-    if (wide)
+    if (level >= MW_AVX512)
+        return mw_qp_feed_avx512(s, p, n, out);
+    if (level >= MW_AVX2)
         return mw_qp_feed_avx2(s, p, n, out);
 #endif
-    (void)wide;
+    (void)level;
     return mw_qp_feed_scalar(s, p, n, out);
 }
 

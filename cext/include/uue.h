@@ -11,6 +11,7 @@
 
 enum { MW_UUE_NO_END = 1, MW_UUE_JUNK = 2, MW_UUE_SHORT = 4 };
 enum { MW_UUE_LINE = 128 };     /* octets of a line that count; data need 1 + 84 */
+enum { MW_UUE_SLACK = 64 };     /* vectors are stored whole */
 enum { MW_UUE_CREDIT = 65536 }; /* octets that output may be ahead of input */
 
 typedef struct {
@@ -78,6 +79,61 @@ static inline void mw_uue_groups(const uint8_t *p, size_t n, uint8_t *out, size_
     }
 }
 
+#if MW_X86
+enum { MW_UUE_WIDE = 66 }; /* octets of a line of at most 48, with a length before and a line end behind */
+
+/* 32 values in UUE to 24 octets; writes 32. */
+MW_TARGET("avx2") MW_INLINE void mw_uue_decode32(__m256i text, uint8_t *out)
+{
+    const __m256i pick = _mm256_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1, 2, 1, 0, 6, 5, 4, 10,
+                                          9, 8, 14, 13, 12, -1, -1, -1, -1);
+    __m256i value = _mm256_and_si256(_mm256_sub_epi8(text, _mm256_set1_epi8(' ')), _mm256_set1_epi8(0x3f));
+    /* as in base64.h: two values in 16 bits each, then four in 24 of 32 bits, then those side by side */
+    __m256i pairs = _mm256_maddubs_epi16(value, _mm256_set1_epi32(0x01400140));
+    __m256i groups = _mm256_shuffle_epi8(_mm256_madd_epi16(pairs, _mm256_set1_epi32(0x00011000)), pick);
+    groups = _mm256_permutevar8x32_epi32(groups, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7));
+    _mm256_storeu_si256((__m256i *)out, groups);
+}
+
+/* Which of 32 octets are none of UUE. */
+MW_TARGET("avx2") MW_INLINE uint32_t mw_uue_foreign(__m256i text)
+{
+    __m256i off = _mm256_sub_epi8(text, _mm256_set1_epi8(' '));
+    __m256i fits = _mm256_cmpeq_epi8(_mm256_min_epu8(off, _mm256_set1_epi8(0x40)), off);
+    return ~(uint32_t)_mm256_movemask_epi8(fits);
+}
+
+/* Data lines of up to 48 octets that are as they should be, from p[*at] on, as long as there are any. Such a line holds
+ * exactly the values that it needs, all of the alphabet, and ends there: so it cannot be a begin or end line. */
+MW_TARGET("avx2,bmi")
+static uint8_t *mw_uue_lines(mw_uue *s, const uint8_t *p, size_t n, size_t *at, int64_t base, uint8_t *out)
+{
+    size_t i = *at;
+    while (n - i > MW_UUE_WIDE) {
+        size_t len = mw_uue_value(p[i]), wanted = (len * 4 + 2) / 3, end = i + 1 + wanted;
+        if (len == 0 || len > 48 || p[i] < ' ' || p[i] > '`' || !mw_ends_line(p[end]))
+            break;
+        __m256i low = _mm256_loadu_si256((const __m256i *)(p + i + 1));
+        __m256i high = _mm256_loadu_si256((const __m256i *)(p + i + 33));
+        uint64_t foreign = mw_uue_foreign(low) | (uint64_t)mw_uue_foreign(high) << 32;
+        if ((foreign ? (size_t)__builtin_ctzll(foreign) : 64) < wanted)
+            break;
+        mw_uue_decode32(low, out);
+        mw_uue_decode32(high, out + 24);
+        out += len;
+        s->credit += wanted + 2 - len; /* longer than what it stands for */
+        i = end + 1 + (p[end] == '\r' && p[end + 1] == '\n');
+    }
+    if (i != *at) {
+        if (s->credit > MW_UUE_CREDIT)
+            s->credit = MW_UUE_CREDIT;
+        s->line_off = base + (int64_t)i;
+    }
+    *at = i;
+    return out;
+}
+#endif
+
 /* One data line. Writes at most 63 octets, and over all lines no more than their octets and the first credit. */
 static uint8_t *mw_uue_data(mw_uue *s, const uint8_t *line, size_t n, uint8_t *out)
 {
@@ -143,6 +199,13 @@ static uint8_t *mw_uue_feed(mw_uue *s, const uint8_t *p, size_t n, int64_t base,
         s->body_len += p[0] == '\n';
     }
     while (i < n && !s->done) {
+#if MW_X86
+        if (wide && s->held == 0) {
+            out = mw_uue_lines(s, p, n, &i, base, out);
+            if (i == n)
+                break;
+        }
+#endif
         size_t end = mw_line_end(p, n, i, wide);
         if (end == n || s->held != 0) {
             mw_uue_hold(s, p + i, end - i);
@@ -166,7 +229,7 @@ static uint8_t *mw_uue_feed(mw_uue *s, const uint8_t *p, size_t n, int64_t base,
 
 static inline size_t mw_uue_room(const mw_uue *s, size_t n)
 {
-    return n + s->credit + s->held + 2;
+    return n + s->credit + s->held + 2 + MW_UUE_SLACK;
 }
 
 /* The last line may lack its end. total: octets of the stream. Writes at most 63 octets. */

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cext.quoted_printable import ESCAPE, WHITE_LEN, QuotedPrintableDecoder, decode, decode_scalar
+from cext.quoted_printable import (
+    ESCAPE,
+    VARIANT,
+    VARIANTS,
+    WHITE_LEN,
+    QuotedPrintableDecoder,
+    decode,
+    decode_as,
+    decode_scalar,
+)
 from tests.oracles import quoted_printable as oracle
 
 LONG = b" " * WHITE_LEN
@@ -37,6 +46,28 @@ def test_long_white_space_equals_oracle(text: bytes, size: int, scalar: bool) ->
 @given(texts)
 def test_one_shot_equals_oracle(text: bytes) -> None:
     assert decode(text) == decode_scalar(memoryview(text)) == oracle.decode(text)
+
+
+# Blocks of 64 octets with something at each of their edges.
+blocks = st.lists(
+    st.sampled_from([*PIECES, b"=D0=9F", b"=3D", b"word", b"=\r\n", b"a" * 61, b"b" * 63, b" " * 70]),
+    min_size=10,
+    max_size=60,
+).map(b"".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(blocks)
+def test_every_variant_equals_oracle(text: bytes) -> None:
+    want = oracle.decode(text)
+    assert all(decode_as(text, variant) == want for variant in VARIANTS)
+
+
+def test_variants_are_named() -> None:
+    assert VARIANTS[0] == "scalar"
+    assert VARIANT in VARIANTS
+    with pytest.raises(ValueError, match="variant"):
+        decode_as(b"", "mmx")
 
 
 @settings(max_examples=200, deadline=None)
