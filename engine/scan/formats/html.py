@@ -50,6 +50,7 @@ _ESCAPED_LINE: Final = re.compile(rb"\\[rn]|\\")
 _DULL: Final = frozenset({"data", "text", "empty", "mail"})
 # Marks of two octets, which every 65536th token in a link begins with.
 _WEAK: Final = frozenset({"arj", "bmp", "compress", "cpio", "mp3"})
+_HARMLESS: Final = _DULL | _WEAK | {"png", "gif", "jpeg", "tiff"}
 _UTF16: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
@@ -182,7 +183,7 @@ class _Finder:
         self._ends.append(found.end(1))
         data, over = self._decoded(found[1])
         kind = magic.identify(data, 0, len(data))
-        items: list[Item] = [] if kind in _DULL | _WEAK else [Odd("html-smuggling")]
+        items: list[Item] = [] if kind in _HARMLESS else [Odd("html-smuggling")]
         if data:
             items.append(self._script_file(kind, data, over))
         return found.end(), items
@@ -234,7 +235,7 @@ class _Finder:
                 whole = text[begin:]
                 data, over = self._from_hex(whole) if _HEX.fullmatch(whole) else self._decoded(whole)
                 known = kind or magic.identify(data, 0, len(data))
-                if kind or known not in _DULL | _WEAK:
+                if known not in _HARMLESS:
                     yield Odd("html-smuggling")
                 yield self._script_file(known, data, over)
                 return

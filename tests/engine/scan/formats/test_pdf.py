@@ -1,5 +1,6 @@
 """PDF is taken apart as its readers do, in every revision and disguise (CONT-01, ENC-07, PROC-22)."""
 
+import base64
 import zlib
 
 import pytest
@@ -23,7 +24,7 @@ from tests.engine.scan.formats.pdf_material import (
     stream,
     thing,
 )
-from tests.engine.scan.material import EICAR, walk_file
+from tests.engine.scan.material import EICAR, walk_file, zipped
 
 
 def odd(buf: bytes) -> dict[str, bool]:
@@ -150,6 +151,14 @@ def test_a_pdf_in_a_pdf_is_opened_once() -> None:
     assert list(contents(buf)) == ["inner.pdf"]
     facts = walk_file(buf, "outer.pdf").facts
     assert [match.part for match in facts.matches] == ["outer.pdf/inner.pdf/invoice.exe"]
+
+
+def test_what_else_the_file_is_counts_too() -> None:
+    """A mark of PDF in a text, or an archive behind a PDF, hides neither."""
+    text = b"<html>%%PDF-1.4 <a href='data:;base64,%s'>" % base64.b64encode(EICAR)
+    assert walk_file(text, "a.html").facts.verdict is Verdict.INFECTED
+    both = document(stream(4, flate(b"words"))) + zipped({"evil.com": EICAR})
+    assert [match.part for match in walk_file(both, "a.pdf").facts.matches] == ["a.pdf/evil.com"]
 
 
 @pytest.mark.parametrize(
