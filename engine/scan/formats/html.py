@@ -163,7 +163,8 @@ class _Finder:
         subtype = text_of(head[1]).rsplit("/", 1)[-1]
         data = unquote_to_bytes(_without_entities(value))
         most = self._room.room()
-        return at, Member(name or self._name("data", subtype), data[:most], over=len(data) > most, stream=not name)
+        # What is in the value is looked for in the member, and not here once more: that would double at each level.
+        return end, Member(name or self._name("data", subtype), data[:most], over=len(data) > most, stream=not name)
 
     def _quote(self, quote: bytes, at: int) -> int:
         """Offset of the next such quotation mark, or -1. Remembered: what has no end costs one search."""

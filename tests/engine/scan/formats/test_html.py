@@ -94,8 +94,15 @@ def test_percent_encoded_uris() -> None:
 
 
 def test_overlapping_uris_end() -> None:
-    page = b"data:a,%41" * 3000
-    assert [item.cause for item in opened(page) if isinstance(item, Gap)] == [Cause.LIMIT]
+    assert [item.cause for item in opened(b"data:a,x" * 3000) if isinstance(item, Gap)] == [Cause.LIMIT]
+
+
+def test_uris_in_uris_do_not_multiply() -> None:
+    page = b"x"
+    for _ in range(9):
+        page = b"data:,%41" + page.replace(b"%", b"%25")
+    facts = walk_file(b"<html>" + page, "page.html").facts
+    assert facts.verdict is Verdict.CLEAN and len(facts.parts) == 10
 
 
 def test_long_runs_in_scripts() -> None:
