@@ -277,7 +277,7 @@ def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_
                                     flags |= 4
                                     if not_field < 0:
                                         not_field = at
-                            elif not _is_envelope_line(p + at, line_end - at):
+                            elif not first or not _is_envelope_line(p + at, line_end - at):
                                 flags |= 4
                                 if first:
                                     flags |= 32

@@ -174,11 +174,12 @@ class Entities:
         """A nested message (RFC 2046 s5.2.1), encoded or not."""
         start, end = node.body, node.end
         if reading.encoding:
-            content = self.decoded(node, buf, reading.encoding)
-            if content is None:
+            decoded = self.decoded(node, buf, reading.encoding)
+            if decoded is None:
                 self._leaf(node, buf, Reading(LEAF, reading.content_type), place)
                 return
-            if _begins_with_field(buf[start : start + limits.COMMAND_LINE_LEN]):
+            content, junk = decoded
+            if junk or _begins_with_field(buf[start : start + limits.COMMAND_LINE_LEN]):
                 self._ledger.finding(node.part, "message-not-encoded")  # though it says so: clients read it as it is
                 plain = Reading(MESSAGE, reading.content_type, "", b"", "not encoded")
                 self.alternate(node, buf, plain, f"{node.part}.", False, place)
@@ -213,18 +214,23 @@ class Entities:
         if not reading.encoding:
             self._course.contents.examine(node, part, buf, node.body, node.end, place)
         else:
-            content = self.decoded(node, buf, reading.encoding)
-            if content is None:  # cannot be decoded: what is there is matched as it is
+            decoded = self.decoded(node, buf, reading.encoding)
+            if decoded is None:  # cannot be decoded: what is there is matched as it is
                 self._course.contents.examine(node, part, buf, node.body, node.end, place)
             else:
+                content, junk = decoded
                 node.encoding = reading.encoding
                 self._course.contents.examine(node, part, content, 0, len(content), place)
-                self._other_contents(node, buf, reading.encoding, content, place)
+                self._other_contents(node, buf, reading.encoding, content, junk, place)
         if reading.content_type == PARTIAL:  # RFC 2046 s5.2.2: content comes in pieces, none is examined
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "message/partial")
 
-    def _other_contents(self, node: Node, buf: bytes, encoding: str, content: bytes, place: Place) -> None:
-        """Examine what other decoders make of the same octets, where it can differ by more than its length."""
+    def _other_contents(self, node: Node, buf: bytes, encoding: str, content: bytes, junk: bool, place: Place) -> None:
+        """Examine what other decoders make of the same octets, where it can differ by more than its length.
+
+        junk: some give up decoding and show what is there."""
+        if junk:
+            self.alternate(node, buf, Reading(LEAF, "text/plain", why="not encoded"), "", False, place)
         for other, why in other_decodings(encoding, buf, node.body, node.end):
             if other == content:
                 continue
@@ -238,8 +244,9 @@ class Entities:
             part = Part(node.part, filenames=node.names, reading=why)
             self._course.contents.examine(child, part, other, 0, len(other), inside)
 
-    def decoded(self, node: Node, buf: bytes, encoding: str) -> bytes | None:
-        """Content of an encoded entity, cut at the limits (then listed as unscanned), or None."""
+    def decoded(self, node: Node, buf: bytes, encoding: str) -> tuple[bytes, bool] | None:
+        """Content of an encoded entity, cut at the limits (then listed as unscanned), and whether other octets than
+        those of the encoding were among them; or None."""
         end = node.end
         room = self._budget.room()
         if end - node.body > encoded_room(encoding, room):
@@ -254,7 +261,7 @@ class Entities:
         for kind in kinds:
             self._ledger.finding(node.part, kind)
         self._budget.spend(len(content))
-        return content
+        return content, "base64-junk" in kinds
 
 
 def _begins_with_field(header: bytes) -> bool:

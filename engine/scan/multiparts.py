@@ -35,11 +35,11 @@ class Multiparts:
         outer, start, end = buf, node.body, node.end
         if reading.encoding:
             self._ledger.finding(node.part, "multipart-encoded")
-            content = self._course.entities.decoded(node, buf, reading.encoding)
-            if content is None:
+            decoded = self._course.entities.decoded(node, buf, reading.encoding)
+            if decoded is None:
                 return False
             node.encoding = reading.encoding
-            buf, start, end = content, 0, len(content)
+            buf, start, end = decoded[0], 0, len(decoded[0])
         most = self._budget.parts_left + 2
         lines, near = delimiter_lines(buf, start, end, reading.boundary, most, reading.lines == PREFIX)
         if reading.lines == LF_ONLY:

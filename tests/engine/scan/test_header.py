@@ -78,10 +78,50 @@ def test_structured_bodies(body: bytes, token: str, parameters: dict[str, bytes]
         (b'a; filename=x.txt; filename*=""', b"", ("x.txt",)),
         (b'attachment; filename="evil.exe . "', b"", ("evil.exe",)),
         (b"attachment; filename=a\xe2\x80\xaegpj.exe", b"", ("agpj.exe",)),
+        # a character that is cut between two words
+        (b'a; filename="=?utf-8?Q?=C3?= =?utf-8?Q?=A4.exe?="', b"", ("ä.exe", "=?utf-8?Q?=C3?= =?utf-8?Q?=A4.exe?=")),
+        # words in pieces, as Outlook writes them
+        (b'a; filename*0="=?utf-8?B?YS5l"; filename*1="eGU=?="', b"", ("a.exe",)),
+        # Gmail: both forms
+        (b"a; filename=\"x.txt\"; filename*=UTF-8''x%2Eexe", b"", ("x.exe", "x.txt")),
+        # pieces that occur twice: the first or the last one wins
+        (b"a; filename*0=a.; filename*1=txt; filename*1=exe", b"", ("a.txt", "a.exe")),
+        (b"a; filename*0*=utf-8''%E2%82%AC; filename*1*=%2E; filename*2=exe", b"", ("€.exe",)),
+        (b'a; filename="a%2Eexe"', b"", ("a%2Eexe", "a.exe")),
+        (b"a; filename*=\"utf-8''a.exe\"", b"", ("a.exe",)),
+        (b"a; filename*=utf-8''=?utf-8?q?a.exe?=", b"", ("=?utf-8?q?a.exe?=", "a.exe")),
+        (b'a; filename="C:\\dir\\a.exe"', b"", ("C:dira.exe", "C:\\dir\\a.exe")),
+        (b'a; filename="a\\"b.exe"', b"", ('a"b.exe', 'a\\"b.exe')),
+        (b"", b'x/y; name="=?koi8-r?B?xi5leGU=?="', ("ф.exe", "=?koi8-r?B?xi5leGU=?=")),
+        (b"a; filename=\xc4\xd6.exe", b"", ("ÄÖ.exe",)),
+        (b"a;filename=a.exe;filename=b.exe", b"x/y;name=a.exe;name=c.exe", ("a.exe", "b.exe", "c.exe")),
+        (b"filename=a.exe", b"", ()),
+        (b"; filename=a.exe", b"", ("a.exe",)),
     ],
 )
 def test_every_declared_name(disposition: bytes, content_type: bytes, expected: tuple[str, ...]) -> None:
     assert names(disposition, content_type) == expected
+
+
+def test_there_is_one_name_more_than_allowed_to_tell_that_there_are_too_many() -> None:
+    many = b"a" + b"".join(b"; filename=%d" % number for number in range(100))
+    assert len(names(many)) == limits.NAMES + 1
+
+
+def test_comments_in_comments() -> None:
+    deep = b"(" * limits.COMMENT_DEPTH + b")" * limits.COMMENT_DEPTH
+    assert parse(deep + b" text/html").token == "text/html"
+    assert parse(b"(" + deep + b") text/html").token != "text/html"
+
+
+def test_places_where_clients_may_see_the_body_begin() -> None:
+    header = b"Subject: x\r\nno field\r\n \r\nX: y\r\n\r\n"
+    fields = collect(header)
+    assert (fields.not_field, fields.blank, fields.body) == (12, 25, len(header))
+    assert fields.odd and not fields.headless
+    assert collect(b"words\r\n").headless and collect(b" X: y\r\n").headless
+    assert not collect(b"From x\r\nSubject: y\r\n\tz\r\n\r\n").odd
+    assert collect(b"Subject : y\r\n").not_field == 0
 
 
 def test_names_are_cut() -> None:
