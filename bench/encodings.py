@@ -64,12 +64,13 @@ class Base64:
     def setup(self, decoder: str) -> None:
         plain = _octets(PIECE_LEN * 3 // 4)
         self.text = base64.encodebytes(plain).replace(b"\n", b"\r\n")
-        self.decode: Callable[[bytes], Any] = {
+        decoders: dict[str, Callable[[bytes], Any]] = {
             "ours": our_base64.decode,
             "ours_scalar": our_base64.decode_scalar,
             "peer_pybase64": pybase64.b64decode,
             "peer_binascii": binascii.a2b_base64,
-        }[decoder]
+        }
+        self.decode = decoders[decoder]
         result = self.decode(self.text)
         if (result[0] if decoder.startswith("ours") else result) != plain:
             raise AssertionError("decoded octets differ")
