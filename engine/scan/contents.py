@@ -68,8 +68,6 @@ class Contents:
             self._ledger.matched(node, names)
         if kind in magic.UNOPENED:
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, kind)
-        elif kind == "ole" and magic.is_encrypted_ole(span_bytes(buf, start, end)):
-            self._ledger.unscanned(node.part, Cause.ENCRYPTED, kind)
         if kind in _TEXTUAL:
             self._text(node, buf, start, end, place)
         if told or kind in magic.OPENED:

@@ -94,6 +94,8 @@ _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\xe4\x52\x5c\x7b", "onenote"),
     (b"\xa1\x2f\xff\x43\xd9\xef", "onenote"),
     (b"ActiveMime\0\0", "activemime"),
+    (b"\x76\xe8\x04\x60\xc4\x11\xe3\x86", "rights"),
+    (b".pfile", "rights"),
     (b"#!", "script"),
 )
 # Shorter prefixes that text may begin with: taken only if a NUL follows within the first octets.
@@ -129,7 +131,6 @@ _CMS: Final = re.compile(
 )
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CD001_OFFS: Final = (32769, 34817, 36865)
-_ENCRYPTED_OLE: Final = "EncryptedPackage".encode("utf-16-le")
 
 
 def identify(buf: bytes, start: int, end: int, declared: str = "") -> str:
@@ -205,8 +206,3 @@ def is_tar_header(block: bytes) -> bool:
     outside = block[:148] + block[156:512]
     total = sum(outside) + 256
     return wanted == total or wanted == total - 256 * sum(1 for octet in outside if octet > 127)
-
-
-def is_encrypted_ole(buf: bytes) -> bool:
-    """Whether a compound file holds an encrypted package (MS-OFFCRYPTO s2.3.4.4)."""
-    return _ENCRYPTED_OLE in buf

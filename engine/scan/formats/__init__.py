@@ -27,6 +27,7 @@ from engine.scan.formats import (
     openpgp,
     pdf,
     pkcs7,
+    rights,
     rtf,
     streams,
     tnef,
@@ -48,6 +49,7 @@ OPENERS: Final[dict[str, Opener]] = {
     "onenote": onenote.members,
     "pdf": pdf.members,
     "pkcs7": pkcs7.members,
+    "rights": rights.members,
     "rtf": rtf.members,
     "tnef": tnef.members,
 }

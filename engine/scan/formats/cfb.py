@@ -60,7 +60,7 @@ class CompoundFile:
         shift, mini_shift = struct.unpack_from("<HH", buf, 30)
         if not 7 <= shift <= 16:
             shift = 12 if self.version == 4 else 9
-        self.sector_len = 1 << shift
+        self.sector_len: int = 1 << shift
         self._mini_len = 1 << mini_shift if 3 <= mini_shift < shift else 64
         self._sectors = -(-max(0, len(buf) - self.sector_len) // self.sector_len)
         directory, _, self._cutoff, mini_fat, _, difat, _ = struct.unpack_from("<7L", buf, 48)
@@ -194,6 +194,11 @@ class CompoundFile:
                 waiting.append((child, path))
             waiting.append((left, around))
         return found
+
+    def behind(self) -> int:
+        """Offset behind the last sector that the table has in use: readers of compound files see nothing there."""
+        used = len(self._fat.tobytes().rstrip(b"\xff"))
+        return min(len(self._buf), (-(-used // 4) + 1) * self.sector_len)
 
     def read(self, stream: Stream, room: int) -> Content:
         """Content of a stream, at most room octets. Allocates that much once more while it is put together."""

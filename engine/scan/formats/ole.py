@@ -17,6 +17,7 @@ from typing import Final
 
 from cext.lzfu import OVER
 from cext.lzfu import decode as lzfu
+from engine.scan import magic
 from engine.scan.facts import Cause
 from engine.scan.formats import msg, office, package, vba
 from engine.scan.formats.cfb import CompoundFile, Stream
@@ -37,6 +38,7 @@ _RECORDS: Final = frozenset(
 )
 _OWN: Final = ("\x03", "\x05", "\x06")  # names of property sets, signatures and the like begin so
 _RIGHTS: Final = frozenset({"\x09DRMContent", "\x09DRMViewerContent"})
+_APPENDED: Final = frozenset({"zip", "rar", "7z", "cab", "gzip", "ole", "pe", "pdf", "rtf"})
 _COMPRESSED_RTF: Final = "__substg1.0_10090102"  # PidTagRtfCompressed (MS-OXRTFCP)
 _RTF_HEAD_LEN: Final = 16
 _HANGUL: Final = b"HWP Document File"
@@ -45,13 +47,14 @@ _HANGUL: Final = b"HWP Document File"
 def members(buf: bytes, room: Room) -> Iterator[Item]:
     """What is in a compound file. Raises NotThis if its directory cannot be found."""
     file = CompoundFile(buf, room)
-    return _Document(file, room).items()
+    return _Document(buf, file, room).items()
 
 
 class _Document:
     """One compound file while its members are given out."""
 
-    def __init__(self, file: CompoundFile, room: Room) -> None:
+    def __init__(self, buf: bytes, file: CompoundFile, room: Room) -> None:
+        self._buf = buf
         self._file = file
         self._room = room
         self._by_path = {tuple(name.lower() for name in one.path): one for one in reversed(file.streams)}
@@ -85,6 +88,10 @@ class _Document:
         if self._file.entries_left_out:
             yield Gap(Cause.LIMIT, "ole-directory")
         yield from self._projects()
+        behind = self._file.behind()
+        if magic.identify(self._buf, behind, len(self._buf)) in _APPENDED:
+            room = self._room.room()
+            yield Member("behind", self._buf[behind : behind + room], len(self._buf) - behind > room, stream=True)
 
     def _encryption(self) -> Iterator[Item]:
         """ENC-07. The main streams say it; an encrypted package has nothing else inside."""

@@ -12,7 +12,7 @@ from engine.scan.formats import office, ole
 from engine.scan.formats.item import Member
 from tests.engine.scan.formats.compound import END, Tree, compound, native, ole1, packed, project
 from tests.engine.scan.formats.rooms import Found, Room
-from tests.engine.scan.material import EICAR, VIRUS, walk_file
+from tests.engine.scan.material import EICAR, VIRUS, walk_file, zipped
 
 TREE: Tree = {"small": b"s" * 100, "large": bytes(range(256)) * 40, "in": {"deep": {"stream": b"d" * 70}, "empty": b""}}
 _NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/"), min_size=1, max_size=20)
@@ -266,6 +266,12 @@ def test_objects_in_slides_without_room_are_told() -> None:
     for room, cut in ((len(inner), False), (len(inner) - 1, True), (0, True)):
         items = [one for one in office.slide_objects(stream, Room(room)) if isinstance(one, Member)]
         assert [(one.over, one.complete, one.data) for one in items] == [(cut, True, inner[:room])] * 2
+
+
+def test_archive_behind_the_last_sector_is_opened() -> None:
+    facts = walk_file(compound(TREE) + zipped({"a.com": EICAR}), "a.doc").facts
+    assert (VIRUS, "a.doc/behind/a.com") in {(one.name, one.part) for one in facts.matches}
+    assert "behind" not in Found(ole.members, compound(TREE) + b"\1" * 700).files
 
 
 def test_installer_names_are_decoded() -> None:
