@@ -26,7 +26,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Listing(msgspec.Struct):
-    """files in order. end: offset behind the last header and its data. ended: that is where the archive says it ends."""
+    """files in order. end: offset behind the last header and its data. ended: there the archive says it ends."""
 
     files: list[File] = []
     end: int = 0

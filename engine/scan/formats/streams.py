@@ -25,6 +25,8 @@ _STREAMS: Final = 10_000  # behind one another
 _DECODER_LEN: Final = limits.DICTIONARY_LEN + (16 << 20)  # a dictionary and what the decoder needs beside it
 _LZIP_HEADER_LEN: Final = 6
 _LZIP_TRAILER_LEN: Final = 20
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE: Final = b"\x2a\x4d\x18"
 _PLAIN: Final = frozenset({"data", "text", "empty"})
 
 
@@ -162,6 +164,8 @@ def _streams(
     at = 0
     for number in range(_STREAMS):
         if len(buf) - at < max(len(signature), header_len, 1) or not buf.startswith(signature, at):
+            if not number:
+                raise NotThis(f"{kind}: no header")
             break
         if number and not signature:
             break
@@ -205,10 +209,36 @@ def through_libarchive(kind: str) -> Opener:
     """The opener of streams for which libarchive has a filter of that name."""
 
     def members(buf: bytes, room: Room) -> Iterator[Item]:
-        got, used = filtered(buf, kind, room.room(), room.check_time)
-        return _result(buf, used, kind, got)
+        end = zstd_end(buf, room.check_time) if kind == "zstd" else len(buf)
+        got, used = filtered(buf[:end], kind, room.room(), room.check_time)
+        return _result(buf, end if kind == "zstd" else used, kind, got)
 
     return members
+
+
+def zstd_end(buf: bytes, tick: Callable[[], None]) -> int:
+    """Where the frames end that begin buf (RFC 8878 s3.1), by the lengths of their blocks; at most len(buf).
+
+    libarchive gives nothing of a frame that has other octets behind it. Each turn goes on by 3 octets at least.
+    """
+    at = 0
+    while len(buf) - at >= 8:
+        if buf[at : at + 4] == _ZSTD:
+            flags = buf[at + 4]
+            single = flags >> 5 & 1
+            at += 5 + (1 - single) + (0, 1, 2, 4)[flags & 3] + (single, 2, 4, 8)[flags >> 6]
+            last = False
+            while not last and at < len(buf):
+                tick()
+                block = int.from_bytes(buf[at : at + 3], "little")
+                last = bool(block & 1)
+                at += 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
+            at += 4 * (flags >> 2 & 1)
+        elif buf[at + 1 : at + 4] == _SKIPPABLE and buf[at] >> 4 == 5:
+            at += 8 + int.from_bytes(buf[at + 4 : at + 8], "little")
+        else:
+            break
+    return min(at, len(buf))
 
 
 def filtered(buf: bytes, kind: str, room: int, tick: Callable[[], None]) -> tuple[Unpacked, int]:

@@ -1,4 +1,4 @@
-"""Archives through libarchive and liblhasa: every format, what is cut, locked, behind the end, or too large (CONT-01)."""
+"""Archives through libarchive and liblhasa: every format, cut, locked, behind the end, too large (CONT-01)."""
 
 from collections.abc import Callable
 from pathlib import Path
