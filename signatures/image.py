@@ -4,10 +4,14 @@ The same signatures give the same octets, in whatever order and files they come:
 of clock, path or machine goes in.
 """
 
+import gc
 import hashlib
 import struct
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from cext.automaton import Image
 from cext.crc32c import crc32c
@@ -61,20 +65,28 @@ class _Builder:
     blob: bytearray = field(default_factory=bytearray)
     strings: bytearray = field(default_factory=bytearray)
     programs: bytearray = field(default_factory=bytearray)
+    reporting: list[int] = field(default_factory=list)  # by signature: the program that reports just it
     known: dict[str, tuple[int, int]] = field(default_factory=dict)
     sections: dict[int, bytes] = field(default_factory=dict)
 
-    def string(self, text: str) -> bytes:
-        if text not in self.known:
+    def place(self, text: str) -> tuple[int, int]:
+        """(offset, length) in STRINGS."""
+        found = self.known.get(text)
+        if found is None:
             octets = text.encode()
-            self.known[text] = (len(self.strings), len(octets))
+            found = self.known[text] = (len(self.strings), len(octets))
             self.strings += octets
-        return struct.pack("<2I", *self.known[text])
+        return found
 
-    def program(self, users: Iterable[int], touched: Iterable[int] = ()) -> int:
+    def string(self, text: str) -> bytes:
+        return struct.pack("<2I", *self.place(text))
+
+    def program(self, users: Sequence[int], touched: Sequence[int] = ()) -> int:
         """A program that reports these signatures, by place, each if the scan's target is its own, and touches
         conditions. Returns its index.
         """
+        if len(users) == 1 and not touched:
+            return self.reporting[self.ids[users[0]]]
         start = len(self.programs) // 8
         for place in users:
             target = self.sets[self.signatures[place].target]
@@ -104,12 +116,22 @@ class _Builder:
                 number = known[key] = len(self.heads_of)
                 self.heads_of.append(s)
             self.ids.append(number)
-        packed = bytearray()
-        for s in self.heads_of:
-            packed += self.string(s.name) + struct.pack(
-                "<I4B", self.sets[s.target], FAMILIES.index(s.family), SEVERITIES.index(s.severity), s.kind, 0
-            )
-        self.sections[SIGNATURES] = bytes(packed)
+        words = array("I")  # name, target, and a word of octets
+        programs = array("I")
+        tail = {}
+        for number, s in enumerate(self.heads_of):
+            words.extend(self.place(s.name))
+            accepted = self.sets[s.target]
+            look = (s.family, s.severity, s.kind)
+            if look not in tail:
+                tail[look] = FAMILIES.index(s.family) | SEVERITIES.index(s.severity) << 8 | s.kind << 16
+            words.extend((accepted, tail[look]))
+            self.reporting.append(len(programs) // 2)
+            if accepted:
+                programs.extend((OP_TARGET | accepted << 16, 1))
+            programs.extend((OP_REPORT, number, 0, 0))
+        self.sections[SIGNATURES] = words.tobytes()
+        self.programs += programs.tobytes()
 
     def conditions(self) -> dict[tuple[bool, bytes], list[int]]:
         """Lay out the conditions. Returns which of them each anchor touches."""
@@ -155,27 +177,36 @@ class _Builder:
             if rest:
                 self.sections[AUTOMATON_EXACT + folded], found = automaton.build(rest, folded)
                 suffixes.update(found)
-        records = bytearray()
+        records = array("I")
         for i, key in enumerate(keys):
             folded, octets = key
             program = self.program(users.get(key, ()), touching.get(key, ()))
             suffix = suffixes[i] + 1 if i in suffixes else 0
-            records += struct.pack("<6I", len(self.blob), len(octets), windows.get(i, 0), program, suffix, int(folded))
+            records.extend((len(self.blob), len(octets), windows.get(i, 0), program, suffix, folded))
             self.blob += octets
-        self.sections[PATTERNS], self.sections[LITERALS] = bytes(records), bytes(self.blob)
+        self.sections[PATTERNS], self.sections[LITERALS] = records.tobytes(), bytes(self.blob)
 
     def digests(self, section: bool) -> None:
-        users: dict[tuple[int, bytes, int], list[int]] = {}
+        keys: list[bytes] = []  # kind, digest, size and place, so that they sort as they have to
         sizes: dict[int, int] = {}
+        pack = struct.Struct(">B32sQI").pack
         for number, s in enumerate(self.signatures):
-            if isinstance(s.body, Digest) and s.body.section == section:
-                kind, size = DIGEST_KINDS[s.body.kind], ANY_SIZE if s.body.size is None else s.body.size
-                users.setdefault((kind, s.body.digest.ljust(32, b"\0"), size), []).append(number)
+            body = s.body
+            if type(body) is Digest and body.section == section:
+                kind, size = DIGEST_KINDS[body.kind], ANY_SIZE if body.size is None else body.size
+                keys.append(pack(kind, body.digest, size, number))
                 sizes[size] = sizes.get(size, 0) | kind
+        keys.sort()
         table = bytearray()
-        for key in sorted(users):
-            kind, digest, size = key
-            table += struct.pack("<32sQII", digest, size, kind, self.program(users[key]))
+        record = struct.Struct("<32sQII").pack
+        at = 0
+        while at < len(keys):
+            first, last = keys[at], at + 1
+            while last < len(keys) and keys[last][:41] == first[:41]:
+                last += 1
+            places = [int.from_bytes(key[41:], "big") for key in keys[at:last]]
+            table += record(first[1:33], int.from_bytes(first[33:41], "big"), first[0], self.program(places))
+            at = last
         self.sections[SECTION_DIGESTS if section else DIGESTS] = bytes(table)
         self.sections[SECTION_SIZES if section else DIGEST_SIZES] = b"".join(
             struct.pack("<QI4x", size, sizes[size]) for size in sorted(sizes)
@@ -218,8 +249,16 @@ class _Builder:
         return MAGIC + struct.pack("<II", LAYOUT, crc32c(counted)) + counted
 
 
-def _order(s: Signature) -> tuple[str, str, str, str, int, str]:
-    return s.name, s.target, s.family, s.severity, s.kind, repr(s.body)
+def _sorted(signatures: Sequence[Signature]) -> list[Signature]:
+    """By name, and those of one name by everything else."""
+    in_order = sorted(signatures, key=attrgetter("name"))
+    if len({s.name for s in in_order}) == len(in_order):
+        return in_order
+    return [
+        s
+        for _, alike in groupby(in_order, attrgetter("name"))
+        for s in sorted(alike, key=lambda s: (s.target, s.family, s.severity, s.kind, repr(s.body)))
+    ]
 
 
 def build(signatures: Sequence[Signature], *, filtered: bool = True, long: bool | None = None) -> bytes:
@@ -227,13 +266,19 @@ def build(signatures: Sequence[Signature], *, filtered: bool = True, long: bool 
 
     filtered=False: everything in the automaton. long: as of prefilter.build.
     """
-    builder = _Builder(sorted(signatures, key=_order), filtered, long)
-    builder.heads()
-    builder.literals()
-    builder.digests(section=False)
-    builder.digests(section=True)
-    builder.names()
-    return builder.pack()
+    collecting = gc.isenabled()
+    gc.disable()  # a million signatures hold no cycles, and looking for them again and again takes most of the time
+    try:
+        builder = _Builder(_sorted(signatures), filtered, long)
+        builder.heads()
+        builder.literals()
+        builder.digests(section=False)
+        builder.digests(section=True)
+        builder.names()
+        return builder.pack()
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
