@@ -261,6 +261,9 @@ def _removable(way: list[Node]) -> int:
         if way[index].alternate and not way[index - 1].alternate:
             at = index - 1  # there in a second reading only: what is read in two ways has to go
             break
+        if way[index].role == MEMBER and way[index - 1].format not in _ARCHIVES:
+            at = index - 1  # in a format that is opened but never written
+            break
     while at > 0 and way[at].role == MEMBER and way[at - 1].format == GZIP:
         at -= 1
     return at
