@@ -33,14 +33,6 @@ cdef extern from "archive.h":
         ARCHIVE_WARN
         ARCHIVE_FAILED
         ARCHIVE_FATAL
-        ARCHIVE_FILTER_BZIP2
-        ARCHIVE_FILTER_COMPRESS
-        ARCHIVE_FILTER_GZIP
-        ARCHIVE_FILTER_LZ4
-        ARCHIVE_FILTER_LZMA
-        ARCHIVE_FILTER_RPM
-        ARCHIVE_FILTER_XZ
-        ARCHIVE_FILTER_ZSTD
     c_archive* archive_read_new()
     int archive_read_free(c_archive*)
     int archive_read_support_format_7zip(c_archive*)
@@ -59,7 +51,7 @@ cdef extern from "archive.h":
     int archive_read_support_filter_rpm(c_archive*)
     int archive_read_support_filter_xz(c_archive*)
     int archive_read_support_filter_zstd(c_archive*)
-    int archive_read_append_filter(c_archive*, int)
+    int archive_filter_count(c_archive*)
     int archive_read_set_options(c_archive*, const char*)
     int archive_read_open_memory2(c_archive*, const void*, size_t, size_t)
     int archive_read_next_header(c_archive*, c_entry**) nogil
@@ -100,16 +92,6 @@ END = ARCHIVE_EOF
 WARN = ARCHIVE_WARN
 FAILED = ARCHIVE_FAILED
 FATAL = ARCHIVE_FATAL
-_CODES = {
-    "bzip2": ARCHIVE_FILTER_BZIP2,
-    "compress": ARCHIVE_FILTER_COMPRESS,
-    "gzip": ARCHIVE_FILTER_GZIP,
-    "lz4": ARCHIVE_FILTER_LZ4,
-    "lzma": ARCHIVE_FILTER_LZMA,
-    "rpm": ARCHIVE_FILTER_RPM,
-    "xz": ARCHIVE_FILTER_XZ,
-    "zstd": ARCHIVE_FILTER_ZSTD,
-}
 VERSION = archive_version_details().decode()
 
 
@@ -195,7 +177,7 @@ cdef class Reader:
             raise ValueError(f"libarchive does not read {form} by itself")
         for name in filters:
             support = _filter(name)
-            if support == NULL or self._allow(form, name, support) != ARCHIVE_OK:
+            if support == NULL or support(self._archive) != ARCHIVE_OK:
                 raise ValueError(f"libarchive does not read {name} by itself")
         if options and archive_read_set_options(self._archive, options.encode()) != ARCHIVE_OK:
             raise ValueError(f"libarchive does not know {options}")
@@ -204,12 +186,6 @@ cdef class Reader:
         )
         if self.status < ARCHIVE_WARN:
             self.status = ARCHIVE_FATAL
-
-    cdef int _allow(self, str form, str name, mw_support support):
-        """raw content has exactly the filters named; else libarchive looks which of them there are."""
-        if form != "raw":
-            return support(self._archive)
-        return archive_read_append_filter(self._archive, _CODES[name])
 
     def __dealloc__(self):
         if self._archive != NULL:
@@ -345,6 +321,11 @@ cdef class Reader:
     def any_encrypted(self):
         """Whether anything encrypted was met so far."""
         return archive_read_has_encrypted_entries(self._archive) > 0
+
+    @property
+    def filtered(self):
+        """How many filters libarchive found to apply, one upon the other; 0: it reads the octets as they are."""
+        return archive_filter_count(self._archive) - 1
 
     @property
     def used(self):

@@ -5,7 +5,8 @@ by itself if it looks like a container, else only a finding. A damaged stream gi
 
 bzip2 and the LZMA family go through the standard library, whose decoders take a bound on memory; the rest through
 libarchive. Never raises on content but NotThis. Cost: O(octets in and out), the content held once.
-Known gaps: lzop, lrzip, rzip, pack, brotli (which has no mark) are not opened.
+Known gaps: what was packed twice by zstd, lz4 or compress gives the innermost content at once; lzop, lrzip, rzip, pack
+and brotli (which has no mark) are not opened.
 """
 
 import bz2
@@ -247,6 +248,9 @@ def filtered(buf: bytes, kind: str, room: int, tick: Callable[[], None]) -> tupl
     reader = Reader(buf, "raw", filters=(kind,))
     if reader.next() not in (OK, WARN):
         got.fault = (_cause(reader.error), reader.error)
+        return got, len(buf)
+    if not reader.filtered:
+        got.fault = (Cause.DAMAGED, "no header")
         return got, len(buf)
     while True:
         tick()
