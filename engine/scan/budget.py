@@ -21,6 +21,7 @@ class Budget:
         self.total_left = settings.total_mb * limits.MIB
         self.files_left = settings.files
         self.parts_left = limits.MIME_PARTS
+        self.delimiters_left = limits.DELIMITERS
         self.readings_left = limits.READINGS_TOTAL
         self.readings_len_left = limits.READINGS_LEN
         self._settings = settings

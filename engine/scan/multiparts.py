@@ -40,13 +40,20 @@ class Multiparts:
                 return False
             node.encoding = reading.encoding
             buf, start, end = decoded[0], 0, len(decoded[0])
-        most = self._budget.parts_left + 2
+        most = min(self._budget.parts_left + 2, self._budget.delimiters_left)
+        if most <= 0:
+            self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.DELIMITERS} delimiters")
+            return False
         lines, near = delimiter_lines(buf, start, end, reading.boundary, most, reading.lines == PREFIX)
         if reading.lines == LF_ONLY:
             lines = [line for line in lines if _ends_with_lf(buf, start, end, line)]
+        self._budget.delimiters_left -= len(lines)
         if lines:
             if len(lines) >= most:
-                self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.MIME_PARTS} parts")
+                named = (
+                    f"{limits.MIME_PARTS} parts" if self._budget.delimiters_left else f"{limits.DELIMITERS} delimiters"
+                )
+                self._ledger.unscanned(node.part, Cause.LIMIT, named)
             node.format = MULTIPART
             self._list(node, reading, end - start, place)
             inside = Place(place.containers, place.mime + 1, place.alternate, place.reading)

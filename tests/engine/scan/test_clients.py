@@ -178,6 +178,16 @@ def test_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert walk(MIXED + part * 20 + b"--b--\r\n").facts.verdict is Verdict.UNSCANNED
 
 
+def test_delimiters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DELIMITERS", 21)
+    part = b"--b\r\n\r\nx\r\n"
+    assert walk(MIXED + part * 19 + b"--b--\r\n").facts.verdict is Verdict.CLEAN
+    past = walk(MIXED + part * 20 + b"--b--\r\n")
+    assert [(one.cause, one.detail) for one in past.facts.unscanned] == [(Cause.LIMIT, "21 delimiters")]
+    inside = walk(MIXED + part * 18 + b"--b\r\n" + MIXED.replace(b"=b", b"=c") + b"--c--\r\n--c\r\n--b--\r\n")
+    assert inside.facts.verdict is Verdict.UNSCANNED
+
+
 def test_a_million_parts_and_a_million_header_lines_end_early() -> None:
     many = walk(MIXED + b"--b\r\n\r\nx\r\n" * 1_000_000)
     assert len(many.facts.parts) <= limits.MIME_PARTS + 1 and many.facts.verdict is Verdict.UNSCANNED
