@@ -7,16 +7,19 @@ From each literal the window is taken whose grams are rarest in ordinary files a
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 BUCKET = 8  # MW_FILTER_BUCKET
 REPEATING = 64  # longest literal whose window may repeat itself: a run of it survives everywhere, and each is compared
+NEAR = 128  # a window that comes again within so many octets is taken only if the literal has no other
 CROWDED = 8  # eighths of a bit that a window loses for each literal already in its slot
 
 cdef enum:
     _BUCKET = 8
     _REPEATING = 64
     _CROWDED = 8
+    _NEAR = 128
+    _LAST_CHOICE = 1 << 20
     _COMMON_LOG2 = 16
     _LONGEST = 512
 
@@ -72,6 +75,19 @@ cdef bint _repeats(const uint8_t *p, size_t window, size_t stride) noexcept nogi
             if p[i + period] != p[i]:
                 break
         else:
+            return True
+    return False
+
+
+cdef bint _comes_again(const uint8_t *p, size_t length, size_t at, size_t window) noexcept nogil:
+    """Whether p[at:at+window] is near to itself in p[0:length]: text that goes on like that has a survivor in each
+    period, and all that follows is compared every time.
+    """
+    cdef size_t d
+    for d in range(1, <size_t>_NEAR):
+        if at >= d and not memcmp(p + at, p + at - d, window):
+            return True
+        if length - at >= window + d and not memcmp(p + at, p + at + d, window):
             return True
     return False
 
@@ -205,6 +221,8 @@ def build(
                         continue
                     here = crowd[_hash(p + at, window) >> (64 - slot_log2)]
                     found = <long>value - _CROWDED * <long>here
+                    if length > _REPEATING and _comes_again(p, length, at, window):
+                        found -= _LAST_CHOICE
                     if here < _BUCKET and found > best_value:
                         best, best_value = <int32_t>at, found
             windows[i] = best

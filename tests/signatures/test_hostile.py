@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from signatures import grammar, source
+from signatures import grammar, prefilter, source, statistics
 from signatures.diagnostics import SourceError
 
 HEAD = b'[[signature]]\nname = "A.B"\n'
@@ -40,3 +40,14 @@ def test_only_some_of_very_many_unknown_keys_are_reported() -> None:
 def test_words_with_dots_are_no_long_key() -> None:
     text = b"text = " + b'"' + b" ".join([b"www.a.example/b.c"] * 100) + b'"\n'
     assert errors_of(HEAD + text) == []
+
+
+@pytest.mark.parametrize("period", [5, 7, 16, 31, 100])
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_window_is_not_taken_from_a_repetition(period: int, folded: bool) -> None:
+    """Text that repeats the beginning of a long literal would be compared with all of it in every period."""
+    text = (bytes(range(97, 97 + 26)) * 4)[:period] * 100
+    literal = text[:500] + b"the end"
+    for built in prefilter.build({0: literal}, folded, statistics.load()).values():
+        at = built.windows[0]
+        assert literal.count(literal[at : at + 7]) == 1
