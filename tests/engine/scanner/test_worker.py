@@ -7,6 +7,7 @@ from engine.queue.record import Disposition
 from engine.scan.facts import Verdict
 from engine.scanner import process
 from signatures.compile import compile_sources, starter
+from tests.engine.scan.formats import archives_made as made
 from tests.engine.scanner.harness import Bench, Runner
 
 EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -60,5 +61,27 @@ def test_names_in_any_character_set_are_read_inside_the_sandbox(with_pool: Runne
             outcome = await bench.examine(f"Subject: =?{charset}?B?{word}?=\r\n\r\nhello\r\n".encode())
             assert outcome.facts.subject == "Rechnung", charset
             assert outcome.facts.verdict is Verdict.CLEAN
+
+    with_pool(work, command=process.command())
+
+
+def test_archives_are_opened_inside_the_sandbox(with_pool: Runner) -> None:
+    """The libraries that read them must not want a file, a locale or a converter any more."""
+    image = compile_sources(starter())
+    files = {"Übersicht.txt": b"plain words\n" * 20, "virus.com": EICAR.encode()}
+    plain = {"a.txt": b"plain words\n" * 20, "virus.com": EICAR.encode()}
+
+    async def work(bench: Bench) -> None:
+        bench.pool.use_definitions(bench.definitions(image))
+        await bench.event(events.DefinitionsLoaded)
+        for make in (made.rar4, made.rar5, made.cab, made.seven_zip, made.lha, made.cpio, made.ar, made.rpm):
+            members = files if make in (made.rar5, made.seven_zip, made.cpio) else plain
+            facts = (await bench.examine(_mixed(make(members)))).facts
+            assert facts.verdict is Verdict.INFECTED, make
+            assert not facts.unscanned, make
+        for pack in (made.lzip, made.zstd, made.compress):
+            facts = (await bench.examine(_mixed(pack(EICAR.encode())))).facts
+            assert facts.verdict is Verdict.INFECTED, pack
+            assert not facts.unscanned, pack
 
     with_pool(work, command=process.command())

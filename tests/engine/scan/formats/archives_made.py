@@ -120,7 +120,7 @@ def cpio(members: dict[str, bytes]) -> bytes:
     """The format of SVR4 (newc)."""
     out = b""
     for number_, (name, content) in enumerate([*members.items(), ("TRAILER!!!", b"")], 1):
-        fields = (number_, 0o100644, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+        fields = (number_, 0o100644, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name.encode()) + 1, 0)
         out += b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
         out += bytes(-len(out) % 4) + content
         out += bytes(-len(out) % 4)
