@@ -4,9 +4,9 @@ import re
 from itertools import islice
 from typing import Any
 
-from signatures import model
+from signatures import model, subpatterns
 from signatures.diagnostics import SourceError, did_you_mean
-from signatures.model import Digest, FileName, Literal, Signature
+from signatures.model import Condition, Digest, FileName, Literal, Signature
 from signatures.names import GlobError, expand
 from signatures.source import UNKNOWN_KEYS, Table
 
@@ -15,9 +15,22 @@ SHORTEST_PATTERN = 4  # a shorter literal occurs in any large file by chance
 NAME_LEN = 128
 
 _DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32}
-_BODIES = ("text", "hex", "filename", *_DIGESTS)
+_BODIES = ("text", "hex", "patterns", "filename", *_DIGESTS)
 _NOTES = ("comment", "author", "date", "url")
-KEYS = ("name", "severity", "family", "target", *_BODIES, "nocase", "size", *_NOTES, "specimen", "clean")
+KEYS = (
+    "name",
+    "severity",
+    "family",
+    "target",
+    *_BODIES,
+    "nocase",
+    "size",
+    "condition",
+    "filesize",
+    *_NOTES,
+    "specimen",
+    "clean",
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*")
 
 
@@ -96,7 +109,12 @@ class _Reader:
             self.wrong(str(e), e.hint, "filename", glob)
             return None
 
-    def body(self) -> Literal | Digest | FileName | None:
+    def condition(self, key: str) -> Condition | None:
+        return subpatterns.condition(
+            self.table.values, key, lambda message, hint, at, within: self.wrong(message, hint, at, within)
+        )
+
+    def body(self) -> Literal | Digest | FileName | Condition | None:
         values = self.table.values
         if not isinstance(values.get("nocase", False), bool):
             self.wrong('"nocase" is neither true nor false', "", "nocase")
@@ -113,6 +131,12 @@ class _Reader:
             self.wrong(f'"nocase" has no meaning with {key}', "it goes with text and hex", "nocase")
         if "size" in values and key not in _DIGESTS:
             self.wrong(f'"size" has no meaning with {key}', "it goes with " + ", ".join(_DIGESTS), "size")
+        if key != "patterns":
+            for word in ("condition", "filesize"):
+                if word in values:
+                    self.wrong(f'"{word}" has no meaning with {key}', "it goes with patterns", word)
+        if key == "patterns" or (key == "hex" and not subpatterns.WILDCARDS.isdisjoint(self.text("hex"))):
+            return self.condition(key)
         if key == "filename":
             return self.filename()
         return self.digest(key) if key in _DIGESTS else self.literal(key)

@@ -2,7 +2,8 @@
 
 import re
 
-from signatures.hexpattern import Octets, PatternError, parse
+from signatures import offsets
+from signatures.hexpattern import Element, Octets, PatternError, parse
 from signatures.model import Condition, Literal, Start, SubPattern
 
 OUR_LEVEL = 230  # functionality level that lines for newer and older engines are measured by
@@ -24,8 +25,6 @@ TARGETS = {
 }
 NORMALISED = ("3", "7")  # ClamAV matches these against text in lower case
 _NAME = re.compile(r"[\x21-\x7e]{1,256}")
-_OFFSET = re.compile(r"(EOF-|EP[+-]|SL[+-]|S\d{1,3}[+-]|)(\d{1,10})(?:,(\d{1,10}))?")
-_IN_SECTION = re.compile(r"SE(\d{1,3})")
 
 
 class NotTaken(Exception):
@@ -53,31 +52,16 @@ def target(number: str) -> str:
 
 
 def start(text: str) -> Start:
-    """An offset: *, n, EOF-n, EP+n, Sx+n, SL+n, SEx, VI, and a span behind a comma."""
-    if text in ("*", ""):
-        return Start()
+    """An offset, as signatures/offsets.py reads it, or VI."""
     if text == "VI":
         raise NotTaken("version information of PE files is not matched yet")
-    if found := _IN_SECTION.fullmatch(text):
-        return Start("in section", section=int(found[1]))
-    found = _OFFSET.fullmatch(text)
-    if not found:
-        raise NotTaken(f'offset "{text}" is not understood')
-    anchor, low, span = found[1], int(found[2]), int(found[3] or 0)
-    if anchor.endswith("-") and anchor != "EOF-":
-        low = -low
-    if not anchor:
-        return Start("start", low, span)
-    if anchor == "EOF-":
-        return Start("end", low, span)
-    if anchor.startswith("EP"):
-        return Start("entry", low, span)
-    if anchor.startswith("SL"):
-        return Start("last section", low, span)
-    return Start("section", low, span, int(anchor[1:-1]))
+    try:
+        return offsets.parse(text)
+    except PatternError as e:
+        raise NotTaken(str(e)) from None
 
 
-def elements(text: str) -> tuple:  # type: ignore[type-arg]
+def elements(text: str) -> tuple[Element, ...]:
     try:
         return parse(text)
     except PatternError as e:

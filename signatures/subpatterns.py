@@ -1,0 +1,92 @@
+"""Conditions in our own sources.
+
+patterns = ["4d5a ?? {2-10} (50|51)", { hex = "...", nocase = true, offset = "EOF-512,512" }]
+condition = "0&1"       # all of them if left out
+filesize = [1000, 200000]
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from signatures import anchors, hexpattern, logic, offsets
+from signatures.conditions import too_complex
+from signatures.hexpattern import PatternError
+from signatures.model import Condition, SubPattern
+
+WILDCARDS = frozenset("?*{[(!")  # in "hex": it is a sub-pattern, not octets
+_FLAGS = ("nocase", "wide", "ascii", "fullword")
+KEYS = ("hex", "text", *_FLAGS, "offset")
+_MOST = (1 << 64) - 1
+
+Wrong = Callable[[str, str, str, str], None]  # message, hint, key, what in its line is meant
+
+
+def sub(item: Any, key: str, wrong: Wrong) -> SubPattern | None:
+    """One sub-pattern: a string of octets with wildcards, or a table of KEYS."""
+    fields: Mapping[str, Any] = {"hex": item} if isinstance(item, str) else item if isinstance(item, dict) else {}
+    for name in fields:
+        if name not in KEYS:
+            wrong(f'unknown key "{name}" of a sub-pattern', "known: " + ", ".join(KEYS), key, name)
+            return None
+    raw = fields.get("hex", fields.get("text"))
+    if not isinstance(raw, str) or ("hex" in fields) == ("text" in fields):
+        wrong("sub-pattern without octets", 'a string, or { hex = "..." } or { text = "..." }', key, "")
+        return None
+    for name in _FLAGS:
+        if not isinstance(fields.get(name, False), bool):
+            wrong(f'"{name}" is neither true nor false', "", key, name)
+            return None
+    offset = fields.get("offset", "*")
+    try:
+        elements = hexpattern.parse(raw if "hex" in fields else raw.encode().hex())
+        start = offsets.parse(offset if isinstance(offset, str) else str(offset))
+    except PatternError as e:
+        wrong(str(e), e.hint, key, raw[e.at : e.at + 12] if "hex" in fields and e.at < len(raw) else raw)
+        return None
+    wide = fields.get("wide", False)
+    plain = fields.get("ascii", not wide)
+    if not plain and not wide:
+        wrong("sub-pattern in no reading", "ascii, wide or both", key, "ascii")
+        return None
+    return SubPattern(elements, fields.get("nocase", False), plain, wide, fields.get("fullword", False), start)
+
+
+def _sizes(value: Any, wrong: Wrong) -> tuple[int, int]:
+    match value:
+        case None:
+            return 0, _MOST
+        case [int(least), int(most)] if 0 <= least <= most <= _MOST:
+            return least, most
+        case _:
+            wrong('"filesize" is not a range of octets', "write filesize = [1000, 200000]", "filesize", "")
+            return 0, _MOST
+
+
+def condition(values: Mapping[str, Any], key: str, wrong: Wrong) -> Condition | None:
+    """The condition of a table whose sub-patterns stand under key: "patterns", or "hex" with wildcards."""
+    items = values[key] if key == "patterns" else [{"hex": values[key], "nocase": values.get("nocase", False)}]
+    if not isinstance(items, list) or not 1 <= len(items) <= logic.MOST_SUBS:
+        wrong(f'"{key}" is not a list of 1 to {logic.MOST_SUBS} sub-patterns', "", key, "")
+        return None
+    subs = [sub(item, key, wrong) for item in items]
+    text = values.get("condition", "&".join(str(i) for i in range(len(items))))
+    least, most = _sizes(values.get("filesize"), wrong)
+    if not isinstance(text, str):
+        wrong('"condition" is not a string', 'write condition = "0&1"', "condition", "")
+        return None
+    try:
+        node = logic.parse(text, len(items))
+    except logic.LogicError as e:
+        wrong(f"condition: {e}", "0&1, 0|1, (0|1|2)>1, 0=2", "condition", text[e.at : e.at + 1] or text)
+        return None
+    made = Condition(tuple(s for s in subs if s is not None), node, least, most)
+    if len(made.subs) < len(items):
+        return None
+    if not anchors.possible(made):
+        hint = "some sub-pattern that has to occur needs two fixed octets in a row, or a place"
+        wrong("it may match where nothing fixed can be looked for", hint, key, "")
+        return None
+    if too_complex(made):
+        wrong("condition is too long", "", "condition", "")
+        return None
+    return made
