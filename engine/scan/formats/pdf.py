@@ -200,6 +200,7 @@ class _Opening:
                 yield from self._plain(stream, label, done)
             else:
                 yield self._file(names, done, lost)
+            del done  # it may be large, and so may the next
 
     def _plain(self, stream: Stream, label: str, done: Decoded) -> Iterator[Item]:
         script = stream.number in self._scripts

@@ -111,12 +111,13 @@ def inflate(packed: bytes | memoryview, room: int) -> _Filtered:
     at = _header_end(packed)
     stream = isal_zlib.decompressobj(-15)
     try:
-        data = stream.decompress(packed[at:], room + 1)
+        data = stream.decompress(packed[at:], max(1, room))
+        if len(data) >= room and not stream.eof:  # room is full: an empty rest may be to come, or more
+            over = bool(stream.decompress(stream.unconsumed_tail, 1)) or room == 0
+            return _Filtered(data[:room], over, over or stream.eof)
     except IsalError:
         return _Filtered(salvage(packed[at:], room), False, False, True)
-    if len(data) > room:
-        return _Filtered(data[:room], True, True)
-    return _Filtered(data, False, stream.eof)
+    return _Filtered(data[:room], len(data) > room, stream.eof)
 
 
 def _header_end(packed: bytes | memoryview) -> int:
