@@ -21,8 +21,8 @@ from engine.scan.header import clean_name, text_of
 from engine.scan.node import MEMBER, TEXT, UUE, Node
 
 _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
-# Documents that are told by a mark which may stand behind other text, and that do not mind an archive behind them.
-_LOOSE: Final = {"pdf": b"%PDF", "rtf": b"{\\rt"}
+# Documents whose mark any text may have, and that do not mind an archive behind them: they may be either as well.
+_LOOSE: Final = frozenset({"pdf", "rtf"})
 _IMAGES: Final = frozenset({"png", "gif", "jpeg", "tiff", "bmp"})
 
 
@@ -59,8 +59,7 @@ class Contents:
                 below = {name for inner in node.everything() for name in inner.viruses}
                 self._ledger.matched(node, tuple(name for name in names if name not in below))
             if kind in _LOOSE:
-                if not buf.startswith(_LOOSE[kind], start):
-                    self._text(node, buf, start, end, place)
+                self._text(node, buf, start, end, place)
                 self._zip_behind(node, buf, start, end, place)
             return
         names = self._image.scan(octets, "image" if kind in _IMAGES else kind)
