@@ -67,6 +67,8 @@ class Contents:
             self._ledger.matched(node, names)
         if kind in magic.UNOPENED:
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, kind)
+        elif kind == "data" and any(magic.is_volume_name(name) for name in node.names):
+            self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "one of several volumes")
         if kind in _TEXTUAL:
             self._text(node, buf, start, end, place)
         if told or kind in magic.OPENED:

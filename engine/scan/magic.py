@@ -129,6 +129,7 @@ _CMS: Final = re.compile(
     rb"(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\1-\6]|\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01[\x09\x17])",
     re.S,
 )
+_VOLUME: Final = re.compile(r"\.(?:7z|zip|rar|tar|gz|tgz|bz2|xz|cab|iso)\.\d{3}$|\.z\d\d$", re.I)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CD001_OFFS: Final = (32769, 34817, 36865)
 
@@ -190,6 +191,11 @@ def _deeper(buf: bytes, start: int, end: int, head: bytes) -> str:
     if end - start >= 512 and buf[end - 512 : end - 508] == b"koly":
         return "dmg"
     return "pdf" if b"%PDF-" in head else ""
+
+
+def is_volume_name(name: str) -> bool:
+    """Whether a file is called like a further part of a split archive, which only all parts together can open."""
+    return _VOLUME.search(name) is not None
 
 
 def is_tar_header(block: bytes) -> bool:

@@ -189,3 +189,11 @@ def test_changed_octets_never_escape(name: str, at: int, new: bytes) -> None:
     room = Room(1 << 20)
     for member in Found(archive.opener(kind) if kind != "lha" else OPENERS["lha"], changed, room).files.values():
         assert len(member.data) <= 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "closed"), [("a.7z.002", True), ("b.ZIP.011", True), ("b.z01", True), ("b.bin", False)]
+)
+def test_further_volumes_are_known_by_name_only(name: str, closed: bool) -> None:
+    """Their octets look like nothing, and only all parts together can be opened."""
+    assert bool(walk_file(bytes(range(256)), name).facts.unscanned) == closed
