@@ -155,8 +155,9 @@ def test_a_pdf_in_a_pdf_is_opened_once() -> None:
 
 def test_what_else_the_file_is_counts_too() -> None:
     """A mark of PDF in a text, or an archive behind a PDF, hides neither."""
-    text = b"<html>%%PDF-1.4 <a href='data:;base64,%s'>" % base64.b64encode(EICAR)
-    assert walk_file(text, "a.html").facts.verdict is Verdict.INFECTED
+    for mark in (b"<html>%PDF-1.4 ", b"%PDF-1.4 1 0 obj <<>> stream\nx\nendstream "):
+        text = mark + b"<a href='data:;base64,%s'>" % base64.b64encode(EICAR)
+        assert walk_file(text, "a.html").facts.verdict is Verdict.INFECTED
     both = document(stream(4, flate(b"words"))) + zipped({"evil.com": EICAR})
     assert [match.part for match in walk_file(both, "a.pdf").facts.matches] == ["a.pdf/evil.com"]
 
