@@ -26,7 +26,7 @@ from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Ro
 _PIECE_LEN: Final = 1 << 20  # read between two looks at the clock
 _FAILURES: Final = 64  # members in a row that cannot be had: then the rest is given up
 _ARCHIVES: Final = 32  # of one format behind one another
-_CANDIDATES: Final = 64  # signatures in a program that are looked at, of each format
+_CANDIDATES: Final = 1000  # signatures in a program that are looked at, of each format
 _SIGNATURES: Final = {"7z": seven_zip.SIGNATURE, "rar": rar_header.SIGNATURE, "cab": b"MSCF\0\0\0\0"}
 _ENDLESS: Final = frozenset({"iso", "ar"})  # nothing in them says where they end
 _PLAIN: Final = frozenset({"data", "text", "empty"})
@@ -50,7 +50,9 @@ def opener(kind: str) -> Opener:
 
 def behind(buf: bytes, room: Room) -> Iterator[Item]:
     """What a self-extracting program carries: the first archive in it whose header is sound. Yields nothing if none."""
-    found = _carried(buf, room)
+    found, more = _carried(buf, room)
+    if more:
+        yield Gap(Cause.LIMIT, f"{_CANDIDATES} signatures of archives in a program")
     if found is not None:
         at, kind = found
         yield Odd(f"self-extracting-{kind}")
@@ -60,7 +62,9 @@ def behind(buf: bytes, room: Room) -> Iterator[Item]:
             yield Gap(Cause.DAMAGED, str(refusal))
 
 
-def _carried(buf: bytes, room: Room) -> tuple[int, str] | None:
+def _carried(buf: bytes, room: Room) -> tuple[tuple[int, str] | None, bool]:
+    """(offset and kind of the first sound archive, whether there were more signatures than are looked at)."""
+    more = False
     first: tuple[int, str] | None = None
     for kind, signature in _SIGNATURES.items():
         at = 0
@@ -72,7 +76,9 @@ def _carried(buf: bytes, room: Room) -> tuple[int, str] | None:
             if _sound(buf, at, kind):
                 first = (at, kind)
                 break
-    return first
+        else:
+            more = True
+    return first, more
 
 
 def _sound(buf: bytes, at: int, kind: str) -> bool:

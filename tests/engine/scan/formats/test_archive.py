@@ -197,3 +197,9 @@ def test_changed_octets_never_escape(name: str, at: int, new: bytes) -> None:
 def test_further_volumes_are_known_by_name_only(name: str, closed: bool) -> None:
     """Their octets look like nothing, and only all parts together can be opened."""
     assert bool(walk_file(bytes(range(256)), name).facts.unscanned) == closed
+
+
+def test_signatures_in_a_program_up_to_the_limit() -> None:
+    for count, limited in ((999, False), (1000, True)):
+        found = Found(CARRIERS["pe"], b"MZ" + b"Rar!\x1a\x07\0 " * count)
+        assert bool(found.gaps) == limited
