@@ -22,6 +22,8 @@ from engine.scan.header import Fields, Value, collect, filenames, parse, read, s
 from engine.scan.node import ENTITY, LEAF, MESSAGE, MULTIPART, Node
 from engine.scan.readings import EXACT, PARTIAL, Reading, guess_boundary, readings
 
+_JUNK = "base64-junk"
+
 
 class Entities:
     def __init__(self, course: Course) -> None:
@@ -178,8 +180,8 @@ class Entities:
             if decoded is None:
                 self._leaf(node, buf, Reading(LEAF, reading.content_type), place)
                 return
-            content, junk = decoded
-            if junk or _begins_with_field(buf[start : start + limits.COMMAND_LINE_LEN]):
+            content, kinds = decoded
+            if _JUNK in kinds or _begins_with_field(buf[start : start + limits.COMMAND_LINE_LEN]):
                 self._ledger.finding(node.part, "message-not-encoded")  # though it says so: clients read it as it is
                 plain = Reading(MESSAGE, reading.content_type, "", b"", "not encoded")
                 self.alternate(node, buf, plain, f"{node.part}.", False, place)
@@ -218,18 +220,20 @@ class Entities:
             if decoded is None:  # cannot be decoded: what is there is matched as it is
                 self._course.contents.examine(node, part, buf, node.body, node.end, place)
             else:
-                content, junk = decoded
+                content, kinds = decoded
                 node.encoding = reading.encoding
                 self._course.contents.examine(node, part, content, 0, len(content), place)
-                self._other_contents(node, buf, reading.encoding, content, junk, place)
+                self._other_contents(node, buf, reading.encoding, content, kinds, place)
         if reading.content_type == PARTIAL:  # RFC 2046 s5.2.2: content comes in pieces, none is examined
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "message/partial")
 
-    def _other_contents(self, node: Node, buf: bytes, encoding: str, content: bytes, junk: bool, place: Place) -> None:
+    def _other_contents(
+        self, node: Node, buf: bytes, encoding: str, content: bytes, kinds: tuple[str, ...], place: Place
+    ) -> None:
         """Examine what other decoders make of the same octets, where it can differ by more than its length.
 
-        junk: some give up decoding and show what is there."""
-        if junk:
+        kinds: of findings. Some decoders give up at junk and show what is there."""
+        if _JUNK in kinds:
             self.alternate(node, buf, Reading(LEAF, "text/plain", why="not encoded"), "", False, place)
         for other, why in other_decodings(encoding, buf, node.body, node.end):
             if other == content:
@@ -244,9 +248,8 @@ class Entities:
             part = Part(node.part, filenames=node.names, reading=why)
             self._course.contents.examine(child, part, other, 0, len(other), inside)
 
-    def decoded(self, node: Node, buf: bytes, encoding: str) -> tuple[bytes, bool] | None:
-        """Content of an encoded entity, cut at the limits (then listed as unscanned), and whether other octets than
-        those of the encoding were among them; or None."""
+    def decoded(self, node: Node, buf: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]] | None:
+        """(content, kinds of findings) of an encoded entity, cut at the limits (then listed as unscanned), or None."""
         end = node.end
         room = self._budget.room()
         if end - node.body > encoded_room(encoding, room):
@@ -261,7 +264,7 @@ class Entities:
         for kind in kinds:
             self._ledger.finding(node.part, kind)
         self._budget.spend(len(content))
-        return content, "base64-junk" in kinds
+        return content, kinds
 
 
 def _begins_with_field(header: bytes) -> bool:

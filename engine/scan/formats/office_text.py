@@ -24,7 +24,10 @@ def files(buf: bytes, room: Room) -> Iterator[Item]:
         yield Odd("macro-xlm")
     if buf[:2] in (b"\xff\xfe", b"\xfe\xff"):
         buf = buf.decode("utf-16", "replace").encode("ascii", "replace")  # all that matters here is ASCII
-    if b"<" not in buf[:_MARKUP_LOOKED_AT] or not any(mark in buf for mark in _ENOUGH):
+    head = buf[:_MARKUP_LOOKED_AT]
+    if b"<" not in head or b"\0" in head or b"Data" not in buf:  # XML holds no NUL; all marks hold that word
+        return
+    if not any(mark in buf for mark in _ENOUGH):
         return
     at = number = 0
     while (found := _DATA.search(buf, at)) is not None:
