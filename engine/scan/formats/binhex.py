@@ -85,8 +85,16 @@ class _Source:
 def members(buf: bytes, room: Room) -> Iterator[Item]:
     """Both forks of each file. Cost O(len(buf) + octets yielded)."""
     at = 0
-    while (colon := _colon(buf, at)) >= 0:
+    likely = find_begin(buf, 0)  # by the octets behind it
+    while True:
         room.check_time()
+        if 0 <= likely < at:
+            likely = find_begin(buf, at)
+        colon = _after_words(buf, at, likely if likely >= 0 else len(buf))
+        if colon < 0:
+            colon = likely
+        if colon < 0:
+            return
         start = at = colon + 1
         head, _, _ = decode(memoryview(buf)[start : start + _HEAD_LEN], _HEAD_LEN)
         header = _header(head)
@@ -112,15 +120,15 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
                 yield Odd(kind)
 
 
-def _colon(buf: bytes, at: int) -> int:
-    """The next colon that may begin a file, or -1: by the octets behind it, or by the words before it."""
-    colon = find_begin(buf, at)
-    words = find_line(buf, at, _WORDS) if colon < 0 else find_line(memoryview(buf)[:colon], at, _WORDS)
-    if words >= 0:
-        match = _COLON.search(buf, words, words + _WORDS_LEN)
-        if match is not None and match.end() > at:
+def _after_words(buf: bytes, start: int, end: int) -> int:
+    """The first colon of a line that follows the words in buf[start:end], or -1."""
+    words = start
+    while (words := find_line(memoryview(buf)[:end], words, _WORDS)) >= 0:
+        match = _COLON.search(buf, words, min(end, words + _WORDS_LEN))
+        if match is not None:
             return match.end() - 1
-    return colon
+        words += len(_WORDS)
+    return -1
 
 
 def _fork(source: _Source, name: str, length: int, room: Room, which: str) -> Iterator[Item]:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cext.binhex import find_begin
 from engine.scan.facts import Verdict
 from engine.scan.formats import binhex
 from engine.scan.formats.item import Member
@@ -99,3 +100,17 @@ def test_flipped_octets_never_raise(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 5))):
         octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
     Found(binhex.members, bytes(octets[: data.draw(st.integers(0, len(octets)))]), Room(50))
+
+
+def test_words_and_colons_without_files_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = 0
+
+    def counted(buf: bytes, start: int) -> int:
+        nonlocal searched
+        searched += len(buf) - start
+        return find_begin(buf, start)
+
+    monkeypatch.setattr(binhex, "find_begin", counted)
+    text = b"(This file must be converted with BinHex\n:a\n" * 200
+    Found(binhex.members, text)
+    assert searched <= 2 * len(text)
