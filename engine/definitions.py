@@ -1,7 +1,15 @@
-"""The compiled definitions as the engine uses them: an image mapped read-only, or a clear reason why not."""
+"""The compiled definitions as the engine uses them: an image mapped read-only, or a clear reason why not.
 
+The gateway does not map the operator's file but a copy of its own, made and checked first: who writes into a file that
+is mapped, as a plain `cp` over it does, would end every process that has it. The copy is also the last good one, for
+processes that start while the operator's file is broken or gone.
+"""
+
+import contextlib
 import mmap
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from cext.automaton import Image
@@ -30,3 +38,77 @@ def from_file(path: Path) -> Image:
         raise DefinitionsRefused(f"{path}: {error}") from None
     finally:
         os.close(fd)
+
+
+_COPY = "definitions-in-force-{:x}-{:x}-{:x}.mwd"
+
+Mark = tuple[int, int, int]
+
+
+class Unsettled(Exception):
+    """The file is being written just now."""
+
+
+def mark_of(path: Path) -> Mark | None:
+    """What changes when the file does; None: there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def adopt(source: Path, run: Path) -> int:
+    """Copy the file into the directory run, check it, and make it the last good one there.
+
+    Returns a descriptor, read-only, of a file that nobody writes to. Raises DefinitionsRefused, Unsettled.
+    """
+    mark = mark_of(source)
+    if mark is None:
+        raise DefinitionsRefused(f"{source}: cannot be read, or is not there")
+    copy = run / _COPY.format(*mark)
+    try:
+        if not copy.exists():
+            _copy(source, copy)
+        if mark_of(source) != mark:
+            copy.unlink(missing_ok=True)
+            raise Unsettled
+        fd = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # another relay has seen a newer one
+        raise Unsettled from None
+    except OSError as error:
+        raise DefinitionsRefused(f"{source}: {error.strerror}") from None
+    try:
+        from_file(copy)
+    except DefinitionsRefused as error:
+        os.close(fd)
+        copy.unlink(missing_ok=True)
+        raise DefinitionsRefused(str(error).replace(str(copy), str(source))) from None
+    for other in _copies(run):
+        if other != copy:
+            other.unlink(missing_ok=True)
+    return fd
+
+
+def last_good(run: Path) -> int | None:
+    """A descriptor of the newest copy, or None if there is none."""
+    for copy in _copies(run):
+        with contextlib.suppress(OSError):
+            return os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+    return None
+
+
+def _copies(run: Path) -> list[Path]:
+    found = [(mark[1], path) for path in run.glob("definitions-in-force-*.mwd") if (mark := mark_of(path))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _copy(source: Path, copy: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=copy.parent, prefix=".definitions-")
+    try:
+        with os.fdopen(handle, "wb") as target, source.open("rb") as file:
+            shutil.copyfileobj(file, target, 1 << 20)
+        os.replace(name, copy)
+    except BaseException:
+        os.unlink(name)
+        raise

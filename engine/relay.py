@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from engine import events
+from engine import definitions, events
 from engine.command import Command, CommandFailed, CommandServer
 from engine.config import Settings
 from engine.delivery.deliver import Deliverer
@@ -80,6 +80,9 @@ class Relay:
         context = server_context(self.layout.tls, self.hostname)
         self.server = SmtpServer(self, Admission(slots, number, settings.smtp), context, self.hostname)
         self._lengths = (-1, -1, -1)
+        self._definitions_seen: tuple[Path, definitions.Mark | None] | None = None
+        self._has_definitions = False
+        self._adopting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._clock_offset_ns = time.time_ns() - time.monotonic_ns()
 
@@ -107,7 +110,6 @@ class Relay:
         self.deliverer.apply(self._share_of(settings), self.router)
         self.pool.apply(settings)
         self.server.apply(settings)
-        self._load_definitions()
         self.pipeline.settings_changed()
 
     def _refused(self, reason: str) -> None:
@@ -115,17 +117,33 @@ class Relay:
 
     def check_settings(self, force: bool = False) -> None:
         self._watch.check(self._applied, self._refused, force)
-        if force:
-            self._load_definitions()
-
-    def _load_definitions(self) -> None:
         path = self.layout.root / self.settings.antivirus.definitions
+        seen = (path, definitions.mark_of(path))
+        if (force or seen != self._definitions_seen) and self._adopting is None:
+            self._definitions_seen = seen
+            self._adopting = asyncio.get_running_loop().create_task(self._adopt_definitions(path))
+            self._adopting.add_done_callback(self._adopted)
+
+    async def _adopt_definitions(self, path: Path) -> None:
+        """A broken file is refused, and the last good one stays in force, also when we have just been started."""
+        fd: int | None
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            self.event(events.DefinitionsRefused(reason=f"{path}: {error.strerror}"))
+            fd = await asyncio.to_thread(definitions.adopt, path, self.layout.run)
+        except definitions.Unsettled:
+            self._definitions_seen = None  # look again at the next tick
             return
-        self.pool.use_definitions(fd)
+        except definitions.DefinitionsRefused as error:
+            self.event(events.DefinitionsRefused(reason=str(error)))
+            log.warning("definitions refused: %s", error)
+            fd = None if self._has_definitions else definitions.last_good(self.layout.run)
+        if fd is not None:
+            self._has_definitions = True
+            self.pool.use_definitions(fd)
+
+    def _adopted(self, task: "asyncio.Task[None]") -> None:
+        self._adopting = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("definitions cannot be loaded", exc_info=error)
 
     # --- Gate: what SMTP sessions ask -------------------------------------------------------------
 
@@ -177,7 +195,9 @@ class Relay:
     # --- life -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        self._load_definitions()
+        path = self.layout.root / self.settings.antivirus.definitions
+        self._definitions_seen = (path, definitions.mark_of(path))
+        await self._adopt_definitions(path)
         await self.pool.start()
         for message in await self.store.open():
             self._ids.seen(message.id)
