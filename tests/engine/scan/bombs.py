@@ -217,12 +217,18 @@ _MULTIPART: Final = b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n
 
 def deep_mime(size: int) -> bytes:
     """Multipart in multipart, each with a boundary of its own."""
-    return b"".join(_MULTIPART % (b"b%d" % level, b"b%d" % level) for level in range(10_000)) + b"\r\ntext\r\n"
+    return (
+        b"".join(_MULTIPART % (b"b%d" % level, b"b%d" % level) for level in range(min(10_000, size >> 13)))
+        + b"\r\ntext\r\n"
+    )
 
 
 def prefix_mime(size: int) -> bytes:
     """Multipart in multipart, each boundary the beginning of the next."""
-    return b"".join(_MULTIPART % (b"b" * level, b"b" * level) for level in range(1, 900)) + b"\r\ntext\r\n"
+    return (
+        b"".join(_MULTIPART % (b"b" * level, b"b" * level) for level in range(1, min(900, size >> 16)))
+        + b"\r\ntext\r\n"
+    )
 
 
 def deep_messages(size: int) -> bytes:

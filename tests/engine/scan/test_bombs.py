@@ -60,4 +60,4 @@ def test_bomb(name: str) -> None:
     assert matched <= 2 * (len(data) + TOTAL) + limits.READINGS_LEN
     assert len(found.facts.parts) <= limits.MIME_PARTS + SETTINGS.files + limits.READINGS_TOTAL
     assert len(found.facts.unscanned) <= limits.FINDINGS
-    assert held <= 4 * len(data) + 4 * TOTAL
+    assert held <= 4 * len(data) + 4 * TOTAL + 64 * MIB
