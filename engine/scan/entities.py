@@ -185,6 +185,7 @@ class Entities:
                 self._ledger.finding(node.part, "message-not-encoded")  # though it says so: clients read it as it is
                 plain = Reading(MESSAGE, reading.content_type, "", b"", "not encoded")
                 self.alternate(node, buf, plain, f"{node.part}.", False, place)
+            self._other_contents(node, buf, reading.encoding, content, (), place)
             node.encoding = reading.encoding
             buf, start, end = content, 0, len(content)
         part = Part(

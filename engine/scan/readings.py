@@ -80,6 +80,8 @@ def readings(fields: Fields, content_types: list[Value], digest: bool) -> tuple[
             found += _multiparts(token, value, encodings)
         elif token in _NESTED or token == _EXTERNAL:
             found += [Reading(MESSAGE, token, encoding) for encoding in encodings]
+            if digest and value.token and "/" not in value.token:  # RFC 2045 s5.2: text if it makes no sense
+                found += [Reading(LEAF, "text/plain", encoding) for encoding in encodings]
         elif token == PARTIAL:  # the first piece begins with the message's own header section
             found += [Reading(kind, token, encoding) for kind in (LEAF, MESSAGE) for encoding in encodings]
         else:

@@ -122,7 +122,12 @@ def decided(content: bytes, encoded: bool, data: bytes) -> bool:
     return encoded and b"".join(content.split()) in b"".join(data.split())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(MESSAGES)
 def test_what_python_shows_is_examined(data: bytes) -> None:
     matcher = Matcher()
