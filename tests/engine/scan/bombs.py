@@ -288,7 +288,7 @@ def layered_base64(size: int) -> bytes:
 
 def many_begins(size: int) -> bytes:
     """A text of nothing but beginnings of UUE files."""
-    return b"Subject: x\r\n\r\n" + b"begin 644 x\r\nM\r\n" * (size // 16)
+    return b"Subject: x\r\n\r\n" + b"begin 644 x\r\nM\r\n" * (size // 128)
 
 
 def many_markers(size: int) -> bytes:
