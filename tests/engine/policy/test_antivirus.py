@@ -53,9 +53,9 @@ def test_a_clean_message_is_delivered_without_words() -> None:
 
 @pytest.mark.parametrize("action", UnscannedAction)
 def test_unscanned(action: UnscannedAction) -> None:
-    plan = plan_for(message("t\n", [("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9))]), unscanned=action)
+    plan = plan_for(message("t\n", [("a.ace", bytes(7) + b"**ACE**" + bytes(9))]), unscanned=action)
     assert plan.disposition.value == action.value
-    assert plan.reason == "cannot be processed: 2: unsupported (7z)"
+    assert plan.reason == "cannot be processed: 2: unsupported (ace)"
 
 
 def test_what_is_unscanned_inside_of_a_deleted_part_goes_with_it() -> None:
@@ -69,7 +69,7 @@ def test_what_is_unscanned_inside_of_a_deleted_part_goes_with_it() -> None:
 
 
 def test_the_strongest_disposition_wins() -> None:
-    data = message("t\n", [("e.com", EICAR), ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9))])
+    data = message("t\n", [("e.com", EICAR), ("a.ace", bytes(7) + b"**ACE**" + bytes(9))])
     assert plan_for(data, detected=L, left_over=DROP, unscanned=UnscannedAction.HOLD).disposition is Disposition.DROP
     assert plan_for(data, detected=L, left_over=LOG, unscanned=UnscannedAction.HOLD).disposition is Disposition.HOLD
     assert plan_for(data, detected=L, left_over=LOG, unscanned=UnscannedAction.DROP).disposition is Disposition.DROP
