@@ -324,7 +324,9 @@ def _literal(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, str):
-        return msgspec.json.encode(value).decode()  # a JSON string is a TOML basic string
+        return (
+            msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
+        )  # a JSON string, but for DEL, is a TOML one
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
     return "[" + ", ".join(_literal(v) for v in value) + "]"

@@ -1,0 +1,78 @@
+"""Ports that are free, taken, shared, changed and exchanged (SMTP-01..04, INST-06)."""
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from engine.config import Listener, Settings, Smtp, Web
+from engine.listening import CannotListen, Listeners, bind
+from engine.portuse import describe, holders, user_of_port
+
+
+def nobody(_: int) -> bool:
+    return False
+
+
+def free() -> Listener:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return Listener("127.0.0.1", sock.getsockname()[1])
+
+
+def settings(smtp: Listener, http: Listener, https: Listener) -> Settings:
+    return Settings(smtp=Smtp(listen=smtp), web=Web(http=http, https=https))
+
+
+@pytest.fixture
+def taken() -> Iterator[Listener]:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield Listener("127.0.0.1", sock.getsockname()[1])
+
+
+def test_who_has_a_port(taken: Listener) -> None:
+    assert holders(taken.port) == [os.getpid()]
+    assert f"(process {os.getpid()})" in user_of_port(taken)
+    assert user_of_port(free()) == ""
+    assert describe([]) == "another program"
+    with pytest.raises(OSError, match="assign"):
+        user_of_port(Listener("192.0.2.1", 2525))
+
+
+def test_shared_port_is_refused_to_others_and_not_to_us() -> None:
+    listener = free()
+    first = bind(listener, 2, nobody)
+    with pytest.raises(CannotListen, match=f"in use by .*process {os.getpid()}"):
+        bind(listener, 1, nobody)
+    second = bind(listener, 2, lambda pid: pid == os.getpid())
+    for sock in first + second:
+        sock.close()
+
+
+@pytest.mark.parametrize(("host", "words"), [("192.0.2.1", "has no address"), ("no.such.invalid", "is not an address")])
+def test_reasons(host: str, words: str) -> None:
+    with pytest.raises(CannotListen, match=words):
+        bind(Listener(host, 2525), 1, nobody)
+
+
+def test_change_is_whole_or_nothing(taken: Listener) -> None:
+    """SMTP-04."""
+    smtp, http, https, other = free(), free(), free(), free()
+    mine = Listeners(settings(smtp, http, https), 2, lambda pid: False)
+    before = dict(mine.sockets)
+    with pytest.raises(CannotListen, match=str(taken.port)):
+        mine.change(settings(other, http, taken))
+    assert mine.sockets == before and user_of_port(other) == ""
+    assert mine.change(settings(smtp, http, https)) == []
+    assert mine.change(settings(other, http, https)) == ["smtp"]
+    assert user_of_port(smtp) == "" and len(mine.sockets["smtp"]) == 2
+    mine.close()
+    assert user_of_port(other) == ""
+
+
+def test_exchange_of_two_ports() -> None:
+    smtp, http, https = free(), free(), free()
+    mine = Listeners(settings(smtp, http, https), 1, lambda pid: pid == os.getpid())
+    assert mine.change(settings(https, http, smtp)) == ["smtp", "https"]
+    assert mine.sockets["smtp"][0].getsockname()[1] == https.port
+    mine.close()
