@@ -1,6 +1,7 @@
 """`mailward serve`: run an installation in the foreground."""
 
 import logging
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -26,4 +27,16 @@ def serve(root: Path) -> None:
         arguments = ["control.serve", f"--root={root}", f"--http-fd={plain.fileno()}", f"--https-fd={tls.fileno()}"]
         return [ChildSpec("control", arguments, (plain.fileno(), tls.fileno()))]
 
-    sys.exit(Supervisor(root, pages).run())
+    status = Supervisor(root, pages).run()
+    _flush()
+    sys.exit(status)
+
+
+def _flush() -> None:
+    """Say what is left to say. Where nobody reads any more it must not turn a clean stop into a failure."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
