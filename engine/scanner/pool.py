@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 from engine import events
 from engine.config import Settings
+from engine.limits import CRASHES_TO_HOLD
 from engine.scan.service import Outcome
 from engine.scanner import process, protocol
 from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
@@ -68,6 +69,7 @@ class ScannerPool:
         self._serials = itertools.count(1)
         self._definitions: DefinitionsFile | None = None  # accepted
         self._candidate: DefinitionsFile | None = None  # sent, and not yet answered
+        self._candidate_deaths = 0  # of scanners that were loading it
         self._failures = 0  # scanners in a row that answered nothing
         self._due = 0  # starts that wait for their delay
         self._timer: asyncio.TimerHandle | None = None
@@ -102,6 +104,7 @@ class ScannerPool:
         if self._candidate is not None:
             self._candidate.close()
         self._candidate = file
+        self._candidate_deaths = 0
         for scanner in self._scanners:
             scanner.use_definitions(file)
 
@@ -238,7 +241,9 @@ class ScannerPool:
         if not self._running:
             return
         if isinstance(head, DefinitionsFile) and head is self._candidate:
-            self._refuse("the scanner ended while it loaded them")
+            self._candidate_deaths += 1  # one may be an accident, or somebody's signal
+            if self._candidate_deaths >= CRASHES_TO_HOLD:
+                self._refuse(f"{self._candidate_deaths} scanners ended while they loaded them")
         self._failures = 0 if scanner.answers else self._failures + 1
         self._waiting.extendleft(entry for entry in reversed(entries) if isinstance(entry, Job))
         self._choose()

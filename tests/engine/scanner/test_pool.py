@@ -319,6 +319,17 @@ def test_definitions_that_end_the_scanner_are_refused_and_no_message_is_blamed(w
     with_pool(work)
 
 
+def test_scanners_killed_while_they_start_cost_no_definitions(with_pool: Runner) -> None:
+    """Somebody's signal is no verdict on the definitions: without any, all mail would be held."""
+
+    async def work(bench: Bench) -> None:
+        for scanner in list(bench.pool._scanners):
+            os.kill(scanner.pid, signal.SIGKILL)
+        assert (await bench.examine(b"echo")).facts.definitions == "r1"
+
+    with_pool(work)
+
+
 def test_the_same_definitions_are_not_loaded_twice(with_pool: Runner) -> None:
     async def work(bench: Bench) -> None:
         fd = bench.file(b"definitions r2")
