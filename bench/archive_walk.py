@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.mime_walk import NoMatcher
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.inflate import inflate
 from engine.scan.walk import Walker
 
@@ -85,7 +85,7 @@ class Archives:
         self.data = make(members)
         self.octets = count * size
         self.count = count
-        self.walker = Walker(NoMatcher(), ScanLimits(), clock=time.monotonic)
+        self.walker = Walker(NoMatcher(), ContainerLimits(), clock=time.monotonic)
 
     def time_walk(self, kind: str, shape: str) -> None:
         facts = self.walker.walk_file(self.data, f"a.{kind}").facts

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from cext.automaton import Image
 from engine import limits
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.walk import Walker
 from signatures.compile import compile_sources, starter
 from tests.engine.scan.bombs import BOMBS
@@ -68,7 +68,7 @@ def explode(name: str, path: str) -> None:
     matcher = _Counting()
     with open(path, "rb") as file:
         data = file.read()
-    walker = Walker(matcher, ScanLimits(), clock=time.monotonic)
+    walker = Walker(matcher, ContainerLimits(), clock=time.monotonic)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     begin = time.perf_counter()
     bomb = BOMBS[name]

@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.config import ScanLimits, Settings
+from engine.config import ContainerLimits, Settings
 from engine.scan.service import examine
 from engine.scan.walk import Walker
 
@@ -83,7 +83,7 @@ class Walk:
     def setup(self, name: str) -> None:
         make, self.count = MESSAGES[name]
         self.data = make()
-        self.walker = Walker(NoMatcher(), ScanLimits(), clock=time.monotonic)
+        self.walker = Walker(NoMatcher(), ContainerLimits(), clock=time.monotonic)
 
     def time_walk(self, name: str) -> None:
         facts = self.walker.walk_message(self.data).facts
@@ -169,7 +169,7 @@ class _Mix:
 
 
 def _ours(data: list[bytes], rounds: int) -> float:
-    walker = Walker(NoMatcher(), ScanLimits(), clock=time.monotonic)
+    walker = Walker(NoMatcher(), ContainerLimits(), clock=time.monotonic)
     begun = time.process_time()
     for _ in range(rounds):
         for one in data:

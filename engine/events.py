@@ -6,6 +6,8 @@ reports, log shippers and people with jq read them. time is RFC 3339, UTC, micro
 
 import msgspec
 
+from engine.policy.evidence import Evidence
+
 
 class Event(msgspec.Struct, kw_only=True, tag_field="event", omit_defaults=True):
     time: str = ""
@@ -154,6 +156,7 @@ class Scanned(MessageEvent, tag="scanned"):
     definitions: str = ""
     signatures: tuple[str, ...] = ()
     unscanned: tuple[str, ...] = ()
+    evidence: Evidence = Evidence()  # what policy decided by
 
 
 class Dropped(MessageEvent, tag="dropped"):
@@ -201,7 +204,11 @@ class DeliverySuppressed(MessageEvent, tag="delivery-suppressed"):
 
 
 class Forwarded(MessageEvent, tag="forwarded"):
+    """In place of delivery to its recipients (PROC-18): queued for this address as forward_id."""
+
     forward_path: str
+    reason: str = ""
+    forward_id: str = ""
 
 
 class Completed(MessageEvent, tag="completed"):
@@ -244,8 +251,142 @@ class AttachmentDeleted(MessageEvent, tag="attachment-deleted"):
     reason: str
 
 
+class SubjectBlocked(MessageEvent, tag="subject-blocked"):
+    """RBLK-05. handling, in this event and those below: drop, log, forward, hold or delete."""
+
+    reverse_path: str
+    subject: str
+    entry: str
+    handling: str
+
+
+class SenderBlocked(MessageEvent, tag="sender-blocked"):
+    """RBLK-07. sender: the address that matched, of the envelope or of the From field."""
+
+    sender: str
+    entry: str
+    handling: str
+
+
+class SpamListBlock(MessageEvent, tag="spam-list-block"):
+    """RBLK-09, DNSBL-08. reason: list and return code."""
+
+    handling: str
+    reason: str
+    client: str = ""
+    reverse_path: str = ""
+    forward_paths: tuple[str, ...] = ()
+
+
+class DmarcFailed(MessageEvent, tag="dmarc-failed"):
+    domain: str
+    policy: str
+    handling: str
+    reason: str = ""
+
+
+class ContainerLimitExceeded(MessageEvent, tag="container-limit-exceeded"):
+    limit: str
+    part: str
+    handling: str
+
+
+class EncryptedContainer(MessageEvent, tag="encrypted-container"):
+    part: str
+    file: str
+    handling: str
+
+
+class FileNameBlocked(MessageEvent, tag="file-name-blocked"):
+    part: str
+    file: str
+    entry: str
+    handling: str
+
+
+class NotificationWanted(MessageEvent, tag="notification-wanted"):
+    """Somebody has to be told (NTF-00): control/postman.py writes the mail and keeps the rates.
+
+    kind: a value of engine.config.Kind. audience: sender or administrator. to: the sender's address; empty for
+    administrators. values: metatags of META-01..05, without braces, and what stands for them.
+    """
+
+    kind: str
+    audience: str
+    to: str = ""
+    values: dict[str, str] = {}
+
+
 class ScanError(MessageEvent, tag="scan-error"):
     description: str
+
+
+class BlockListUnusable(Event, tag="block-list-unusable"):
+    """A DNS block list failed its self-test or answers errors: it is not used for a while."""
+
+    list: str
+    reason: str
+
+
+class ConnectionFailed(Event, tag="connection-failed"):
+    """A next hop cannot be reached (ALR-14)."""
+
+    server: str
+    reason: str
+
+
+class LowDisk(Event, tag="low-disk"):
+    """ALR-04. directory: logging, scanning or mail queue. recovered: above the mark again."""
+
+    directory: str
+    path: str
+    free_percent: float
+    recovered: bool = False
+
+
+class LowMemory(Event, tag="low-memory"):
+    """ALR-05."""
+
+    free_percent: float
+    recovered: bool = False
+
+
+class FileAccessError(Event, tag="file-access-error"):
+    """ALR-10."""
+
+    path: str
+    reason: str
+
+
+class HttpViolation(Event, tag="http-violation"):
+    """ALR-12."""
+
+    client: str
+    violation: str
+
+
+class UnauthorizedAccess(Event, tag="unauthorized-access"):
+    """ALR-15: a page or call was refused for want of rights."""
+
+    client: str
+    path: str
+    user: str = ""
+
+
+class AlertSent(Event, tag="alert-sent"):
+    """Mail of our own went out. kind: name of an alert, `outbreak`, or kind and audience of a notification."""
+
+    kind: str
+    recipients: int
+    smtp_id: str = ""
+
+
+class AlertSuppressed(Event, tag="alert-suppressed"):
+    """It was not written, and why: one an hour has gone out already, nobody is named to get it (NTF-13, NTF-15)."""
+
+    kind: str
+    reason: str
+    smtp_id: str = ""
 
 
 class QueueLengths(Event, tag="queue-lengths"):
@@ -294,6 +435,23 @@ AnyEvent = (
     | FileRepaired
     | FileDeleted
     | AttachmentDeleted
+    | SubjectBlocked
+    | SenderBlocked
+    | SpamListBlock
+    | DmarcFailed
+    | ContainerLimitExceeded
+    | EncryptedContainer
+    | FileNameBlocked
+    | NotificationWanted
     | ScanError
+    | BlockListUnusable
+    | ConnectionFailed
+    | LowDisk
+    | LowMemory
+    | FileAccessError
+    | HttpViolation
+    | UnauthorizedAccess
+    | AlertSent
+    | AlertSuppressed
     | QueueLengths
 )

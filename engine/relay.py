@@ -18,8 +18,8 @@ from engine import definitions, events
 from engine.command import Command, CommandFailed, CommandServer
 from engine.config import Settings
 from engine.delivery.deliver import Deliverer
-from engine.delivery.dns import Resolver
 from engine.delivery.route import Router
+from engine.dns import Resolver
 from engine.ids import IdMaker, relay_of
 from engine.journal import JournalWriter
 from engine.layout import Layout

@@ -94,8 +94,8 @@ def prepare(root: Path) -> str:
         raise click.ClickException(made.stderr.strip().removeprefix("Error: "))
     path = gateway / config.FILE_NAME
     settings = config.load(path)
-    smtp = msgspec.structs.replace(settings.smtp, max_message_mb=SIZE_LIMIT_MB)
-    config.save(msgspec.structs.replace(settings, smtp=smtp), path)
+    blocking = config.Blocking(size=config.Size(enabled=True, max_mb=SIZE_LIMIT_MB))
+    config.save(msgspec.structs.replace(settings, blocking=blocking), path)
     return password
 
 

@@ -15,11 +15,11 @@ from typing import cast
 
 from engine.config import Delivery
 from engine.delivery.client import Envelope, Session, State
-from engine.delivery.dns import DnsFailure, Resolver
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import address_text
 from engine.delivery.trace import address_literal
+from engine.dns import DnsFailure, Resolver
 from engine.events import ConnectedTo, ConnectionClosed, Event
 
 HIGH_WATER = 1 << 20  # octets waiting in the transport before a large content pauses

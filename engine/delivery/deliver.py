@@ -15,12 +15,12 @@ from engine import limits
 from engine.config import Settings
 from engine.delivery.client import Envelope, is_unsafe_path, is_utf8_path
 from engine.delivery.connection import ConnectFailed, Connection, Connector
-from engine.delivery.dns import Resolver
 from engine.delivery.nexthop import Exchange, NextHop, NextHops, Unroutable, is_machine_address
 from engine.delivery.pool import Pool
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Decision, Router, domain_of
 from engine.delivery.trace import received_field
+from engine.dns import Resolver
 from engine.events import Delivered, DeliveryDeferred, DeliveryFailed, Event
 from engine.queue.record import Attempt, Received, Result, Splice
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import msgspec
 
 from engine import limits
-from engine.delivery.dns import DnsFailure, Resolver
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Decision, Kind, Router, address_text
+from engine.dns import DnsFailure, Resolver
 
 FOUND_S = 60.0  # a finding is kept this long; what is below it, DNS, has its own times
 

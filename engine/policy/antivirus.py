@@ -44,7 +44,7 @@ class Deletion(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """deletions: infected nodes, parents before what is in them. logged: (virus, part) of what stays in the message.
 
-    text: of replacements, with %FILE% and %VIRUS%; None: a deleted top-level attachment leaves nothing (AV-07).
+    text: of replacements, with {$FILE} and {$VIRUSINFO}; None: a deleted top-level attachment leaves nothing (AV-07).
     infections: what was found where, in words. disposition and reason hold if every deletion succeeds.
     """
 

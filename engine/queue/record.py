@@ -21,11 +21,12 @@ class Result(StrEnum):
 
 
 class Disposition(StrEnum):
-    """What policy decided for a scanned message. Strength order: PROC-19."""
+    """What policy decided for a message, weakest first (PROC-19)."""
 
     DELIVER = "deliver"
-    HOLD = "hold"
     BOUNCE = "bounce"
+    HOLD = "hold"
+    FORWARD = "forward"
     DROP = "drop"
 
 
@@ -95,6 +96,8 @@ class Verdict(Record, tag=6):
     signatures: tuple[str, ...] = ()
     subject: str = ""
     definitions: str = ""
+    forwards: tuple[tuple[str, str], ...] = ()  # (address, subject) of FORWARD (PROC-18)
+    results: str = ""  # body of the Authentication-Results field that goes before the message; empty: none
 
 
 class Splice(msgspec.Struct, frozen=True, array_like=True):

@@ -11,10 +11,10 @@ from typing import Final
 
 from engine.scan.header import clean_name
 
-IN_CONTAINER: Final = "The file %FILE% was removed because it contained: %VIRUS%.\n"
+IN_CONTAINER: Final = "The file {$FILE} was removed because it contained: {$VIRUSINFO}.\n"
 _SHOWN_LEN: Final = 255  # of a file name in the text
 _LINE_LEN: Final = 998  # RFC 5322 s2.1.1
-_PLACEHOLDER: Final = re.compile("%FILE%|%VIRUS%")
+_PLACEHOLDER: Final = re.compile(r"\{\$(?:FILE|VIRUSINFO)\}")
 _STRUCTURE: Final = re.compile(rb"^(--|begin\b|From |end\b|\.)", re.M)
 _CONTENT_FIELD: Final = re.compile(rb"^content-[^:\r\n]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n|$)", re.I | re.M)
 _MIME_VERSION: Final = re.compile(rb"^mime-version[ \t]*:", re.I | re.M)
@@ -37,8 +37,8 @@ class Names:
 def text_for(template: str, file: str, viruses: Iterable[str]) -> bytes:
     """The text with its placeholders filled, CRLF line ends, UTF-8."""
     values = {
-        "%FILE%": clean_name(file)[:_SHOWN_LEN] or "without a name",
-        "%VIRUS%": clean_name(", ".join(viruses))[:_SHOWN_LEN],
+        "{$FILE}": clean_name(file)[:_SHOWN_LEN] or "without a name",
+        "{$VIRUSINFO}": clean_name(", ".join(viruses))[:_SHOWN_LEN],
     }
     text = _PLACEHOLDER.sub(lambda match: values[match.group()], template)
     return "\r\n".join(text.splitlines()).encode("utf-8", "replace") + b"\r\n"

@@ -6,7 +6,7 @@ Nothing raises on a limit but time: a refused expansion is told to the caller, w
 from collections.abc import Callable
 
 from engine import limits
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 
 
 class OutOfTime(Exception):
@@ -14,7 +14,7 @@ class OutOfTime(Exception):
 
 
 class Budget:
-    def __init__(self, settings: ScanLimits, clock: Callable[[], float], deadline_s: float) -> None:
+    def __init__(self, settings: ContainerLimits, clock: Callable[[], float], deadline_s: float) -> None:
         """clock: seconds, monotonic. deadline_s: on that clock."""
         self.depth = settings.depth
         self.file_len = settings.file_mb * limits.MIB

@@ -84,8 +84,8 @@ class _Examination:
     def __init__(self, buf: bytes, image: Matcher, settings: Settings, clock: Callable[[], float]) -> None:
         self._buf = buf
         self._antivirus: Antivirus = settings.antivirus
-        self._walker = Walker(image, settings.scan, clock=clock)
-        self._again_until = clock() + settings.scan.time_s * AGAIN
+        self._walker = Walker(image, settings.blocking.containers, clock=clock)
+        self._again_until = clock() + settings.blocking.containers.time_s * AGAIN
 
     def outcome(self) -> Outcome:
         walk = self._walker.walk_message(self._buf)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan import magic
 from engine.scan.archives import Archives
 from engine.scan.budget import Budget, OutOfTime
@@ -43,7 +43,7 @@ class Walker:
     def __init__(
         self,
         image: Matcher,
-        settings: ScanLimits,
+        settings: ContainerLimits,
         digests: bool = False,
         end_to_end: bool = False,
         *,

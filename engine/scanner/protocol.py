@@ -145,7 +145,7 @@ def answer_limit(size: int) -> int:
 
 def deadline_s(settings: Settings) -> float:
     """How long one message may take. The scan ends itself before, if it works as it should."""
-    return max(limits.SCANNER_DEADLINE_S, settings.scan.time_s * DEADLINE_FACTOR)
+    return max(limits.SCANNER_DEADLINE_S, settings.blocking.containers.time_s * DEADLINE_FACTOR)
 
 
 def check_splices(splices: list[Splice], size: int) -> None:

@@ -501,8 +501,8 @@ class Session:
         return self._refusal
 
     def _size_limit(self) -> int:
-        megabytes = self.settings.smtp.max_message_mb
-        return megabytes * MIB if megabytes else HARD_MESSAGE_LEN
+        size = self.settings.blocking.size
+        return size.max_mb * MIB if size.enabled else HARD_MESSAGE_LEN
 
     # --- transaction -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter, defaultdict
 from typing import Any
 
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.facts import Facts, Verdict
 from engine.scan.formats import OPENERS
 from engine.scan.magic import OPENED
@@ -35,7 +35,7 @@ def _outcome(entry: dict[str, Any], facts: Facts) -> str:
 
 def test_members_agree_and_nothing_known_passes(unpack: Unpack, recorder: Recorder) -> None:
     entries, folder = unpack("archives", "archives-1", "archives-2")
-    walker = Walker(recorder, ScanLimits(), digests=True, clock=time.monotonic)
+    walker = Walker(recorder, ContainerLimits(), digests=True, clock=time.monotonic)
     table: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     silent, missed, slow, closed = [], [], [], []
     for entry in entries:

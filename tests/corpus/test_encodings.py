@@ -2,7 +2,7 @@
 
 import time
 
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.facts import Verdict
 from engine.scan.walk import Walker, looks_like_message
 from tests.corpus.material import Recorder, Unpack
@@ -14,7 +14,7 @@ BODIES = {"transfer/gmime_photo.b64": b"base64", "transfer/gmime_wikipedia.qp": 
 
 def test_decoded_files_agree(unpack: Unpack, recorder: Recorder) -> None:
     entries, folder = unpack("encodings", "encodings")
-    walker = Walker(recorder, ScanLimits(), digests=True, clock=time.monotonic)
+    walker = Walker(recorder, ContainerLimits(), digests=True, clock=time.monotonic)
     agreed, absent, silent, slow = 0, [], [], []
     for entry in entries:
         data = (folder / entry["file"]).read_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.facts import Facts
 from engine.scan.walk import Walker
 from tests.corpus.material import Recorder, Unpack
@@ -31,7 +31,7 @@ def _digests(facts: Facts, recorder: Recorder, path: str | None = None) -> set[s
 @pytest.mark.parametrize("agreement", ["structure", "content", "attachments", "none"])
 def test_parts_are_those_of_other_decoders(unpack: Unpack, recorder: Recorder, agreement: str) -> None:
     entries, folder = unpack("mime", "mime")
-    walker = Walker(recorder, ScanLimits(), digests=True, clock=time.monotonic)
+    walker = Walker(recorder, ContainerLimits(), digests=True, clock=time.monotonic)
     count: Counter[str] = Counter()
     missed, slow = [], []
     for entry in (entry for entry in entries if entry["agreement"] == agreement):

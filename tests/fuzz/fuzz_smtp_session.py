@@ -3,7 +3,7 @@
 Octets 0x80.. are opcodes for whole commands and odd ends, so that short inputs get far; 0xff ends a read.
 """
 
-from engine.config import Settings, Smtp
+from engine.config import Blocking, Settings, Size, Smtp
 from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
 from engine.replies import Reply
 from engine.smtp.address import check_mailbox, domain_of
@@ -39,7 +39,7 @@ WORDS = [
     b"SMTPUTF8 ",
     b"a" * 5000,
 ]
-SETTINGS = Settings(smtp=Smtp(max_recipients=3, max_hops=2, max_message_mb=1))
+SETTINGS = Settings(smtp=Smtp(max_recipients=3, max_hops=2), blocking=Blocking(size=Size(enabled=True, max_mb=1)))
 
 
 def _reads(data: bytes) -> list[bytes]:

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.config import Delivery, Listener, Route, Routing, Settings, Smtp
 from engine.delivery.deliver import Deliverer
-from engine.delivery.dns import Resolver
 from engine.delivery.route import Router
+from engine.dns import Resolver
 from engine.events import Event
 from engine.queue.record import Received, Recipient, Result, Splice
 

@@ -31,7 +31,7 @@ from tests.engine.scan.material import (
     zipped,
 )
 
-TEXT = "Removed %FILE% because of %VIRUS%.\n"
+TEXT = "Removed {$FILE} because of {$VIRUSINFO}.\n"
 
 
 def planned(data: bytes, text: str = TEXT, add_text: bool = True) -> tuple[Walk, Plan]:
@@ -256,14 +256,14 @@ def test_quoted_printable_and_uue_come_back(octets: bytes) -> None:
         assert decode(encoding, text, 0, len(text))[0] == octets
 
 
-@pytest.mark.parametrize("file", ["x\r\nBcc: a@b", "%VIRUS%", "=?utf-8?Q?x?=", "\u202egpj.exe", "--b--", ""])
+@pytest.mark.parametrize("file", ["x\r\nBcc: a@b", "{$VIRUSINFO}", "=?utf-8?Q?x?=", "\u202egpj.exe", "--b--", ""])
 def test_a_file_name_cannot_become_structure(file: str) -> None:
-    text = text_for("%FILE%\n.\n", file, ["v"])
+    text = text_for("{$FILE}\n.\n", file, ["v"])
     assert b"\nBcc" not in text
     fields, body = content("DELETED0.TXT", text, b"\r\n")
     assert b"Bcc" not in fields and not body.startswith(b"--")
-    if file == "%VIRUS%":
-        assert text.startswith(b"%VIRUS%")  # what the sender wrote is not filled in again
+    if file == "{$VIRUSINFO}":
+        assert text.startswith(b"{$VIRUSINFO}")  # what the sender wrote is not filled in again
 
 
 @pytest.mark.parametrize(

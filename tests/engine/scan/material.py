@@ -12,7 +12,9 @@ from email.policy import SMTP
 from fnmatch import fnmatch
 from typing import Any
 
-from engine.config import ScanLimits
+import msgspec
+
+from engine.config import ContainerLimits
 from engine.scan.walk import Walk, Walker
 
 EICAR = ("X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*").encode()
@@ -49,7 +51,8 @@ class Clock:
 
 
 def walker(matcher: Matcher | None = None, clock: Clock | None = None, **limits: int) -> Walker:
-    return Walker(matcher or Matcher(), ScanLimits(**limits), digests=True, clock=clock or Clock())
+    settings = msgspec.structs.replace(ContainerLimits(), **limits)
+    return Walker(matcher or Matcher(), settings, digests=True, clock=clock or Clock())
 
 
 def walk(data: bytes, **limits: int) -> Walk:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from engine import limits
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.facts import Verdict
 from engine.scan.walk import Walk, Walker
 from tests.engine.scan.bombs import BOMBS, MIB, Bomb
 from tests.engine.scan.material import Clock
 
-SETTINGS = ScanLimits(depth=10, file_mb=4, total_mb=16, files=1000)
+SETTINGS = ContainerLimits(depth=10, file_mb=4, total_mb=16, files=1000)
 SIZE = 8 * MIB  # what each expands to, or more
 TOTAL = SETTINGS.total_mb * MIB
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.walk import Walker
 from tests.engine.scan.material import Clock, Matcher, uuencoded
 
@@ -131,7 +131,7 @@ def decided(content: bytes, encoded: bool, data: bytes) -> bool:
 @given(MESSAGES)
 def test_what_python_shows_is_examined(data: bytes) -> None:
     matcher = Matcher()
-    Walker(matcher, ScanLimits(), clock=Clock()).walk_message(data)
+    Walker(matcher, ContainerLimits(), clock=Clock()).walk_message(data)
     examined = [norm(octets) for _, octets in matcher.seen]
     for policy in (email.policy.compat32, email.policy.default):
         for content, encoded in leaves(email.message_from_bytes(data, policy=policy)):

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from engine.config import Antivirus, LeftoverAction, ScanLimits, Settings, UnscannedAction, VirusAction
+from engine.config import Antivirus, Blocking, ContainerLimits, LeftoverAction, Settings, UnscannedAction, VirusAction
 from engine.queue.record import Disposition
 from engine.rewrite import spliced
 from engine.scan.facts import Cause, Verdict
@@ -15,8 +15,8 @@ IRREGULAR = HIDDEN[: HIDDEN.index(b"PK\x01\x02")] + zipped({"a": b"b"})  # canno
 SEVEN = b"7z\xbc\xaf\x27\x1c" + bytes(40)
 
 
-def examined(data: bytes, limits: ScanLimits | None = None, **antivirus: object) -> Outcome:
-    settings = Settings(antivirus=Antivirus(**antivirus), scan=limits or ScanLimits())  # type: ignore[arg-type]
+def examined(data: bytes, limits: ContainerLimits | None = None, **antivirus: object) -> Outcome:
+    settings = Settings(antivirus=Antivirus(**antivirus), blocking=Blocking(containers=limits or ContainerLimits()))  # type: ignore[arg-type]
     return examine(data, Matcher(), settings, clock=Clock())
 
 
@@ -108,7 +108,7 @@ def test_a_failure_inside_is_never_clean() -> None:
 
 def test_all_walks_share_one_limit_on_time() -> None:
     data = message("t\n", [("e", EICAR)] + [(str(n), b"x") for n in range(20)])
-    settings = Settings(scan=ScanLimits(time_s=30))
+    settings = Settings(blocking=Blocking(containers=ContainerLimits(time_s=30)))
     outcome = examine(data, Matcher(), settings, clock=Clock(step=1.0))
     assert outcome.disposition is Disposition.HOLD  # found and removed, but the second walk did not end
     assert "time 30 s" in outcome.reason

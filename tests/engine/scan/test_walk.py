@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import limits
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.facts import Cause, Verdict
 from engine.scan.walk import Walk, Walker, looks_like_message
 from tests.engine.scan.material import (
@@ -68,7 +68,7 @@ def test_every_octet_of_a_leaf_is_examined_and_counted() -> None:
 
 
 def test_digests_only_on_request() -> None:
-    plain = Walker(Matcher(), ScanLimits(), clock=Clock()).walk_message(message())
+    plain = Walker(Matcher(), ContainerLimits(), clock=Clock()).walk_message(message())
     assert plain.facts.parts[0].sha256 == ""
 
 

@@ -212,7 +212,7 @@ DEEDS: dict[str, Callable[[bytes], str]] = {
 def examine(content: bytes, image: worker.Definitions, settings: Settings) -> Outcome:
     deed, _, argument = content.partition(b" ")
     outcome = Outcome(
-        facts=Facts(subject=f"{settings.scan.depth}", definitions=image.revision),
+        facts=Facts(subject=f"{settings.blocking.containers.depth}", definitions=image.revision),
     )
     name = deed.decode()
     if name == "echo":

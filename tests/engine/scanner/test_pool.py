@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from engine import events
-from engine.config import Antivirus, ScanLimits, Settings, UnscannedAction
+from engine.config import Antivirus, Blocking, ContainerLimits, Settings, UnscannedAction
 from engine.queue.record import Disposition
 from engine.scan.facts import Cause, Verdict
 from engine.scan.service import Outcome
@@ -261,13 +261,13 @@ def test_settings_apply_to_what_is_examined_from_then_on(with_pool: Runner) -> N
         before = [asyncio.ensure_future(bench.examine(b"echo")) for _ in range(3)]
         await asyncio.sleep(0)
         await bench.event(events.ScannerStarted)
-        bench.pool.apply(Settings(scan=ScanLimits(depth=3)))
+        bench.pool.apply(Settings(blocking=Blocking(containers=ContainerLimits(depth=3))))
         assert (await bench.examine(b"echo")).facts.subject == "3"
         await asyncio.gather(*before)
         await _crash(bench, b"abort")
         assert (await bench.examine(b"echo")).facts.subject == "3"
 
-    with_pool(work, settings=Settings(scan=ScanLimits(depth=7)))
+    with_pool(work, settings=Settings(blocking=Blocking(containers=ContainerLimits(depth=7))))
 
 
 def test_definitions_are_swapped_under_load(with_pool: Runner) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import ScanLimits, Settings
+from engine.config import Blocking, ContainerLimits, Settings
 from engine.limits import SCANNER_DEADLINE_S
 from engine.queue.record import Disposition, Splice
 from engine.scan.facts import Cause, Facts, Finding, Match, Unscanned
@@ -65,7 +65,7 @@ def test_answers_come_through_in_any_cut(answers: list[protocol.AnyAnswer], step
 @pytest.mark.parametrize(
     "request_",
     [
-        Configure(Settings(scan=ScanLimits(depth=4))),
+        Configure(Settings(blocking=Blocking(containers=ContainerLimits(depth=4)))),
         UseDefinitions(7, 1 << 33),
         Examine(1, ((0, 5, 10), (1, 0, 1 << 31)), (0, 1)),
         Forget((1, 2)),
@@ -119,6 +119,6 @@ def test_the_number_of_splices_is_bounded() -> None:
 
 @pytest.mark.parametrize("time_s", [1, 60, 3600])
 def test_the_deadline_leaves_a_scan_the_time_to_end_itself(time_s: int) -> None:
-    deadline_s = protocol.deadline_s(Settings(scan=ScanLimits(time_s=time_s)))
+    deadline_s = protocol.deadline_s(Settings(blocking=Blocking(containers=ContainerLimits(time_s=time_s))))
     assert deadline_s >= SCANNER_DEADLINE_S
     assert deadline_s > 1.4 * time_s

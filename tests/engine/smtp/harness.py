@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from engine.config import Settings, Smtp
+from engine.config import Blocking, Settings, Size, Smtp
 from engine.events import Event
 from engine.queue.record import Received
 from engine.queue.state import MessageState
@@ -28,8 +28,10 @@ HELLO = b"EHLO c.example\r\n"
 ENVELOPE = b"MAIL FROM:<a@c.example>\r\nRCPT TO:<b@local.example>\r\n"
 
 
-def settings(**smtp: Any) -> Settings:
-    return Settings(smtp=Smtp(hostname=HOSTNAME, **smtp))
+def settings(max_mb: int = 0, **smtp: Any) -> Settings:
+    """max_mb: SIZE-01; 0: off."""
+    size = Size(enabled=True, max_mb=max_mb) if max_mb else Size()
+    return Settings(smtp=Smtp(hostname=HOSTNAME, **smtp), blocking=Blocking(size=size))
 
 
 @dataclass

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from engine import events
-from engine.config import Settings
 from engine.limits import DATA_TOTAL_TIMEOUT_S
 from engine.queue.errors import QueueFull
 from engine.replies import Reply
@@ -541,7 +540,7 @@ def test_settings_count_for_open_connections(run: Run) -> None:
     async def main() -> None:
         async with running() as one:
             peer = await one.greeted()
-            one.gate.settings = Settings(smtp=settings(max_message_mb=1).smtp)
+            one.gate.settings = settings(max_mb=1)
             assert (await peer.ask(b"MAIL FROM:<a@c.example> SIZE=2000000\r\n")).startswith("552 ")
 
     run(main())

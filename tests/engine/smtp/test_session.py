@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from engine.config import Delivery, Settings, Smtp
 from engine.limits import COMMAND_LINE_LEN, MIB, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
 from engine.replies import Reason, Reply
@@ -49,7 +48,7 @@ def test_starttls_is_announced_only_with_a_certificate_and_not_twice() -> None:
 
 
 def test_size_04_announces_the_limit() -> None:
-    outcome = talk(HELLO, settings_=settings(max_message_mb=3))
+    outcome = talk(HELLO, settings_=settings(max_mb=3))
     assert f"250-SIZE {3 * MIB}" in outcome.replies
 
 
@@ -173,7 +172,7 @@ def test_smtp_18_hops() -> None:
 
 def test_size_04_declared_size() -> None:
     def declared(size: int) -> Outcome:
-        return talk(HELLO, b"MAIL FROM:<a@c.example> SIZE=%d\r\n" % size, settings_=settings(max_message_mb=1))
+        return talk(HELLO, b"MAIL FROM:<a@c.example> SIZE=%d\r\n" % size, settings_=settings(max_mb=1))
 
     assert declared(MIB).codes[-1] == 250
     assert declared(MIB + 1).replies[-1].startswith("552 5.3.4 ")
@@ -184,8 +183,8 @@ def test_size_04_declared_size() -> None:
 def test_size_04_undeclared_size_is_read_to_the_end_and_not_kept() -> None:
     line = b"x" * 998 + b"\r\n"
     exact = line * (MIB // 1000) + b"y" * (MIB % 1000 - 2) + b"\r\n"
-    assert talk(HELLO, *data(exact), settings_=settings(max_message_mb=1)).codes[-1] == 250
-    driver = Driver(settings(max_message_mb=1))
+    assert talk(HELLO, *data(exact), settings_=settings(max_mb=1)).codes[-1] == 250
+    driver = Driver(settings(max_mb=1))
     driver.feed(HELLO)
     driver.feed(ENVELOPE + b"DATA\r\n")
     driver.feed(exact)
@@ -260,7 +259,7 @@ def test_bdat_with_bad_octets(chunks: bytes, codes: list[int]) -> None:
 
 def test_bdat_too_big() -> None:
     chunk = b"BDAT %d\r\n" % (600 * 1024) + b"x" * (600 * 1024)
-    outcome = talk(HELLO, ENVELOPE, chunk, chunk, b"BDAT 0 LAST\r\n", settings_=settings(max_message_mb=1))
+    outcome = talk(HELLO, ENVELOPE, chunk, chunk, b"BDAT 0 LAST\r\n", settings_=settings(max_mb=1))
     assert outcome.codes[3:] == [250, 552, 503]
     assert not outcome.messages and not outcome.violations
 
@@ -510,7 +509,7 @@ def test_a_421_for_a_recipient_ends_the_session() -> None:
 def test_settings_in_force_count() -> None:
     driver = Driver()
     driver.feed(HELLO)
-    driver.session.settings = Settings(smtp=Smtp(max_message_mb=1), delivery=Delivery())
+    driver.session.settings = settings(max_mb=1)
     driver.feed(b"MAIL FROM:<a@c.example> SIZE=2000000\r\n")
     assert driver.outcome.codes[-1] == 552
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan.facts import Cause, Verdict
 from engine.scan.formats import openpgp
 from engine.scan.formats.item import Gap, Item, Member, Odd
@@ -60,7 +60,7 @@ def test_encrypted_mail_is_a_finding_and_by_option_a_closed_container() -> None:
     data = message(armored(packet(1, b"key") + packet(18, b"data")).decode())
     found = walk(data)
     assert kinds(found) == ["pgp-encrypted"] and found.facts.verdict is Verdict.CLEAN
-    strict = Walker(Matcher(), ScanLimits(), end_to_end=True, clock=Clock()).walk_message(data)
+    strict = Walker(Matcher(), ContainerLimits(), end_to_end=True, clock=Clock()).walk_message(data)
     assert [one.cause for one in strict.facts.unscanned] == [Cause.ENCRYPTED]
     whole = b"Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\n\r\nVersion: 1\r\n--b--\r\n"
     assert kinds(walk(whole)) == ["pgp-encrypted"]

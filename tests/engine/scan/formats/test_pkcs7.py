@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7 as cms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import ScanLimits
+from engine.config import ContainerLimits
 from engine.scan import magic
 from engine.scan.facts import Cause, Verdict
 from engine.scan.formats import pkcs7
@@ -105,7 +105,7 @@ def test_encrypted_mail_is_a_finding_and_by_option_a_closed_container(identity: 
     data = attached(builder.encrypt(serialization.Encoding.DER, [cms.PKCS7Options.Binary]))
     found = walk(data)
     assert kinds(found) == ["smime-encrypted"] and found.facts.verdict is Verdict.CLEAN
-    strict = Walker(Matcher(), ScanLimits(), end_to_end=True, clock=Clock()).walk_message(data)
+    strict = Walker(Matcher(), ContainerLimits(), end_to_end=True, clock=Clock()).walk_message(data)
     assert [one.cause for one in strict.facts.unscanned] == [Cause.ENCRYPTED]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.delivery.dns import DnsFailure, Resolver
+from engine.dns import DnsFailure, Resolver
 from tests.engine.delivery.peers import Room, run
 
 ZONE = {

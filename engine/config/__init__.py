@@ -1,0 +1,90 @@
+"""Every setting, typed: the one declaration that forms, validation, API and defaults come from (PROC-15).
+
+A Struct for each table of the file, in the module of its subject; `file.py` reads and writes, `checks.py` says what
+types cannot.
+"""
+
+from engine.config.antivirus import Antivirus, LeftoverAction, UnrepairableAction, UnscannedAction, VirusAction
+from engine.config.base import ConfigError, Section
+from engine.config.blocking import (
+    MODERN_RISKY_NAMES,
+    RISKY_NAMES,
+    Action,
+    Authentication,
+    Blocking,
+    BlockList,
+    BlockLists,
+    Characters,
+    ContainerAction,
+    ContainerLimits,
+    Dmarc,
+    Encrypted,
+    FileNames,
+    Forward,
+    ListAction,
+    MessageAction,
+    Senders,
+    Size,
+    SubjectLines,
+    WhiteList,
+)
+from engine.config.checks import problems, relay_entry_error
+from engine.config.delivery import Delivery, Grant, Relay, Route, Routing
+from engine.config.file import FILE_NAME, dump, load, parse, save
+from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
+from engine.config.settings import Settings
+from engine.config.smtp import Listener, Logging, Processes, Smtp, Web
+
+__all__ = [
+    "FILE_NAME",
+    "MODERN_RISKY_NAMES",
+    "RISKY_NAMES",
+    "Action",
+    "Alerts",
+    "Antivirus",
+    "Authentication",
+    "BlockList",
+    "BlockLists",
+    "Blocking",
+    "Characters",
+    "ConfigError",
+    "ContainerAction",
+    "ContainerLimits",
+    "Delivery",
+    "Dmarc",
+    "Encrypted",
+    "FileNames",
+    "Forward",
+    "Grant",
+    "Kind",
+    "LeftoverAction",
+    "ListAction",
+    "Listener",
+    "Logging",
+    "MessageAction",
+    "Notice",
+    "Notices",
+    "Notifications",
+    "Outbreak",
+    "Processes",
+    "Relay",
+    "Route",
+    "Routing",
+    "Section",
+    "Senders",
+    "Settings",
+    "Size",
+    "Smtp",
+    "SubjectLines",
+    "UnrepairableAction",
+    "UnscannedAction",
+    "VirusAction",
+    "Web",
+    "WhiteList",
+    "dump",
+    "load",
+    "parse",
+    "problems",
+    "relay_entry_error",
+    "save",
+]

@@ -1,0 +1,64 @@
+"""Delivery, routing, and who may send where."""
+
+from typing import Annotated
+
+import msgspec
+
+from engine.config.base import Port, Positive, Section
+
+
+class Delivery(Section, frozen=True):
+    """Delivery options (DLV-01..06)."""
+
+    pause: bool = False
+    reject_incoming: bool = False
+    days: Annotated[int, msgspec.Meta(ge=1, le=14)] = 5  # DLV-04
+    retry_first_s: Positive = 300
+    retry_last_s: Positive = 14400
+    connect_timeout_s: Positive = 30
+    reply_timeout_s: Positive = 300
+    cached_connections: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20  # kept for each next hop and relay
+    cache_idle_s: Positive = 30
+
+
+class Route(Section, frozen=True):
+    """One entry of the local routing list (RTE-03..08).
+
+    name: domain, host or IP address, wildcards as RTE-08. host empty: kind A, delivered where MX of name points;
+    else kind B, handed to host:port. mx: look host up as a mail domain instead of as a host.
+    """
+
+    name: str
+    host: str = ""
+    port: Port = 25
+    mx: bool = False
+
+
+class Routing(Section, frozen=True):
+    default_host: str = ""  # RTE-01
+    default_port: Port = 25
+    local: tuple[Route, ...] = ()
+
+
+class Grant(Section, frozen=True):
+    """One permission to send to other sites: every condition that is not empty has to hold (RELAY-01).
+
+    network: an entry as in `relay.hosts`. tls_name: a DNS name of the client's verified certificate.
+    sender_domains: entries `@example.com` or `.example.com` for the reverse-path. header, value: a header field that
+    the message must carry exactly once with exactly this body, such as the tenant id of a cloud sender: its network
+    alone would let every tenant of that cloud send.
+    """
+
+    network: str = ""
+    tls_name: str = ""
+    sender_domains: tuple[str, ...] = ()
+    header: str = ""
+    value: str = ""
+
+
+class Relay(Section, frozen=True):
+    """Anti-relay (RELAY-01..11). hosts: names, *.domain, addresses, 1.2.*, CIDR networks."""
+
+    allow_all: bool = False  # RELAY-02: an open relay
+    hosts: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()

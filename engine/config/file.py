@@ -1,0 +1,119 @@
+"""The settings file: TOML, the single truth (PROC-15). Read whole or not at all, replaced in one step.
+
+`load` never guesses: a broken file raises ConfigError with place and reason, and whoever watches the file keeps the
+last good one.
+"""
+
+import os
+import re
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.config.base import ConfigError
+from engine.config.checks import problems
+from engine.config.settings import Settings
+
+FILE_NAME = "mailward.toml"
+
+
+def parse(text: str, place: str = FILE_NAME) -> Settings:
+    """Settings from TOML text. Raises ConfigError naming the line (syntax) or the setting (values)."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    try:
+        settings = msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{place}{_line_of(text, str(error))}: {error}") from None
+    found = problems(settings)
+    if found:
+        raise ConfigError("\n".join(f"{place}: {line}" for line in found))
+    return settings
+
+
+def _line_of(text: str, message: str) -> str:
+    """`, line N` for the key that a validation message names, as far as it can be told."""
+    match = re.search(r"at `\$\.([\w.\[\]]+)`", message) or re.search(r"unknown field `(\w+)`", message)
+    if not match:
+        return ""
+    key = re.sub(r"\[\d+\]", "", match.group(1)).split(".")[-1]
+    unknown = re.search(r"unknown field `(\w+)`", message)
+    if unknown:
+        key = unknown.group(1)
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*(\[+[\w.]*\b{re.escape(key)}\]+|{re.escape(key)}\s*=)", line):
+            return f", line {number}"
+    return ""
+
+
+def load(path: Path) -> Settings:
+    """Settings from a file. Raises ConfigError, also when it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return parse(text, str(path))
+
+
+def dump(settings: Settings) -> str:
+    """TOML text of what differs from the defaults, every table named so that people find their way."""
+    lines = ["# Mailward's settings. Only what differs from the defaults stands here; changes apply at once."]
+    lines += _table("", msgspec.to_builtins(settings), msgspec.to_builtins(Settings()))
+    return "\n".join(lines) + "\n"
+
+
+def _table(name: str, values: dict[str, Any], default: dict[str, Any]) -> list[str]:
+    """The lines of one table and of those inside it; none if everything is as by default."""
+    own, inner = [], []
+    for key, value in values.items():
+        if value == default.get(key):
+            continue
+        path = f"{name}.{key}" if name else key
+        if isinstance(value, dict):
+            inner += _table(path, value, default.get(key, {}))
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+            for entry in value:
+                inner += [
+                    "",
+                    f"[[{path}]]",
+                    *(f"{k} = {_literal(v)}" for k, v in entry.items() if v not in ("", False)),
+                ]
+        else:
+            own.append(f"{key} = {_literal(value)}")
+    return (["", f"[{name}]", *own] if own else []) + inner
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str):
+        return (
+            msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
+        )  # a JSON string, but for DEL, is a TOML one
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
+    return "[" + ", ".join(_literal(v) for v in value) + "]"
+
+
+def save(settings: Settings, path: Path) -> None:
+    """Replace the file in one step, so that a reader sees the old or the new one. Raises ConfigError, OSError."""
+    text = dump(settings)
+    parse(text, str(path))
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".mailward-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o640)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

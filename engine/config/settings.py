@@ -1,0 +1,24 @@
+"""The whole of the settings."""
+
+from engine.config.antivirus import Antivirus
+from engine.config.base import Section
+from engine.config.blocking import Authentication, Blocking
+from engine.config.delivery import Delivery, Relay, Routing
+from engine.config.notices import Alerts, Notifications, Outbreak
+from engine.config.smtp import Logging, Processes, Smtp, Web
+
+
+class Settings(Section, frozen=True):
+    smtp: Smtp = Smtp()
+    web: Web = Web()
+    delivery: Delivery = Delivery()
+    routing: Routing = Routing()
+    relay: Relay = Relay()
+    blocking: Blocking = Blocking()
+    authentication: Authentication = Authentication()
+    antivirus: Antivirus = Antivirus()
+    notifications: Notifications = Notifications()
+    outbreak: Outbreak = Outbreak()
+    alerts: Alerts = Alerts()
+    processes: Processes = Processes()
+    logging: Logging = Logging()

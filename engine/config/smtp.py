@@ -1,0 +1,54 @@
+"""SMTP, the pages and processes: what listens, where, and as whom."""
+
+from typing import Annotated
+
+import msgspec
+
+from engine import limits
+from engine.config.base import Connections, Port, Positive, Section
+
+
+class Listener(Section, frozen=True):
+    host: str = "0.0.0.0"
+    port: Port = 25
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Smtp(Section, frozen=True):
+    """SMTP options (SMTP-01..19)."""
+
+    listen: Listener = Listener()
+    hostname: str = ""  # empty: the name of the machine
+    max_incoming: Connections = 15  # SMTP-06
+    max_outgoing: Connections = 30  # SMTP-05
+    max_queued: Annotated[int, msgspec.Meta(ge=0)] = limits.CONNECT_QUEUE  # SMTP-07
+    max_recipients: Positive = limits.RECIPIENTS  # SMTP-18
+    max_hops: Positive = limits.HOPS
+    command_timeout_s: Positive = int(limits.COMMAND_TIMEOUT_S)
+    data_timeout_s: Positive = int(limits.DATA_BLOCK_TIMEOUT_S)
+    from_name: str = "Mailward"  # SMTP-09
+    from_address: str = ""  # empty: mailward-noreply@hostname
+
+
+class Web(Section, frozen=True):
+    """The administrative interface (HTTP-01..06)."""
+
+    http: Listener = Listener("0.0.0.0", 8003)
+    https: Listener = Listener("0.0.0.0", 8043)
+    timeout_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 5  # ACC-06
+    names: tuple[str, ...] = ()  # further host names that the pages are reached by
+
+
+class Processes(Section, frozen=True):
+    """0: one per core. user: whom to become after the ports are bound, when started as root."""
+
+    relays: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+    scanners_per_relay: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    user: str = "mailward"
+
+
+class Logging(Section, frozen=True):
+    enabled: bool = True  # LOG-01
+    keep_weeks: int = 4  # LOG-02; 0: never delete
