@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from engine.config.base import ConfigError
+from engine.config.base import ConfigError, Section
 from engine.config.checks import problems
 from engine.config.settings import Settings
 
@@ -63,29 +63,34 @@ def load(path: Path) -> Settings:
 def dump(settings: Settings) -> str:
     """TOML text of what differs from the defaults, every table named so that people find their way."""
     lines = ["# Mailward's settings. Only what differs from the defaults stands here; changes apply at once."]
-    lines += _table("", msgspec.to_builtins(settings), msgspec.to_builtins(Settings()))
+    lines += _tables("", settings, Settings())
     return "\n".join(lines) + "\n"
 
 
-def _table(name: str, values: dict[str, Any], default: dict[str, Any]) -> list[str]:
+def _tables(name: str, table: Section, default: Section) -> list[str]:
     """The lines of one table and of those inside it; none if everything is as by default."""
     own, inner = [], []
-    for key, value in values.items():
-        if value == default.get(key):
+    for key in table.__struct_fields__:
+        value = getattr(table, key)
+        if value == getattr(default, key):
             continue
         path = f"{name}.{key}" if name else key
-        if isinstance(value, dict):
-            inner += _table(path, value, default.get(key, {}))
-        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-            for entry in value:
-                inner += [
-                    "",
-                    f"[[{path}]]",
-                    *(f"{k} = {_literal(v)}" for k, v in entry.items() if v not in ("", False)),
-                ]
+        if isinstance(value, Section):
+            lines = _tables(path, value, type(value)())
+            # What a table leaves out is as its type has it, which may differ from what this place has without it.
+            inner += lines or ["", f"[{path}]"]
+        elif isinstance(value, tuple) and value and isinstance(value[0], Section):
+            inner += [line for entry in value for line in ("", f"[[{path}]]", *_fields(entry))]
         else:
-            own.append(f"{key} = {_literal(value)}")
+            own.append(f"{key} = {_literal(msgspec.to_builtins(value))}")
     return (["", f"[{name}]", *own] if own else []) + inner
+
+
+def _fields(entry: Section) -> list[str]:
+    """Of one entry of a list of tables: what it needs, and what differs from the defaults."""
+    defaults = dict(zip(reversed(entry.__struct_fields__), reversed(entry.__struct_defaults__), strict=False))
+    plain = msgspec.to_builtins(entry)
+    return [f"{key} = {_literal(plain[key])}" for key in plain if defaults.get(key) != getattr(entry, key)]
 
 
 def _literal(value: Any) -> str:
