@@ -85,7 +85,7 @@ class Resolver:
         Without MX the domain itself is the only one, with preference 0. Raises DnsFailure: 556 5.1.10 for a
         null MX (RFC 7505), 5.1.2 for a name that does not exist, 4.4.3 when DNS does not answer.
         """
-        found = await self._records(domain, "MX")
+        found = await self.records(domain, "MX")
         if found is None:
             raise DnsFailure(own_words("5.1.2", f"there is no domain {domain}"))
         hosts = [(int(mx.preference), mx.exchange.to_text(omit_final_dot=True).lower()) for mx in found]
@@ -107,9 +107,7 @@ class Resolver:
         found: list[str] = []
         failure: DnsFailure | None = None
         exists = False
-        for result in await asyncio.gather(
-            self._records(host, "A"), self._records(host, "AAAA"), return_exceptions=True
-        ):
+        for result in await asyncio.gather(self.records(host, "A"), self.records(host, "AAAA"), return_exceptions=True):
             if isinstance(result, DnsFailure):
                 failure = result
             elif isinstance(result, BaseException):
@@ -137,7 +135,7 @@ class Resolver:
             ip = ipaddress.ip_address(address)
         except ValueError:
             return ()
-        pointers = await self._records(dns.reversename.from_address(str(ip)).to_text(omit_final_dot=True), "PTR")
+        pointers = await self.records(dns.reversename.from_address(str(ip)).to_text(omit_final_dot=True), "PTR")
         names = [record.target.to_text(omit_final_dot=True).lower() for record in pointers or ()][: limits.DNS_NAMES]
         confirmed: list[str] = []
         failure: DnsFailure | None = None
@@ -152,8 +150,12 @@ class Resolver:
             raise failure
         return tuple(confirmed)
 
-    async def _records(self, name: str, kind: str) -> tuple[Any, ...] | None:
-        """The records, from the cache or asked for. Raises DnsFailure when DNS does not answer."""
+    async def records(self, name: str, kind: str) -> tuple[Any, ...] | None:
+        """Records of a name, from the cache or asked for, as dnspython's objects.
+
+        None: there is no such name (NXDOMAIN). Empty: it exists without such records. Raises DnsFailure when DNS does
+        not answer. kind: "A", "TXT", ...
+        """
         key = (name, kind)
         answer = self._cache.get(key)
         if answer is None or answer.expires <= self._clock():

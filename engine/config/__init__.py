@@ -33,7 +33,7 @@ from engine.config.delivery import Delivery, Grant, Relay, Route, Routing
 from engine.config.file import FILE_NAME, dump, load, parse, save
 from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
 from engine.config.settings import Settings
-from engine.config.smtp import Listener, Logging, Processes, Smtp, Web
+from engine.config.smtp import Dns, Listener, Logging, Processes, Smtp, Web
 
 __all__ = [
     "FILE_NAME",
@@ -52,6 +52,7 @@ __all__ = [
     "ContainerLimits",
     "Delivery",
     "Dmarc",
+    "Dns",
     "Encrypted",
     "FileNames",
     "Forward",

@@ -5,12 +5,13 @@ from engine.config.base import Section
 from engine.config.blocking import Authentication, Blocking
 from engine.config.delivery import Delivery, Relay, Routing
 from engine.config.notices import Alerts, Notifications, Outbreak
-from engine.config.smtp import Logging, Processes, Smtp, Web
+from engine.config.smtp import Dns, Logging, Processes, Smtp, Web
 
 
 class Settings(Section, frozen=True):
     smtp: Smtp = Smtp()
     web: Web = Web()
+    dns: Dns = Dns()
     delivery: Delivery = Delivery()
     routing: Routing = Routing()
     relay: Relay = Relay()

@@ -41,6 +41,12 @@ class Web(Section, frozen=True):
     names: tuple[str, ...] = ()  # further host names that the pages are reached by
 
 
+class Dns(Section, frozen=True):
+    """Name servers for everything that is looked up. servers: addresses, or address#port; empty: the machine's own."""
+
+    servers: tuple[str, ...] = ()
+
+
 class Processes(Section, frozen=True):
     """0: one per core. user: whom to become after the ports are bound, when started as root."""
 

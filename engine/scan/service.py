@@ -14,8 +14,11 @@ import msgspec
 
 from engine.config import Antivirus, Settings
 from engine.policy import Plan, decide, escalate, settle, top_level
+from engine.policy.evidence import Evidence
+from engine.policy.violation import Violation
 from engine.queue.record import Disposition, Splice
 from engine.rewrite import CannotRewrite, apply, removed, spliced
+from engine.scan.claims import Claims
 from engine.scan.facts import Cause, Facts, Unscanned, Verdict
 from engine.scan.header import collect, subject_text
 from engine.scan.matcher import Matcher
@@ -44,6 +47,9 @@ class Outcome(msgspec.Struct):
     deleted: list[tuple[str, str]] = []
     logged: list[tuple[str, str]] = []
     attachments_deleted: list[tuple[str, str, str]] = []
+    evidence: Evidence = Evidence()
+    violations: list[Violation] = []
+    claims: Claims = Claims()
 
 
 def examine(
