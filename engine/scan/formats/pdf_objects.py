@@ -53,7 +53,7 @@ class ObjectStream:
     def _read_table(self) -> "tuple[array[int], array[int]]":
         words = _TABLE.match(self.data, 0, self._first)
         assert words is not None  # it matches nothing, too
-        given = array("q", map(int, words[0].split()))
+        given = array("q", map(int, words[0].replace(b"\0", b" ").split()))
         numbers, offsets = given[::2], given[1::2]
         pairs = [
             (self._first + offset, number)

@@ -96,8 +96,10 @@ MESSAGES = st.recursive(LEAVES, lambda inner: multiparts(inner), max_leaves=6)
 
 
 def norm(octets: bytes) -> bytes:
-    """Line ends as LF, no white space at the ends of lines or of the whole."""
-    return re.sub(rb"[ \t]+(?=\n|$)", b"", octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).strip()
+    """Line ends as LF, no white space at the ends of lines or of the whole, no empty lines: Python takes an empty line
+    out of the body when a line that is no field came before it."""
+    lines = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return b"\n".join(line.rstrip(b" \t") for line in lines if line.strip(b" \t")).strip()
 
 
 def leaves(entity: email.message.Message, encoded: bool = False) -> Iterator[tuple[bytes, bool]]:

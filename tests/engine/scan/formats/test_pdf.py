@@ -272,6 +272,18 @@ def test_objects_past_the_index_lead_nowhere(monkeypatch: pytest.MonkeyPatch) ->
     assert odd(buf) == {"pdf-filter": True}
 
 
+def test_nul_between_the_numbers_of_an_object_stream_is_white_space() -> None:
+    """ISO 32000-1 s7.2.3."""
+    table = b"2\0000\0"
+    specification = b"<< /Type /Filespec /F (invoice.exe) /EF << /F 3 0 R >> >>"
+    head = b"/Type /ObjStm /N 1 /First %d /Filter /FlateDecode" % len(table)
+    buf = document(
+        stream(7, flate(table + specification), head),
+        stream(3, flate(b"x"), b"/Type /EmbeddedFile /Filter /FlateDecode"),
+    )
+    assert contents(buf)["invoice.exe"] == b"x"
+
+
 def test_work_that_is_not_linear_ends() -> None:
     """Streams that all claim the rest of the file, and strings without end."""
     reaching = b"".join(b"%d 0 obj <</Length 400000>> stream\nendstream\n" % number for number in range(9000))
