@@ -4,6 +4,9 @@ One JSON object a line each way, over a Unix socket that only the service accoun
 `{"op": "retry" | "hold" | "drop", "id": "..."}` is answered by `{"ok": true}` or `{"ok": false, "error": "..."}`.
 An empty id with `retry` means every message of the slow queue. `"elsewhere": true` beside an error: ask another relay.
 Commands of one relay are done one after the other.
+
+`submit` queues mail of our own: `to` are its recipients, `content` its octets in base64, `id` any word that names it:
+a word that was submitted before is answered with success and nothing is queued, so that asking again does no harm.
 """
 
 import asyncio
@@ -16,8 +19,10 @@ import msgspec
 
 from engine.queue.errors import QueueError
 
-LINE_LEN = 4096
-OPERATIONS = ("retry", "hold", "drop", "lengths")
+OWN_MAIL_LEN = 256 * 1024  # octets of one mail of our own: texts of settings and a few values of limited length
+OWN_MAIL_RECIPIENTS = 1000  # RFC 5321 s4.5.3.1.8 asks for 100 at least
+LINE_LEN = 1024 * 1024  # a mail in base64 and its recipients
+OPERATIONS = ("retry", "hold", "drop", "lengths", "submit")
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +30,18 @@ log = logging.getLogger(__name__)
 class Command(msgspec.Struct, forbid_unknown_fields=True):
     op: str
     id: str = ""
+    to: tuple[str, ...] = ()
+    content: bytes = b""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
+    """again: it failed for now only, and may be asked for later."""
+
     ok: bool
     error: str = ""
     count: int = 0
     elsewhere: bool = False
+    again: bool = False
 
 
 class CommandFailed(Exception):
@@ -76,6 +86,10 @@ class CommandServer:
             command = msgspec.json.decode(line, type=Command)
             if command.op not in OPERATIONS:
                 raise CommandFailed(f"unknown operation {command.op!r}: use one of {', '.join(OPERATIONS)}")
+            if len(command.content) > OWN_MAIL_LEN or len(command.to) > OWN_MAIL_RECIPIENTS:
+                raise CommandFailed(
+                    f"mail of our own has at most {OWN_MAIL_LEN} octets, {OWN_MAIL_RECIPIENTS} recipients"
+                )
             async with self._one:
                 return Answer(True, count=await self._perform(command))
         except msgspec.MsgspecError as error:
@@ -83,10 +97,10 @@ class CommandServer:
         except CommandFailed as error:
             return Answer(False, str(error), elsewhere=error.elsewhere)
         except QueueError as error:
-            return Answer(False, f"the queue refuses it now: {error}")
+            return Answer(False, f"the queue refuses it now: {error}", again=True)
         except Exception as error:
             log.exception("command failed: %r", line)
-            return Answer(False, f"internal error: {error!r}")
+            return Answer(False, f"internal error: {error!r}", again=True)
 
 
 def send(path: Path, command: Command, timeout_s: float = 30.0) -> Answer:
