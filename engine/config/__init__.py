@@ -5,7 +5,7 @@ types cannot.
 """
 
 from engine.config.antivirus import Antivirus, LeftoverAction, UnrepairableAction, UnscannedAction, VirusAction
-from engine.config.base import ConfigError, Section
+from engine.config.base import ConfigError, Problem, Section
 from engine.config.blocking import (
     MODERN_RISKY_NAMES,
     RISKY_NAMES,
@@ -28,8 +28,9 @@ from engine.config.blocking import (
     SubjectLines,
     WhiteList,
 )
-from engine.config.checks import problems, relay_entry_error
+from engine.config.checks import problems, remarks
 from engine.config.delivery import Delivery, Grant, Relay, Route, Routing
+from engine.config.entries import relay_entry_error
 from engine.config.file import FILE_NAME, dump, load, parse, save
 from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
 from engine.config.settings import Settings
@@ -67,6 +68,7 @@ __all__ = [
     "Notices",
     "Notifications",
     "Outbreak",
+    "Problem",
     "Processes",
     "Relay",
     "Route",
@@ -87,5 +89,6 @@ __all__ = [
     "parse",
     "problems",
     "relay_entry_error",
+    "remarks",
     "save",
 ]

@@ -1,74 +1,266 @@
-"""What is wrong with settings beyond their types: one line each, naming the setting and the remedy."""
+"""What is wrong with settings beyond their types: one Problem for each mistake, all of them, with the remedy.
 
-import ipaddress
-import re
+`problems` are refused. `remarks` are things that work, but perhaps not as meant: said by `mailward config check`.
+"""
 
+from collections.abc import Callable, Iterable, Iterator
+
+from engine.config import entries, metatags
+from engine.config.antivirus import UnscannedAction
+from engine.config.base import Path, Problem, Section
+from engine.config.blocking import Blocking, BlockLists, Dmarc, Forward
+from engine.config.delivery import Grant, Relay, Routing
+from engine.config.notices import Kind
 from engine.config.settings import Settings
 
-_ONE_WORD = re.compile(r"[^\s\x00-\x1f\x7f<>,;]+")
-_WILD_NAME = re.compile(r"(\*\.)?[^*\s@]+")
-_WILD_ADDRESS = re.compile(r"(\d{1,3}\.){1,3}\*")
+_FORWARD = "forward"  # the value of every action that forwards
 
 
-def relay_entry_error(entry: str) -> str:
-    """Why a RELAY-03 entry is not one, or an empty string (RELAY-09)."""
-    if "/" in entry:
-        try:
-            ipaddress.ip_network(entry, strict=False)
-        except ValueError as error:
-            return str(error)
-        return ""
-    if "*" not in entry:
-        return "" if entry and _WILD_NAME.fullmatch(entry) else "is not a host name, an address or a network"
-    if _WILD_ADDRESS.fullmatch(entry) or (_WILD_NAME.fullmatch(entry) and entry.startswith("*.")):
-        return ""
-    return "has * elsewhere than as the first element of a name or the last of an address"
+def problems(settings: Settings) -> list[Problem]:
+    """Everything that keeps these settings from coming into force, section by section."""
+    return [
+        *_listeners(settings),
+        *_names(settings),
+        *_delivery(settings),
+        *_routing(settings.routing),
+        *_relay(settings.relay),
+        *_blocking(settings.blocking),
+        *_authentication(settings),
+        *_notices(settings),
+    ]
 
 
-def problems(settings: Settings) -> list[str]:
-    """What is wrong with settings beyond their types: one line each, naming the setting."""
-    found = []
+def _each(path: Path, lines: Iterable[str], error_of: Callable[[str], str]) -> Iterator[Problem]:
+    """The problems of one list; blank lines are none (BLK-05). Indexes are those of the file."""
+    for index, line in enumerate(lines):
+        entry = line.strip()
+        if entry and (error := error_of(entry)):
+            yield Problem((*path, index), f"{entry!r} {error}")
+
+
+def _one(path: Path, value: str, error_of: Callable[[str], str]) -> Iterator[Problem]:
+    if error := error_of(value):
+        yield Problem(path, f"{value!r} {error}")
+
+
+def _listeners(settings: Settings) -> Iterator[Problem]:
     web, smtp = settings.web, settings.smtp
     ports = {"smtp.listen": smtp.listen.port, "web.http": web.http.port, "web.https": web.https.port}
     names = list(ports)
-    found += [
-        f"{a}.port and {b}.port are both {ports[a]}: choose different ports (SMTP-03)"
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
-        if ports[a] == ports[b]
-    ]
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            if ports[first] == ports[second]:
+                words = f"and {second}.port are both {ports[first]}: choose different ports (SMTP-03)"
+                yield Problem((*first.split("."), "port"), words)
     for name in ("web.http", "web.https"):
         if ports[name] in (80, 443):
-            found.append(f"{name}.port is {ports[name]}: 80 and 443 belong to ordinary web servers (HTTP-03)")
-    for index, entry in enumerate(settings.relay.hosts):
-        reason = relay_entry_error(entry)
-        if reason:
-            found.append(f"relay.hosts[{index}] {entry!r} {reason}")
-    for name, words in (("hostname", smtp.hostname), ("from_address", smtp.from_address)):
-        if words and not _ONE_WORD.fullmatch(words):
-            found.append(f"smtp.{name} {words!r} has characters that it may not have")
-    if smtp.from_address and "@" not in smtp.from_address.strip("@"):
-        found.append(f"smtp.from_address {smtp.from_address!r} is not an address like mailward-noreply@example.com")
-    seen: set[str] = set()
-    from engine.delivery.route import parse_hosts  # it is built on the Structs of this module
+            words = f"is {ports[name]}: 80 and 443 belong to ordinary web servers, choose another (HTTP-03)"
+            yield Problem((*name.split("."), "port"), words)
 
-    def check_hosts(setting: str, hosts: str, port: int) -> None:
+
+def _names(settings: Settings) -> Iterator[Problem]:
+    smtp = settings.smtp
+    if smtp.hostname:
+        yield from _one(("smtp", "hostname"), smtp.hostname, entries.host_error)
+    if smtp.from_address:
+        yield from _one(("smtp", "from_address"), smtp.from_address, entries.address_error)
+    yield from _one(("smtp", "from_name"), smtp.from_name, entries.one_line_error)
+    yield from _each(("dns", "servers"), settings.dns.servers, entries.name_server_error)
+
+
+def _delivery(settings: Settings) -> Iterator[Problem]:
+    delivery = settings.delivery
+    if delivery.retry_last_s < delivery.retry_first_s:
+        words = f"is {delivery.retry_last_s}, less than delivery.retry_first_s: write {delivery.retry_first_s} or more"
+        yield Problem(("delivery", "retry_last_s"), words)
+
+
+def _routing(routing: Routing) -> Iterator[Problem]:
+    from engine.delivery.route import parse_hosts  # it is built on the Structs of this package
+
+    def hosts(path: Path, text: str, port: int) -> Iterator[Problem]:
         try:
-            parse_hosts(hosts, port)
+            parse_hosts(text, port)
         except ValueError as error:
-            found.append(f"{setting} {error}")
+            yield Problem(path, f"{error}: write host, host:port or [address]:port, with commas between several")
 
-    if settings.routing.default_host:
-        check_hosts("routing.default_host", settings.routing.default_host, settings.routing.default_port)
-    for index, route in enumerate(settings.routing.local):
+    if routing.default_host:
+        yield from hosts(("routing", "default_host"), routing.default_host, routing.default_port)
+    seen: set[str] = set()
+    for index, route in enumerate(routing.local):
+        path = ("routing", "local", index)
         if route.host:
-            check_hosts(f"routing.local[{index}].host", route.host, route.port)
+            yield from hosts((*path, "host"), route.host, route.port)
+        yield from _one((*path, "name"), route.name, entries.route_name_error)
         key = route.name.lower()
-        if not key:
-            found.append(f"routing.local[{index}].name is empty")
         if key in seen:
-            found.append(f"routing.local[{index}].name {route.name!r} is there twice (RTE-10)")
+            yield Problem((*path, "name"), f"{route.name!r} is there twice: remove one of the two (RTE-10)")
         seen.add(key)
-    if settings.delivery.retry_last_s < settings.delivery.retry_first_s:
-        found.append("delivery.retry_last_s is less than delivery.retry_first_s")
-    return found
+
+
+def _relay(relay: Relay) -> Iterator[Problem]:
+    yield from _each(("relay", "hosts"), relay.hosts, entries.relay_entry_error)
+    for index, grant in enumerate(relay.grants):
+        yield from _grant(("relay", "grants", index), grant)
+
+
+def _grant(path: Path, grant: Grant) -> Iterator[Problem]:
+    """RELAY-01: what anybody can write into a message or say of himself is no proof by itself."""
+    if not grant.network and not grant.tls_name:
+        if grant.header or grant.sender_domains:
+            words = "has only conditions that anybody can fulfil by writing them: add network or tls_name"
+        else:
+            words = "has no condition, so everybody could relay: name a network or a tls_name"
+        yield Problem(path, words)
+    if grant.network:
+        yield from _one((*path, "network"), grant.network, entries.relay_entry_error)
+    if grant.tls_name:
+        yield from _one((*path, "tls_name"), grant.tls_name, entries.host_error)
+    yield from _each((*path, "sender_domains"), grant.sender_domains, entries.domain_entry_error)
+    if grant.header and not grant.value:
+        yield Problem((*path, "value"), f"is empty: write the body that {grant.header} must have")
+    if grant.value and not grant.header:
+        yield Problem((*path, "header"), "is empty: write the name of the field that must have this value")
+    if grant.header:
+        yield from _one((*path, "header"), grant.header, entries.field_name_error)
+    yield from _one((*path, "value"), grant.value, entries.one_line_error)
+
+
+def _blocking(blocking: Blocking) -> Iterator[Problem]:
+    top = ("blocking",)
+    yield from _each((*top, "subject", "lines"), blocking.subject.lines, entries.subject_entry_error)
+    for key in ("names", "modern_names"):
+        yield from _each((*top, "files", key), getattr(blocking.files, key), entries.file_name_error)
+    yield from _each((*top, "senders", "addresses"), blocking.senders.addresses, entries.sender_entry_error)
+    yield from _each((*top, "white_list", "domains"), blocking.white_list.domains, entries.domain_entry_error)
+    path = (*top, "characters", "characters")
+    yield from _one(path, blocking.characters.characters, entries.characters_error)
+    if blocking.characters.enabled and not blocking.characters.characters:
+        yield Problem(path, "is empty: write the characters that addresses may not have, such as %!")
+    yield from _block_lists(blocking.block_lists)
+    for name, section in _forwarding(blocking):
+        actions = [key for key in section.__struct_fields__ if getattr(section, key) == _FORWARD]
+        yield from _forward((*top, name), actions, getattr(section, "forward"))  # noqa: B009 - not all sections have it
+
+
+def _forwarding(blocking: Blocking) -> Iterator[tuple[str, Section]]:
+    for name in blocking.__struct_fields__:
+        section = getattr(blocking, name)
+        if hasattr(section, "forward"):
+            yield name, section
+
+
+def _forward(path: Path, actions: list[str], forward: Forward) -> Iterator[Problem]:
+    """PROC-18: an empty or invalid address cannot be saved."""
+    if forward.to:
+        yield from _one((*path, "forward", "to"), forward.to, entries.address_error)
+    elif actions:
+        words = f'is empty, but {actions[0]} is "forward": write the address that such mail goes to (BLK-04)'
+        yield Problem((*path, "forward", "to"), words)
+    yield from _one((*path, "forward", "subject"), forward.subject, entries.one_line_error)
+
+
+def _block_lists(block_lists: BlockLists) -> Iterator[Problem]:
+    top = ("blocking", "block_lists")
+    seen: set[str] = set()
+    for index, one in enumerate(block_lists.lists):
+        path = (*top, "lists", index)
+        domain = one.domain.strip().rstrip(".").lower()
+        if not domain:
+            yield Problem((*path, "domain"), "is empty: write the domain of the list, or remove this entry")
+        else:
+            yield from _one((*path, "domain"), one.domain, entries.host_error)
+        if domain and domain in seen:
+            yield Problem((*path, "domain"), f"{one.domain!r} is there twice: remove one of the two")
+        seen.add(domain)
+        yield from _each((*path, "codes"), one.codes, entries.code_error)
+        if one.codes_on and not entries.entries(one.codes):
+            yield Problem((*path, "codes"), "is empty, so the list would never block: add codes, or clear codes_on")
+    total = sum(one.weight for one in block_lists.lists if one.enabled)
+    if total and block_lists.score > total:
+        words = f"is {block_lists.score}, but the enabled lists weigh {total} together: write {total} or less"
+        yield Problem((*top, "score"), words)
+
+
+def _authentication(settings: Settings) -> Iterator[Problem]:
+    authentication = settings.authentication
+    if authentication.authserv_id:
+        yield from _one(("authentication", "authserv_id"), authentication.authserv_id, entries.authserv_id_error)
+    path = ("authentication", "trusted_sealers")
+    yield from _each(path, authentication.trusted_sealers, entries.host_error)
+
+
+def _notices(settings: Settings) -> Iterator[Problem]:
+    notifications, outbreak = settings.notifications, settings.outbreak
+    path: Path = ("notifications", "administrators")
+    yield from _each(path, notifications.administrators, entries.address_error)
+    yield from _each(("outbreak", "recipients"), outbreak.recipients, entries.address_error)
+    for below, text, allowed in metatags.texts(notifications):
+        yield from _text(("notifications", *map(str, below)), text, allowed)
+    yield from _text(("outbreak", "subject"), outbreak.subject, frozenset())
+    yield from _text(("outbreak", "text"), outbreak.text, frozenset())
+    yield from _text(("antivirus", "text"), settings.antivirus.text, frozenset((metatags.FILE, metatags.VIRUSINFO)))
+    for name in ("files", "encrypted"):
+        text = getattr(settings.blocking, name).text
+        yield from _text(("blocking", name, "text"), text, frozenset((metatags.FILE,)))
+
+
+def _text(path: Path, text: str, allowed: frozenset[str]) -> Iterator[Problem]:
+    if path[-1] == "subject":
+        yield from _one(path, text, entries.one_line_error)
+    for error in metatags.tag_errors(text, allowed):
+        yield Problem(path, f"{error} (NTF-16)")
+
+
+def remarks(settings: Settings) -> list[Problem]:
+    """What is allowed, but has no effect or one that may surprise."""
+    return [*_without_effect(settings), *_surprising(settings)]
+
+
+def _without_effect(settings: Settings) -> Iterator[Problem]:
+    blocking, notifications = settings.blocking, settings.notifications
+    checked = settings.authentication.enabled
+    if blocking.dmarc.enabled and not checked:
+        yield Problem(("blocking", "dmarc", "enabled"), "has no effect: authentication.enabled is off")
+    if blocking.white_list.enabled and blocking.white_list.confirmed and not checked:
+        words = "lets no domain through: nothing is confirmed while authentication.enabled is off"
+        yield Problem(("blocking", "white_list", "confirmed"), words)
+    for name, key in (("subject", "lines"), ("senders", "addresses"), ("files", "names"), ("white_list", "domains")):
+        section = getattr(blocking, name)
+        if section.enabled and not getattr(section, key):
+            yield Problem(("blocking", name, key), f"is empty, so blocking.{name} has nothing to find")
+    if settings.outbreak.enabled and not settings.outbreak.recipients:
+        yield Problem(("outbreak", "recipients"), "is empty: without recipients no alert is sent (OUT-02)")
+    if notifications.administrators:
+        return
+    wanted = [
+        f"notifications.{kind}.administrator"
+        for kind in Kind
+        if getattr(notifications.of(kind), "administrator").enabled  # noqa: B009
+    ]
+    wanted += [f"alerts.{name}" for name in settings.alerts.__struct_fields__ if getattr(settings.alerts, name)]
+    if wanted:
+        words = f"is empty: {wanted[0]} is on, but nobody is named to get it (NTF-13)"
+        yield Problem(("notifications", "administrators"), words)
+
+
+def _surprising(settings: Settings) -> Iterator[Problem]:
+    if settings.relay.allow_all:
+        words = "makes this an open relay: anybody may send to anybody through it (RELAY-02)"
+        yield Problem(("relay", "allow_all"), words)
+    if not settings.antivirus.enabled:
+        yield Problem(("antivirus", "enabled"), "is off: nothing is scanned for viruses")
+    if settings.antivirus.unscanned is UnscannedAction.DELIVER:
+        yield Problem(("antivirus", "unscanned"), "delivers mail that could not be examined (SCAN-07)")
+    if settings.delivery.pause:
+        yield Problem(("delivery", "pause"), "is on: accepted mail waits (DLV-01)")
+    if settings.delivery.reject_incoming:
+        yield Problem(("delivery", "reject_incoming"), "is on: no mail is accepted (DLV-02)")
+    dmarc = settings.blocking.dmarc
+    if dmarc.enabled and _rejects_alone(dmarc):
+        words = "is off: forwarded and list mail of domains with p=reject is dropped (RFC 9989 s8.3)"
+        yield Problem(("blocking", "dmarc", "corroborated"), words)
+
+
+def _rejects_alone(dmarc: Dmarc) -> bool:
+    return not dmarc.corroborated and dmarc.reject == "drop"

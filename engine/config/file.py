@@ -8,56 +8,71 @@ import os
 import re
 import tempfile
 import tomllib
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
 
 import msgspec
 
-from engine.config.base import ConfigError, Section
+from engine.config.base import ConfigError, Path, Problem, Section
 from engine.config.checks import problems
+from engine.config.lines import lines_of
+from engine.config.read import convert, normalised
 from engine.config.settings import Settings
 
 FILE_NAME = "mailward.toml"
+_PLACE: Final = re.compile(r" \(at line (?P<line>\d+), column (?P<column>\d+)\)$")
 
 
 def parse(text: str, place: str = FILE_NAME) -> Settings:
-    """Settings from TOML text. Raises ConfigError naming the line (syntax) or the setting (values)."""
+    """Settings from TOML text. Raises ConfigError naming every mistake with its line and a remedy."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{place}: {error}") from None
-    try:
-        settings = msgspec.convert(raw, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{place}{_line_of(text, str(error))}: {error}") from None
-    found = problems(settings)
+        raise ConfigError(place, [_syntax(text, str(error))]) from None
+    except RecursionError:
+        raise ConfigError(
+            place, [Problem((), "has brackets in brackets beyond any sense: no setting needs that")]
+        ) from None
+    settings, found = convert(raw)
+    found += problems(settings)
     if found:
-        raise ConfigError("\n".join(f"{place}: {line}" for line in found))
-    return settings
+        lines = lines_of(text)
+        placed = [msgspec.structs.replace(one, line=_line(lines, one.path)) for one in found]
+        raise ConfigError(place, sorted(placed, key=lambda one: one.line))
+    result: Settings = normalised(settings)
+    return result
 
 
-def _line_of(text: str, message: str) -> str:
-    """`, line N` for the key that a validation message names, as far as it can be told."""
-    match = re.search(r"at `\$\.([\w.\[\]]+)`", message) or re.search(r"unknown field `(\w+)`", message)
+def _line(lines: Mapping[Path, int], path: Path) -> int:
+    """Of the setting, or of the innermost table that would hold it."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 0)
+
+
+def _syntax(text: str, message: str) -> Problem:
+    """What tomllib says, in the form of all problems."""
+    match = _PLACE.search(message)
+    words = f"is not TOML: {message[: match.start()].lower() if match else message}"
     if not match:
-        return ""
-    key = re.sub(r"\[\d+\]", "", match.group(1)).split(".")[-1]
-    unknown = re.search(r"unknown field `(\w+)`", message)
-    if unknown:
-        key = unknown.group(1)
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*(\[+[\w.]*\b{re.escape(key)}\]+|{re.escape(key)}\s*=)", line):
-            return f", line {number}"
-    return ""
+        return Problem((), words, text.count("\n") + 1)
+    return Problem((), f"{words}, column {match['column']}", int(match["line"]))
 
 
-def load(path: Path) -> Settings:
+def load(path: FilePath) -> Settings:
     """Settings from a file. Raises ConfigError, also when it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(str(path), [Problem((), _unreadable(error))]) from None
     return parse(text, str(path))
+
+
+def _unreadable(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return f"is not UTF-8 (octet {error.start}): save it in that encoding"
 
 
 def dump(settings: Settings) -> str:
@@ -107,7 +122,7 @@ def _literal(value: Any) -> str:
     return "[" + ", ".join(_literal(v) for v in value) + "]"
 
 
-def save(settings: Settings, path: Path) -> None:
+def save(settings: Settings, path: FilePath) -> None:
     """Replace the file in one step, so that a reader sees the old or the new one. Raises ConfigError, OSError."""
     text = dump(settings)
     parse(text, str(path))

@@ -81,9 +81,9 @@ def test_relay_08_names_are_asked_for_only_if_the_answer_hangs_on_them() -> None
     assert decide(("198.51.100.0/24",), "192.0.2.1", None) is Decision.REFUSED
 
 
-def test_a_name_that_looks_like_an_address_wildcard_matches_nothing_else() -> None:
-    assert decide(("999.*",), "99.9.0.1", None) is Decision.NEEDS_NAMES
-    assert decide(("999.*",), "99.9.0.1", ("999.example",)) is Decision.REFUSED
+def test_a_name_that_looks_like_an_address_wildcard_is_no_entry() -> None:
+    """RELAY-09: it would match nothing, so it is refused rather than kept."""
+    assert "has * elsewhere" in relay_entry_error("999.*")
 
 
 def test_allowed_is_the_rule_in_one_call() -> None:

@@ -36,7 +36,7 @@ def test_change_mistake_removal_and_return(tmp_path: Path) -> None:
     path.write_text("[delivery\n")
     told.check()
     told.check()
-    assert len(told.refused) == 1 and "line 1" in told.refused[0], "said once"
+    assert len(told.refused) == 1 and ":1: " in told.refused[0], "said once"
     path.unlink()
     told.check()
     assert len(told.refused) == 2 and watch.settings == PAUSED
