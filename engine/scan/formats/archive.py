@@ -179,6 +179,9 @@ def _seven(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None
             yield Unread(name, 0, Cause.LIMIT, f"dictionary of {header.memory >> 20} MB")
         yield Gap(Cause.LIMIT, f"dictionary of {header.memory >> 20} MB")
         return header.end
+    if header.impossible:
+        yield Gap(Cause.DAMAGED, "7z: more files than its header can hold")
+        return header.end
     if not header.known:
         yield Odd("7z-header", severe=True)
     yield from _walked(Reader(buf, "7z", start=at), "7z", room, first and header.known, tuple(header.names))

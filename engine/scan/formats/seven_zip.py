@@ -16,11 +16,14 @@ _START: Final = struct.Struct("<6s2xL2QL")
 _HEADER_LEN: Final = 64 << 20  # of a header, unpacked, that is read
 _ENCODED: Final = 4  # headers packed in headers
 _CODERS: Final = 32  # as 7-Zip itself allows
-_COUNT: Final = 1 << 24  # of anything
 _LZMA: Final = b"\x03\x01\x01"
 _LZMA2: Final = b"\x21"
 _PPMD: Final = b"\x03\x04\x01"
 _AES: Final = b"\x06\xf1\x07\x01"
+
+
+class _Impossible(Exception):
+    """A header that announces more than it can hold."""
 
 
 class Folder(msgspec.Struct):
@@ -45,7 +48,8 @@ class Folder(msgspec.Struct):
 class Header(msgspec.Struct):
     """end: offset behind the archive. names: of every entry, directories too, in order.
 
-    encrypted: the names themselves are. known: what the header says could be read in full.
+    encrypted: the names themselves are. known: what the header says could be read in full. impossible: it announces
+    more files or streams than it has octets; libarchive would take 40 octets of memory for each before it finds out.
     """
 
     end: int
@@ -53,6 +57,7 @@ class Header(msgspec.Struct):
     names: list[str] = []
     encrypted: bool = False
     known: bool = False
+    impossible: bool = False
 
     @property
     def memory(self) -> int:
@@ -97,6 +102,8 @@ def read(buf: bytes, at: int) -> Header | None:
             if unpacked is None:
                 break
             data = unpacked
+    except _Impossible:
+        header.impossible = True
     except (IndexError, ValueError, struct.error, lzma.LZMAError, MemoryError):
         pass  # known stays False: libarchive may say more
     return header
@@ -157,9 +164,10 @@ class _Cursor:
         return low | (first & (0x7F >> ones)) << 8 * ones if ones < 8 else low
 
     def count(self) -> int:
+        """Of things that take an octet each, at least, but for the last one (the sizes of streams)."""
         value = self.number()
-        if value > _COUNT:
-            raise ValueError
+        if value > len(self._data) + 1:
+            raise _Impossible
         return value
 
     def digests(self, count: int) -> list[bool]:

@@ -81,18 +81,30 @@ def _seven_number(value: int) -> bytes:
     return bytes([value]) if value < 0x80 else b"\xf0" + struct.pack("<L", value)
 
 
-def seven_zip(members: dict[str, bytes], method: bytes = b"\0", properties: bytes = b"") -> bytes:
-    """A solid archive whose one folder has the method given; contents are stored whatever it says."""
+def seven_zip(
+    members: dict[str, bytes], method: bytes = b"\0", properties: bytes = b"", files: int = -1, streams: int = -1
+) -> bytes:
+    """A solid archive whose one folder has the method given; contents are stored whatever it says.
+
+    files, streams: how many it claims to have; -1: the truth.
+    """
     data = b"".join(members.values())
     header = b"\x01\x04\x06" + _seven_number(0) + b"\x01\x09" + _seven_number(len(data)) + b"\0"
     coder = bytes([len(method) | (0x20 if properties else 0)]) + method
     coder += _seven_number(len(properties)) + properties if properties else b""
     header += b"\x07\x0b\x01\0\x01" + coder + b"\x0c" + _seven_number(len(data)) + b"\0"
-    header += b"\x08\x0d" + _seven_number(len(members))
+    header += b"\x08\x0d" + _seven_number(len(members) if streams < 0 else streams)
     header += b"\x09" + b"".join(_seven_number(len(one)) for one in list(members.values())[:-1])
     header += b"\x0a\x01" + b"".join(struct.pack("<L", zlib.crc32(one)) for one in members.values()) + b"\0\0"
     names = b"\0" + b"".join(name.encode("utf-16-le") + b"\0\0" for name in members)
-    header += b"\x05" + _seven_number(len(members)) + b"\x11" + _seven_number(len(names)) + names + b"\0\0"
+    header += (
+        b"\x05"
+        + _seven_number(len(members) if files < 0 else files)
+        + b"\x11"
+        + _seven_number(len(names))
+        + names
+        + b"\0\0"
+    )
     start = struct.pack("<QQL", len(data), len(header), zlib.crc32(header))
     return b"7z\xbc\xaf\x27\x1c\0\x04" + struct.pack("<L", zlib.crc32(start)) + start + data + header
 

@@ -108,6 +108,14 @@ def test_dictionaries_up_to_the_limit() -> None:
     assert {one.name for one in found.unread} == set(FLAT)
 
 
+@pytest.mark.parametrize(("files", "streams"), [(90_000_000, -1), (-1, 90_000_000)])
+def test_counts_that_a_header_cannot_hold(files: int, streams: int) -> None:
+    """PROC-23: libarchive takes memory for each file that is announced."""
+    found = Found(OPENERS["7z"], made.seven_zip(FLAT, files=files, streams=streams))
+    assert [cause for cause, _ in found.gaps] == [Cause.DAMAGED]
+    assert not found.files
+
+
 @pytest.mark.parametrize("name", ["rar", "rar5", "cab", "7z", "lha", "cpio"])
 def test_archives_behind_one_another(name: str) -> None:
     kind, octets = MADE[name]
