@@ -11,18 +11,19 @@ MSGINFO, DISPOSITION, CONTENTINFO, VIRUSINFO, SPAMINFO, FILE = NAMES = (
 )  # fmt: skip
 AUDIENCES: Final = ("sender", "administrator")
 
+_ANY: Final = f"(?:{'|'.join(NAMES)})"
 _TAG: Final = re.compile(
-    rf"\{{\$(?P<whole>\w+)\}}|(?P<broken>\{{\s*\$\s*\w*\s*\}}?|\{{(?:{'|'.join(NAMES)})\}}|\$(?:{'|'.join(NAMES)})\b\}}?)",
+    rf"\{{\$(?P<whole>\w+)\}}|(?P<broken>\{{\s*\$\s*\w*\s*\}}?|\{{{_ANY}\b\}}?|\$?\b{_ANY}\}}|\${_ANY}\b)",
     re.IGNORECASE,
 )
 
 
 def allowed_in(kind: Kind, audience: str) -> frozenset[str]:
-    """The metatags that may stand in the text of one notification (section 25, "Valid in")."""
+    """The metatags that may stand in subject and text of one notification (section 25, "Valid in")."""
     tags = {MSGINFO}
     if audience == "administrator":
         tags.add(DISPOSITION)
-    if kind in (Kind.CONTENT, Kind.CONTAINER):
+    if kind in (Kind.CONTENT, Kind.CONTAINER, Kind.ENCRYPTED):
         tags.add(CONTENTINFO)
     if kind is Kind.VIRUS:
         tags.add(VIRUSINFO)
@@ -37,7 +38,7 @@ def texts(notifications: Notifications) -> Iterator[tuple[tuple[str, str, str], 
         for audience in AUDIENCES:
             notice = getattr(notifications.of(kind), audience)
             allowed = allowed_in(kind, audience)
-            yield (kind, audience, "subject"), notice.subject, frozenset()
+            yield (kind, audience, "subject"), notice.subject, allowed
             yield (kind, audience, "text"), notice.text, allowed
 
 
