@@ -15,6 +15,7 @@ DATA_BLOCK_TIMEOUT_S: Final = 180.0  # RFC 5321 s4.5.3.2.5
 DATA_TOTAL_TIMEOUT_S: Final = 3600.0  # nobody may hold a transaction open by sending an octet a minute
 CONNECT_QUEUE: Final = 200  # SMTP-07
 CONNECT_QUEUE_TIMEOUT_S: Final = 120.0  # SMTP-07
+CONDITION_HEADER_LEN: Final = 256 * 1024  # header section that a relay grant is looked for in; of clouds: some 20 KiB
 HARD_MESSAGE_LEN: Final = 2047 * MIB  # SIZE-02: above every setting; keeps lengths inside 31 bits
 
 # --- Queue ----------------------------------------------------------------------------------------
@@ -28,6 +29,14 @@ SCAN_FILE_LEN: Final = 100 * MIB
 SCAN_TOTAL_LEN: Final = 500 * MIB
 SCAN_FILES: Final = 10_000
 SCAN_TIME_S: Final = 60.0
+# What is left of them when they are switched off: past these a message cannot be processed (SCAN-07).
+SCAN_DEPTH_CEILING: Final = 50  # some ten frames of Python each, of a thousand; no container of people is that deep
+SCAN_FILE_CEILING_MB: Final = 512  # several of them at once fit into SCANNER_ADDRESS_SPACE
+SCAN_TOTAL_CEILING_MB: Final = 2048  # what is open at one time is never more than this; half of that address space
+SCAN_FILES_CEILING: Final = 100_000  # a node of the tree and a line of the ledger each: some 100 MB
+SCAN_TIME_CEILING_S: Final = 600  # a scanner that is busy for longer is lost to everybody else
+EVIDENCE_TEXT_LEN: Final = 64 * 1024  # characters of names and paths in the evidence of one message
+FROM_ADDRESSES: Final = 100  # addresses of all From fields that are read; more than a few are an attack already
 DICTIONARY_LEN: Final = 256 * MIB  # that a decoder may ask for: a header of a few octets can name 4 GiB
 MIME_PARTS: Final = 10_000  # parts of one message; the union of readings counts too
 MIME_DEPTH: Final = 100  # nested multiparts and messages; Postfix stops there too, and recursion stays bounded
@@ -55,6 +64,18 @@ SCANNER_ADDRESS_SPACE: Final = 4096 * MIB
 SCANNER_DESCRIPTORS: Final = 256
 SCANNER_DEADLINE_S: Final = 90.0  # wall time for one message, kept by the relay; above SCAN_TIME_S
 
+# --- DKIM and ARC ---------------------------------------------------------------------------------
+DKIM_SIGNATURES: Final = 5  # looked at in one message; mail has one to three, OpenDKIM looks at three
+ARC_SETS: Final = 50  # RFC 8617 s4.2.1
+SIGNED_FIELDS: Final = 500  # names in one h=; long ones, signed twice each against additions, have some 60
+SIGNATURE_LEN: Final = 1024  # octets; of RSA with RSA_KEY_BITS_MAX 512
+DOMAIN_LEN: Final = 1024  # octets of a domain as written, in UTF-8; 253 as A-labels
+RSA_KEY_BITS_MIN: Final = 1024  # RFC 8301 s3.2
+RSA_KEY_BITS_MAX: Final = 4096  # RFC 8301 s3.2 asks for that; more costs time, and stays below a TXT record's size
+RSA_EXPONENT_BITS: Final = 64  # 17 in all real keys; what the time of one check grows with
+KEY_RECORD_LEN: Final = 4096  # octets of a key record; RSA_KEY_BITS_MAX needs some 750
+KEYS_KEPT: Final = 1_000  # parsed keys
+
 # --- Delivery -------------------------------------------------------------------------------------
 REPLY_LINES: Final = 64  # lines of one reply of a next hop; the longest EHLO replies seen have about 20
 REPLY_LEN: Final = 16 * 1024  # octets of one reply
@@ -72,3 +93,12 @@ BOUNCE_HEADER_LEN: Final = 64 * 1024  # octets of the original header section th
 BOUNCE_DEFAULT_LEN: Final = 100 * 1024  # a larger original is returned as its header section, unless RET=FULL
 BOUNCE_FULL_LEN: Final = 10 * MIB  # RET=FULL is honoured up to this
 BACKOFF_ENTRIES: Final = 10_000
+
+# --- Sender authentication ------------------------------------------------------------------------
+SPF_RECORD_LEN: Final = 8192  # a longer record is an error; RFC 7208 s3.4 wants 450, the longest of use have 3000
+DMARC_RECORD_LEN: Final = 4096  # a longer record is none; those of use have some 200
+FROM_DOMAINS: Final = 5  # domains of one From field that DMARC asks about, each with up to 8 questions
+ALIGNMENT_WALKS: Final = 10  # signing domains under the author's organization that are asked about
+RESULTS_VALUE_LEN: Final = 320  # characters of one value in Authentication-Results: an address of 64 + 1 + 255
+RESULTS_SIGNATURES: Final = 10  # DKIM signatures that it names; honest mail bears up to four
+RESULTS_FIELD_LEN: Final = 4096  # octets of an alleged one that its authserv-id is looked for in

@@ -1,0 +1,9 @@
+from typing import Final
+
+from typing_extensions import Buffer
+
+VARIANT: Final[str]
+
+def body_end(data: Buffer, start: int, end: int, relaxed: bool) -> int: ...
+def relaxed(data: Buffer, start: int, end: int, room: int) -> tuple[bytes, int]: ...
+def relaxed_scalar(data: Buffer, start: int, end: int, room: int) -> tuple[bytes, int]: ...
