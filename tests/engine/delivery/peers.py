@@ -1,4 +1,4 @@
-"""Peers for delivery tests, on real loopback sockets: a scripted next hop and a small DNS server."""
+"""Peers for delivery tests, on real loopback sockets: a scripted next hop; the DNS server is tests/dns_server.py."""
 
 import asyncio
 import datetime
@@ -10,11 +10,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rdatatype
-import dns.rrset
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +21,7 @@ from engine.delivery.route import Router
 from engine.dns import Resolver
 from engine.events import Event
 from engine.queue.record import Received, Recipient, Result, Splice
+from tests.dns_server import Names
 
 FULL = ("PIPELINING", "SIZE 50000000", "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES")
 Answer = bytes | None  # None: close; b"": say nothing any more
@@ -235,57 +231,6 @@ def self_signed() -> ssl.SSLContext:
         path.write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
         context.load_cert_chain(path)
     return context
-
-
-class Names(asyncio.DatagramProtocol):
-    """A DNS server: zone maps (name, type) to records as text, with a TTL of an hour.
-
-    A name without entries is NXDOMAIN. broken: names answered with SERVFAIL; silent: names not answered.
-    """
-
-    def __init__(self, zone: dict[tuple[str, str], list[str]]) -> None:
-        self.zone = zone
-        self.broken: set[str] = set()
-        self.silent: set[str] = set()
-        self.asked: list[tuple[str, str]] = []
-        self.ttl = 3600
-        self.port = 0
-        self._transport: asyncio.DatagramTransport | None = None
-
-    async def start(self) -> "Names":
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
-        self._transport = transport
-        self.port = transport.get_extra_info("sockname")[1]
-        return self
-
-    def stop(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def resolver(self, **options: Any) -> Resolver:
-        options.setdefault("hosts_file", None)
-        return Resolver(["127.0.0.1"], port=self.port, **options)
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        query = dns.message.from_wire(data)
-        question = query.question[0]
-        name = question.name.to_text(omit_final_dot=True).lower()
-        kind = dns.rdatatype.to_text(question.rdtype)
-        self.asked.append((name, kind))
-        if name in self.silent:
-            return
-        response = dns.message.make_response(query)
-        response.flags |= dns.flags.AA | dns.flags.RA
-        records = self.zone.get((name, kind))
-        if name in self.broken:
-            response.set_rcode(dns.rcode.SERVFAIL)
-        elif records:
-            response.answer.append(dns.rrset.from_text_list(question.name, self.ttl, "IN", kind, records))
-        elif not any(known == name for known, _ in self.zone):
-            response.set_rcode(dns.rcode.NXDOMAIN)
-        assert self._transport is not None
-        self._transport.sendto(response.to_wire(), addr)
 
 
 class Mail:
