@@ -28,12 +28,12 @@ from engine.queue.errors import NoSuchMessage, QueueError
 from engine.queue.record import Received
 from engine.queue.state import FAST, HOLD, MessageState
 from engine.queue.store import Draft, Store
-from engine.relay_rule import Decision, RelayRule
+from engine.reception import Reception
 from engine.replies import Reply
 from engine.scanner.pool import ScannerPool
-from engine.smtp.address import domain_of
+from engine.sender.block_lists import BlockListClient
 from engine.smtp.admission import Admission, SlotTable
-from engine.smtp.gate import ClientInfo
+from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.server import SmtpServer
 from engine.smtp.tls import server_context
 from engine.watch import ConfigWatch, last_good
@@ -64,6 +64,7 @@ class Relay:
         self.store = Store(self.layout.queue.parent, number, count)
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
         self.resolver = Resolver()
+        self.block_lists = BlockListClient(self.resolver, self.event)
         self._adopt(settings)
         self._count = count
         self.deliverer = Deliverer(
@@ -103,7 +104,7 @@ class Relay:
 
     def _adopt(self, settings: Settings) -> None:
         self.router = Router(settings.routing, [settings.smtp.listen])
-        self._rule = RelayRule(settings.relay, self.router.is_local)
+        self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists)
 
     def _applied(self, settings: Settings) -> None:
         self._adopt(settings)
@@ -177,20 +178,11 @@ class Relay:
     def refuse_connection(self) -> Reply | None:
         return Reply.REJECTING if self.settings.delivery.reject_incoming else None
 
-    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Reply | None | Awaitable[Reply | None]:
-        """RELAY-01..11: each recipient is judged on its own."""
-        domain = domain_of(forward_path)
-        match self._rule.decide(client.address, client.names, domain):
-            case Decision.ALLOWED:
-                return None
-            case Decision.NEEDS_NAMES:
-                return self._rcpt_by_name(client, domain)
-        return Reply.RELAY_DENIED
+    def mail(self, client: ClientInfo, reverse_path: str) -> asyncio.Future[Answer] | None:
+        return self._reception.mail(client, reverse_path)
 
-    async def _rcpt_by_name(self, client: ClientInfo, domain: str) -> Reply | None:
-        client.names = await self.resolver.confirmed_names(client.address)
-        allowed = self._rule.decide(client.address, client.names, domain) is Decision.ALLOWED
-        return None if allowed else Reply.RELAY_DENIED
+    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
+        return self._reception.rcpt(client, reverse_path, forward_path)
 
     # --- life -------------------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ class Reply(Enum):
     BAD_LINE_ENDS = (550, "5.6.0", "message contains line terminators that are not <CR><LF>", Reason.LINE_ENDS)
     NUL_CHARACTERS = (550, "5.6.0", "message contains NUL characters", Reason.NUL)
     TOO_MANY_HOPS = (554, "5.4.6", "too many Received fields, the message is in a loop", Reason.HOPS)
-    BLOCK_LISTED = (554, "5.7.1", "client is on a block list", Reason.BLOCK_LIST)
+    BLOCK_LISTED = (554, "5.7.1", "client is on the block list %s", Reason.BLOCK_LIST)
 
 
 def ehlo_lines(hostname: str, keywords: list[str]) -> bytes:

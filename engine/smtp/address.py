@@ -15,6 +15,7 @@ Known gaps: local parts with two dots in a row or a dot at an end, which some ca
 
 import ipaddress
 import re
+import unicodedata
 
 import idna
 
@@ -92,6 +93,16 @@ def domain_of(mailbox: str) -> str:
         address = address_literal(domain)
         return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
     return a_labels(domain)
+
+
+def has_character(mailbox: str, characters: str) -> bool:
+    """Whether one of the characters is in the mailbox, quoted or not (CHAR-01).
+
+    Compatibility forms count too (U+FF05 for `%`): the next hop may fold them (RFC 6530 s10.1 leaves it open).
+    """
+    if not mailbox.isascii():
+        mailbox += unicodedata.normalize("NFKC", mailbox)
+    return not set(characters).isdisjoint(mailbox)
 
 
 def split_path(text: str) -> tuple[str, str]:

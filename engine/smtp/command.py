@@ -148,7 +148,7 @@ def parse_bdat(argument: str) -> tuple[int, bool]:
     if not (number.isascii() and number.isdigit()) or last.upper() not in ("", "LAST"):
         raise Refused(Reply.BAD_CHUNK_SIZE, closes=True)
     if len(number.lstrip("0")) > _BDAT_DIGITS or int(number) > HARD_MESSAGE_LEN:
-        raise Refused(Reply.TOO_BIG, closes=True)
+        raise Refused(Reply.TOO_BIG, violation=False, closes=True)
     return int(number), bool(last)
 
 

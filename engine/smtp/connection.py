@@ -24,7 +24,7 @@ from engine.queue.errors import QueueFull
 from engine.relay_rule import plain_address
 from engine.replies import Reply
 from engine.smtp.admission import Place
-from engine.smtp.gate import ClientInfo
+from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.session import Effect, Session
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._draft: Draft | None = None
         self._smtp_id = ""
         self._task: asyncio.Task[None] | None = None
+        self._sender: asyncio.Future[Answer] | None = None  # what is found out about the sender of the transaction
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._body_deadline = 0.0
@@ -140,6 +141,8 @@ class Connection(asyncio.Protocol):
         self._abort_draft()
         if self._task is not None and not self._committing:  # what is being made durable is accepted
             self._task.cancel()
+        if self._sender is not None:
+            self._sender.cancel()
         side = "server" if self._ended else "client"
         self._gate.event(
             events.Disconnected(side=side, client=self.client.address, connection_id=self.client.connection_id)
@@ -217,6 +220,8 @@ class Connection(asyncio.Protocol):
             self._write()
         elif effect is Effect.RECIPIENT:
             return self._ask_recipient()
+        elif effect is Effect.SENDER:
+            self._learn_sender()
         elif effect is Effect.BEGIN:
             self._begin()
         elif effect is Effect.COMMIT:
@@ -248,29 +253,59 @@ class Connection(asyncio.Protocol):
         if not self._lost and not self._ended and not self._held():
             self._resume()
 
+    def _learn_sender(self) -> None:
+        if self._sender is not None:
+            self._sender.cancel()
+        try:
+            self._sender = self._gate.mail(self.client, self._session.reverse_path)
+        except Exception:
+            log.exception("connection %s: nothing is asked about the sender", self.client.connection_id)
+            self._sender = None
+
     def _ask_recipient(self) -> bool:
         session = self._session
         try:
             answer = self._gate.rcpt(self.client, session.reverse_path, session.recipient.address)
         except Exception:
             log.exception("connection %s: no decision on a recipient", self.client.connection_id)
-            answer = Reply.TRY_AGAIN
-        if answer is None or isinstance(answer, Reply):
-            session.answer_recipient(answer)
-            return True
+            answer = Answer(Reply.TRY_AGAIN)
+        if isinstance(answer, Answer):
+            if self._sender is None or answer.reply.code >= 300:
+                session.answer_recipient(answer)
+                return True
+            if self._sender.done():
+                session.answer_recipient(self._of_sender(answer))
+                return True
         self._task = self._loop.create_task(self._await_recipient(answer))
         return False
 
-    async def _await_recipient(self, answer: Awaitable[Reply | None]) -> None:
+    async def _await_recipient(self, answer: Answer | Awaitable[Answer]) -> None:
         try:
-            reply = await answer
+            if not isinstance(answer, Answer):
+                answer = await answer
+            if self._sender is not None and answer.reply.code < 300:
+                await asyncio.wait((self._sender,))
+                answer = self._of_sender(answer)
         except Exception:
             log.exception("connection %s: no decision on a recipient", self.client.connection_id)
-            reply = Reply.TRY_AGAIN
+            answer = Answer(Reply.TRY_AGAIN)
         self._task = None
         if not self._lost and not self._ended:
-            self._session.answer_recipient(reply)
+            self._session.answer_recipient(answer)
             self._resume()
+
+    def _of_sender(self, answer: Answer) -> Answer:
+        """What is said to an accepted recipient, now that the sender is known."""
+        assert self._sender is not None
+        if self._sender.cancelled():
+            return answer
+        if (error := self._sender.exception()) is not None:  # doubt is for the sender: DNSBL-09
+            log.error(
+                "connection %s: nothing was found out about the sender", self.client.connection_id, exc_info=error
+            )
+            return answer
+        of_sender = self._sender.result()
+        return answer if of_sender.reply.code < 300 else of_sender
 
     # --- the message -----------------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
 """What SMTP sessions ask of the relay they belong to. The relay implements Gate; tests do too."""
 
+from asyncio import Future
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.config import Settings
 from engine.events import Event
 from engine.queue.record import Received
+from engine.relay_rule import Field
 from engine.replies import Reply
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ class ClientInfo:
     """The peer of one connection. Owned by the connection; the gate may keep confirmed names here.
 
     address: IPv4 or IPv6 text, a mapped IPv4 address as IPv4. helo: what it said last in HELO or EHLO, printable.
-    tls: empty, or version and cipher. names: confirmed by PTR and address record (RELAY-08); None: not asked yet.
+    tls: empty, or version and cipher. tls_names: of its certificate, if that was verified. names: confirmed by PTR and
+    address record (RELAY-08); None: not asked yet.
     """
 
     address: str
@@ -27,7 +30,21 @@ class ClientInfo:
     connection_id: str
     helo: str = ""
     tls: str = ""
+    tls_names: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said to a RCPT. blank: fills that of the reply, printable ASCII. fields: the recipient is accepted, and
+    the message refused at its end unless it carries one of them."""
+
+    reply: Reply = Reply.RECIPIENT_OK
+    blank: str = ""
+    fields: tuple[Field, ...] = ()
+
+
+ACCEPTED: Final = Answer()
 
 
 class Gate(Protocol):
@@ -41,8 +58,15 @@ class Gate(Protocol):
     def refuse_connection(self) -> Reply | None:
         """Asked at connect and at each MAIL (DLV-02): None, or a 421 to say before closing."""
 
-    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Reply | Awaitable[Reply | None] | None:
-        """Whether this recipient is accepted: None or Reply.RECIPIENT_OK: yes.
+    def mail(self, client: ClientInfo, reverse_path: str) -> Future[Answer] | None:
+        """A mail transaction begins: what is to be said of its sender is being found out, or None.
+
+        It is said at each RCPT whose recipient is accepted (DNSBL-06); never raises, and is cancelled with the
+        transaction.
+        """
+
+    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
+        """Whether this recipient is accepted.
 
         Paths are checked mailboxes without angle brackets, reverse_path may be empty;
         engine.smtp.address.domain_of gives the destination. An awaitable only where an answer has to be waited for:

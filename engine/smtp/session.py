@@ -28,13 +28,16 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from cext.smtp_data import NUL, ChunkChecker, DataDecoder
 from engine.config import Settings
 from engine.limits import COMMAND_LINE_LEN, HARD_MESSAGE_LEN, MIB, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
+from engine.relay_rule import Field
 from engine.replies import Reason, Reply, ehlo_lines
+from engine.smtp.address import has_character
+from engine.smtp.body import ChunkBody, DataBody
 from engine.smtp.command import Mail, Refused, is_text, parse_bdat, parse_helo, parse_mail, parse_rcpt
-from engine.smtp.gate import ClientInfo
+from engine.smtp.gate import Answer, ClientInfo
+from engine.smtp.header_condition import HeaderCondition
 
 TURN_LEN: Final = 200  # commands run without letting other connections have a turn
 _SHOWN_LEN = 80  # octets of an offending line that the event shows
@@ -47,6 +50,7 @@ _TLS_HANDSHAKE = b"\x16\x03"
 class Effect(Enum):
     """What the edge has to do. Those marked * want an answer before the session goes on."""
 
+    SENDER = auto()  # a transaction with session.reverse_path has begun
     RECIPIENT = auto()  # * ask about session.recipient: answer_recipient
     BEGIN = auto()  # * begin a draft of session.received(...): answer_begin
     CONTENT = auto()  # write session.content to the draft; content_failed if that cannot be
@@ -59,8 +63,8 @@ class Effect(Enum):
 
 class _Mode(Enum):
     COMMANDS = auto()
-    DATA = auto()
-    CHUNK = auto()
+    BODY = auto()
+    SKIP = auto()  # a BDAT that is not wanted: its octets must not become commands
     ANSWER = auto()  # an effect waits for its answer
     CLOSING = auto()  # Effect.CLOSE is due
     CLOSED = auto()
@@ -86,8 +90,8 @@ class Session:
 
     _mail: Mail | None
     _recipients: dict[str, Recipient]
-    _checker: DataDecoder | ChunkChecker | None
-    _refusal: Reply | None
+    _conditions: dict[tuple[Field, ...], str]
+    _body: DataBody | ChunkBody | None
 
     def __init__(
         self,
@@ -113,6 +117,7 @@ class Session:
         self._mode = _Mode.COMMANDS
         self._line = b""
         self._overlong = False
+        self._skip_left = 0
         self._violation_count = 0
         self._turn_ends = TURN_LEN
         self._extended = False
@@ -123,7 +128,7 @@ class Session:
     @property
     def in_body(self) -> bool:
         """Whether the octets of a message are being waited for."""
-        return self._mode is _Mode.DATA or self._mode is _Mode.CHUNK
+        return self._mode is _Mode.BODY or self._mode is _Mode.SKIP
 
     @property
     def busy(self) -> bool:
@@ -159,14 +164,19 @@ class Session:
                         return None
                     self.commands += 1
                     effect = self._run(self._line)
-                elif mode is _Mode.DATA:
-                    if self._offset == len(self._input):
+                elif mode is _Mode.BODY:
+                    body = self._body
+                    assert body is not None
+                    if body.ended:
+                        effect = self._end_body(body)
+                    elif self._offset < len(self._input):
+                        effect = self._read_body(body)
+                    else:
                         return None
-                    effect = self._read_data()
-                elif mode is _Mode.CHUNK:
-                    if self._chunk_left and self._offset == len(self._input):
+                elif mode is _Mode.SKIP:
+                    if not self._skipped():
                         return None
-                    effect = self._read_chunk()
+                    effect = None
                 elif mode is _Mode.CLOSING:
                     self._mode = _Mode.CLOSED
                     return Effect.CLOSE
@@ -216,23 +226,28 @@ class Session:
 
     # --- answers ---------------------------------------------------------------------------------
 
-    def answer_recipient(self, reply: Reply | None) -> None:
-        """None or a 2xx: accepted."""
+    def answer_recipient(self, answer: Answer) -> None:
         self._mode = _Mode.COMMANDS
-        if reply is None or reply.code < 300:
-            self._recipients[self.recipient.address] = self.recipient
-            self._say(Reply.RECIPIENT_OK.wire)
+        address = self.recipient.address
+        if answer.reply.code < 300:
+            self._recipients[address] = self.recipient
+            if answer.fields:
+                self._conditions.setdefault(answer.fields, address)
+            self._say(answer.reply.wire)
         else:
             self._recipient_refused = True
-            self._reject(reply, self.recipient.address)
+            self._reject(answer.reply, address, answer.blank)
 
     def answer_begin(self, reply: Reply | None) -> None:
         """None: the draft is there; else what to say instead."""
-        if isinstance(self._checker, ChunkChecker):
-            self._mode = _Mode.CHUNK
-            self._refusal = reply
+        body = self._body
+        assert body is not None
+        if isinstance(body, ChunkBody):
+            self._mode = _Mode.BODY
+            if reply is not None:
+                body.fail(reply)
         elif reply is None:
-            self._mode = _Mode.DATA
+            self._mode = _Mode.BODY
             self._say(Reply.GO_AHEAD.wire)
         else:
             self._mode = _Mode.COMMANDS
@@ -241,8 +256,8 @@ class Session:
 
     def content_failed(self, reply: Reply) -> None:
         """Content could not be written: the rest of the message is read and not kept, then reply is said."""
-        self._failed = True
-        self._refusal = reply
+        assert self._body is not None
+        self._body.fail(reply)
 
     def answer_commit(self, reply: Reply | None, smtp_id: str) -> None:
         """None: the message is durable."""
@@ -253,9 +268,10 @@ class Session:
             self._reject(reply)
         self._reset()
 
-    def tls_started(self, description: str) -> None:
-        """All that was known is forgotten (RFC 3207 s4.2)."""
+    def tls_started(self, description: str, names: tuple[str, ...] = ()) -> None:
+        """All that was known is forgotten (RFC 3207 s4.2). names: of the client's certificate, verified."""
         self.client.tls = description
+        self.client.tls_names = names
         self.client.helo = ""
         self._extended = False
         self._input = b""
@@ -332,7 +348,7 @@ class Session:
     def _helo(self, argument: str) -> Effect | None:
         return self._hello(argument, False)
 
-    def _on_mail(self, argument: str) -> None:
+    def _on_mail(self, argument: str) -> Effect | None:
         if not self.client.helo:
             raise Refused(Reply.SAY_HELLO)
         if self._mail is not None:
@@ -343,11 +359,17 @@ class Session:
             raise Refused(refusal, violation=False)
         self._mail = mail = parse_mail(argument, self._extended)
         self._mail_refused = False
-        if mail.size > self._size_limit():
-            self._reject(Reply.TOO_BIG)
-            self._drop()
-            return
-        self._say(Reply.SENDER_OK.wire)
+        reply = Reply.SENDER_OK
+        if self._forbidden(mail.reverse_path):
+            reply = Reply.BAD_SENDER_CHARACTERS
+        elif mail.size > self._size_limit():
+            reply = Reply.TOO_BIG
+        if reply is Reply.SENDER_OK:
+            self._say(reply.wire)
+            return Effect.SENDER
+        self._reject(reply)
+        self._drop()
+        return None
 
     def _on_rcpt(self, argument: str) -> Effect | None:
         mail = self._in_transaction()
@@ -356,6 +378,10 @@ class Session:
         recipient = parse_rcpt(argument, self._extended, mail.smtputf8, self._hostname)
         if recipient.address in self._recipients:
             self._say(Reply.RECIPIENT_OK.wire)
+            return None
+        if self._forbidden(recipient.address):
+            self._recipient_refused = True
+            self._reject(Reply.BAD_RECIPIENT_CHARACTERS, recipient.address)
             return None
         self.recipient = recipient
         self._mode = _Mode.ANSWER
@@ -369,19 +395,22 @@ class Session:
             raise self._no_recipients()
         if self._offset < len(self._input):
             raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
-        self._checker = DataDecoder(self._size_limit())
+        self._body = DataBody(self._size_limit(), self.settings.smtp.max_hops, self._condition())
         self._mode = _Mode.ANSWER
         return Effect.BEGIN
 
     def _on_bdat(self, argument: str) -> Effect | None:
-        self._chunk_len, self._chunk_last = parse_bdat(argument)
-        self._chunk_left = self._chunk_len
-        if self._recipients and self._checker is None:
-            self._checker = ChunkChecker(self._size_limit())
-            self._mode = _Mode.ANSWER
-            return Effect.BEGIN
-        self._mode = _Mode.CHUNK  # also if it is not wanted: its octets must not become commands
-        return None
+        length, last = parse_bdat(argument)
+        if not self._recipients:
+            self._skip_left = length
+            self._mode = _Mode.SKIP
+            return None
+        begun = self._body is not None
+        if not isinstance(self._body, ChunkBody):
+            self._body = ChunkBody(self._size_limit(), self.settings.smtp.max_hops, self._condition())
+        self._body.chunk(length, last)
+        self._mode = _Mode.BODY if begun else _Mode.ANSWER
+        return None if begun else Effect.BEGIN
 
     def _on_rset(self, argument: str) -> Effect | None:
         if argument:
@@ -415,7 +444,7 @@ class Session:
             raise Refused(Reply.SYNTAX)
         if self.client.tls or not self.client.helo:
             raise Refused(Reply.ALREADY_TLS if self.client.tls else Reply.SAY_HELLO)
-        if self._checker is not None:
+        if self._body is not None:
             raise Refused(Reply.BAD_SEQUENCE)
         if self._offset < len(self._input):
             raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
@@ -428,77 +457,49 @@ class Session:
 
     # --- the octets of a message -----------------------------------------------------------------
 
-    def _read_data(self) -> Effect | None:
-        decoder = self._checker
-        assert isinstance(decoder, DataDecoder)
-        data, offset = self._input, self._offset
-        content = decoder.feed(memoryview(data)[offset:] if offset else data)
-        self._offset = offset + decoder.consumed
-        if decoder.done:
-            self._mode = _Mode.CHUNK  # with nothing left to read: its end is handled alike
-            self._chunk_left = 0
-            self._chunk_last = True
-        return self._judge(content)
-
-    def _read_chunk(self) -> Effect | None:
-        if not self._chunk_left:
-            return self._end_chunk()
-        data, offset = self._input, self._offset
-        end = min(len(data), offset + self._chunk_left)
-        piece = data[offset:end]
-        self._offset = end
-        self._chunk_left -= len(piece)
-        if not isinstance(self._checker, ChunkChecker):
-            return None
-        self._checker.feed(piece)
-        return self._judge(piece)
-
-    def _judge(self, content: bytes) -> Effect | None:
+    def _read_body(self, body: DataBody | ChunkBody) -> Effect | None:
         """Content goes on, unless the message has become one that is refused: then the draft goes, once."""
-        checker = self._checker
-        assert checker is not None
-        if self._failed or self._refusal is not None:
-            return None
-        if checker.error or checker.too_big or checker.hops > self.settings.smtp.max_hops:
-            self._failed = True
-            return Effect.ABORT
-        if not content:
-            return None
-        self.content = content
-        return Effect.CONTENT
+        kept = body.kept
+        self._offset = body.read(self._input, self._offset)
+        if body.kept:
+            self.content = body.content
+            return Effect.CONTENT if body.content else None
+        return Effect.ABORT if kept else None
 
-    def _end_chunk(self) -> Effect | None:
+    def _end_body(self, body: DataBody | ChunkBody) -> Effect | None:
         """All octets of DATA or of one BDAT are read: answer, or have it made durable."""
         self._mode = _Mode.COMMANDS
-        checker = self._checker
-        if checker is None:  # a BDAT that was not wanted
-            self._in_transaction()
-            raise self._no_recipients()
-        if self._chunk_last and isinstance(checker, ChunkChecker):
-            checker.finish()
-        refusal = self._content_refusal()
+        refusal = body.verdict()
         if refusal is not None:
-            failed = self._failed
-            self._reject(refusal)
+            denied = next(iter(self._conditions.values())) if refusal is Reply.RELAY_DENIED else ""
+            self._reject(refusal, denied)
             self._drop()
-            return None if failed else Effect.ABORT
-        if self._chunk_last:
+            return Effect.ABORT if body.kept else None
+        if body.last:
             self._mode = _Mode.ANSWER
             return Effect.COMMIT
-        self._say(Reply.CHUNK_OK.line(str(self._chunk_len)))
+        assert isinstance(body, ChunkBody)
+        self._say(Reply.CHUNK_OK.line(str(body.chunk_len)))
         return None
 
-    def _content_refusal(self) -> Reply | None:
-        """Judged at the end and in this order, so that it does not depend on how the octets came."""
-        checker = self._checker
-        assert checker is not None
-        if checker.error:
-            return Reply.NUL_CHARACTERS if checker.error == NUL else Reply.BAD_LINE_ENDS
-        if checker.too_big:
-            return Reply.TOO_BIG
-        if checker.hops > self.settings.smtp.max_hops:
-            return Reply.TOO_MANY_HOPS
-        return self._refusal
+    def _skipped(self) -> bool:
+        """Whether all of an unwanted BDAT is read, and can be answered: raises Refused then."""
+        end = min(len(self._input), self._offset + self._skip_left)
+        self._skip_left -= end - self._offset
+        self._offset = end
+        if self._skip_left:
+            return False
+        self._mode = _Mode.COMMANDS
+        self._in_transaction()
+        raise self._no_recipients()
+
+    def _condition(self) -> HeaderCondition | None:
+        return HeaderCondition(self._conditions) if self._conditions else None
+
+    def _forbidden(self, address: str) -> bool:
+        """CHAR-01, CHAR-04: whoever the client is."""
+        characters = self.settings.blocking.characters
+        return characters.enabled and has_character(address, characters.characters)
 
     def _size_limit(self) -> int:
         size = self.settings.blocking.size
@@ -512,12 +513,8 @@ class Session:
         self._mail_refused = False
         self._recipients = {}
         self._recipient_refused = False
-        self._checker = None
-        self._failed = False  # the draft is gone, what is still read is not kept
-        self._refusal = None  # trouble of ours that ends this message
-        self._chunk_left = 0
-        self._chunk_len = 0
-        self._chunk_last = False
+        self._conditions = {}  # fields that recipients were accepted on, and the first of these
+        self._body = None
 
     def _drop(self) -> None:
         """The transaction ended badly: what was pipelined behind it is out of order, yet no violation."""
@@ -526,7 +523,7 @@ class Session:
 
     def _abandon(self) -> Effect | None:
         """The client ended the transaction; chunks may have been kept for it."""
-        begun = self._checker is not None
+        begun = self._body is not None
         self._reset()
         return Effect.ABORT if begun else None
 
@@ -534,7 +531,7 @@ class Session:
         """The MAIL that began it. Raises Refused if there is none, or it is past its recipients."""
         if self._mail is None:
             raise Refused(Reply.NEED_MAIL, violation=not self._mail_refused)
-        if self._checker is not None:
+        if self._body is not None:
             raise Refused(Reply.BAD_SEQUENCE)
         return self._mail
 
@@ -548,9 +545,9 @@ class Session:
     def _say(self, wire: bytes) -> None:
         self._replies.append(wire)
 
-    def _reject(self, reply: Reply, forward_path: str = "") -> None:
+    def _reject(self, reply: Reply, forward_path: str = "", blank: str = "") -> None:
         """Refused by policy or for now: no violation of the client's."""
-        self._say(reply.wire)
+        self._say(reply.line(blank) if blank else reply.wire)
         if reply.reason is not None:
             self.rejections.append(Rejection(reply.reason, self.reverse_path, forward_path))
         if reply.code == 421:

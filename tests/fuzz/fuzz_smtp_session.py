@@ -7,7 +7,7 @@ from engine.config import Blocking, Settings, Size, Smtp
 from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
 from engine.replies import Reply
 from engine.smtp.address import check_mailbox, domain_of
-from engine.smtp.gate import ClientInfo
+from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
 from engine.smtp.session import Effect, Session
 
 WORDS = [
@@ -42,6 +42,9 @@ WORDS = [
 SETTINGS = Settings(smtp=Smtp(max_recipients=3, max_hops=2), blocking=Blocking(size=Size(enabled=True, max_mb=1)))
 
 
+DENIED = Answer(Reply.RELAY_DENIED)
+
+
 def _reads(data: bytes) -> list[bytes]:
     reads = [b""]
     for octet in data:
@@ -64,7 +67,7 @@ def one_input(data: bytes) -> None:
             if effect is Effect.RECIPIENT:
                 address = session.recipient.address
                 check_mailbox(address)
-                session.answer_recipient(Reply.RELAY_DENIED if domain_of(address) == "far.example" else None)
+                session.answer_recipient(DENIED if domain_of(address) == "far.example" else ACCEPTED)
             elif effect is Effect.BEGIN:
                 assert draft is None
                 draft = []

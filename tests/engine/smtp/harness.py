@@ -17,13 +17,14 @@ from engine.queue.store import Draft
 from engine.replies import Reply
 from engine.smtp.admission import Admission, SlotTable
 from engine.smtp.connection import Connection
-from engine.smtp.gate import ClientInfo
+from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
 from engine.smtp.server import SmtpServer
 from engine.smtp.session import Effect, Rejection, Session
 
 UPPER_S = 20.0  # nothing here takes a hundredth of it
 HOSTNAME = "gate.example"
 REFUSED = "nobody@nowhere.invalid"
+DENIED = Answer(Reply.RELAY_DENIED)
 HELLO = b"EHLO c.example\r\n"
 ENVELOPE = b"MAIL FROM:<a@c.example>\r\nRCPT TO:<b@local.example>\r\n"
 
@@ -59,7 +60,7 @@ class Driver:
         *,
         tls_offered: bool = False,
         refuse: Callable[[], Reply | None] = lambda: None,
-        decide: Callable[[str], Reply | None] = lambda path: Reply.RELAY_DENIED if path == REFUSED else None,
+        decide: Callable[[str], Answer] = lambda path: DENIED if path == REFUSED else ACCEPTED,
         begin: Reply | None = None,
         write: Reply | None = None,
         commit: Reply | None = None,
@@ -176,7 +177,7 @@ class MemoryDraft:
         self.aborted = True
 
 
-Decide = Callable[[str], Reply | Awaitable[Reply | None] | None]
+Decide = Callable[[str], Answer | Awaitable[Answer]]
 
 
 class MemoryGate:
@@ -184,7 +185,8 @@ class MemoryGate:
 
     def __init__(self, settings_: Settings) -> None:
         self.settings = settings_
-        self.decide: Decide = lambda path: Reply.RELAY_DENIED if path == REFUSED else None
+        self.decide: Decide = lambda path: DENIED if path == REFUSED else ACCEPTED
+        self.sender: Callable[[], asyncio.Future[Answer] | None] = lambda: None
         self.refusal: Reply | None = None
         self.fail_begin: Exception | None = None
         self.fail_write: Exception | None = None
@@ -203,7 +205,10 @@ class MemoryGate:
     def refuse_connection(self) -> Reply | None:
         return self.refusal
 
-    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Reply | Awaitable[Reply | None] | None:
+    def mail(self, client: ClientInfo, reverse_path: str) -> asyncio.Future[Answer] | None:
+        return self.sender()
+
+    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
         return self.decide(forward_path)
 
     def begin(self, received: Received) -> Draft:

@@ -6,10 +6,10 @@ import pytest
 
 from engine.config import Relay
 from engine.limits import PROTOCOL_ERRORS
-from engine.relay_rule import Decision, RelayRule
-from engine.replies import Reply
+from engine.relay_rule import Decision, RelayRule, Source
 from engine.smtp.address import domain_of
-from tests.engine.smtp.harness import ENVELOPE, HELLO, Outcome, each_octet, talk, talk_in_turn
+from engine.smtp.gate import ACCEPTED, Answer
+from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, Outcome, each_octet, talk, talk_in_turn
 
 OUTER = b"Subject: outer\r\n\r\nfirst"
 INNER = b"MAIL FROM:<ceo@local.example>\r\nRCPT TO:<b@local.example>\r\nDATA\r\nSubject: inner\r\n\r\nsecond\r\n.\r\n"
@@ -167,9 +167,9 @@ def relayed(path: bytes) -> Outcome:
     """RCPT through a rule that knows local.example only."""
     rule = RelayRule(Relay(), lambda domain: domain == "local.example")
 
-    def decide(forward_path: str) -> Reply | None:
-        decision = rule.decide("192.0.2.1", None, domain_of(forward_path))
-        return None if decision is Decision.ALLOWED else Reply.RELAY_DENIED
+    def decide(forward_path: str) -> Answer:
+        decision = rule.decide(Source("192.0.2.1"), domain_of(forward_path)).decision
+        return ACCEPTED if decision is Decision.ALLOWED else DENIED
 
     return talk(HELLO, b"MAIL FROM:<a@c.example>\r\nRCPT TO:" + path + b"\r\n", decide=decide)
 

@@ -13,9 +13,10 @@ from engine import events
 from engine.limits import DATA_TOTAL_TIMEOUT_S
 from engine.queue.errors import QueueFull
 from engine.replies import Reply
+from engine.smtp.gate import ACCEPTED, Answer
 from engine.smtp.tls import CERTIFICATE, server_context
 from tests.engine.smtp.conftest import Run
-from tests.engine.smtp.harness import ENVELOPE, HELLO, HOSTNAME, UPPER_S, Peer, running, settings
+from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, HOSTNAME, UPPER_S, Peer, running, settings
 
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 
@@ -135,12 +136,12 @@ def test_replies_that_nobody_reads_are_not_piled_up(run: Run) -> None:
 def test_a_decision_that_takes_time(run: Run) -> None:
     async def main() -> None:
         async with running() as one:
-            asked: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
-            one.gate.decide = lambda path: asked if path.startswith("slow") else None
+            asked: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            one.gate.decide = lambda path: asked if path.startswith("slow") else ACCEPTED
             peer = await one.greeted()
             await peer.send(b"MAIL FROM:<a@c.example>\r\nRCPT TO:<slow@x.example>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n")
             assert (await peer.reply()).startswith("250 2.1.0")
-            asked.set_result(Reply.RELAY_DENIED)
+            asked.set_result(DENIED)
             assert [(await peer.reply())[:3] for _ in range(3)] == ["550", "250", "354"]
             (rejected,) = await one.gate.wait_for(events.Rejected)
             assert (rejected.reason, rejected.forward_path) == ("anti-relay", "slow@x.example")
@@ -151,7 +152,7 @@ def test_a_decision_that_takes_time(run: Run) -> None:
 def test_the_client_goes_while_a_decision_is_awaited(run: Run) -> None:
     async def main() -> None:
         async with running() as one:
-            asked: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+            asked: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             one.gate.decide = lambda path: asked
             peer = await one.greeted()
             await peer.send(ENVELOPE)
@@ -171,10 +172,10 @@ def test_a_gate_that_fails_costs_a_451_and_no_more(run: Run, where: str, caplog:
         async with running() as one:
             gate, trouble = one.gate, RuntimeError("secret detail")
 
-            async def later(path: str) -> Reply | None:
+            async def later(path: str) -> Answer:
                 raise trouble
 
-            def now(path: str) -> Reply | None:
+            def now(path: str) -> Answer:
                 raise trouble
 
             peer = await one.greeted()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from engine.limits import COMMAND_LINE_LEN, MIB, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
 from engine.replies import Reason, Reply
+from engine.smtp.gate import Answer
 from engine.smtp.session import TURN_LEN, Effect
 from tests.engine.smtp.harness import ENVELOPE, HELLO, REFUSED, Driver, Outcome, settings, talk, talk_in_turn
 
@@ -501,7 +502,7 @@ def test_commit_fails() -> None:
 
 
 def test_a_421_for_a_recipient_ends_the_session() -> None:
-    outcome = talk(HELLO, ENVELOPE, decide=lambda path: Reply.SHUTTING_DOWN)
+    outcome = talk(HELLO, ENVELOPE, decide=lambda path: Answer(Reply.SHUTTING_DOWN))
     assert outcome.codes == [250, 250, 421]
     assert outcome.closed
 

@@ -1,0 +1,72 @@
+"""What sessions ask about a sender and its recipients: relay rules and, where their action is Reject, block lists.
+
+The relay rule decides at once, or after the names of the client were looked up. Block lists are asked from MAIL on and
+answered for at each RCPT, which has to be accepted otherwise (DNSBL-06, DNSBL-07): so the lookups of a transaction are
+made once and cost a client that pipelines little time. What cannot be found out in time speaks for the sender.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from engine.config import ListAction, Settings
+from engine.dns import DnsFailure, Resolver
+from engine.relay_rule import Decision, RelayRule, Source
+from engine.replies import Reply
+from engine.sender.block_lists import BlockListClient
+from engine.smtp.address import domain_of
+from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
+
+_DENIED = Answer(Reply.RELAY_DENIED)
+
+
+class Reception:
+    """By one set of settings: a reload makes a new one, while the client of the block lists stays. is_local: as for
+    RelayRule."""
+
+    def __init__(
+        self, settings: Settings, is_local: Callable[[str], bool], resolver: Resolver, lists: BlockListClient
+    ) -> None:
+        self.rule = RelayRule(settings.relay, is_local)
+        self._blocking = settings.blocking
+        self._resolver = resolver
+        self._lists = lists
+        block_lists = settings.blocking.block_lists
+        self._rejects = block_lists.action is ListAction.REJECT and any(one.enabled for one in block_lists.lists)
+
+    def mail(self, client: ClientInfo, reverse_path: str) -> asyncio.Future[Answer] | None:
+        """As Gate.mail."""
+        return asyncio.ensure_future(self._sender(client, reverse_path)) if self._rejects else None
+
+    def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
+        """As Gate.rcpt (RELAY-01..11): each recipient is judged on its own."""
+        domain = domain_of(forward_path)
+        source = Source(client.address, client.names, client.tls_names, reverse_path)
+        ruling = self.rule.decide(source, domain)
+        if ruling.decision is Decision.NEEDS_NAMES:
+            return self._rcpt_by_name(client, source, domain)
+        if ruling.decision is Decision.REFUSED:
+            return _DENIED
+        return Answer(fields=ruling.fields) if ruling.fields else ACCEPTED
+
+    async def _rcpt_by_name(self, client: ClientInfo, source: Source, domain: str) -> Answer:
+        client.names = await self._resolver.confirmed_names(client.address)
+        ruling = self.rule.decide(source._replace(names=client.names), domain)
+        return _DENIED if ruling.decision is Decision.REFUSED else Answer(fields=ruling.fields)
+
+    async def _sender(self, client: ClientInfo, reverse_path: str) -> Answer:
+        try:
+            async with asyncio.timeout(self._blocking.block_lists.timeout_s):
+                return await self._by_block_lists(client, reverse_path)
+        except (TimeoutError, DnsFailure):
+            return ACCEPTED  # DNSBL-09
+
+    async def _by_block_lists(self, client: ClientInfo, reverse_path: str) -> Answer:
+        listed = self.rule.is_listed(client.address, client.names)
+        if listed is None:
+            client.names = await self._resolver.confirmed_names(client.address)
+            listed = self.rule.is_listed(client.address, client.names)
+        if listed:
+            return ACCEPTED  # DNSBL-03
+        listings = await self._lists.ask(client.address, self._blocking.block_lists)
+        named = [one.list for one in listings if one.codes]
+        return Answer(Reply.BLOCK_LISTED, ", ".join(named)) if named else ACCEPTED
