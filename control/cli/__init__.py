@@ -13,8 +13,10 @@ COMMANDS = {
     "scan": "scan",
     "signatures": "signatures",
     "queue": "queue",
+    "trace": "trace",
     "sink": "sink",
     "send-samples": "samples",
+    "config": "config",
     "dev": "dev",
 }
 

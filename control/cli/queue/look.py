@@ -1,0 +1,134 @@
+"""Looking at the queue: list, show, stats. Works with the gateway running or not, and changes nothing."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from control.cli.options import root_option
+from control.cli.queue.lines import Age, Filter, Line, json_option, line_of, now_ns, reading
+from engine.queue import listing
+
+AGES_S: Final = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800)  # upper ends of the columns; then the rest
+
+
+def _lines(root: Path, wanted: Filter) -> Iterator[Line]:
+    now = now_ns()
+    with reading(root):
+        yield from filter(wanted.passes, (line_of(message, now) for message in listing.read_queue(root)))
+
+
+def filter_options(command: Any) -> Any:
+    for option in (
+        click.option("--older", "older_s", type=Age(), default=0, help="Received longer ago than that: 30m, 2h, 3d."),
+        click.option("--reason", default="", help="Why it waits."),
+        click.option("--to", "recipient", default="", help="A recipient that waits."),
+        click.option("--from", "sender", default="", help="Reverse-path; <> for none."),
+        click.option("--queue", "place", type=click.Choice(["fast", "slow", "hold"]), default=None),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("list")
+@root_option
+@json_option
+@click.option("--limit", type=click.IntRange(min=0), default=0, help="So many at most; 0: all.")
+@filter_options
+def list_(
+    root: Path, as_json: bool, limit: int, place: str | None, sender: str, recipient: str, reason: str, older_s: int
+) -> None:
+    """Messages in the fast, slow and hold queues.
+
+    Texts may have * and ?; without they are looked for anywhere.
+    """
+    wanted = Filter(place or "", sender, recipient, reason, older_s)
+    table = Table("ID", "queue", "size", "received", "from", "to", "why it waits", box=None)
+    count = 0
+    for line in _lines(root, wanted):
+        count += 1
+        if limit and count > limit:
+            continue
+        if as_json:
+            click.echo(msgspec.json.encode(line))
+            continue
+        waiting = line.waiting
+        to = waiting[0].address + (f" +{len(waiting) - 1}" if len(waiting) > 1 else "") if waiting else ""
+        table.add_row(line.id, line.queue, str(line.size), line.received, line.reverse_path or "<>", to, line.why)
+    if as_json:
+        return
+    if not count:
+        click.echo("the queue is empty" if wanted == Filter() else "no message in the queue is like that")
+        return
+    Console().print(table)
+    if limit and count > limit:
+        click.echo(f"{count - limit} more")
+
+
+@click.command()
+@root_option
+@json_option
+@click.argument("smtp_id", metavar="ID")
+def show(root: Path, as_json: bool, smtp_id: str) -> None:
+    """What is known of one message. What happened to it so far: `mailward trace ID`."""
+    with reading(root):
+        message = next((one for one in listing.read_queue(root) if one.id == smtp_id), None)
+    if message is None:
+        raise click.ClickException(f"there is no message {smtp_id} in the queue: see `mailward queue list`")
+    line = line_of(message, now_ns())
+    if as_json:
+        click.echo(msgspec.json.encode(line))
+        return
+    for name in ("id", "queue", "size", "received", "due", "client", "reverse_path", "attempts", "crashes", "verdict"):
+        click.echo(f"{name.replace('_', '-'):<14}{getattr(line, name)}")
+    if line.reason:
+        click.echo(f"{'reason':<14}{line.reason}")
+    for one in line.recipients:
+        click.echo(f"{'to':<14}{one.address}: {one.result}" + (f", {one.reply}" if one.reply else ""))
+
+
+class Share(msgspec.Struct):
+    """One line of `queue stats --json`: recipients that wait, by domain and age. ages: as in AGES_S, and older ones."""
+
+    domain: str
+    total: int
+    ages: list[int]
+
+
+@click.command()
+@root_option
+@json_option
+@click.option("--senders", is_flag=True, help="By the domain of the reverse-path instead.")
+@filter_options
+def stats(
+    root: Path, as_json: bool, senders: bool, place: str | None, sender: str, recipient: str, reason: str, older_s: int
+) -> None:
+    """How many recipients wait, by domain and age: whom does mail pile up for, and since when?"""
+    counts: dict[str, Counter[int]] = {}
+    for line in _lines(root, Filter(place or "", sender, recipient, reason, older_s)):
+        column = next((at for at, end_s in enumerate(AGES_S) if line.age_s < end_s), len(AGES_S))
+        for one in line.waiting:
+            address = line.reverse_path if senders else one.address
+            domain = address.rpartition("@")[2].lower() or "<>"
+            counts.setdefault(domain, Counter())[column] += 1
+    shares = [
+        Share(domain, ages.total(), [ages[column] for column in range(len(AGES_S) + 1)])
+        for domain, ages in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
+    ]
+    if as_json:
+        for share in shares:
+            click.echo(msgspec.json.encode(share))
+        return
+    if not shares:
+        click.echo("nothing waits")
+        return
+    table = Table("domain", "total", *(f"{end_s // 60}m" for end_s in AGES_S), f"{AGES_S[-1] // 60}m+", box=None)
+    everything = [sum(share.ages[column] for share in shares) for column in range(len(AGES_S) + 1)]
+    for share in [Share("all", sum(everything), everything), *shares]:
+        table.add_row(share.domain, str(share.total), *(str(count) if count else "" for count in share.ages))
+    Console().print(table)
