@@ -1,10 +1,61 @@
-"""Mail that its alleged domain disowns (RFC 9989)."""
+"""Mail that its alleged domain disowns (RFC 9989).
 
-from engine.config import Blocking
+A failure means less than it seems. Mailing lists add a footer or a tag to the subject, which breaks the author's
+signature, and send from their own address, which SPF confirms for the list; alumni and role addresses pass mail on
+from a host that the author's SPF record does not know. So a mail receiver must not reject by p=reject alone (s7.4):
+without other knowledge such mail is treated as p=quarantine. What counts as other knowledge here (`corroborated`):
+
+- a DNS block list names the client, by the settings of that criterion;
+- SPF says fail: the domain of the reverse-path disowns the client in as many words;
+- nothing in the message claims to be signed by the author's domain or one above or below it, and it is no list or
+  automatic mail. Who publishes p=reject has to sign all mail (s7.4), and those who pass mail on break signatures but
+  seldom remove them, so such a message was most likely never sent by that domain.
+
+Who forges can add a worthless signature or list fields, and gets the action for quarantine instead: that is why there
+are two. A trusted ARC sealer overrides the failure (RFC 8617 s7.2.1) if it says that DMARC passed when the message came
+to it. p=none asks for nothing, so nothing is done (s5.4).
+"""
+
+from engine.config import Action, Blocking
+from engine.policy import block_list
 from engine.policy.evidence import Evidence
-from engine.policy.violation import Violation
+from engine.policy.violation import Criterion, Violation
 
 
 def judge(evidence: Evidence, blocking: Blocking) -> list[Violation]:
-    """The violations, in the order of what was found. Pure."""
-    return []
+    """The violation, if there is one. Pure."""
+    settings, found = blocking.dmarc, evidence.authentication
+    if not settings.enabled or found.dmarc != "fail" or found.dmarc_policy not in ("quarantine", "reject"):
+        return []
+    if found.arc == "pass" and found.arc_sealer and found.arc_dmarc == "pass":
+        return []
+    reasons = corroboration(evidence, blocking)
+    is_reject = found.dmarc_policy == "reject" and (bool(reasons) or not settings.corroborated)
+    words = ", ".join([f"From {found.dmarc_domain}", *reasons])
+    return [
+        Violation(
+            Criterion.DMARC,
+            Action((settings.reject if is_reject else settings.quarantine).value),
+            entry=found.dmarc_policy,
+            value=words,
+            forward=settings.forward,
+        )
+    ]
+
+
+def corroboration(evidence: Evidence, blocking: Blocking) -> list[str]:
+    """What besides the failure speaks against the message, in words; empty: nothing. Pure."""
+    found, reasons = evidence.authentication, []
+    if block_list.judge(evidence, blocking):
+        reasons.append("a block list names the client")
+    if found.spf == "fail":
+        reasons.append("SPF fails")
+    if not evidence.header.automatic and not any(_related(one.domain, found.dmarc_domain) for one in found.dkim):
+        reasons.append("no signature of that domain")
+    return reasons
+
+
+def _related(one: str, other: str) -> bool:
+    """Whether one of two names is the other or lies under it."""
+    one, other = f".{one.lower()}", f".{other.lower()}"
+    return one.endswith(other) or other.endswith(one)

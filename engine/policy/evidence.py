@@ -39,8 +39,8 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attachment or member of a container.
 
     part: its path in the ledger; top: path of the top-level attachment that it is or lies in. names: every name it
-    declares, best first, cleaned as FILE-06. type: by content, as engine.scan.magic names it. encrypted: its content
-    cannot be read without a password or key.
+    declares, best first, cleaned as FILE-06, also without folders. type: by content, as engine.scan.magic names it.
+    encrypted: it is an encrypted container: it, or a member of its own, cannot be read without a password or key.
     """
 
     part: str
@@ -49,6 +49,10 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str = ""
     size: int = 0
     encrypted: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else ""
 
     @property
     def is_top(self) -> bool:
@@ -79,7 +83,8 @@ class Authentication(msgspec.Struct, frozen=True, omit_defaults=True):
     """Results in the words of RFC 8601 s2.7; empty: not checked.
 
     spf_domain: the domain that SPF was checked for. dmarc_domain: of the From field; dmarc_policy: what its owner asks
-    for: none, quarantine or reject. arc: result of the chain; arc_sealer: its last sealer, if one that is trusted.
+    for: none, quarantine or reject. arc: result of the chain; arc_sealer: its last sealer, if one that is trusted, and
+    arc_dmarc: what DMARC said there.
     """
 
     spf: str = ""
@@ -90,6 +95,7 @@ class Authentication(msgspec.Struct, frozen=True, omit_defaults=True):
     dmarc_policy: str = ""
     arc: str = ""
     arc_sealer: str = ""
+    arc_dmarc: str = ""
 
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
