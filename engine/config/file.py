@@ -34,6 +34,11 @@ def parse(text: str, place: str = FILE_NAME) -> Settings:
         raise ConfigError(
             place, [Problem((), "has brackets in brackets beyond any sense: no setting needs that")]
         ) from None
+    return from_plain(raw, place, text)
+
+
+def from_plain(raw: Mapping[str, Any], place: str = FILE_NAME, text: str = "") -> Settings:
+    """Settings from plain tables. text: the file that they were read from, for lines. Raises ConfigError."""
     settings, found = convert(raw)
     found += problems(settings)
     if found:
@@ -97,7 +102,7 @@ def _tables(name: str, table: Section, default: Section) -> list[str]:
         elif isinstance(value, tuple) and value and isinstance(value[0], Section):
             inner += [line for entry in value for line in ("", f"[[{path}]]", *_fields(entry))]
         else:
-            own.append(f"{key} = {_literal(msgspec.to_builtins(value))}")
+            own.append(f"{key} = {literal(msgspec.to_builtins(value))}")
     return (["", f"[{name}]", *own] if own else []) + inner
 
 
@@ -105,10 +110,11 @@ def _fields(entry: Section) -> list[str]:
     """Of one entry of a list of tables: what it needs, and what differs from the defaults."""
     defaults = dict(zip(reversed(entry.__struct_fields__), reversed(entry.__struct_defaults__), strict=False))
     plain = msgspec.to_builtins(entry)
-    return [f"{key} = {_literal(plain[key])}" for key in plain if defaults.get(key) != getattr(entry, key)]
+    return [f"{key} = {literal(plain[key])}" for key in plain if defaults.get(key) != getattr(entry, key)]
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """A value as the file has it: TOML, on one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -118,8 +124,8 @@ def _literal(value: Any) -> str:
             msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
         )  # a JSON string, but for DEL, is a TOML one
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
-    return "[" + ", ".join(_literal(v) for v in value) + "]"
+        return "{ " + ", ".join(f"{k} = {literal(v)}" for k, v in value.items()) + " }"
+    return "[" + ", ".join(literal(v) for v in value) + "]"
 
 
 def save(settings: Settings, path: FilePath) -> None:
