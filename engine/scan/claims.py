@@ -17,11 +17,13 @@ from engine import limits
 from engine.scan import arc_sets
 from engine.scan.arc_sets import ArcClaims
 from engine.scan.canonical import Section, Span, body_hashes
-from engine.scan.results_field import authserv_id_of
 from engine.scan.signed import Reading, SignatureClaim, name_of, read
+from engine.sender.results import authserv_id_of
 
 # All that is looked for; most messages are told to have none of it by this alone.
 _BEGINNINGS: Final = (b"\ndkim-signature", b"\narc-", b"\nauthentication-results")
+
+_AUTHSERV_LEN: Final = 255
 
 Offset = Annotated[int, Meta(ge=0, le=limits.HEADER_LEN + 2)]
 
@@ -31,7 +33,7 @@ class ResultsField(msgspec.Struct, frozen=True):
 
     start: Offset
     end: Offset
-    authserv_id: Annotated[str, Meta(max_length=255)] = ""
+    authserv_id: Annotated[str, Meta(max_length=_AUTHSERV_LEN)] = ""
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,7 +75,7 @@ def collect(data: bytes) -> Claims:
         name_of(left_out[0]) if left_out else SignatureClaim(),
         arc,
         tuple(
-            ResultsField(field.start, field.end, authserv_id_of(field.body))
+            ResultsField(field.start, field.end, authserv_id_of(field.body)[:_AUTHSERV_LEN])
             for field in section.named(b"authentication-results")
         ),
     )
