@@ -26,6 +26,10 @@ class ServiceStartFailed(Event, tag="service-start-failed"):
     reason: str
 
 
+class ServiceStopping(Event, tag="service-stopping"):
+    """Written while mail can still be queued, so that the alert goes out before the end (ALR-03)."""
+
+
 class ServiceStopped(Event, tag="service-stopped"):
     pass
 
@@ -36,9 +40,12 @@ class ProcessRestarted(Event, tag="process-restarted"):
 
 
 class Logon(Event, tag="logon"):
+    """failures: how many there were one after the other, of this account or this client, with this one (ALR-13)."""
+
     result: str  # Succeeded or Failed
     user: str
     client: str
+    failures: int = 0
 
 
 class Logoff(Event, tag="logoff"):
@@ -56,7 +63,10 @@ class ObjectModified(Event, tag="object-modified"):
 
 
 class ConfigurationApplied(Event, tag="configuration-applied"):
+    """changed: names of settings, never their values (ALR-07)."""
+
     revision: str
+    changed: tuple[str, ...] = ()
 
 
 class ConfigurationRefused(Event, tag="configuration-refused"):
@@ -166,7 +176,10 @@ class Dropped(MessageEvent, tag="dropped"):
 
 
 class Held(MessageEvent, tag="held"):
+    """suspect: it crashed the scanner again and again, or could not be processed (PROC-12, PROC-13, ALR-08)."""
+
     reason: str
+    suspect: bool = False
 
 
 class Bounced(MessageEvent, tag="bounced"):
@@ -203,11 +216,18 @@ class DeliverySuppressed(MessageEvent, tag="delivery-suppressed"):
     reason: str
 
 
-class Forwarded(MessageEvent, tag="forwarded"):
+class Forwarding(MessageEvent, tag="forwarding"):
     """In place of delivery to its recipients (PROC-18): queued for this address as forward_id."""
 
     forward_path: str
+    forward_id: str
     reason: str = ""
+
+
+class Forwarded(MessageEvent, tag="forwarded"):
+    """What was queued as forward_id has been delivered there: counted now (STAT-20, GAP-21)."""
+
+    forward_path: str
     forward_id: str = ""
 
 
@@ -400,6 +420,7 @@ class QueueLengths(Event, tag="queue-lengths"):
 AnyEvent = (
     ServiceStarted
     | ServiceStartFailed
+    | ServiceStopping
     | ServiceStopped
     | ProcessRestarted
     | Logon
@@ -427,6 +448,7 @@ AnyEvent = (
     | DeliveryDeferred
     | DeliveryFailed
     | DeliverySuppressed
+    | Forwarding
     | Forwarded
     | Completed
     | QueueMoved
