@@ -1,13 +1,15 @@
-"""DNS for delivery and relay rules: MX, addresses, confirmed PTR names; asynchronous, cached by TTL, bounded.
+"""DNS for everything that is looked up: delivery, relay rules, block lists, sender authentication.
 
-dnspython asks; what it answers is kept here as finished tuples, because most mail goes to few domains and its own
-cache would build a query for each hit. Lookups of one name at the same time share one query.
+Asynchronous, cached by TTL (also that there is nothing, RFC 2308), bounded. dnspython asks, over UDP and, for what is
+too long for it, TCP; what it answers is kept here as finished tuples, because most mail goes to few domains and its
+own cache would build a query for each hit. Lookups of one name at the same time share one query.
 
 Known gaps: DNSSEC is not looked at, so that DANE cannot be honoured yet.
 """
 
 import asyncio
 import ipaddress
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,8 +17,9 @@ from typing import Any
 
 import dns.asyncresolver
 import dns.exception
+import dns.message
 import dns.name
-import dns.rdatatype
+import dns.nameserver
 import dns.resolver
 import dns.reversename
 
@@ -25,6 +28,28 @@ from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import address_text
 
 Exchanges = tuple[tuple[int, str], ...]
+
+
+def _key(name: str, kind: str) -> tuple[str, str]:
+    return name.removesuffix(".").lower(), kind
+
+
+class _Server(dns.nameserver.Do53Nameserver):
+    """One name server. silent: it gave no answer when it was last asked, so others go first."""
+
+    def __init__(self, text: str) -> None:
+        address, _, port = text.partition("#")
+        super().__init__(address, int(port or 53))
+        self.silent = False
+
+    async def async_query(self, *arguments: Any, **named: Any) -> dns.message.Message:
+        try:
+            response = await super().async_query(*arguments, **named)
+        except (dns.exception.Timeout, OSError):
+            self.silent = True
+            raise
+        self.silent = False
+        return response
 
 
 class DnsFailure(Exception):
@@ -42,34 +67,39 @@ class DnsFailure(Exception):
 class _Answer:
     """records: empty for a name that exists without them; None for a name that does not exist."""
 
-    __slots__ = ("expires", "failure", "records")
+    __slots__ = ("expires", "failure", "len", "records")
 
     def __init__(self, records: tuple[Any, ...] | None, expires: float, failure: Reply | None = None) -> None:
         self.records = records
         self.expires = expires
         self.failure = failure
+        self.len = sum(_len(record) for record in records or ())
+
+
+def _len(record: Any) -> int:
+    """Octets that a record takes in the cache, roughly: only TXT can be long."""
+    return 200 + sum(map(len, getattr(record, "strings", ())))
 
 
 class Resolver:
-    """Asks the name servers of the machine, or those given (addresses; all at `port`).
+    """Asks these name servers, or those of the machine if none are given.
 
-    timeout_s: for one server's answer; lifetime_s: for one lookup. clock: seconds, monotonic. hosts_file is
-    consulted first by `host_addresses` only: it speaks for hosts that the operator named, not for mail domains.
+    servers: addresses, or `address#port`, as the setting `dns.servers`. timeout_s: for one server's answer, then the
+    next one is asked; lifetime_s: for one lookup. clock: seconds, monotonic. hosts_file is consulted first by
+    `host_addresses` only: it speaks for hosts that the operator named, not for mail domains.
     """
 
     def __init__(
         self,
-        nameservers: Sequence[str] | None = None,
+        servers: Sequence[str] = (),
         *,
-        port: int = 53,
-        timeout_s: float = 5.0,
+        timeout_s: float = 2.0,
         lifetime_s: float = 15.0,
         cache_entries: int = limits.DNS_CACHE_ENTRIES,
         clock: Callable[[], float] = time.monotonic,
         hosts_file: Path | None = Path("/etc/hosts"),
     ) -> None:
-        self._nameservers = list(nameservers or ())
-        self._port = port
+        self._servers = tuple(servers)
         self._timeout_s = timeout_s
         self._lifetime_s = lifetime_s
         self._cache_entries = cache_entries
@@ -77,7 +107,18 @@ class Resolver:
         self._hosts_file = hosts_file
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._cache: dict[tuple[str, str], _Answer] = {}
+        self._cache_len = 0
         self._asking: dict[tuple[str, str], asyncio.Task[_Answer]] = {}
+
+    def configure(self, servers: Sequence[str]) -> None:
+        """Ask these from now on. What others said is forgotten: they may be left because it was wrong."""
+        if tuple(servers) == self._servers:
+            return
+        self._servers = tuple(servers)
+        self._resolver = None
+        self._asking = {}
+        self._cache.clear()
+        self._cache_len = 0
 
     async def exchanges(self, domain: str) -> Exchanges:
         """(preference, host) for mail to domain (an A-label name), sorted (RFC 5321 s5.1).
@@ -150,66 +191,116 @@ class Resolver:
             raise failure
         return tuple(confirmed)
 
-    async def records(self, name: str, kind: str) -> tuple[Any, ...] | None:
-        """Records of a name, from the cache or asked for, as dnspython's objects.
+    async def records(self, name: str, kind: str, *, fresh: bool = False) -> tuple[Any, ...] | None:
+        """Records of a name, from the cache or asked for, as dnspython's objects; at most limits.DNS_RECORDS.
 
-        None: there is no such name (NXDOMAIN). Empty: it exists without such records. Raises DnsFailure when DNS does
-        not answer. kind: "A", "TXT", ...
+        None: there is no such name (NXDOMAIN). Empty: it exists without such records. Raises DnsFailure, and nothing
+        else, when DNS does not answer. kind: "A", "TXT", ... fresh: ask in any case.
         """
-        key = (name, kind)
-        answer = self._cache.get(key)
-        if answer is None or answer.expires <= self._clock():
+        key = _key(name, kind)
+        answer = None if fresh else self._cached(key)
+        if answer is None:
             task = self._asking.get(key)
             if task is None:
-                task = asyncio.get_running_loop().create_task(self._ask(name, kind))
+                if len(self._asking) >= limits.DNS_AT_ONCE:
+                    raise DnsFailure(own_words("4.4.3", f"looking up {kind} of {name} failed: too many at once"))
+                task = asyncio.get_running_loop().create_task(self._ask(key))
                 self._asking[key] = task
-                task.add_done_callback(lambda _: self._asking.pop(key, None))
             answer = await asyncio.shield(task)  # one caller that gives up must not fail the others
         if answer.failure is not None:
             raise DnsFailure(answer.failure)
         return answer.records
 
-    async def _ask(self, name: str, kind: str) -> _Answer:
-        answer = await self._answer(name, kind)
-        if len(self._cache) >= self._cache_entries:
-            self._evict()
-        self._cache[name, kind] = answer
+    def knows(self, name: str, kind: str) -> bool:
+        """Whether `records` answers this from the cache, so that it need not be a task beside others."""
+        return self._cached(_key(name, kind)) is not None
+
+    async def texts(self, name: str) -> tuple[bytes, ...] | None:
+        """TXT records of a name, the strings of each joined (RFC 7208 s3.3, RFC 6376 s3.6.2.2); else as `records`."""
+        found = await self.records(name, "TXT")
+        return None if found is None else tuple(b"".join(record.strings) for record in found)
+
+    def forget(self, domain: str) -> None:
+        """Drop what is cached of the names below domain."""
+        below = "." + _key(domain, "")[0]
+        for key in [key for key in self._cache if key[0].endswith(below)]:
+            self._drop(key)
+
+    def _cached(self, key: tuple[str, str]) -> _Answer | None:
+        answer = self._cache.get(key)
+        return answer if answer is not None and answer.expires > self._clock() else None
+
+    async def _ask(self, key: tuple[str, str]) -> _Answer:
+        asking = self._asking
+        try:
+            answer = await self._answer(*key)
+        finally:
+            asking.pop(key, None)
+        if asking is self._asking:  # else other servers were configured meanwhile
+            self._keep(key, answer)
         return answer
 
     async def _answer(self, name: str, kind: str) -> _Answer:
-        now = self._clock()
         try:
-            result = await self._configured().resolve(name, kind, raise_on_no_answer=False)
-        except dns.resolver.NXDOMAIN:
-            return _Answer(None, now + limits.DNS_NEGATIVE_TTL_MAX_S)
-        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
-            return _Answer(None, now + limits.DNS_NEGATIVE_TTL_MAX_S)  # such a name cannot exist
+            resolver = self._configured()
+            result = await resolver.resolve(name, kind, raise_on_no_answer=False)
+        except dns.resolver.NXDOMAIN as error:
+            responses = error.responses()  # type: ignore[no-untyped-call]
+            return self._without(None, min(one.resolve_chaining().minimum_ttl for one in responses.values()))
+        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape):
+            return self._without(None, limits.DNS_NEGATIVE_TTL_MAX_S)  # such a name cannot exist
+        except (dns.name.IDNAException, UnicodeError):
+            return self._without(None, limits.DNS_NEGATIVE_TTL_MAX_S)
         except (dns.exception.DNSException, OSError) as error:
             reply = own_words("4.4.3", f"looking up {kind} of {name} failed: {error}")
-            return _Answer(None, now + limits.DNS_FAILURE_TTL_S, reply)
+            return _Answer(None, self._clock() + limits.DNS_FAILURE_TTL_S, reply)
         ttl = result.chaining_result.minimum_ttl
         if result.rrset is None:
-            return _Answer((), now + min(ttl, limits.DNS_NEGATIVE_TTL_MAX_S))
-        return _Answer(tuple(result.rrset), now + min(ttl, limits.DNS_TTL_MAX_S))
+            return self._without((), ttl)
+        records = tuple(itertools.islice(result.rrset, limits.DNS_RECORDS))
+        return _Answer(records, self._clock() + min(ttl, limits.DNS_TTL_MAX_S))
+
+    def _without(self, records: tuple[Any, ...] | None, ttl: float) -> _Answer:
+        return _Answer(records, self._clock() + min(ttl, limits.DNS_NEGATIVE_TTL_MAX_S))
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         # read late: a machine without resolv.conf must still deliver to addresses
         if self._resolver is None:
-            resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
-            if self._nameservers:
-                resolver.nameservers = self._nameservers
-                resolver.port = self._port
+            resolver = dns.asyncresolver.Resolver(configure=not self._servers)
+            resolver.nameservers = [_Server(str(text)) for text in self._servers or resolver.nameservers]
             resolver.timeout = self._timeout_s
             resolver.lifetime = self._lifetime_s
+            resolver.use_edns(0, 0, limits.DNS_UDP_LEN)
             self._resolver = resolver
+        servers = [one for one in self._resolver.nameservers if isinstance(one, _Server)]
+        if servers[0].silent:
+            servers.sort(key=lambda one: one.silent)
+            self._resolver.nameservers = servers
         return self._resolver
 
+    def _keep(self, key: tuple[str, str], answer: _Answer) -> None:
+        self._drop(key)
+        if len(self._cache) >= self._cache_entries or self._cache_len + answer.len > limits.DNS_CACHE_LEN:
+            self._evict()
+        self._cache[key] = answer
+        self._cache_len += answer.len
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        answer = self._cache.pop(key, None)
+        if answer is not None:
+            self._cache_len -= answer.len
+
     def _evict(self) -> None:
-        """Make room: what has expired, else the oldest tenth (dicts keep the order of insertion)."""
+        """Make room: what has expired and, if that is little, the oldest (dicts keep the order of insertion).
+
+        A tenth at least, so that the next ones find room without a look at all others.
+        """
         now = self._clock()
-        old = [key for key, answer in self._cache.items() if answer.expires <= now]
-        for key in old or list(self._cache)[: max(1, self._cache_entries // 10)]:
-            del self._cache[key]
+        for key in [key for key, answer in self._cache.items() if answer.expires <= now]:
+            self._drop(key)
+        most = (self._cache_entries * 9 // 10, limits.DNS_CACHE_LEN * 9 // 10)
+        while self._cache and (len(self._cache) > most[0] or self._cache_len > most[1]):
+            self._drop(next(iter(self._cache)))
 
     def _from_hosts_file(self, host: str) -> tuple[str, ...]:
         if self._hosts_file is None:

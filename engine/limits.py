@@ -16,12 +16,15 @@ DATA_TOTAL_TIMEOUT_S: Final = 3600.0  # nobody may hold a transaction open by se
 CONNECT_QUEUE: Final = 200  # SMTP-07
 CONNECT_QUEUE_TIMEOUT_S: Final = 120.0  # SMTP-07
 CONDITION_HEADER_LEN: Final = 256 * 1024  # header section that a relay grant is looked for in; of clouds: some 20 KiB
+UNVERIFIED_CLIENTS: Final = 1_000  # remembered as having a certificate that cannot be verified
+UNVERIFIED_S: Final = 86_400.0  # for so long; who gets a better certificate can wait a day for its grant
 HARD_MESSAGE_LEN: Final = 2047 * MIB  # SIZE-02: above every setting; keeps lengths inside 31 bits
 
 # --- Queue ----------------------------------------------------------------------------------------
 RECORD_LEN: Final = 5 * MIB  # one record of a queue file (Received: RECIPIENTS command lines); more is damage
 BODY_CHUNK_LEN: Final = 256 * 1024  # octets of one Body record
 CRASHES_TO_HOLD: Final = 3  # PROC-12
+OWN_MAIL_WORDS: Final = 10_000  # names of mail of our own that are remembered, so that none is queued twice
 
 # --- Scan (CONT-03..07) ---------------------------------------------------------------------------
 SCAN_DEPTH: Final = 10
@@ -82,7 +85,11 @@ REPLY_LEN: Final = 16 * 1024  # octets of one reply
 REPLY_TEXT_LEN: Final = 1000  # characters of a reply that are kept in records, events and bounces
 TRANSACTION_RECIPIENTS: Final = 100  # RFC 5321 s4.5.3.1.8: every server takes that many
 COALESCE_LEN: Final = 1 * MIB  # a message up to this is sent in one write with its envelope
-DNS_CACHE_ENTRIES: Final = 10_000
+DNS_CACHE_ENTRIES: Final = 50_000  # a client costs some five: block lists, SPF, names
+DNS_CACHE_LEN: Final = 32 * MIB  # octets of records in it: senders choose how long their TXT records are
+DNS_AT_ONCE: Final = 400  # lookups under way; more fail at once. Each has a socket, and 1024 is what systems allow
+DNS_RECORDS: Final = 256  # records of one answer that are kept
+DNS_UDP_LEN: Final = 1232  # octets of an answer over UDP (EDNS): what passes everywhere without fragments
 DNS_TTL_MAX_S: Final = 86_400.0
 DNS_NEGATIVE_TTL_MAX_S: Final = 300.0  # a domain that is repaired is seen soon
 DNS_FAILURE_TTL_S: Final = 5.0  # one broken zone must not cost one time-out per message
@@ -101,4 +108,4 @@ FROM_DOMAINS: Final = 5  # domains of one From field that DMARC asks about, each
 ALIGNMENT_WALKS: Final = 10  # signing domains under the author's organization that are asked about
 RESULTS_VALUE_LEN: Final = 320  # characters of one value in Authentication-Results: an address of 64 + 1 + 255
 RESULTS_SIGNATURES: Final = 10  # DKIM signatures that it names; honest mail bears up to four
-RESULTS_FIELD_LEN: Final = 4096  # octets of an alleged one that its authserv-id is looked for in
+AUTHSERV_ID_LEN: Final = 255  # characters of an authserv-id, which is a host name, that are compared

@@ -63,7 +63,7 @@ class Relay:
         self.hostname = settings.smtp.hostname or socket.gethostname()
         self.store = Store(self.layout.queue.parent, number, count)
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
-        self.resolver = Resolver()
+        self.resolver = Resolver(settings.dns.servers)
         self.block_lists = BlockListClient(self.resolver, self.event)
         self._adopt(settings)
         self._count = count
@@ -107,6 +107,7 @@ class Relay:
         self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists)
 
     def _applied(self, settings: Settings) -> None:
+        self.resolver.configure(settings.dns.servers)
         self._adopt(settings)
         self.deliverer.apply(self._share_of(settings), self.router)
         self.pool.apply(settings)

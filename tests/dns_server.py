@@ -54,7 +54,7 @@ class Server:
 
     def resolver(self, **options: Any) -> Resolver:
         options.setdefault("hosts_file", None)
-        return Resolver(["127.0.0.1"], port=self.port, **options)
+        return Resolver([self.address], **options)
 
     def asked(self, name: str) -> int:
         """How often it was asked for this name."""
@@ -216,7 +216,7 @@ class Names(asyncio.DatagramProtocol):
 
     def resolver(self, **options: Any) -> Resolver:
         options.setdefault("hosts_file", None)
-        return Resolver(["127.0.0.1"], port=self.port, **options)
+        return Resolver([self.address], **options)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         query = dns.message.from_wire(data)
