@@ -11,6 +11,7 @@ from control.sessions import Sessions
 from control.settings import CurrentSettings
 from control.store import Store
 from engine import events
+from engine.alerts import told_to_people
 from engine.journal import JournalWriter
 from engine.layout import Layout
 
@@ -35,8 +36,9 @@ class Context:
         self._journal_lock = threading.Lock()
 
     def event(self, event: events.Event) -> None:
-        """Write to the journal, at once; from any thread. Not while local logging is off (LOG-01)."""
-        if self.settings().logging.enabled:
+        """Write to the journal, at once; from any thread. While local logging is off, what people are told (LOG-01)."""
+        settings = self.settings()
+        if settings.logging.enabled or told_to_people(event, settings):
             with self._journal_lock:
                 self._journal.write(event)
                 self._journal.flush()
