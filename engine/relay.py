@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Awaitable
@@ -15,6 +16,7 @@ import msgspec
 import uvloop
 
 from engine import definitions, events
+from engine.alerts import told_to_people
 from engine.command import Command, CommandFailed, CommandServer
 from engine.config import Settings
 from engine.delivery.deliver import Deliverer
@@ -22,6 +24,7 @@ from engine.delivery.route import Router
 from engine.dns import Resolver
 from engine.ids import IdMaker, relay_of
 from engine.journal import JournalWriter
+from engine.judge import Judge
 from engine.layout import Layout
 from engine.pipeline import Busy, Pipeline
 from engine.queue.errors import NoSuchMessage, QueueError
@@ -35,11 +38,12 @@ from engine.sender.block_lists import BlockListClient
 from engine.smtp.admission import Admission, SlotTable
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.server import SmtpServer
-from engine.smtp.tls import server_context
+from engine.smtp.tls import asking_context, server_context
 from engine.watch import ConfigWatch, last_good
 
 JOURNAL_DELAY_S = 0.02
 TICK_S = 1.0
+SETTINGS_S = 0.25  # how often changed settings are looked for: they take effect within a second (PROC-15)
 CLOCK_JUMP_NS = 5_000_000_000  # less is slewing, and costs nothing
 
 log = logging.getLogger("mailward.relay")
@@ -76,15 +80,18 @@ class Relay:
             next_connection_id=self.next_connection_id,
             hostname=self.hostname,
         )
-        self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, time.time_ns)
+        judge = Judge(self, self.resolver, self.block_lists, self._is_ours)
+        self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, judge, time.time_ns)
         self.commands = CommandServer(self.layout.command_socket(number), self._perform)
         context = server_context(self.layout.tls, self.hostname)
         self.server = SmtpServer(self, Admission(slots, number, settings.smtp), context, self.hostname)
+        self.server.asking = self._asking()
         self._lengths = (-1, -1, -1)
         self._definitions_seen: tuple[Path, definitions.Mark | None] | None = None
         self._has_definitions = False
         self._adopting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._settings_timer: asyncio.TimerHandle | None = None
         self._clock_offset_ns = time.time_ns() - time.monotonic_ns()
 
     # --- settings ---------------------------------------------------------------------------------
@@ -112,13 +119,32 @@ class Relay:
         self.deliverer.apply(self._share_of(settings), self.router)
         self.pool.apply(settings)
         self.server.apply(settings)
+        self.server.asking = self._asking()
         self.pipeline.settings_changed()
+
+    def _asking(self) -> ssl.SSLContext | None:
+        """The context that asks clients for certificates, if a relay grant hangs on one."""
+        if not self._reception.rule.has_tls_names:
+            return None
+        authorities = self.settings.relay.authorities
+        path = self.layout.root / authorities if authorities else None
+        try:
+            return asking_context(self.layout.tls, self.hostname, path)
+        except OSError as error:
+            log.error("relay.authorities %s: %s; no grant with tls_name holds", path, error)
+            return None
 
     def _refused(self, reason: str) -> None:
         log.warning("configuration refused, the one in force stays: %s", reason)
 
-    def check_settings(self, force: bool = False) -> None:
-        self._watch.check(self._applied, self._refused, force)
+    def _look_at_settings(self) -> None:
+        self._settings_timer = asyncio.get_running_loop().call_later(SETTINGS_S, self._look_at_settings)
+        self._watch.check(self._applied, self._refused)
+
+    def check_files(self, force: bool = False) -> None:
+        """Settings and definitions. force: also where the files look as they did."""
+        if force:
+            self._watch.check(self._applied, self._refused, force)
         path = self.layout.root / self.settings.antivirus.definitions
         seen = (path, definitions.mark_of(path))
         if (force or seen != self._definitions_seen) and self._adopting is None:
@@ -150,7 +176,7 @@ class Relay:
     # --- Gate: what SMTP sessions ask -------------------------------------------------------------
 
     def event(self, event: events.Event) -> None:
-        if self.settings.logging.enabled:  # LOG-01
+        if self.settings.logging.enabled or told_to_people(event, self.settings):  # LOG-01
             self.journal.write(event)
 
     def next_smtp_id(self) -> str:
@@ -185,6 +211,16 @@ class Relay:
     def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
         return self._reception.rcpt(client, reverse_path, forward_path)
 
+    async def _is_ours(self, client: str) -> bool:
+        """Whether a client is one of the hosts that may send anywhere: no block list is asked about it (DNSBL-03)."""
+        listed = self._reception.rule.is_listed(client, None)
+        if listed is None:
+            listed = self._reception.rule.is_listed(client, await self.resolver.confirmed_names(client))
+        return bool(listed)
+
+    def wants_certificate(self, client: ClientInfo) -> bool:
+        return self._reception.wants_certificate(client)
+
     # --- life -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -197,6 +233,7 @@ class Relay:
             self.pipeline.submit(message)
         await self.commands.start()
         self._listening = await self.server.start(self._sock)
+        self._look_at_settings()
         self._tick()
 
     async def listen_on(self, sock: socket.socket) -> None:
@@ -208,8 +245,9 @@ class Relay:
 
     async def stop(self) -> None:
         """Sessions get 421, work in hand ends, everything noted is synced (PROC-14)."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._settings_timer):
+            if timer is not None:
+                timer.cancel()
         try:
             await self.server.shut_down()
             await self.commands.stop()
@@ -223,10 +261,10 @@ class Relay:
                 self.journal.close()
 
     def _tick(self) -> None:
-        """Once a second: settings that changed, queue lengths that changed, a log that gets too long."""
+        """Once a second: definitions that changed, queue lengths that changed, a log that gets too long."""
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
         self._watch_clock()
-        self.check_settings()
+        self.check_files()
         lengths = self.store.lengths()
         if lengths != self._lengths:
             self._lengths = lengths
@@ -246,6 +284,9 @@ class Relay:
         pipeline, by_hand = self.pipeline, "on request of the administrator"
         if command.op == "lengths":
             return sum(self.store.lengths())
+        if command.op == "submit":
+            await pipeline.submit_own(command.to, command.content, command.id)
+            return 1
         if command.op == "retry" and not command.id:
             waiting = pipeline.slow.messages()
             for message in waiting:
@@ -289,7 +330,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     relay = Relay(arguments.root, arguments.number, arguments.count, sock, slots)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_signal_handler(signal.SIGHUP, relay.check_settings, True)
+    loop.add_signal_handler(signal.SIGHUP, relay.check_files, True)
     loop.add_reader(arguments.lifeline_fd, ended.set)  # end of file: the supervisor is gone
     channel = socket.socket(fileno=arguments.channel_fd)
 

@@ -1,6 +1,7 @@
 """The slow queue of one relay (PROC-06, PROC-07): messages that could not be delivered at once, retried when due.
 
-It has workers of its own, so that a slow next hop never holds up new mail, and new mail never the retries.
+It has workers of its own, so that a slow next hop never holds up new mail, and new mail never the retries. While
+delivery is paused only the gateway's own mail is tried (DLV-01, GAP-44), which is kept apart for that.
 """
 
 import asyncio
@@ -31,7 +32,8 @@ class SlowQueue:
         self._paused = paused
         self._clock = clock
         self._event = event
-        self._heap: list[tuple[int, str]] = []
+        self._own: list[tuple[int, str]] = []  # heaps of (due_ns, id): our own mail, and all other
+        self._others: list[tuple[int, str]] = []
         self._messages: dict[str, MessageState] = {}
         self._keys: dict[str, set[str]] = {}  # of each message: the next hops that it waits for
         self._busy: set[str] = set()
@@ -53,8 +55,12 @@ class SlowQueue:
         self._busy.discard(message.id)
         self._messages[message.id] = message
         self._keys[message.id] = keys
-        heapq.heappush(self._heap, (message.due_ns, message.id))
+        self._push(message)
         self.wake()
+
+    def _push(self, message: MessageState) -> None:
+        heap = self._own if message.received.internal else self._others
+        heapq.heappush(heap, (message.due_ns, message.id))
 
     def forget(self, message: MessageState) -> None:
         """It is done, held or dropped; its place in the heap is skipped when it comes up."""
@@ -77,18 +83,18 @@ class SlowQueue:
         for place, smtp_id in enumerate(front):
             message = self._messages[smtp_id]
             message.due_ns = begun - len(front) + place
-            heapq.heappush(self._heap, (message.due_ns, smtp_id))
+            self._push(message)
         seconds = (self._clock() - begun) / 1e9
         self._event(events.ReorderingStopped(moved=len(front), seconds=round(seconds, 6)))
         self.wake()
 
     def shift(self, by_ns: int) -> None:
         """The clock was set forward by so much, or back: the time that is left for each message stays the same."""
+        self._own, self._others = [], []
         for smtp_id, message in self._messages.items():
             if smtp_id not in self._busy:
                 message.due_ns += by_ns
-        self._heap = [(message.due_ns, smtp_id) for smtp_id, message in self._messages.items()]
-        heapq.heapify(self._heap)
+            self._push(message)
         self.wake()
 
     def wake(self) -> None:
@@ -96,18 +102,22 @@ class SlowQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._stopped or self._paused():
+        if self._stopped:
             return
         now = self._clock()
-        while self._heap and len(self._busy) < WORKERS:
-            due_ns, smtp_id = self._heap[0]
+        heaps = [self._own] if self._paused() else [self._own, self._others]
+        while len(self._busy) < WORKERS:
+            heap = min((heap for heap in heaps if heap), key=lambda heap: heap[0], default=None)
+            if heap is None:
+                return
+            due_ns, smtp_id = heap[0]
             message = self._messages.get(smtp_id)
             stale = message is None or smtp_id in self._busy or message.due_ns != due_ns
             if not stale and due_ns > now:
                 delay_s = min((due_ns - now) / 1e9, LOOK_AGAIN_S)
                 self._timer = asyncio.get_running_loop().call_later(delay_s, self.wake)
                 return
-            heapq.heappop(self._heap)
+            heapq.heappop(heap)
             if message is not None and not stale:
                 self._busy.add(smtp_id)
                 self._retry(message)

@@ -14,9 +14,9 @@ import msgspec
 
 from engine import limits
 from engine.config import Settings
+from engine.delivery import fields
 from engine.delivery.deliver import Message
 from engine.delivery.reply import printable
-from engine.delivery.route import a_label
 from engine.delivery.trace import rfc5322
 from engine.queue.record import Attempt, Received, Recipient
 
@@ -129,8 +129,8 @@ def build(
     eight_bit = not (original.octets.isascii() and status.isascii() and text.isascii())
     head = [
         f"Date: {rfc5322(now_ns)}",
-        f"From: {_phrase(from_name)} <{from_address}>",
-        f"To: <{_header_path(received.reverse_path)}>",
+        fields.sender(from_name, from_address),
+        f"To: <{fields.path(received.reverse_path)}>",
         "Subject: Undelivered mail returned to sender",
         f"Message-ID: <bounce.{received.id}.{now_ns}@{hostname}>",
         "Auto-Submitted: auto-replied",
@@ -195,17 +195,6 @@ def _part(boundary: str, content_type: str, content: bytes) -> bytes:
     encoding = "7bit" if content.isascii() else "8bit"
     head = f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     return head.encode() + content
-
-
-def _phrase(name: str) -> str:
-    """A display name as a quoted string; what cannot stand in one, or is not ASCII, is left out."""
-    return '"' + "".join(c for c in name if c.isascii() and c.isprintable() and c not in '"\\') + '"'
-
-
-def _header_path(path: str) -> str:
-    """A path for a header field: the domain as A-labels where that alone makes it ASCII."""
-    local, _, domain = path.rpartition("@")
-    return printable(f"{local}@{a_label(domain)}" if local.isascii() and not domain.isascii() else path)
 
 
 def _text(received: Received, failures: Sequence[Failure], hostname: str, original: Original) -> str:

@@ -5,6 +5,7 @@ Edited, Attempt, Moved, Done. Replaying the sequence gives the state of the mess
 """
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ class Result(StrEnum):
     DROPPED = "dropped"
     FORWARDED = "forwarded"
     SUPPRESSED = "suppressed"
+
+
+BLOCKED: Final = "blocked"  # in place of a verdict: policy removed it before it was scanned for viruses (PROC-02)
 
 
 class Disposition(StrEnum):
@@ -60,7 +64,9 @@ class Received(Record, tag=1):
     smtputf8: bool = False
     ret: str = ""  # RFC 3461 RET: FULL, HDRS or empty
     envid: str = ""
-    internal: bool = False  # made by Mailward itself (bounces, notifications): not scanned
+    internal: bool = False  # made by Mailward itself (bounces, notifications, forwards): not scanned
+    forward_of: str = ""  # SMTP ID of the message that this one carries to somebody else (PROC-18)
+    word: str = ""  # names a mail of our own that was given to us to send: not queued twice
 
 
 class Body(Record, tag=2):
@@ -90,7 +96,7 @@ class Crashed(Record, tag=5):
 class Verdict(Record, tag=6):
     """The result of the scan and what policy made of it (plain words, for people and reports)."""
 
-    verdict: str  # engine.scan.facts.Verdict
+    verdict: str  # engine.scan.facts.Verdict, or BLOCKED
     disposition: Disposition
     reason: str = ""
     signatures: tuple[str, ...] = ()

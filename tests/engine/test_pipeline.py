@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from engine import events
-from engine.config import Delivery, Settings
+from engine.config import BlockLists, Delivery, Settings
 from engine.ids import IdMaker
+from engine.judge import Judge
 from engine.pipeline import FOR_ONE_HOP, IN_HAND, Busy, Pipeline
+from engine.policy.evidence import Listing
 from engine.queue.errors import QueueFull
 from engine.queue.record import Attempt, Disposition, Received, Recipient, Result
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
@@ -53,10 +55,14 @@ class Room:
 
     async def open(self) -> None:
         self.store = Store(self.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=self.disk, report=print)
-        self.pipeline = Pipeline(self, self.store, self, self, lambda: self.now_ns)  # type: ignore[arg-type]
+        self.pipeline = self.make_pipeline()
         for message in await self.store.open():
             self.ids.seen(message.id)
             self.pipeline.submit(message)
+
+    def make_pipeline(self) -> Pipeline:
+        judge = Judge(self, self, self, self.is_ours)  # type: ignore[arg-type]
+        return Pipeline(self, self.store, self, self, judge, lambda: self.now_ns)  # type: ignore[arg-type]
 
     async def close(self) -> None:
         await self.pipeline.stop()
@@ -107,6 +113,12 @@ class Room:
         self.examined.append(smtp_id)
         await self.scan_gate.wait()
         return self.outcome(smtp_id)
+
+    async def is_ours(self, client: str) -> bool:
+        return False
+
+    async def ask(self, address: str, settings: BlockLists) -> tuple[Listing, ...]:
+        return ()
 
     def key_of(self, forward_path: str) -> str:
         return forward_path.rpartition("@")[2]
@@ -498,7 +510,7 @@ def test_log_is_relieved_while_delivery_is_paused(tmp_path: Path) -> None:
     async def test(room: Room) -> None:
         await room.close()
         room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, max_log_len=6 * SEGMENT_LEN, disk=room.disk)
-        room.pipeline = Pipeline(room, room.store, room, room, lambda: room.now_ns)  # type: ignore[arg-type]
+        room.pipeline = room.make_pipeline()
         await room.store.open()
         room.settings = Settings(delivery=Delivery(pause=True))
         accepted = []

@@ -1,0 +1,77 @@
+"""A message between acceptance and delivery: a scanner reads it, DNS is asked, policy judges, and all of it is told."""
+
+import asyncio
+
+from engine import events, limits
+from engine.judge import Judge, Judgement, judges, reads_content, unread
+from engine.processing.services import Services
+from engine.processing.telling import events_of
+from engine.queue.record import BLOCKED, Crashed, Edited, Started, Verdict
+from engine.queue.state import MessageState
+from engine.queue.store import Store
+from engine.scan.service import Outcome
+from engine.scanner.pool import PoolStopped, ScannerCrashed, ScannerPool
+
+
+class Suspect(Exception):
+    """Its processing crashed for the third time (PROC-12)."""
+
+
+class Examination:
+    def __init__(self, services: Services, store: Store, pool: ScannerPool, judge: Judge) -> None:
+        self._services = services
+        self._store = store
+        self._pool = pool
+        self._judge = judge
+
+    async def examine(self, message: MessageState) -> Verdict | None:
+        """Have it scanned and judged. Returns the verdict, which has been noted then; None: nothing is to be found out.
+
+        Raises Suspect, and PoolStopped when the service stops.
+        """
+        if not judges(self._services.settings):
+            return None
+        inquiry = self._judge.begin(message)
+        try:
+            outcome = await self._scanned(message) if reads_content(inquiry.settings) else unread()
+            judgement = await self._judge.finish(inquiry, outcome)
+        except (PoolStopped, asyncio.CancelledError):  # the service stops: that is no crash of the message
+            if message.started:
+                self._store.note(message, Crashed(message.id, message.crashes, "the service was stopped"))
+            raise
+        finally:
+            inquiry.close()
+        return self._settled(message, outcome, judgement)
+
+    async def _scanned(self, message: MessageState) -> Outcome:
+        while message.crashes < limits.CRASHES_TO_HOLD:
+            self._store.note(message, Started(message.id))
+            try:
+                return await self._pool.examine(message.id, self._store.extents(message))
+            except ScannerCrashed as crash:
+                count = message.crashes + 1
+                self._store.note(message, Crashed(message.id, count, crash.detail))
+                self._services.event(events.ScannerCrashed(smtp_id=message.id, count=count, reason=crash.detail))
+        raise Suspect(f"suspect: its processing crashed {message.crashes} times")
+
+    def _settled(self, message: MessageState, outcome: Outcome, judgement: Judgement) -> Verdict:
+        facts = outcome.facts
+        blocked = judgement.removed
+        # The verdict comes last: edits without one behind them are of a scan that did not end, and are void.
+        if judgement.splices:
+            self._store.note(message, Edited(message.id, judgement.splices))
+        verdict = Verdict(
+            message.id,
+            BLOCKED if blocked else facts.verdict,
+            judgement.disposition,
+            judgement.reason,
+            () if blocked else tuple(dict.fromkeys(match.name for match in facts.matches)),
+            facts.subject,
+            facts.definitions,
+            tuple((one.to, one.subject) for one in judgement.forwards),
+            judgement.results,
+        )
+        self._store.note(message, verdict)
+        for event in events_of(verdict, outcome, judgement):
+            self._services.event(event)
+        return verdict

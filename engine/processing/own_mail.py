@@ -1,0 +1,130 @@
+"""Mail that the gateway writes itself: bounces, forwards, and what it is given to send (notifications, alerts).
+
+It has the null reverse-path, so that nothing answers it and no loop begins, is not scanned, and goes out also while
+delivery is paused (DLV-01, GAP-44). Each is durable before the message that it is about counts as dealt with: after a
+crash in between somebody may hear of it twice, but never not at all.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+
+from engine import events, forward, limits
+from engine.delivery.bounce import bounces_for
+from engine.processing.services import Services
+from engine.queue.errors import QueueFull
+from engine.queue.record import Attempt, Disposition, Received, Recipient
+from engine.queue.state import MessageState
+from engine.queue.store import Draft, Store
+
+log = logging.getLogger(__name__)
+
+
+class OwnMail:
+    """submit: takes a message of the fast queue on its way. clock: nanoseconds since 1970."""
+
+    def __init__(
+        self, services: Services, store: Store, submit: Callable[[MessageState], None], clock: Callable[[], int]
+    ) -> None:
+        self._services = services
+        self._store = store
+        self._submit = submit
+        self._clock = clock
+        self._words: dict[str, str] = {}  # that name what was given to send lately, with SMTP IDs
+
+    async def send(self, recipients: Sequence[str], content: bytes, word: str = "") -> str:
+        """Queue a message. Returns its SMTP ID when it is durable. Raises QueueFull.
+
+        word: names it. What was queued under a word before is not queued again, as far as the last WORDS are known, and
+        after a restart those of what is still in the queue.
+        """
+        if known := self._words.get(word):
+            return known
+        draft = self._begin(recipients, word=word)
+        draft.write(content)
+        return await self._commit(draft)
+
+    def remember(self, message: MessageState) -> None:
+        """A message of the queue: also one of before the start."""
+        if word := message.received.word:
+            self._words[word] = message.id
+            if len(self._words) > limits.OWN_MAIL_WORDS:
+                del self._words[next(iter(self._words))]
+
+    async def bounce(self, message: MessageState, failed: Sequence[Attempt]) -> None:
+        """Queue the DSN for failed recipients, if one is to be sent. Raises QueueFull."""
+        if not failed:
+            return
+        made = bounces_for(
+            message,
+            failed,
+            self._services.settings,
+            lambda: self._store.content(message),
+            self._clock(),
+            hostname=self._services.hostname,
+            headers_only=message.verdict is not None and message.verdict.disposition is Disposition.BOUNCE,
+        )
+        if made is None:
+            return
+        recipient, content = made
+        try:
+            await self.send((recipient,), content)
+        except QueueFull:
+            log.error("%s: the queue is full, its bounce is tried again with the message", message.id)
+            raise
+
+    async def forward(self, message: MessageState, to: str, subject: str, reason: str) -> None:
+        """Queue a message for somebody else, as it was received (PROC-18). Raises QueueFull."""
+        services = self._services
+        survey = forward.Survey()
+        for piece in self._store.content(message):
+            survey.feed(piece)
+            await asyncio.sleep(0)  # it may be large, and others have their turn
+        letter = forward.Letter(
+            to=to,
+            subject=subject,
+            reason=reason,
+            hostname=services.hostname,
+            from_name=services.settings.smtp.from_name,
+            from_address=services.own_address,
+            now_ns=self._clock(),
+            boundary=f"mailward-{secrets.token_hex(16)}",  # nobody who wrote the message could know it
+        )
+        draft = self._begin((to,), forward_of=message.id)
+        try:
+            draft.write(forward.head(message.received, letter, survey))
+            for piece in self._store.content(message):
+                draft.write(bytes(piece))
+                await asyncio.sleep(0)
+            draft.write(forward.tail(letter))
+        except BaseException:
+            draft.abort()
+            raise
+        forward_id = await self._commit(draft)
+        services.event(events.Forwarding(smtp_id=message.id, forward_path=to, forward_id=forward_id, reason=reason))
+
+    def _begin(self, recipients: Sequence[str], *, forward_of: str = "", word: str = "") -> Draft:
+        return self._store.begin(
+            Received(
+                id=self._services.next_smtp_id(),
+                time_ns=self._clock(),
+                connection_id="",
+                client="",
+                client_port=0,
+                helo="",
+                protocol="",
+                tls="",
+                reverse_path="",
+                recipients=tuple(Recipient(one, notify="NEVER") for one in recipients),
+                smtputf8=not all(one.isascii() for one in recipients),
+                internal=True,
+                forward_of=forward_of,
+                word=word,
+            )
+        )
+
+    async def _commit(self, draft: Draft) -> str:
+        message = await draft.commit()
+        self._submit(message)  # and is remembered
+        return message.id

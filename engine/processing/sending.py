@@ -1,0 +1,195 @@
+"""Delivery of one message to its next hops, and what follows from the answers (PROC-05..11).
+
+Recipients that failed are noted when their bounce is durable, because nobody would make it afterwards. What is left
+goes to the slow queue. A slow next hop holds up nobody else: of the messages of the fast queue only FOR_ONE_HOP may be
+in delivery to one, the others are parked.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from engine import events
+from engine.config import Delivery
+from engine.delivery import backoff
+from engine.delivery.deliver import Deliverer
+from engine.processing.ends import Ends
+from engine.processing.own_mail import OwnMail
+from engine.processing.services import Services
+from engine.queue.record import Attempt, Result
+from engine.queue.state import FAST, MessageState
+from engine.queue.store import Store
+from engine.slow import SlowQueue
+
+IN_HAND: Final = 500  # messages of one relay in work at once; the others wait in the fast queue, a few octets each
+FOR_ONE_HOP: Final = IN_HAND // 4  # of these in delivery to one next hop: a slow one must not hold up others (PROC-06)
+
+
+class Sending:
+    """go_on: takes messages of the fast queue that were parked and may be sent now, before others."""
+
+    def __init__(
+        self,
+        services: Services,
+        store: Store,
+        deliverer: Deliverer[MessageState],
+        slow: SlowQueue,
+        own_mail: OwnMail,
+        ends: Ends,
+        go_on: Callable[[Iterable[MessageState]], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._services = services
+        self._store = store
+        self._deliverer = deliverer
+        self._slow = slow
+        self._own_mail = own_mail
+        self._ends = ends
+        self._go_on = go_on
+        self._clock = clock
+        self._sending: Counter[str] = Counter()  # messages of the fast queue in delivery, by next hop
+        self._parked: dict[str, deque[MessageState]] = {}  # those for a next hop that has enough of them
+        self._backoff = backoff.Backoff()
+
+    async def deliver(self, message: MessageState) -> None:
+        """One attempt for every recipient without a result. Raises QueueFull: what was not noted is to be repeated."""
+        self._suppress_own(message)
+        failed: list[Attempt] = []
+        if message.pending:
+            keys = self.keys(message)
+            if message.place == FAST:
+                if self._is_hopeless(keys):
+                    await self._defer(message, "the next hop did not answer a moment ago")
+                    return
+                if self._park(message, keys):
+                    return
+            attempts = await self._attempt(message, keys)
+            failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
+            self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
+            self._learn(message, attempts)
+        if backoff.expired(message.received.time_ns, self._clock(), self._delivery):
+            failed += self._expire(message, {attempt.recipient for attempt in failed})
+        if failed and message.received.forward_of:
+            await self._keep_forward(message, failed[0])
+            return
+        await self._own_mail.bounce(message, failed)
+        self._store.note(message, *failed)
+        if message.pending:
+            await self._defer(message, message.replies[message.pending[0]])
+        else:
+            self._ends.complete(message)
+
+    async def _keep_forward(self, message: MessageState, failure: Attempt) -> None:
+        """Nobody else has the message that a forward carries, and nobody would get a bounce of it."""
+        about = f"the forward of {message.received.forward_of} cannot be delivered: {failure.reply}"
+        await self._ends.hold(message, about)
+
+    async def _attempt(self, message: MessageState, keys: set[str]) -> list[Attempt]:
+        if message.place != FAST:
+            return await self._deliverer.deliver(message)
+        self._sending.update(keys)
+        try:
+            return await self._deliverer.deliver(message)
+        finally:
+            for key in keys:
+                self._sent(key)
+
+    def _sent(self, key: str) -> None:
+        """One of those in delivery to a next hop is through: another one may go, after the last one all that wait."""
+        self._sending[key] -= 1
+        parked = self._parked.get(key)
+        if not self._sending[key]:
+            del self._sending[key]
+            self._go_on(self._parked.pop(key, ()))
+        elif parked:
+            self._go_on((parked.popleft(),))
+
+    def _park(self, message: MessageState, keys: set[str]) -> bool:
+        """Whether it has to wait, in the fast queue, until others for the same next hop are through."""
+        key = next((key for key in keys if self._sending[key] >= FOR_ONE_HOP), None)
+        if key is None:
+            return False
+        self._parked.setdefault(key, deque()).append(message)
+        self._slow.forget(message)
+        return True
+
+    @property
+    def _delivery(self) -> Delivery:
+        return self._services.settings.delivery
+
+    def keys(self, message: MessageState) -> set[str]:
+        """The next hops of the recipients that wait, as texts."""
+        return {self._deliverer.key_of(message.received.recipients[index].address) for index in message.pending}
+
+    def forget_failures(self) -> None:
+        """The clock was set: the times at which next hops are to be tried again mean nothing any more."""
+        self._backoff = backoff.Backoff()
+
+    def _is_hopeless(self, keys: set[str]) -> bool:
+        """Whether all next hops were just found unreachable: then new mail does not wait for them (PROC-06)."""
+        now = self._clock()
+        return all(self._backoff.due_ns(key) > now for key in keys)
+
+    def _learn(self, message: MessageState, attempts: Sequence[Attempt]) -> None:
+        """Next hops that did not answer, and those that do again; forwards that arrived."""
+        received = message.received
+        for attempt in attempts:
+            address = received.recipients[attempt.recipient].address
+            key = self._deliverer.key_of(address)
+            if attempt.result is Result.DELIVERED:
+                if received.forward_of:
+                    self._services.event(
+                        events.Forwarded(smtp_id=received.forward_of, forward_path=address, forward_id=message.id)
+                    )
+                if self._backoff.accepted(key):
+                    self._slow.next_hop_accepts(key)
+            elif not attempt.next_hop and attempt.result is Result.PENDING:
+                now = self._clock()
+                if self._backoff.due_ns(key) <= now:  # the first of a round (ALR-14)
+                    self._services.event(events.ConnectionFailed(server=key, reason=attempt.reply))
+                self._backoff.failed(key, now, self._delivery)
+
+    async def _defer(self, message: MessageState, reason: str) -> None:
+        """Into the slow queue, to be tried when its first next hop is due."""
+        keys = self.keys(message)
+        now = self._clock()
+        own_ns = now + backoff.interval_s(max(message.attempts, 1), self._delivery) * backoff.S_NS
+        # A next hop whose time has come did answer, only not with 250: then the message has its own interval.
+        due_ns = min((due if (due := self._backoff.due_ns(key)) > now else own_ns for key in keys), default=own_ns)
+        await self._store.defer(message, due_ns, reason)
+        self._slow.add(message, keys)
+
+    def _suppress_own(self, message: MessageState) -> None:
+        """Mail to the account that our own mail comes from is never delivered (SMTP-11, PROC-27)."""
+        own = self._services.own_address
+        received = message.received
+        for index, recipient in enumerate(received.recipients):
+            if recipient.address.lower() == own and message.results[index] is Result.PENDING:
+                reason = "mail to the gateway's own From account"
+                attempt = Attempt(message.id, self._clock(), index, Result.SUPPRESSED, reason, "")
+                self._store.note(message, attempt)
+                self._services.event(
+                    events.DeliverySuppressed(
+                        smtp_id=message.id,
+                        reverse_path=received.reverse_path,
+                        forward_path=recipient.address,
+                        reason=reason,
+                    )
+                )
+
+    def _expire(self, message: MessageState, failed: set[int]) -> list[Attempt]:
+        """The days are over (PROC-09): what is left fails with the last reason of the other side."""
+        days = self._delivery.days
+        attempts = []
+        for index in message.pending:
+            if index in failed:
+                continue
+            reply = f"554 5.4.7 not delivered within {days} days; last answer: {message.replies[index]}"
+            attempts.append(Attempt(message.id, self._clock(), index, Result.FAILED, reply, ""))
+            address = message.received.recipients[index].address
+            self._services.event(
+                events.DeliveryFailed(
+                    smtp_id=message.id, forward_path=address, reason=reply, client=message.received.client
+                )
+            )
+        return attempts

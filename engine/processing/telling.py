@@ -1,0 +1,100 @@
+"""What the journal is told of a message that was examined and judged. Pure."""
+
+from collections.abc import Iterator
+
+from engine import events
+from engine.judge import Judgement
+from engine.policy.violation import Criterion, Violation
+from engine.queue.record import Verdict
+from engine.scan.facts import Cause
+from engine.scan.service import Outcome
+
+
+def events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iterator[events.Event]:
+    """All of it in the order in which it happened. Of what blocking removes nothing was scanned (PROC-02)."""
+    unscanned = () if judgement.removed else outcome.facts.unscanned
+    causes = [(one.cause, f"{one.part}: {one.cause} {one.detail}".rstrip()) for one in unscanned]
+    yield events.Scanned(
+        smtp_id=verdict.id,
+        verdict=verdict.verdict,
+        subject=verdict.subject,
+        definitions=verdict.definitions,
+        signatures=verdict.signatures,
+        unscanned=tuple([words for _, words in causes]),
+        evidence=judgement.evidence,
+    )
+    for violation in judgement.violations:
+        yield from _of_violation(verdict.id, violation, judgement)
+    if not judgement.removed:
+        yield from _of_scan(verdict.id, outcome)
+        if errors := [words for cause, words in causes if cause is not Cause.DISABLED]:
+            yield events.ScanError(smtp_id=verdict.id, description="; ".join(errors))
+    yield from judgement.notifications
+
+
+def _of_scan(smtp_id: str, outcome: Outcome) -> Iterator[events.Event]:
+    for virus, part in outcome.logged:
+        yield events.VirusLogged(smtp_id=smtp_id, virus=virus, part=part)
+    for virus, part in outcome.deleted:
+        yield events.FileDeleted(smtp_id=smtp_id, virus=virus, part=part)
+    for part, file, reason in outcome.attachments_deleted:
+        yield events.AttachmentDeleted(smtp_id=smtp_id, part=part, file=file, reason=reason)
+
+
+def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> Iterator[events.Event]:
+    """One event, or one for each file that it names."""
+    evidence, handling = judgement.evidence, str(violation.action)
+    envelope = evidence.envelope
+    match violation.criterion:
+        case Criterion.SENDER:
+            yield events.SenderBlocked(
+                smtp_id=smtp_id, sender=violation.value, entry=violation.entry, handling=handling
+            )
+        case Criterion.BLOCK_LIST:
+            yield events.SpamListBlock(
+                smtp_id=smtp_id,
+                handling=handling,
+                reason=f"{violation.entry}: {violation.value}",
+                client=envelope.client,
+                reverse_path=envelope.reverse_path,
+                forward_paths=envelope.forward_paths,
+            )
+        case Criterion.DMARC:
+            found = evidence.authentication
+            yield events.DmarcFailed(
+                smtp_id=smtp_id,
+                domain=found.dmarc_domain,
+                policy=found.dmarc_policy,
+                handling=handling,
+                reason=violation.value,
+            )
+        case Criterion.SUBJECT:
+            yield events.SubjectBlocked(
+                smtp_id=smtp_id,
+                reverse_path=envelope.reverse_path,
+                subject=violation.value,
+                entry=violation.entry,
+                handling=handling,
+            )
+        case Criterion.CONTAINER_LIMIT:
+            yield events.ContainerLimitExceeded(
+                smtp_id=smtp_id,
+                limit=violation.value or violation.entry,
+                part=evidence.limit_part,
+                handling=handling,
+            )
+        case Criterion.ENCRYPTED | Criterion.FILE_NAME:
+            yield from _of_files(smtp_id, violation, judgement)
+
+
+def _of_files(smtp_id: str, violation: Violation, judgement: Judgement) -> Iterator[events.Event]:
+    names = {file.part: file.names[0] for file in judgement.evidence.files if file.names}
+    handling = str(violation.action)
+    for part in violation.parts or ("",):
+        file = names.get(part, violation.value)
+        if violation.criterion is Criterion.ENCRYPTED:
+            yield events.EncryptedContainer(smtp_id=smtp_id, part=part, file=file, handling=handling)
+        else:
+            yield events.FileNameBlocked(
+                smtp_id=smtp_id, part=part, file=file, entry=violation.entry, handling=handling
+            )
