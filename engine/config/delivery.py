@@ -57,8 +57,13 @@ class Grant(Section, frozen=True):
 
 
 class Relay(Section, frozen=True):
-    """Anti-relay (RELAY-01..11). hosts: names, *.domain, addresses, 1.2.*, CIDR networks."""
+    """Anti-relay (RELAY-01..11). hosts: names, *.domain, addresses, 1.2.*, CIDR networks.
+
+    authorities: PEM file of those who vouch for the certificates of grants, or the certificates themselves; empty: the
+    authorities that the machine trusts.
+    """
 
     allow_all: bool = False  # RELAY-02: an open relay
     hosts: tuple[str, ...] = ()
     grants: tuple[Grant, ...] = ()
+    authorities: str = ""

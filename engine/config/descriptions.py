@@ -114,6 +114,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "networks. Your own mail servers belong here.", "RELAY-03, RELAY-09"),
         "grants": W("Grants", "Further permissions that ask for more than an address, for example of cloud senders.",
             "RELAY-01"),
+        "authorities": W("Authorities of certificates", "PEM file of those who vouch for the certificates of grants; "
+            "empty: those that the machine trusts.", "RELAY-01"),
     },
     "Forward": {
         "to": W("Forward to", "The one address that gets the message in place of its recipients.", "PROC-18, BLK-04"),
