@@ -115,7 +115,7 @@ def _grant(path: Path, grant: Grant) -> Iterator[Problem]:
     if grant.network:
         yield from _one((*path, "network"), grant.network, entries.relay_entry_error)
     if grant.tls_name:
-        yield from _one((*path, "tls_name"), grant.tls_name, entries.host_error)
+        yield from _one((*path, "tls_name"), grant.tls_name, entries.certificate_name_error)
     yield from _each((*path, "sender_domains"), grant.sender_domains, entries.domain_entry_error)
     if grant.header and not grant.value:
         yield Problem((*path, "value"), f"is empty: write the body that {grant.header} must have")
@@ -219,9 +219,7 @@ def remarks(settings: Settings) -> list[Problem]:
 
 def _without_effect(settings: Settings) -> Iterator[Problem]:
     blocking, notifications = settings.blocking, settings.notifications
-    checked = settings.authentication.enabled
-    if blocking.dmarc.enabled and not checked:
-        yield Problem(("blocking", "dmarc", "enabled"), "has no effect: authentication.enabled is off")
+    checked = settings.authentication.enabled or blocking.dmarc.enabled
     if blocking.white_list.enabled and blocking.white_list.confirmed and not checked:
         words = "lets no domain through: nothing is confirmed while authentication.enabled is off"
         yield Problem(("blocking", "white_list", "confirmed"), words)

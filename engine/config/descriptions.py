@@ -220,11 +220,11 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "characters": W("Characters", "The characters one after the other, without blanks or commas.", "CHAR-02"),
     },
     "Dmarc": {
-        "enabled": W("Follow DMARC", "Act on mail that fails DMARC; asks for sender authentication."),
+        "enabled": W("Follow DMARC", "Act on mail that fails DMARC, which DNS is asked about for each message."),
         "reject": W("Policy reject", "What happens to mail whose domain asks to reject it."),
         "quarantine": W("Policy quarantine", "What happens to mail whose domain asks to set it apart."),
-        "corroborated": W("Reject only with a second reason", "Follow reject only if SPF fails too or a block list "
-            "names the host: mailing lists and forwarders break what is genuine."),
+        "corroborated": W("Reject only with a second reason", "Follow reject only if something else speaks against "
+            "the message, such as SPF or a block list: mailing lists and forwarders break what is genuine."),
         "forward": W("Forward", "Where it goes with action forward."),
     },
     "Authentication": {
@@ -310,6 +310,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "failed_logons": W("Failed logons", "Logons to the pages failed repeatedly.", "ALR-13"),
         "connection_failure": W("Connection failure", "A next hop cannot be reached.", "ALR-14"),
         "unauthorized": W("Unauthorized access", "Somebody asked for what his account may not do.", "ALR-15"),
+        "block_list": W("Block list unusable", "A DNS block list cannot be used, and mail goes on without it.",
+            "DNSBL-09"),
         "block_list": W("Block list unusable", "A DNS block list answers errors; mail goes on without it.", "DNSBL-09"),
     },
     "Processes": {

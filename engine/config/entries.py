@@ -12,7 +12,6 @@ from typing import Final
 from engine.smtp.address import BadAddress, a_labels, check_mailbox
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_WILD_NAME: Final = re.compile(r"(\*\.)?[^*\s@/:]+")
 _WILD_ADDRESS: Final = re.compile(r"(\d{1,3}\.){1,3}\*")
 _NUMBERS: Final = re.compile(r"[\d.]+")
 _FIELD_NAME: Final = re.compile(r"[!-9;-~]+")  # RFC 5322 s2.2
@@ -125,6 +124,13 @@ def relay_entry_error(entry: str) -> str:
     except ValueError:
         if ":" in entry or _NUMBERS.fullmatch(entry) or host_error(entry):
             return "is not a host name, an address or a network: write mail.example.com, 192.0.2.1 or 192.0.2.0/24"
+    return ""
+
+
+def certificate_name_error(entry: str) -> str:
+    """A DNS name of a certificate; `*.domain` for any below."""
+    if _NUMBERS.fullmatch(entry) or host_error(entry.removeprefix("*.")):
+        return "is not a name of a certificate: write mail.example.com or *.example.com"
     return ""
 
 
