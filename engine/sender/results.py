@@ -14,6 +14,7 @@ from engine.policy.evidence import Authentication, Envelope
 
 # A token of RFC 2045, or an address made of such: what may stand unquoted (RFC 8601 s2.2).
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9!#$%&'*+\-.^_`{|}~]*@)?[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+")
+_COMMENT_TEXT: Final = re.compile(r"[^()\\]*")
 _RESULT: Final = re.compile(r"[a-z]{1,20}")
 
 
@@ -73,34 +74,40 @@ def authserv_id_of(field_body: bytes) -> str:
     """The authserv-id that an Authentication-Results field gives, as `canonical` spells it; empty: none.
 
     Read the way the most careless reader would, since such a one is to be protected: comments (nested, unterminated)
-    and folding are skipped, quotes removed, a version after white space or a slash ignored. O(len(field_body)).
+    and folding are skipped, quotes removed, a version after white space or a slash ignored. Never raises.
+    O(len(field_body)).
     """
-    text = field_body[: limits.RESULTS_FIELD_LEN].decode("utf-8", "replace")
+    text = field_body.decode("utf-8", "replace")
     found: list[str] = []
     at, depth, in_quotes = 0, 0, False
-    while at < len(text):
-        one = text[at]
+    while at < len(text) and len(found) <= limits.AUTHSERV_ID_LEN:
+        if depth:
+            at = _COMMENT_TEXT.match(text, at).end()  # type: ignore[union-attr]  # matches the empty text
+        one = text[at : at + 1]
+        at += 1
         if one == "\\" and (in_quotes or depth):
-            found += text[at + 1 : at + 2] if not depth else ""
-            at += 2
-            continue
-        if depth or (one == "(" and not in_quotes):
+            found += text[at : at + 1] if in_quotes else ""
+            at += 1
+        elif depth or (one == "(" and not in_quotes):
+            if found:
+                break
             depth += (one == "(") - (one == ")")
         elif one == '"':
             in_quotes = not in_quotes
-        elif (one in ";/" and not in_quotes) or (_is_space(one) and not in_quotes and found):
-            if one != "/" or found:
-                break
+        elif in_quotes:
+            found.append(one)
+        elif one in ";/" or (found and _is_space(one)):
+            break  # what follows is a version or the first result
         elif not _is_space(one):
             found.append(one)
-        at += 1
     return canonical("".join(found))
 
 
 def canonical(authserv_id: str) -> str:
     """For comparison: without regard to case, width, invisible characters, a final dot, or U-label and A-label."""
-    text = unicodedata.normalize("NFKC", authserv_id)
-    return a_label("".join(one for one in text if unicodedata.category(one) not in ("Cc", "Cf", "Zs"))).casefold()
+    text = unicodedata.normalize("NFKC", authserv_id[: limits.AUTHSERV_ID_LEN])
+    text = "".join(one for one in text if unicodedata.category(one) not in ("Cc", "Cf", "Zs"))
+    return a_label(text.lower())[: limits.AUTHSERV_ID_LEN]
 
 
 def _is_space(one: str) -> bool:
