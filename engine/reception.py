@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from engine.config import ListAction, Settings
 from engine.dns import DnsFailure, Resolver
+from engine.policy import block_list, white_list
 from engine.relay_rule import Decision, RelayRule, Source
 from engine.replies import Reply
 from engine.sender.block_lists import BlockListClient
@@ -34,8 +35,15 @@ class Reception:
         self._rejects = block_lists.action is ListAction.REJECT and any(one.enabled for one in block_lists.lists)
 
     def mail(self, client: ClientInfo, reverse_path: str) -> asyncio.Future[Answer] | None:
-        """As Gate.mail."""
-        return asyncio.ensure_future(self._sender(client, reverse_path)) if self._rejects else None
+        """As Gate.mail. Who is on the white list is not looked up (DNSBL-07): if that has to be confirmed (WL-05), it
+        takes the message to tell, and what the lists say is found out after it."""
+        if not self._rejects or white_list.entry_for(reverse_path, self._blocking):
+            return None
+        return asyncio.ensure_future(self._sender(client, reverse_path))
+
+    def wants_certificate(self, client: ClientInfo) -> bool:
+        """As Gate.wants_certificate."""
+        return self.rule.wants_certificate(client.address)
 
     def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
         """As Gate.rcpt (RELAY-01..11): each recipient is judged on its own."""
@@ -68,5 +76,5 @@ class Reception:
         if listed:
             return ACCEPTED  # DNSBL-03
         listings = await self._lists.ask(client.address, self._blocking.block_lists)
-        named = [one.list for one in listings if one.codes]
-        return Answer(Reply.BLOCK_LISTED, ", ".join(named)) if named else ACCEPTED
+        named = block_list.refusal(reverse_path, listings, self._blocking)
+        return Answer(Reply.BLOCK_LISTED, named) if named else ACCEPTED

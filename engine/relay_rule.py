@@ -20,6 +20,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from engine.config import Grant, Relay
+from engine.policy.addresses import AddressList
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -99,28 +100,32 @@ class _Grant:
 
     def __init__(self, settings: Grant) -> None:
         self._hosts = HostList([settings.network]) if settings.network else None
-        self._tls_name = HostList([settings.tls_name]) if settings.tls_name else None
-        self._senders = tuple(entry.lower() for entry in settings.sender_domains)
+        self._tls_name = settings.tls_name.lower().rstrip(".")
+        self._senders = AddressList(settings.sender_domains)
         self.field = Field(settings.header.lower(), settings.value.strip()) if settings.header else None
 
     def holds(self, source: Source, address: Address) -> bool | None:
         """All conditions but the header field; None: hangs on the names of the client."""
-        if self._hosts is None and self._tls_name is None:
+        if self._hosts is None and not self._tls_name:
             return False
-        if self._tls_name is not None and not any(map(self._tls_name.has_name, source.tls_names)):
+        if self._tls_name and not any(map(self._certified, source.tls_names)):
             return False
-        if self._senders and not self._sent_by(source.reverse_path):
+        if self._senders and not self._senders.match(source.reverse_path):
             return False
         return True if self._hosts is None else self._hosts.holds(address, source.names)
 
-    def _sent_by(self, reverse_path: str) -> bool:
-        _, at, domain = reverse_path.lower().rpartition("@")
-        suffix = at + domain
-        return any(suffix == entry or (entry[0] == "." and suffix.endswith(entry)) for entry in self._senders)
+    def _certified(self, name: str) -> bool:
+        """A wildcard of a certificate stands for one label, the first (RFC 9525 s6.3)."""
+        name = name.lower().rstrip(".")
+        return name == self._tls_name or (name[:2] == "*." and name[2:] == self._tls_name.partition(".")[2])
+
+    @property
+    def has_tls_name(self) -> bool:
+        return bool(self._tls_name)
 
     def may_name(self, address: Address) -> bool:
         """Whether a certificate of this client could make a difference."""
-        return self._tls_name is not None and (self._hosts is None or self._hosts.holds(address, None) is not False)
+        return self.has_tls_name and (self._hosts is None or self._hosts.holds(address, None) is not False)
 
 
 class RelayRule:
@@ -164,6 +169,11 @@ class RelayRule:
         """Whether a host is on the list of RELAY-03, which also keeps it from being looked up in block lists
         (DNSBL-03). None: look its names up and ask again."""
         return self._hosts.holds(plain_address(address), names)
+
+    @property
+    def has_tls_names(self) -> bool:
+        """Whether any grant hangs on a certificate."""
+        return any(grant.has_tls_name for grant in self._grants)
 
     def wants_certificate(self, address: str | Address) -> bool:
         """Whether a grant hangs on the certificate of such a client: only then is it worth asking for one."""

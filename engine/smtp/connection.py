@@ -26,6 +26,7 @@ from engine.replies import Reply
 from engine.smtp.admission import Place
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.session import Effect, Session
+from engine.smtp.tls import verified_names
 
 if TYPE_CHECKING:
     from engine.queue.store import Draft
@@ -375,12 +376,18 @@ class Connection(asyncio.Protocol):
     # --- TLS -------------------------------------------------------------------------------------
 
     async def _start_tls(self) -> None:
-        context = self._server.tls
-        assert context is not None
+        context = self._server.tls_for(self.client)
         try:
             transport = await self._loop.start_tls(
                 self._transport, self, context, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S
             )
+        except ssl.SSLCertVerificationError as error:
+            self._task = None
+            self._server.unverified.add(self.client.address)
+            words = "connection %s: certificate of %s: %s; it will not be asked for again for a day"
+            log.warning(words, self.client.connection_id, self.client.address, error.verify_message)
+            self._fail()
+            return
         except (TimeoutError, OSError) as error:  # ssl.SSLError is an OSError
             self._task = None
             self._fail(f"TLS handshake failed: {_reason(error)}")
@@ -390,7 +397,9 @@ class Connection(asyncio.Protocol):
             return
         self._transport = transport
         self._handshaking = False
-        self._session.tls_started(_describe(transport.get_extra_info("ssl_object")))
+        tls = transport.get_extra_info("ssl_object")
+        names = verified_names(tls) if context is self._server.asking else ()
+        self._session.tls_started(_describe(tls), names)
         early, self._early = self._early, b""
         if early:
             self.data_received(early)

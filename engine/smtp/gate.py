@@ -73,6 +73,9 @@ class Gate(Protocol):
         the connection takes no input meanwhile.
         """
 
+    def wants_certificate(self, client: ClientInfo) -> bool:
+        """Asked at STARTTLS: whether a relay grant hangs on the certificate of this client."""
+
     def begin(self, received: Received) -> "Draft":
         """A message begins; may raise QueueFull."""
 

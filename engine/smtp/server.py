@@ -10,7 +10,8 @@ from typing import Final
 from engine.config import Settings
 from engine.smtp.admission import POLL_S, Admission, Place
 from engine.smtp.connection import Connection
-from engine.smtp.gate import Gate
+from engine.smtp.gate import ClientInfo, Gate
+from engine.smtp.tls import Unverified
 
 BACKLOG: Final = 1024
 STOP_PATIENCE_S: Final = 10.0  # for a commit under way and for replies to be read
@@ -18,6 +19,7 @@ STOP_PATIENCE_S: Final = 10.0  # for a commit under way and for replies to be re
 
 class SmtpServer:
     """Make it inside the event loop. tls: replace it when the certificate changes; None: STARTTLS is not offered.
+    asking: the one for clients whose certificate matters; None: no client's does.
 
     clock: nanoseconds since 1970.
     """
@@ -32,6 +34,7 @@ class SmtpServer:
     ) -> None:
         self.gate = gate
         self.tls = tls
+        self.asking: ssl.SSLContext | None = None
         self.hostname = hostname
         self.clock = clock
         self.loop = asyncio.get_running_loop()
@@ -42,6 +45,7 @@ class SmtpServer:
         self._polling = False  # places that become free while places are given are seen by that round
         self._poll_timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
+        self.unverified = Unverified(self.loop.time)
 
     async def start(self, sock: socket.socket) -> asyncio.Server:
         """Listen on a bound socket, in addition to others. Closing the result ends that and no connection."""
@@ -70,6 +74,12 @@ class SmtpServer:
                     connection.abort()
         if self._poll_timer is not None:
             self._poll_timer.cancel()
+
+    def tls_for(self, client: ClientInfo) -> ssl.SSLContext:
+        """The context for a STARTTLS of this client."""
+        assert self.tls is not None
+        wanted = self.asking is not None and client.address not in self.unverified
+        return self.asking if wanted and self.gate.wants_certificate(client) and self.asking else self.tls
 
     # --- for connections -------------------------------------------------------------------------
 

@@ -2,6 +2,13 @@
 
 A real one takes its place by replacing the two files (CERT-06). Key: EC P-256 (RFC 8422), which is quick to make and
 known to every client; TLS 1.2 is the least that is spoken (RFC 8996).
+
+A relay grant may hang on the certificate of the client, so there is a second context that asks for it. OpenSSL ends the
+handshake with one that it cannot verify, and Python offers no way to look at it all the same; yet honest clients have
+such certificates and can do without a grant. So only clients are asked that a grant could be about, and one whose
+certificate is not verified is not asked again for a while (`Unverified`): its next attempt is as if nobody had asked.
+
+Known gaps: a certificate whose extended key usage is for servers only is not verified, as by most mail servers.
 """
 
 import datetime
@@ -9,13 +16,15 @@ import ipaddress
 import os
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
 
 CERTIFICATE = "smtp.crt"
 KEY = "smtp.key"
@@ -36,6 +45,49 @@ def server_context(directory: Path, hostname: str) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.load_cert_chain(certificate, key)
     return context
+
+
+def asking_context(directory: Path, hostname: str, authorities: Path | None) -> ssl.SSLContext:
+    """As server_context, and asks for the certificate of the client, which may have none.
+
+    authorities: PEM file of those who vouch for clients, or certificates of clients themselves; None: the authorities
+    that this machine trusts. Raises OSError, ssl.SSLError also if the file holds none.
+    """
+    context = server_context(directory, hostname)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if authorities is None:
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+    else:
+        context.load_verify_locations(authorities)
+    return context
+
+
+def verified_names(tls: ssl.SSLObject) -> tuple[str, ...]:
+    """The DNS names of the client's certificate, which was verified; empty if it gave none."""
+    certificate = tls.getpeercert() or {}
+    alternatives: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
+    return tuple(value for kind, value in alternatives if kind == "DNS")
+
+
+class Unverified:
+    """Addresses of clients whose certificates could not be verified. clock: seconds, monotonic.
+
+    The oldest of UNVERIFIED_CLIENTS makes room: it would lose another handshake, no more.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def add(self, address: str) -> None:
+        self._until.pop(address, None)
+        if len(self._until) >= UNVERIFIED_CLIENTS:
+            del self._until[next(iter(self._until))]
+        self._until[address] = self._clock() + UNVERIFIED_S
+
+    def __contains__(self, address: str) -> bool:
+        return self._until.get(address, 0.0) > self._clock()
 
 
 def make_certificate(certificate: Path, key: Path, names: Sequence[str]) -> None:

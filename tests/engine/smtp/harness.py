@@ -187,6 +187,7 @@ class MemoryGate:
         self.settings = settings_
         self.decide: Decide = lambda path: DENIED if path == REFUSED else ACCEPTED
         self.sender: Callable[[], asyncio.Future[Answer] | None] = lambda: None
+        self.wants_certificates = True
         self.refusal: Reply | None = None
         self.fail_begin: Exception | None = None
         self.fail_write: Exception | None = None
@@ -210,6 +211,9 @@ class MemoryGate:
 
     def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
         return self.decide(forward_path)
+
+    def wants_certificate(self, client: ClientInfo) -> bool:
+        return self.wants_certificates
 
     def begin(self, received: Received) -> Draft:
         if self.fail_begin is not None:

@@ -1,0 +1,185 @@
+"""Certificates of clients, which relay grants may hang on (RELAY-01), over real sockets on both event loops."""
+
+import datetime
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from engine import events
+from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
+from engine.smtp.gate import Answer, ClientInfo
+from engine.smtp.tls import CERTIFICATE, Unverified, asking_context, server_context
+from tests.engine.smtp.conftest import Run
+from tests.engine.smtp.harness import DENIED, HELLO, HOSTNAME, Peer, Running, running
+
+Signer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+USAGE = ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+def certificate(
+    folder: Path,
+    name: str,
+    signer: Signer | None = None,
+    usage: x509.ObjectIdentifier = USAGE,
+    ends: datetime.timedelta = datetime.timedelta(days=1),
+) -> Signer:
+    """NAME.pem in folder: certificate and key for a host, or an authority if it has no dot."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer[0].subject if signer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=2))
+        .not_valid_after(now + ends)
+        .add_extension(x509.BasicConstraints(ca="." not in name, path_length=None), critical=True)
+    )
+    if "." in name:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    made = builder.sign(signer[1] if signer else key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    words = made.public_bytes(pem)
+    words += key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / f"{name}.pem").write_bytes(words)
+    return made, key
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, and hosts with certificates of all kinds."""
+    folder = tmp_path_factory.mktemp("certificates")
+    server_context(folder, HOSTNAME)
+    authority = certificate(folder, "authority")
+    certificate(folder, "good.example", authority)
+    certificate(folder, "expired.example", authority, ends=datetime.timedelta(days=-1))
+    certificate(folder, "server.example", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    certificate(folder, "self.example")
+    certificate(folder, "pinned.example")
+    both = (folder / "authority.pem").read_bytes() + (folder / "pinned.example.pem").read_bytes()
+    (folder / "authorities.pem").write_bytes(both)
+    return folder
+
+
+def client_context(folder: Path, name: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / CERTIFICATE))
+    if name:
+        context.load_cert_chain(folder / f"{name}.pem")
+    return context
+
+
+def asking(one: Running, folder: Path) -> None:
+    one.server.asking = asking_context(folder, HOSTNAME, folder / "authorities.pem")
+    gate = one.gate
+
+    def decide(client: ClientInfo) -> Callable[[str], Answer]:
+        return lambda path: Answer() if "good.example" in client.tls_names else DENIED
+
+    connections = one.server.connections
+    gate.decide = lambda path: decide(next(iter(connections)).client)(path)
+
+
+async def with_tls(one: Running, folder: Path, name: str) -> Peer:
+    peer = await one.greeted()
+    assert (await peer.ask(b"STARTTLS\r\n")).startswith("220 ")
+    await peer.start_tls(client_context(folder, name))
+    return peer
+
+
+async def ask_relay(peer: Peer) -> str:
+    assert (await peer.ask(HELLO)).startswith("250")
+    assert (await peer.ask(b"MAIL FROM:<a@c.example>\r\n")).startswith("250 ")
+    return await peer.ask(b"RCPT TO:<b@far.example>\r\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "reply"),
+    [
+        ("good.example", ("good.example",), "250 2.1.5"),
+        ("pinned.example", ("pinned.example",), "550 5.7.1"),
+        ("", (), "550 5.7.1"),
+    ],
+)
+def test_the_names_of_a_verified_certificate_reach_the_gate(
+    run: Run, folder: Path, name: str, names: tuple[str, ...], reply: str
+) -> None:
+    """RELAY-01: a client without a certificate is as welcome as before, but has no name."""
+
+    async def main() -> None:
+        async with running(tls=server_context(folder, HOSTNAME)) as one:
+            asking(one, folder)
+            peer = await with_tls(one, folder, name)
+            assert (await ask_relay(peer)).startswith(reply)
+            (connection,) = one.server.connections
+            assert connection.client.tls_names == names
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["self.example", "expired.example", "server.example"])
+def test_a_client_whose_certificate_is_not_verified_is_not_asked_again(run: Run, folder: Path, name: str) -> None:
+    """It loses one handshake, and has no name at the next."""
+
+    async def main() -> None:
+        async with running(tls=server_context(folder, HOSTNAME)) as one:
+            asking(one, folder)
+            try:
+                peer = await with_tls(one, folder, name)
+                await peer.send(HELLO)
+                assert await peer.rest() == b""
+            except (ssl.SSLError, ConnectionError):
+                pass  # with TLS 1.3 the client learns of it later than with 1.2
+            await one.gate.wait_for(events.Disconnected)
+            assert not one.server.connections
+            assert not [event for event in one.gate.events if isinstance(event, events.ProtocolViolation)]
+            peer = await with_tls(one, folder, name)
+            assert (await ask_relay(peer)).startswith("550 5.7.1")
+            (connection,) = one.server.connections
+            assert connection.client.tls_names == ()
+
+    run(main())
+
+
+def test_only_clients_are_asked_that_a_grant_could_be_about(run: Run, folder: Path) -> None:
+    async def main() -> None:
+        async with running(tls=server_context(folder, HOSTNAME)) as one:
+            asking(one, folder)
+            one.gate.wants_certificates = False
+            for name in ("self.example", "good.example"):
+                peer = await with_tls(one, folder, name)
+                assert (await ask_relay(peer)).startswith("550 5.7.1")
+                await peer.close()
+                await one.gate.wait_for(events.Disconnected, 1 + (name == "good.example"))
+
+    run(main())
+
+
+def test_a_file_without_authorities_is_an_error(folder: Path) -> None:
+    (folder / "nothing.pem").write_text("nothing")
+    for name in ("nothing.pem", "missing.pem"):
+        with pytest.raises(OSError):
+            asking_context(folder, HOSTNAME, folder / name)
+    assert asking_context(folder, HOSTNAME, None).verify_mode is ssl.CERT_OPTIONAL
+
+
+def test_what_is_remembered_is_bounded_and_ends() -> None:
+    now = [100.0]
+    unverified = Unverified(lambda: now[0])
+    for number in range(UNVERIFIED_CLIENTS):
+        unverified.add(f"client{number}")
+    unverified.add("client0")
+    unverified.add("one more")
+    assert len(unverified._until) == UNVERIFIED_CLIENTS
+    assert "client1" not in unverified
+    assert all(name in unverified for name in ("client0", "client2", "one more"))
+    now[0] += UNVERIFIED_S
+    assert "client0" not in unverified
