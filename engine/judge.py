@@ -14,23 +14,24 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from engine.config import Blocking, Forward, ListAction, Settings
+from engine.config import Blocking, Forward, Settings
 from engine.delivery.reply import printable
 from engine.dns import Resolver
 from engine.events import NotificationWanted
-from engine.policy import criteria, notify
+from engine.policy import criteria, notify, white_list
 from engine.policy.evidence import Authentication, Envelope, Evidence, Listing
 from engine.policy.violation import Violation, disposition_of, forwards_of, sentence, strength
 from engine.processing.services import Services
 from engine.queue.record import Disposition, Splice
 from engine.queue.state import MessageState
+from engine.scan.claims import Claims
 from engine.scan.facts import Cause, Facts, Unscanned
 from engine.scan.service import Outcome
-from engine.sender import results
-from engine.sender.authenticate import authenticate
+from engine.sender import authenticate, results
 from engine.sender.block_lists import BlockListClient
 
 GRACE_S: Final = 2.0  # on top of the time-outs of settings, which lookups keep by themselves
+NAMES_S: Final = 5.0  # for the names of a client, where the relay list has names
 _REASONS: Final = 5  # violations named in a reason; all of them are in events
 
 T = TypeVar("T")
@@ -58,21 +59,31 @@ class Judgement(msgspec.Struct, frozen=True):
 class Inquiry:
     """What is being asked about one message. Ended by Judge.finish or by close()."""
 
-    __slots__ = ("envelope", "listings", "settings", "smtp_id")
+    __slots__ = ("authentication", "envelope", "is_ours", "listings", "opening", "settings", "smtp_id")
 
     def __init__(self, smtp_id: str, envelope: Envelope, settings: Settings) -> None:
         self.smtp_id = smtp_id
         self.envelope = envelope
         self.settings = settings  # those when its processing began (PROC-15)
+        self.is_ours = False  # known when opening is done, like what is asked then
+        self.opening: asyncio.Task[None] | None = None
+        self.authentication: authenticate.Begun | None = None
         self.listings: asyncio.Task[tuple[Listing, ...]] | None = None
 
     def close(self) -> None:
-        if self.listings is not None:
-            self.listings.cancel()
+        for task in (self.opening, self.listings, self.authentication):
+            if isinstance(task, asyncio.Task):
+                task.cancel()
+            elif task is not None:
+                task.close()
 
 
 class Judge:
-    """One for each relay. is_ours: whether a client, given by its address, is one of ours (DNSBL-03)."""
+    """One for each relay.
+
+    is_ours: whether a client, given by its address, is a host of the relay list: such a one hands in mail of our own
+    site, which block lists, SPF and DMARC say nothing about (DNSBL-03).
+    """
 
     def __init__(
         self,
@@ -98,22 +109,22 @@ class Judge:
         )
         settings = self._services.settings
         inquiry = Inquiry(message.id, envelope, settings)
-        if asks_block_lists(settings.blocking):
-            inquiry.listings = asyncio.get_running_loop().create_task(self._listings(envelope, settings))
+        if asks_dns(settings):
+            inquiry.opening = asyncio.get_running_loop().create_task(self._open(inquiry))
         return inquiry
 
     async def finish(self, inquiry: Inquiry, outcome: Outcome) -> Judgement:
         """Waits for the answers of DNS, within the time-outs of the settings. Raises nothing but for cancellation."""
-        settings = inquiry.settings
-        blocking = settings.blocking
-        authentication = Authentication()
-        if asks_authentication(settings):
-            authentication = await self._authentication(inquiry, outcome)
-        listings = () if inquiry.listings is None else await inquiry.listings
+        settings, found = inquiry.settings, Authentication()
+        listings: tuple[Listing, ...] = ()
+        if inquiry.opening is not None:
+            await inquiry.opening
+            found = await self._authentication(inquiry, outcome)
+            listings = await self._listings(inquiry, found)
         evidence = msgspec.structs.replace(
-            outcome.evidence, envelope=inquiry.envelope, listings=listings, authentication=authentication
+            outcome.evidence, envelope=inquiry.envelope, listings=listings, authentication=found
         )
-        violations = (*criteria.judge(criteria.SENDER, evidence, blocking), *outcome.violations)
+        violations = (*criteria.judge(criteria.SENDER, evidence, settings.blocking), *outcome.violations)
         return self._judgement(inquiry, outcome, evidence, violations)
 
     def _judgement(
@@ -127,15 +138,22 @@ class Judge:
             named = named_forwards(settings.blocking) | named_forwards(self._services.settings.blocking)
             forwards = tuple(one for one in forwards_of(violations) if one in named)
         field, splices = "", tuple(outcome.splices)
-        if settings.authentication.enabled and settings.authentication.add_results:
-            field = results.body(self._authserv_id(settings), inquiry.envelope, evidence.authentication)
+        if settings.authentication.enabled and settings.authentication.add_results and not inquiry.is_ours:
+            name = settings.authentication.authserv_id or self._services.hostname
+            field = results.body(name, inquiry.envelope, evidence.authentication)
+            splices = without_results(splices, outcome.claims, results.canonical(name), inquiry.envelope.size)
         notifications: Sequence[NotificationWanted] = ()
         infections = () if removed else infections_of(outcome, evidence)
         if violations or infections:
             notifications = notify.wanted(
-                inquiry.smtp_id, evidence, violations, infections, disposition, settings, self._services.own_address
+                inquiry.smtp_id,
+                evidence,
+                violations,
+                infections,
+                disposition,
+                settings,
+                self._services.own_address,
             )
-        kept = disposition in (Disposition.DELIVER, Disposition.HOLD)
         return Judgement(
             evidence,
             violations,
@@ -144,38 +162,50 @@ class Judge:
             removed,
             forwards,
             field,
-            splices if kept else (),
+            splices if disposition in (Disposition.DELIVER, Disposition.HOLD) else (),
             tuple(notifications),
         )
 
-    def _authserv_id(self, settings: Settings) -> str:
-        return settings.authentication.authserv_id or self._services.hostname
-
     # --- what is asked ------------------------------------------------------------------------------
 
-    async def _listings(self, envelope: Envelope, settings: Settings) -> tuple[Listing, ...]:
-        lists = settings.blocking.block_lists
-        return await _guarded(self._ask(envelope.client, settings), lists.timeout_s, ())
-
-    async def _ask(self, client: str, settings: Settings) -> tuple[Listing, ...]:
-        if await self._is_ours(client):
-            return ()
-        return await self._block_lists.ask(client, settings.blocking.block_lists)
+    async def _open(self, inquiry: Inquiry) -> None:
+        settings, envelope = inquiry.settings, inquiry.envelope
+        inquiry.is_ours = await _guarded(self._is_ours(envelope.client), NAMES_S, False)
+        if inquiry.is_ours:
+            return
+        if authenticate.is_wanted(settings):
+            inquiry.authentication = authenticate.begin(self._resolver, settings, envelope)
+        if asks_block_lists(settings.blocking) and not white_list.entry_for(envelope.reverse_path, settings.blocking):
+            inquiry.listings = asyncio.get_running_loop().create_task(self._ask_lists(inquiry))
 
     async def _authentication(self, inquiry: Inquiry, outcome: Outcome) -> Authentication:
-        asking = authenticate(
-            self._resolver, inquiry.settings, inquiry.envelope, outcome.evidence.header, outcome.claims
-        )
-        return await _guarded(asking, inquiry.settings.authentication.timeout_s, Authentication())
+        if inquiry.authentication is None:
+            return Authentication()
+        asking = inquiry.authentication.finish(outcome.evidence.header, outcome.claims)
+        return await _guarded(asking, inquiry.settings.authentication.timeout_s + GRACE_S, Authentication())
+
+    async def _listings(self, inquiry: Inquiry, found: Authentication) -> tuple[Listing, ...]:
+        """Who is on the white list is asked about only if that is not confirmed (DNSBL-07, WL-05)."""
+        blocking, reverse_path = inquiry.settings.blocking, inquiry.envelope.reverse_path
+        if inquiry.listings is not None:
+            return await inquiry.listings
+        if inquiry.is_ours or not asks_block_lists(blocking) or white_list.settles(reverse_path, blocking):
+            return ()
+        return () if white_list.confirms(found, reverse_path) else await self._ask_lists(inquiry)
+
+    async def _ask_lists(self, inquiry: Inquiry) -> tuple[Listing, ...]:
+        lists = inquiry.settings.blocking.block_lists
+        asking = self._block_lists.ask(inquiry.envelope.client, lists)
+        return await _guarded(asking, lists.timeout_s + GRACE_S, ())
 
 
 async def _guarded(asking: Awaitable[T], timeout_s: float, otherwise: T) -> T:
     """Its answer; whatever goes wrong, the message goes on without one (DNSBL-09)."""
     try:
-        async with asyncio.timeout(timeout_s + GRACE_S):
+        async with asyncio.timeout(timeout_s):
             return await asking
-    except Exception:
-        log.exception("a question about a sender found no answer")
+    except Exception as error:  # noqa: BLE001 - a message is never held up or lost for want of an answer
+        log.warning("a question about a sender found no answer: %r", error)
         return otherwise
 
 
@@ -191,7 +221,7 @@ def reads_content(settings: Settings) -> bool:
         or blocking.files.enabled
         or blocking.encrypted.enabled
         or blocking.senders.enabled
-        or asks_authentication(settings)
+        or authenticate.is_wanted(settings)
         or containers.depth_on
         or containers.file_on
         or containers.total_on
@@ -201,19 +231,18 @@ def reads_content(settings: Settings) -> bool:
     )
 
 
-def judges(settings: Settings) -> bool:
-    """Whether there is anything to find out about a message at all."""
-    return reads_content(settings) or asks_block_lists(settings.blocking)
+def asks_dns(settings: Settings) -> bool:
+    return asks_block_lists(settings.blocking) or authenticate.is_wanted(settings)
 
 
 def asks_block_lists(blocking: Blocking) -> bool:
-    """After acceptance: with action reject they were asked before (BLK-02, DNSBL-06)."""
-    lists = blocking.block_lists
-    return lists.action is not ListAction.REJECT and any(one.enabled for one in lists.lists)
+    """Also with action reject: what was asked at RCPT is known then, and what came too late counts now (DNSBL-06)."""
+    return any(one.enabled for one in blocking.block_lists.lists)
 
 
-def asks_authentication(settings: Settings) -> bool:
-    return settings.authentication.enabled or settings.blocking.dmarc.enabled
+def judges(settings: Settings) -> bool:
+    """Whether there is anything to find out about a message at all."""
+    return reads_content(settings) or asks_dns(settings)
 
 
 def decide(
@@ -249,6 +278,29 @@ def named_forwards(blocking: Blocking) -> frozenset[Forward]:
     sender = (blocking.senders.forward, blocking.block_lists.forward, blocking.dmarc.forward)
     content = (blocking.subject.forward, blocking.containers.forward, blocking.encrypted.forward)
     return frozenset(one for one in (*sender, *content) if one.to)
+
+
+def without_results(splices: Sequence[Splice], claims: Claims, authserv_id: str, size: int) -> tuple[Splice, ...]:
+    """The edits, and with them out every Authentication-Results field that says it is ours (RFC 8601 s5).
+
+    splices: ordered and apart. authserv_id: in its canonical form. size: octets of the message. Where a field overlaps
+    an edit, the edit stays as it is.
+    """
+    forged = [
+        (one.start, one.end, 1, b"")
+        for one in claims.results_fields
+        if one.authserv_id == authserv_id and one.start < one.end <= size
+    ]
+    if not forged:
+        return tuple(splices)
+    merged: list[tuple[int, int, int, bytes]] = []
+    for cut in sorted([*((one.start, one.end, 0, one.data) for one in splices), *forged]):
+        start, _, is_forged, _ = cut
+        if not merged or start >= merged[-1][1]:
+            merged.append(cut)
+        elif merged[-1][2] and not is_forged:
+            merged[-1] = cut
+    return tuple(Splice(start, end, data) for start, end, _, data in merged)
 
 
 def infections_of(outcome: Outcome, evidence: Evidence) -> tuple[notify.Infection, ...]:

@@ -19,7 +19,7 @@ from engine.delivery.nexthop import Exchange, NextHop, NextHops, Unroutable, is_
 from engine.delivery.pool import Pool
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Decision, Router, domain_of
-from engine.delivery.trace import received_field
+from engine.delivery.trace import received_field, results_field
 from engine.dns import Resolver
 from engine.events import Delivered, DeliveryDeferred, DeliveryFailed, Event
 from engine.queue.record import Attempt, Received, Result, Splice
@@ -40,6 +40,10 @@ class Message(Protocol):
     def results(self) -> Sequence[Result]: ...
     @property
     def splices(self) -> Sequence[Splice]: ...
+    @property
+    def authentication_results(self) -> str:
+        """Body of an Authentication-Results field; empty: none."""
+        ...
 
 
 M = TypeVar("M", bound=Message)
@@ -55,13 +59,15 @@ class Fate(NamedTuple):
 
 
 class Mail(Generic[M]):
-    """A message on its way out: our Received field, then its content."""
+    """A message on its way out: our trace fields, then its content."""
 
     def __init__(self, message: M, content: Callable[[M], Iterator[bytes | memoryview]], hostname: str) -> None:
         self.received = message.received
         self._message = message
         self._content = content
         self._head = received_field(message.received, hostname)
+        if body := message.authentication_results:
+            self._head = results_field(body) + self._head
         self.size = len(self._head) + message.size
         for splice in message.splices:
             self.size += len(splice.data) - (splice.end - splice.start)

@@ -1,6 +1,7 @@
-"""The Received field that is put before a message (RFC 5321 s4.4),."""
+"""The fields that are put before a message: Received (RFC 5321 s4.4), and Authentication-Results (RFC 8601)."""
 
 import re
+import textwrap
 import time
 
 from engine.queue.record import Received
@@ -11,6 +12,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _HELO = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_])?|\[[A-Za-z0-9:.\-]{1,64}\]")
 _COMMENT = re.compile(r"[^A-Za-z0-9 ._:/+=,-]")
 _PROTOCOL = re.compile(r"[A-Z0-9]{1,32}")
+_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f]+")
+_LINE_LEN = 200  # characters, of up to four octets: well below the 998 of RFC 5322 s2.1.1
 _UNSAFE_PATH = re.compile(r"[\x00-\x1f\x7f<>]")
 
 
@@ -49,3 +52,13 @@ def received_field(received: Received, hostname: str) -> bytes:
         if not _UNSAFE_PATH.search(address) and (address.isascii() or received.smtputf8) and len(address) < 900:
             field += f"\r\n\tfor <{address}>"
     return f"{field};\r\n\t{rfc5322(received.time_ns)}\r\n".encode()
+
+
+def results_field(body: str) -> bytes:
+    """The Authentication-Results field with its CRLF, a line for each result. It stands above our Received field, so
+    that readers can tell it from what came in with the message (RFC 8601 s4, s5).
+
+    body: unfolded, of limited length, its values quoted. Whatever it holds, this is one field, with no line too long.
+    """
+    parts = [textwrap.wrap(part, _LINE_LEN, break_on_hyphens=False) for part in _NOT_TEXT.sub(" ", body).split("; ")]
+    return ("Authentication-Results: " + ";\r\n\t".join("\r\n\t".join(lines) for lines in parts) + "\r\n").encode()

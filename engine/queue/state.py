@@ -113,6 +113,11 @@ class MessageState:
         """Every recipient has a final result (PROC-26)."""
         return Result.PENDING not in self.results
 
+    @property
+    def authentication_results(self) -> str:
+        """Body of the Authentication-Results field that goes before it (RFC 8601); empty: none."""
+        return self.verdict.results if self.verdict is not None else ""
+
     def apply(self, record: AnyRecord) -> None:
         """Take in what happened after End. Replaying the records of a message gives the same state again."""
         match record:

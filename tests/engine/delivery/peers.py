@@ -243,6 +243,7 @@ class Mail:
         self.size = len(content)
         self.results: list[Result] = [Result.PENDING] * len(received.recipients)
         self.splices = splices
+        self.authentication_results = ""
 
     def pieces(self, size: int = 256 * 1024) -> Iterator[bytes | memoryview]:
         out, at = b"", 0
