@@ -37,13 +37,13 @@ class Past(msgspec.Struct, frozen=True):
         return self.evidence.header.subject
 
 
-def newest(journal: Path, last: int) -> list[Past]:
+def newest(journal: Path, last: int) -> Iterator[Past]:
     """The last messages that were accepted, newest first. Raises OSError."""
     processes: dict[str, list[Path]] = {}
     for path in journal.glob(f"*{SUFFIX}"):
         processes.setdefault(path.name[: -len(SUFFIX) - _DAY_LEN], []).append(path)
     streams = [_of_process(sorted(paths, reverse=True)) for paths in processes.values()]
-    return list(islice(heapq.merge(*streams, key=lambda one: one.time, reverse=True), last))
+    return islice(heapq.merge(*streams, key=lambda one: one.time, reverse=True), last)
 
 
 def _of_process(paths: list[Path]) -> Iterator[Past]:
