@@ -22,7 +22,9 @@ from pathlib import Path
 
 import engine
 from engine import config, events, privileges
+from engine.alerts import told_to_people
 from engine.config import ConfigError, Settings
+from engine.config.fields import differing
 from engine.journal import JournalWriter, expire
 from engine.layout import Layout
 from engine.listening import CannotListen, Listeners, belongs_to
@@ -30,6 +32,7 @@ from engine.smtp.admission import SlotTable
 from engine.watch import ConfigWatch
 
 STOP_PATIENCE_S = 20.0  # for work in hand; what is not finished by then resumes after the next start (PROC-14)
+LAST_MAIL_PATIENCE_S = 8.0  # until the pages have told that the service stops (ALR-03)
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # by how often it died soon after its start
 SOON_S = 10.0
 DAY_S = 86_400.0
@@ -110,7 +113,7 @@ class Supervisor:
         layout.clean_stop.unlink(missing_ok=True)
         self._event(events.ServiceStarted(version=engine.VERSION, after_crash=after_crash))
         self._expire_journal()
-        self._keep(settings)
+        self._changed_meanwhile(settings)
         with self._signals():
             self._loop()
         layout.clean_stop.touch()
@@ -129,7 +132,8 @@ class Supervisor:
         return fd
 
     def _event(self, event: events.Event) -> None:
-        if self._watch.settings.logging.enabled:  # LOG-01
+        settings = self._watch.settings
+        if settings.logging.enabled or told_to_people(event, settings):  # LOG-01
             self._journal.write(event)
 
     def _start_failed(self, reason: str) -> None:
@@ -206,15 +210,29 @@ class Supervisor:
         waits = [child.due_at - now for child in self._children if child.process is None]
         return max(0.0, min([1.0, *waits]))
 
+    def _changed_meanwhile(self, settings: Settings) -> None:
+        """What was changed while nothing ran is told too (ALR-07)."""
+        before = settings
+        with contextlib.suppress(ConfigError):  # the first start
+            before = config.load(self._layout.in_force)
+        if before != settings:
+            self._tell_of_change(before, settings)
+        self._keep(settings)
+
     def _applied(self, settings: Settings) -> None:
-        with contextlib.suppress(OSError):  # it may be on its way to yet another one
-            revision = f"{os.stat(self._layout.config).st_mtime_ns:x}"
-            self._event(events.ConfigurationApplied(revision=revision))
+        self._tell_of_change(self._in_force, settings)
         self._keep(settings)
         self._listen(settings)
 
+    def _tell_of_change(self, before: Settings, settings: Settings) -> None:
+        with contextlib.suppress(OSError):  # it may be on its way to yet another one
+            revision = f"{os.stat(self._layout.config).st_mtime_ns:x}"
+            changed = tuple(differing(before, settings))
+            self._event(events.ConfigurationApplied(revision=revision, changed=changed))
+
     def _keep(self, settings: Settings) -> None:
         """For processes that are started again while the file is broken."""
+        self._in_force = settings
         try:
             config.save(settings, self._layout.in_force)
         except (OSError, ConfigError) as error:
@@ -367,6 +385,9 @@ class Supervisor:
 
     def _stop(self) -> None:
         """All at once: sessions get 421, work in hand is finished or resumed after the next start."""
+        self._event(events.ServiceStopping())
+        if self._watch.settings.alerts.stop:
+            self._end_pages_first()
         running = [child.process for child in self._children if child.process is not None]
         os.close(self._lifeline_w)
         deadline = time.monotonic() + STOP_PATIENCE_S
@@ -377,3 +398,14 @@ class Supervisor:
                 process.kill()
                 process.wait()
         self._listeners.close()
+
+    def _end_pages_first(self) -> None:
+        """Their process hands the relays, which still run, the mail that says so; else it does at its next start."""
+        relays = self._relays()
+        pages = [child.process for child in self._children if child.process is not None and child not in relays]
+        for process in pages:
+            process.terminate()
+        deadline = time.monotonic() + LAST_MAIL_PATIENCE_S
+        for process in pages:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))

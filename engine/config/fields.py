@@ -50,6 +50,13 @@ def flat(settings: Settings) -> dict[str, Any]:
     return dict(_leaves(settings, ""))
 
 
+def differing(before: Settings, after: Settings) -> list[str]:
+    """The names of the settings that are not the same in both; of a row of a list, that of the list."""
+    old, new = flat(before), flat(after)
+    changed = [name for name in old.keys() | new.keys() if old.get(name, msgspec.UNSET) != new.get(name, msgspec.UNSET)]
+    return sorted({name.partition("[")[0] for name in changed})
+
+
 def literal_default(setting: Setting) -> Any:
     """The default as plain data; None for a table and for what has none."""
     if setting.section or setting.default is msgspec.UNSET:
