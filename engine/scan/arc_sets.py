@@ -43,6 +43,8 @@ def collect(section: Section) -> tuple[ArcClaims | None, Reading | None]:
         return None, None
     newest = SignatureClaim()
     try:
+        if section.problem:
+            raise Refused("fail", section.problem)
         sets = _sets(fields)
         newest = seal(tag_list.parse(sets[-1][2].body))
         seals = _seals(section, sets)

@@ -1,7 +1,6 @@
 """Canonical forms of a message's header fields and body (RFC 6376 s3.4), and their hashes.
 
-Only CRLF ends a line here, as it does in all mail that was accepted (SMTP-16). Fields are found by how lines begin; a
-line that is no field is one without a name, which nobody can sign.
+Only CRLF ends a line here, as it does in all mail that was accepted (SMTP-16).
 """
 
 import hashlib
@@ -16,13 +15,16 @@ from cext import dkim
 from engine import limits
 
 _LINE: Final = re.compile(rb"\r\n(?![ \t])")
+_NAME: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _PIECE_LEN: Final = 256 * 1024  # of a body that is hashed at once: stays in the processor's cache
 
 Span = tuple[bool, int | None]  # of a body: relaxed or simple; its first octets in that form, or all of it
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One header field. end: behind its CRLF. name: lower case, empty if it has none. octets: without the last CRLF."""
+    """One header field. end: behind its CRLF. name: lower case, empty for a line that is no field. octets: without the
+    last CRLF.
+    """
 
     start: int
     end: int
@@ -35,26 +37,30 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Section:
-    """The header section of a message as fields. over: beyond limits.HEADER_LEN or HEADER_FIELDS; the rest is not read.
+    """The header section of a message as fields.
 
-    O(length of the section); each field is brought into its relaxed form once.
+    problem: why no signature of it can be believed, in words; else empty. It is longer than limits.HEADER_LEN or has more
+    than HEADER_FIELDS fields, of which the rest is not read. Or a line is no field: mail clients let the body begin
+    there, and what they show then was never signed. O(length of the section); each field is brought into its relaxed
+    form once.
     """
 
     def __init__(self, data: bytes) -> None:
         self.end, self.body = _ends(data)
-        self.over = self.end > limits.HEADER_LEN
         octets = data[: min(self.end, limits.HEADER_LEN)]
-        starts = [0, *(match.end() for match in _LINE.finditer(octets))] if octets else []
-        if len(starts) > limits.HEADER_FIELDS:
-            self.over = True
-            del starts[limits.HEADER_FIELDS + 1 :]
-        elif octets:
-            starts.append(len(octets) + 2)
+        starts = [0, *(match.end() for match in _LINE.finditer(octets)), len(octets) + 2] if octets else []
+        over = self.end > limits.HEADER_LEN or len(starts) > limits.HEADER_FIELDS + 1
+        del starts[limits.HEADER_FIELDS + 1 :]
         self.fields = [_field(octets, start, end) for start, end in pairwise(starts)]
         self._by_name: dict[bytes, list[Field]] = {}
         for field in self.fields:
             self._by_name.setdefault(field.name, []).append(field)
         self._relaxed: dict[int, bytes] = {}
+        self.problem = ""
+        if over:
+            self.problem = "the header section is too large"
+        elif b"" in self._by_name:
+            self.problem = "a line of the header section is no field"
 
     def named(self, name: bytes) -> list[Field]:
         """From the top to the bottom. name: lower case."""
@@ -99,8 +105,8 @@ def _ends(data: bytes) -> tuple[int, int]:
 
 def _field(octets: bytes, start: int, end: int) -> Field:
     text = octets[start : end - 2]
-    name, colon, _ = text.partition(b":")
-    return Field(start, end, name.rstrip(b" \t").lower() if colon else b"", text)
+    match = _NAME.match(text)
+    return Field(start, end, match.group(1).lower() if match else b"", text)
 
 
 def relaxed_field(octets: bytes) -> bytes:

@@ -88,6 +88,8 @@ def seal(tags: dict[str, bytes]) -> SignatureClaim:
 
 
 def _read(section: Section, field: Field, tags: dict[str, bytes], named: SignatureClaim, arc: bool) -> Reading:
+    if section.problem:
+        raise Refused("policy", section.problem)
     if not arc and _needed(tags, "v") != b"1":
         raise Refused("neutral", "a version of DKIM that is not known")
     algorithm = _algorithm(tags)

@@ -39,12 +39,15 @@ class Key(msgspec.Struct, frozen=True):
     exact: bool = False
 
 
+_NAMELESS = Key(None, "permerror", "it names no key")
+
 Keys = dict[tuple[str, str], Key]  # by selector and domain
 
 
 async def find_keys(resolver: Resolver, claims: Iterable[SignatureClaim]) -> Keys:
     """The keys that these claims need, all asked for at once and each once. Never raises on answers of DNS."""
-    names = list(dict.fromkeys((claim.selector, claim.domain) for claim in claims if not claim.result))
+    wanted = [claim for claim in claims if not claim.result and claim.selector and claim.domain]
+    names = list(dict.fromkeys((claim.selector, claim.domain) for claim in wanted))
     keys = await asyncio.gather(*(_find(resolver, selector, domain) for selector, domain in names))
     return dict(zip(names, keys, strict=True))
 
@@ -56,7 +59,7 @@ def check(claim: SignatureClaim, keys: Keys, now: float) -> tuple[str, str]:
     """
     if claim.result:
         return claim.result, claim.reason
-    key = keys[claim.selector, claim.domain]
+    key = keys.get((claim.selector, claim.domain), _NAMELESS)
     if key.public is None:
         return key.result, key.reason
     if claim.expires and claim.expires < now:
