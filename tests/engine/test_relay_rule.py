@@ -34,7 +34,9 @@ def test_relay_02_allow_lifts_everything() -> None:
 
 @pytest.mark.parametrize("domain", ["local.example", "[192.0.2.9]"])
 def test_relay_06_local_destination_needs_no_entry(domain: str) -> None:
-    """RELAY-05, RELAY-06: what counts is the domain of the recipient, and local routing makes it local."""
+    """RELAY-05, RELAY-06, RELAY-13: what counts is the domain of the recipient, and only local routing makes it local,
+    also a literal of an address of ours."""
+    assert decide((), "192.0.2.9", None, "[192.0.2.10]") is Decision.REFUSED
     assert decide((), "192.0.2.1", None, domain) is Decision.ALLOWED
 
 
