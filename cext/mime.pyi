@@ -24,8 +24,13 @@ CONTENT_TYPE: Final[int]
 TRANSFER_ENCODING: Final[int]
 DISPOSITION: Final[int]
 SUBJECT: Final[int]
+FROM: Final[int]
+AUTO_SUBMITTED: Final[int]
+PRECEDENCE: Final[int]
+SUPPRESS: Final[int]
+LIST: Final[int]
 
 def section(
-    data: Buffer, start: int, end: int, octets: int, fields: int
+    data: Buffer, start: int, end: int, octets: int, fields: int, whole: bool = False
 ) -> tuple[int, int, int, int, list[tuple[int, int, int]]]: ...
 def trailing_blank(data: Buffer, start: int, end: int, wide: bool = True) -> bool: ...

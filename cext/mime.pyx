@@ -166,6 +166,12 @@ CONTENT_TYPE = 0
 TRANSFER_ENCODING = 1
 DISPOSITION = 2
 SUBJECT = 3
+# Of a whole message only:
+FROM = 4
+AUTO_SUBMITTED = 5
+PRECEDENCE = 6
+SUPPRESS = 7  # X-Auto-Response-Suppress
+LIST = 8  # List-Id and whatever else begins with List-
 
 
 cdef inline uint8_t _lower(uint8_t c) noexcept nogil:
@@ -182,8 +188,8 @@ cdef bint _is(const uint8_t* p, size_t n, const char* word, size_t m) noexcept n
     return True
 
 
-cdef int _kind(const uint8_t* p, size_t n) noexcept nogil:
-    """Which of the wanted fields this name of n octets is, or -1."""
+cdef int _kind(const uint8_t* p, size_t n, bint whole) noexcept nogil:
+    """Which of the wanted fields this name of n octets is, or -1. whole: of a whole message."""
     if _lower(p[0]) == c'c':
         if _is(p, n, b"content-type", 12):
             return 0
@@ -193,6 +199,21 @@ cdef int _kind(const uint8_t* p, size_t n) noexcept nogil:
             return 2
     elif n == 7 and _is(p, n, b"subject", 7):
         return 3
+    return _kind_of_whole(p, n) if whole else -1
+
+
+cdef int _kind_of_whole(const uint8_t* p, size_t n) noexcept nogil:
+    cdef uint8_t first = _lower(p[0])
+    if first == c'f':
+        return 4 if _is(p, n, b"from", 4) else -1
+    if first == c'l':
+        return 8 if n > 5 and _is(p, 5, b"list-", 5) else -1
+    if first == c'a':
+        return 5 if _is(p, n, b"auto-submitted", 14) else -1
+    if first == c'p':
+        return 6 if _is(p, n, b"precedence", 10) else -1
+    if first == c'x':
+        return 7 if _is(p, n, b"x-auto-response-suppress", 24) else -1
     return -1
 
 
@@ -220,13 +241,13 @@ cdef bint _is_envelope_line(const uint8_t* p, size_t n) noexcept nogil:
     return (n >= 5 and memcmp(p, b"From ", 5) == 0) or (n >= 6 and memcmp(p, b">From ", 6) == 0)
 
 
-def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_t fields):
+def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_t fields, bint whole=False):
     """The header section of the entity data[start:end], in one pass.
 
-    octets, fields: how many are looked at, at most. Returns (offset of the body as header_end gives it, flags, offset
-    of the first line that is no field or -1, offset behind the first line of white space or -1, wanted fields), the
-    last as (kind, offset behind the colon, end of the field without its line end), in order. Raises ValueError for a
-    span outside of data. O(length of the header section).
+    octets, fields: how many are looked at, at most. whole: FROM and the kinds behind it are wanted too. Returns (offset
+    of the body as header_end gives it, flags, offset of the first line that is no field or -1, offset behind the first
+    line of white space or -1, wanted fields), the last as (kind, offset behind the colon, end of the field without its
+    line end), in order. Raises ValueError for a span outside of data. O(length of the header section).
     """
     cdef Py_buffer view
     cdef const uint8_t* p
@@ -272,7 +293,7 @@ def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_
                             seen += 1
                             colon = _colon(p, line_end, at, &name_end)
                             if colon < line_end:
-                                kind = _kind(p + at, name_end - at)
+                                kind = _kind(p + at, name_end - at, whole)
                                 if colon != name_end:
                                     flags |= 4
                                     if not_field < 0:

@@ -9,9 +9,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from engine.policy.deletion import Deletion, Why
 from engine.scan.header import clean_name
 
-IN_CONTAINER: Final = "The file {$FILE} was removed because it contained: {$VIRUSINFO}.\n"
+IN_CONTAINER: Final = {
+    Why.INFECTED: "The file {$FILE} was removed because it contained: {$VIRUSINFO}.\n",
+    Why.ENCRYPTED: "The file {$FILE} was removed because it is encrypted.\n",
+    Why.FILE_NAME: "The file {$FILE} was removed: files of this kind are not accepted here.\n",
+}
+_SHOWN: Final = 5  # names of deleted files in a text; more are counted
 _SHOWN_LEN: Final = 255  # of a file name in the text
 _LINE_LEN: Final = 998  # RFC 5322 s2.1.1
 _PLACEHOLDER: Final = re.compile(r"\{\$(?:FILE|VIRUSINFO)\}")
@@ -34,14 +40,25 @@ class Names:
         return name
 
 
-def text_for(template: str, file: str, viruses: Iterable[str]) -> bytes:
+def text_for(template: str, deletion: Deletion) -> bytes:
     """The text with its placeholders filled, CRLF line ends, UTF-8."""
     values = {
-        "{$FILE}": clean_name(file)[:_SHOWN_LEN] or "without a name",
-        "{$VIRUSINFO}": clean_name(", ".join(viruses))[:_SHOWN_LEN],
+        "{$FILE}": _file(deletion),
+        "{$VIRUSINFO}": clean_name(", ".join(deletion.found))[:_SHOWN_LEN] if deletion.why is Why.INFECTED else "",
     }
     text = _PLACEHOLDER.sub(lambda match: values[match.group()], template)
     return "\r\n".join(text.splitlines()).encode("utf-8", "replace") + b"\r\n"
+
+
+def _file(deletion: Deletion) -> str:
+    """Deleted file and, where names are why, which of them match what entry (META-06)."""
+    name = clean_name(deletion.node.name)[:_SHOWN_LEN] or "without a name"
+    if deletion.why is not Why.FILE_NAME:
+        return name
+    found = [clean_name(one)[:_SHOWN_LEN] for one in deletion.found[:_SHOWN]]
+    more = len(deletion.found) - _SHOWN
+    words = ", ".join(found) + (f" and {more} more" if more > 0 else "")
+    return f"{name}: {words}" if deletion.lifted else words or name
 
 
 def content(name: str, text: bytes, line_end: bytes) -> tuple[bytes, bytes]:

@@ -1,16 +1,17 @@
-"""From a plan to splices: decodes only the way from the root to each deleted node, and encodes it again.
+"""From deletions to splices: decodes only the way from the root to each deleted node, and encodes it again.
 
 An edit is (start, end, octets) in the buffer that a node lies in (scan/node.py). Edits of nodes without an encoding
 are edits of the buffer around them, so a part deleted in a multipart is one splice of the message. An encoded node
 is decoded, edited, encoded: one edit of its body. Archives exchange members (zip_file.py, tar_file.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+import msgspec
 from isal import igzip
 
-from engine.policy.antivirus import Deletion, Plan, way_to
+from engine.policy.deletion import Deletion, Ways, merged
 from engine.queue.record import Splice
 from engine.rewrite import replacement, tar_file, zip_file
 from engine.rewrite.encode import encode, line_end_of, uue_body
@@ -36,20 +37,34 @@ class CannotRewrite(Exception):
         self.node = node
 
 
-def apply(data: bytes, walk: Walk, plan: Plan) -> list[Splice]:
-    """Splices of data, ordered and apart, that carry out the deletions of the plan.
+class Removal(msgspec.Struct, frozen=True):
+    """A node that is taken out, and all that it is taken out for: what was to be deleted is this node or in it."""
+
+    node: Node
+    causes: tuple[Deletion, ...]
+
+    @property
+    def leaves_text(self) -> bool:
+        return any(one.text is not None for one in self.causes)
+
+
+def apply(data: bytes, walk: Walk, deletions: Iterable[Deletion]) -> list[Splice]:
+    """Splices of data, ordered and apart, that carry out these deletions.
 
     data: the octets that were walked. Raises CannotRewrite for what has to lose its top-level attachment.
     """
-    work = _Work(walk.root, plan)
-    deletion = work.victims.get(id(walk.root))
-    edits = work.edits(walk.root, data) if deletion is None else work.without_body(walk.root, data, deletion)
+    work = _Work(walk.root, deletions)
+    removal = work.victims.get(id(walk.root))
+    edits = work.edits(walk.root, data) if removal is None else work.without_body(walk.root, data, removal)
     return [Splice(start, end, new) for start, end, new in sorted(edits, key=lambda edit: edit[:2])]
 
 
-def removed(root: Node, plan: Plan) -> list[Deletion]:
-    """What `apply` takes out: for each deletion its node, or what is around it and has to go in its stead."""
-    return list(_Work(root, plan).victims.values())
+def removed(root: Node, deletions: Iterable[Deletion]) -> list[Removal]:
+    """What `apply` takes out: for each deletion its node, or what is around it and has to go in its stead.
+
+    Nothing that lies in what goes as a whole.
+    """
+    return _Work(root, deletions).outermost()
 
 
 def spliced(data: bytes, splices: list[Splice]) -> bytes:
@@ -70,19 +85,28 @@ def _spliced(data: bytes, edits: list[Edit]) -> bytes:
 class _Work:
     """The state of one application. victims: nodes to be taken out, by identity; touched: those and all above."""
 
-    def __init__(self, root: Node, plan: Plan) -> None:
+    def __init__(self, root: Node, deletions: Iterable[Deletion]) -> None:
         self._root = root
-        self._text = plan.text
+        self._ways = Ways(root)
         self._names: dict[int, Names] = {}  # of containers that lost something
         self._touched: set[int] = set()
-        self.victims: dict[int, Deletion] = {}
-        for deletion in plan.deletions:
-            way = way_to(root, deletion.node)
-            end = _removable(way)
-            self._touched.update(id(node) for node in way[: end + 1])
-            known = self.victims.get(id(way[end]))
-            viruses = dict.fromkeys((*(known.viruses if known else ()), *deletion.viruses))
-            self.victims[id(way[end])] = Deletion(way[end], tuple(viruses))
+        causes: dict[int, list[Deletion]] = {}
+        for deletion in deletions:
+            way = self._ways.to(deletion.node)
+            victim = way[_removable(way)]
+            self._touched.update(id(node) for node in self._ways.to(victim))
+            if victim is not deletion.node:
+                deletion = msgspec.structs.replace(deletion, node=victim, lifted=True)
+            causes.setdefault(id(victim), []).append(deletion)
+        self.victims = {key: Removal(found[0].node, tuple(merged(found))) for key, found in causes.items()}
+
+    def outermost(self) -> list[Removal]:
+        """The victims that lie in no other."""
+        return [
+            one
+            for one in self.victims.values()
+            if not any(id(above) in self.victims for above in self._ways.to(one.node)[:-1])
+        ]
 
     # --- the way down -----------------------------------------------------------------------------
 
@@ -112,25 +136,25 @@ class _Work:
         found: list[Edit] = []
         removed = []
         for child in node.children:
-            deletion = self.victims.get(id(child))
-            if deletion is None:
+            removal = self.victims.get(id(child))
+            if removal is None:
                 if id(child) in self._touched:
                     found += self.edits(child, buf)
             elif child.role == MARGIN:
                 found.append((child.start, child.end, b""))
             elif child.role == UUE:
-                found.append(self._uue_replaced(node, child, buf, deletion))
+                found.append(self._uue_replaced(node, child, buf, removal))
             elif node.format != MULTIPART:
-                found += self.without_body(child, buf, deletion)
-            elif self._text is None and self._is_top(child):
+                found += self.without_body(child, buf, removal)
+            elif not removal.leaves_text and self._is_top(child):
                 removed.append(child)
             else:
-                found.append(self._entity_replaced(child, buf, deletion))
+                found.append(self._entity_replaced(child, buf, removal))
         return found + _cut(node, removed, buf)
 
     def _is_top(self, node: Node) -> bool:
         """Whether node belongs to the message itself, not to one nested in it."""
-        return all(above.format == MULTIPART for above in way_to(self._root, node)[:-1])
+        return all(above.format == MULTIPART for above in self._ways.to(node)[:-1])
 
     def _names_in(self, container: Node) -> Names:
         """The giver of names for one container."""
@@ -140,25 +164,28 @@ class _Work:
             giver = self._names[id(container)] = Names(name for child in within for name in child.names)
         return giver
 
-    def _words(self, deletion: Deletion, top: bool = False) -> bytes:
-        """The text for a deletion. The operator's stands for top-level attachments and, if it is on, for all."""
-        template = replacement.IN_CONTAINER if self._text is None else self._text
-        return (
-            b"" if top and self._text is None else replacement.text_for(template, deletion.node.name, deletion.viruses)
-        )
+    def _words(self, removal: Removal, top: bool = False) -> bytes:
+        """What is to be read in its place. Where no text is wanted, a top-level attachment leaves nothing, and
+        something inside of one leaves words of ours: the name of a file cannot stay without a file."""
+        texts = [
+            replacement.text_for(replacement.IN_CONTAINER[one.why] if one.text is None else one.text, one)
+            for one in removal.causes
+            if one.text is not None or not (top or removal.leaves_text)
+        ]
+        return b"\r\n".join(texts)
 
     # --- MIME and UUE -----------------------------------------------------------------------------
 
-    def _entity_replaced(self, node: Node, buf: bytes, deletion: Deletion) -> Edit:
+    def _entity_replaced(self, node: Node, buf: bytes, removal: Removal) -> Edit:
         name = self._names_in(self._message_of(node)).next()
         line_end = line_end_of(buf[max(0, node.start - 2) : node.end])
-        return node.start, node.end, replacement.entity(name, self._words(deletion), line_end)
+        return node.start, node.end, replacement.entity(name, self._words(removal), line_end)
 
-    def without_body(self, node: Node, buf: bytes, deletion: Deletion) -> list[Edit]:
+    def without_body(self, node: Node, buf: bytes, removal: Removal) -> list[Edit]:
         """Edits that leave a message with a text for its body: header fields stay but those of its content."""
         header = buf[node.start : node.body]
         line_end = line_end_of(header or buf[node.body : node.end])
-        fields, body = replacement.content("", self._words(deletion, top=node is self._root), line_end)
+        fields, body = replacement.content("", self._words(removal, top=node is self._root), line_end)
         new = replacement.message_header(header, fields, line_end) + body
         if buf[node.start : node.end].endswith(b"\n"):
             new += line_end
@@ -166,17 +193,17 @@ class _Work:
 
     def _message_of(self, node: Node) -> Node:
         """The outermost multipart of the message that node is a part of: DELETEDn.TXT counts for it."""
-        way = way_to(self._root, node)[:-1]
+        way = self._ways.to(node)[:-1]
         at = len(way) - 1
         while at > 0 and way[at - 1].format == MULTIPART:
             at -= 1
         return way[at]
 
-    def _uue_replaced(self, parent: Node, node: Node, buf: bytes, deletion: Deletion) -> Edit:
+    def _uue_replaced(self, parent: Node, node: Node, buf: bytes, removal: Removal) -> Edit:
         octets = buf[node.start : node.end]
         line_end = line_end_of(octets)
         name = self._names_in(parent).next()
-        body = uue_body(self._words(deletion), line_end)
+        body = uue_body(self._words(removal), line_end)
         if not octets.endswith(b"\n"):
             body = body[: -len(line_end)]
         return node.start, node.end, b"begin 644 " + name.encode() + line_end + body
@@ -187,9 +214,9 @@ class _Work:
         """New names and contents of the members of an archive that change, by key. content: of a changed member."""
         changes = {}
         for child in node.children:
-            deletion = self.victims.get(id(child))
-            if deletion is not None:
-                changes[child.key] = (self._names_in(node).next(), self._words(deletion))
+            removal = self.victims.get(id(child))
+            if removal is not None:
+                changes[child.key] = (self._names_in(node).next(), self._words(removal))
             elif id(child) in self._touched:
                 changes[child.key] = ("", content(child))
         return changes

@@ -17,7 +17,7 @@ class Archives:
 
     def zip(self, node: Node, buf: bytes, place: Place, local_only: bool) -> bool:
         if place.containers >= self._budget.depth:
-            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+            self._ledger.over(node.part, self._budget.depth_limit)
             return False
         directory = zip_file.read(buf, local_only)
         if directory is None:
@@ -52,11 +52,12 @@ class Archives:
         elif entry.method not in zip_file.METHODS:
             cause = (Cause.UNSUPPORTED, f"zip method {entry.method}")
         if cause is not None:
-            self._course.contents.unread(node, part, entry.size, inside, *cause)
+            self._course.contents.unread(parent, node, part, entry.size, inside, *cause)
             return True
-        content = zip_file.unpack(buf, entry, self._budget.room(), self._budget.check_time)
+        packed_len = entry.packed_len if entry.packed_len >= 0 else len(buf)
+        content = zip_file.unpack(buf, entry, self._budget.room(packed_len), self._budget.check_time)
         if content.over:
-            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+            self._ledger.over(node.part, self._budget.room_limit(packed_len))
         elif not content.complete:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "zip-data")
         elif entry.packed_len >= 0 and (content.used != entry.packed_len or len(content.data) != entry.size):
@@ -64,7 +65,7 @@ class Archives:
         elif not zip_file.crc_agrees(entry, content.data):
             self._ledger.finding(node.part, "zip-crc")
         if entry.text_name == ooxml.ODF_MANIFEST and ooxml.manifest_encrypted(content.data):
-            self._ledger.unscanned(parent.part, Cause.ENCRYPTED, "opendocument")
+            self._ledger.closed(parent, parent, "opendocument")
         self._budget.spend(len(content.data))
         self._course.contents.examine(node, part, content.data, 0, len(content.data), inside)
         return True
@@ -83,13 +84,13 @@ class Archives:
         node.format = GZIP
         pieces: list[bytes] = []
         have = at = 0
-        room = self._budget.room()
+        room = self._budget.room(len(buf))
         while (member := gzip_file.unpack(buf, at, room - have)) is not None:
             pieces.append(member.data)
             have += len(member.data)
             at = member.end
             if member.over:
-                self._ledger.unscanned(child.part, Cause.LIMIT, self._budget.room_limit())
+                self._ledger.over(child.part, self._budget.room_limit(len(buf)))
                 break
             if not member.complete:
                 self._ledger.unscanned(child.part, Cause.DAMAGED, "gzip-data")
@@ -97,7 +98,7 @@ class Archives:
             if not member.crc_agrees:
                 self._ledger.finding(child.part, "gzip-crc")
             if len(pieces) > 1 and not self._budget.take_file():
-                self._ledger.unscanned(child.part, Cause.LIMIT, self._budget.files_limit)
+                self._ledger.over(child.part, self._budget.files_limit)
                 break
         child.end = at
         if at < len(buf) and buf[at:].strip(b"\0"):
@@ -131,7 +132,7 @@ class Archives:
             child.key = entry.header_off
             child.start, child.body, child.end = entry.first_off, entry.data_off, entry.end
             if entry.size > self._budget.room():
-                self._ledger.unscanned(child.part, Cause.LIMIT, self._budget.room_limit())
+                self._ledger.over(child.part, self._budget.room_limit())
             if entry.sparse:
                 self._ledger.unscanned(child.part, Cause.UNSUPPORTED, "sparse tar member")
             end = min(entry.end, entry.data_off + self._budget.room())

@@ -1,9 +1,12 @@
-"""What one message may cost (CONT-03..07). One Budget for each walk; nested containers share it.
+"""What one message may cost (CONT-03..07, CONT-11). One Budget for each walk; nested containers share it.
 
-Nothing raises on a limit but time: a refused expansion is told to the caller, who lists it as unscanned.
+Nothing raises on a limit but time: a refused expansion is told to the caller, who lists it as unscanned. A limit that
+is switched off, or set higher than the engine bears, leaves the ceiling of the engine (engine/limits.py): to reach
+that is no violation, the message merely could not be processed (SCAN-07).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from engine import limits
 from engine.config import ContainerLimits
@@ -13,13 +16,34 @@ class OutOfTime(Exception):
     """The walk ends here (CONT-07); what it has found so far stands."""
 
 
+class Bound(NamedTuple):
+    """words: such as `extraction depth 10`. of_policy: it is one of the container limits, not a ceiling."""
+
+    words: str
+    of_policy: bool
+
+
+def _lower(number: int, on: bool, ceiling: int) -> tuple[int, bool]:
+    """(the bound that holds, whether it is the setting)."""
+    return (number, True) if on and number <= ceiling else (ceiling, False)
+
+
+def time_s(settings: ContainerLimits) -> tuple[int, bool]:
+    """(seconds that one message may take, whether the setting says so)."""
+    return _lower(settings.time_s, settings.time_on, limits.SCAN_TIME_CEILING_S)
+
+
 class Budget:
     def __init__(self, settings: ContainerLimits, clock: Callable[[], float], deadline_s: float) -> None:
         """clock: seconds, monotonic. deadline_s: on that clock."""
-        self.depth = settings.depth
-        self.file_len = settings.file_mb * limits.MIB
-        self.total_left = settings.total_mb * limits.MIB
-        self.files_left = settings.files
+        self.depth, self._depth_set = _lower(settings.depth, settings.depth_on, limits.SCAN_DEPTH_CEILING)
+        file_mb, self._file_set = _lower(settings.file_mb, settings.file_on, limits.SCAN_FILE_CEILING_MB)
+        total_mb, self._total_set = _lower(settings.total_mb, settings.total_on, limits.SCAN_TOTAL_CEILING_MB)
+        self.file_len = file_mb * limits.MIB
+        self.total_left = self._total_len = total_mb * limits.MIB
+        self.files_left, self._files_set = _lower(settings.files, settings.files_on, limits.SCAN_FILES_CEILING)
+        self._files = self.files_left
+        self.ratio = settings.ratio if settings.ratio_on else 0
         self.parts_left = limits.MIME_PARTS
         self.delimiters_left = limits.DELIMITERS
         self.readings_left = limits.READINGS_TOTAL
@@ -32,15 +56,18 @@ class Budget:
         if self._clock() > self._deadline_s:
             raise OutOfTime
 
-    def room(self) -> int:
-        """How many octets the next expansion may yield."""
-        return max(0, min(self.file_len, self.total_left))
+    def room(self, packed_len: int = -1) -> int:
+        """How many octets the next expansion may yield. packed_len: of how many octets it is made; -1: by no ratio."""
+        room = max(0, min(self.file_len, self.total_left))
+        return min(room, self.ratio * packed_len) if self.ratio and packed_len >= 0 else room
 
-    def room_limit(self) -> str:
-        """Name of the limit that an expansion past room() breaks."""
+    def room_limit(self, packed_len: int = -1) -> Bound:
+        """The limit that an expansion past room() breaks."""
+        if self.ratio and 0 <= packed_len * self.ratio < min(self.file_len, self.total_left):
+            return Bound(f"compression ratio {self.ratio}:1", True)
         if self.total_left < self.file_len:
-            return f"total size {self._settings.total_mb} MB"
-        return f"file size {self._settings.file_mb} MB"
+            return Bound(f"total size {self._total_len // limits.MIB} MB", self._total_set)
+        return Bound(f"file size {self.file_len // limits.MIB} MB", self._file_set)
 
     def spend(self, octets: int) -> None:
         self.total_left -= octets
@@ -64,13 +91,29 @@ class Budget:
         return self.readings_left >= 0 and self.readings_len_left >= 0
 
     @property
-    def depth_limit(self) -> str:
-        return f"depth {self._settings.depth}"
+    def depth_limit(self) -> Bound:
+        return Bound(f"extraction depth {self.depth}", self._depth_set)
 
     @property
-    def files_limit(self) -> str:
-        return f"{self._settings.files} files"
+    def files_limit(self) -> Bound:
+        return Bound(f"{self._files} files", self._files_set)
 
     @property
-    def time_limit(self) -> str:
-        return f"time {self._settings.time_s} s"
+    def time_limit(self) -> Bound:
+        seconds, is_set = time_s(self._settings)
+        return Bound(f"time {seconds} s", is_set)
+
+
+class Ratio:
+    """The room of an opener whose container has packed_len octets: no file in it may have more than their ratio says.
+
+    How many of them are one member's is not known here, so it is never less than that member's own.
+    """
+
+    def __init__(self, budget: Budget, packed_len: int) -> None:
+        self._budget = budget
+        self._packed_len = packed_len
+        self.check_time = budget.check_time
+
+    def room(self) -> int:
+        return self._budget.room(self._packed_len)

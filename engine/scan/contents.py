@@ -10,6 +10,7 @@ from typing import Final
 from cext.uue import body_end, find_begin
 from engine import limits
 from engine.scan import magic, zip_file
+from engine.scan.budget import Ratio
 from engine.scan.course import Course, Place
 from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
@@ -41,7 +42,8 @@ class Contents:
         """Examine the decoded octets buf[start:end] of node: open them, or match them."""
         told = bool(part.type)  # whoever took it out knows what it is, and that it holds no archive
         part.type = kind = part.type or magic.identify(buf, start, end, part.content_type)
-        part.size = end - start
+        part.size = node.size = end - start
+        node.type = kind
         part.depth = place.containers
         self._ledger.part(part)
         if node.names:
@@ -77,7 +79,7 @@ class Contents:
             if place.containers < self._budget.depth:
                 self._opened(node, span_bytes(buf, start, end), CARRIERS[kind], place)
             else:
-                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+                self._ledger.over(node.part, self._budget.depth_limit)
         self._zip_behind(node, buf, start, end, place)
 
     def _zip_behind(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:
@@ -90,7 +92,7 @@ class Contents:
         says so (ENC-06)."""
         self._ledger.finding(node.part, kind)
         if self._course.end_to_end:
-            self._ledger.unscanned(node.part, Cause.ENCRYPTED, kind)
+            self._ledger.closed(node, node, kind)
 
     def match_names(self, node: Node) -> None:
         for name in node.names:
@@ -105,7 +107,7 @@ class Contents:
             return True
         content = span_bytes(buf, start, end)
         if place.containers >= self._budget.depth:
-            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+            self._ledger.over(node.part, self._budget.depth_limit)
             return False
         if kind == "zip":
             return self._course.archives.zip(node, content, place, local_only=True)
@@ -118,16 +120,17 @@ class Contents:
     def _opened(self, node: Node, content: bytes, opener: Opener, place: Place) -> bool:
         """Walk what an opener finds. Returns False if the content is not of its format after all."""
         try:
-            for item in opener(content, self._budget):
-                if not self._item(node, item, place):
+            room = Ratio(self._budget, len(content)) if self._budget.ratio else self._budget
+            for item in opener(content, room):
+                if not self._item(node, item, place, len(content)):
                     break
         except NotThis as refusal:
             self._ledger.unscanned(node.part, Cause.DAMAGED, str(refusal))
             return False
         return True
 
-    def _item(self, parent: Node, item: Item, place: Place) -> bool:
-        """Returns False when no more members are to be opened."""
+    def _item(self, parent: Node, item: Item, place: Place, packed_len: int) -> bool:
+        """Returns False when no more members are to be opened. packed_len: of the container."""
         if isinstance(item, Odd):
             if item.kind in _END_TO_END:
                 self.encrypted_mail(parent, item.kind)
@@ -135,20 +138,20 @@ class Contents:
             self._ledger.finding(parent.part, item.kind, item.severe)
             return True
         if isinstance(item, Gap):
-            self._ledger.unscanned(parent.part, item.cause, item.detail)
+            self._gap(parent, parent, item.cause, item.detail)
             return True
         if place.containers >= self._budget.depth:  # a finder's: openers are not even asked
-            self._ledger.unscanned(parent.part, Cause.LIMIT, self._budget.depth_limit)
+            self._ledger.over(parent.part, self._budget.depth_limit)
             return False
         made = self.member(parent, item.name or contained_name(b"", parent.name), place)
         if made is None:
             return False
         node, part, inside = made
         if isinstance(item, Unread):
-            self.unread(node, part, item.size, inside, item.cause, item.detail)
+            self.unread(parent, node, part, item.size, inside, item.cause, item.detail)
             return True
         if item.over:
-            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+            self._ledger.over(node.part, self._budget.room_limit(packed_len))
         elif not item.complete:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "member-data")
         if item.stream:
@@ -168,7 +171,8 @@ class Contents:
 
     def _entity(self, node: Node, part: Part, data: bytes, place: Place) -> None:
         part.type, part.container = "mail", True
-        part.size = part.examined = len(data)
+        part.size = part.examined = node.size = len(data)
+        node.type = "mail"
         part.depth = place.containers
         if self._digests:
             part.sha256 = hashlib.sha256(data).hexdigest()
@@ -179,7 +183,7 @@ class Contents:
     def member(self, parent: Node, name: str, place: Place) -> tuple[Node, Part, Place] | None:
         """Node, ledger entry and place of the next member, or None when the limit on files is reached."""
         if not self._budget.take_file():
-            self._ledger.unscanned(parent.part, Cause.LIMIT, self._budget.files_limit)
+            self._ledger.over(parent.part, self._budget.files_limit)
             return None
         shown = clean_name(name) or "noname"
         path = f"{parent.base}/{shown}"
@@ -192,19 +196,29 @@ class Contents:
         inside = Place(place.containers + 1, place.mime, place.alternate, place.reading)
         return node, Part(path, filenames=(shown,), reading=place.reading), inside
 
-    def unread(self, node: Node, part: Part, size: int, place: Place, cause: Cause, detail: str) -> None:
+    def unread(self, parent: Node, node: Node, part: Part, size: int, place: Place, cause: Cause, detail: str) -> None:
         """List a member whose content cannot be had. Its name is matched all the same."""
-        part.size = size
+        part.size = node.size = size
         part.depth = place.containers
         self._ledger.part(part)
         self.match_names(node)
-        self._ledger.unscanned(node.part, cause, detail)
+        self._gap(node, parent, cause, detail)
+
+    def _gap(self, node: Node, container: Node, cause: Cause, detail: str) -> None:
+        """A stretch of node, which is container or a member of it, was not examined."""
+        if cause is Cause.ENCRYPTED:
+            self._ledger.closed(node, container, detail)
+        else:
+            self._ledger.unscanned(node.part, cause, detail)
 
     def too_deep(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> bool:
         """Whether a container must stay closed because of the depth (CONT-03). It is matched as it is then."""
         if place.containers < self._budget.depth and place.mime < limits.MIME_DEPTH:
             return False
-        self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+        if place.containers < self._budget.depth:
+            self._ledger.unscanned(node.part, Cause.LIMIT, f"MIME depth {limits.MIME_DEPTH}")
+        else:
+            self._ledger.over(node.part, self._budget.depth_limit)
         self._ledger.matched(node, self._image.scan(span(buf, start, end)))
         return True
 
@@ -216,7 +230,7 @@ class Contents:
             if place.containers < self._budget.depth:
                 self._opened(node, text, finder, place)
             elif next(finder(text, self._budget), None) is not None:
-                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+                self._ledger.over(node.part, self._budget.depth_limit)
         at = 0
         while (begin := find_begin(octets, at)) is not None:
             line, name_off, behind = begin
@@ -224,10 +238,10 @@ class Contents:
             if is_xx(buf, start + behind):
                 continue  # not in UUE: a finder has it
             if place.containers >= self._budget.depth:
-                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.depth_limit)
+                self._ledger.over(node.part, self._budget.depth_limit)
                 return
             if not self._budget.take_file():
-                self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.files_limit)
+                self._ledger.over(node.part, self._budget.files_limit)
                 return
             name = clean_name(text_of(bytes(octets[name_off:behind]))) or "noname"
             child = Node(
@@ -243,7 +257,7 @@ class Contents:
         room = self._budget.room()
         end = node.end
         if end - node.body > encoded_room("uue", room):
-            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+            self._ledger.over(node.part, self._budget.room_limit())
             end = node.body + encoded_room("uue", room)
         content, kinds = decode("uue-body", buf, node.body, end)
         if not content:

@@ -44,6 +44,7 @@ class Entities:
         fields = read(buf, start, node.end, top)
         node.body = body = fields.body
         if top:
+            self._ledger.fields = fields
             self._ledger.facts.subject = subject_text(fields.subject)
         content_types = [parse(one) for one in fields.content_types]
         if fields.dispositions or content_types:
@@ -192,6 +193,7 @@ class Entities:
             node.part, reading.content_type, "mail", node.names, end - start, end - start, "", True, place.containers
         )
         part.reading = place.reading
+        node.type, node.size = part.type, part.size
         if self._digests:
             part.sha256 = hashlib.sha256(span(buf, start, end)).hexdigest()
         self._ledger.part(part)
@@ -254,7 +256,7 @@ class Entities:
         end = node.end
         room = self._budget.room()
         if end - node.body > encoded_room(encoding, room):
-            self._ledger.unscanned(node.part, Cause.LIMIT, self._budget.room_limit())
+            self._ledger.over(node.part, self._budget.room_limit())
             end = node.body + encoded_room(encoding, room)
         try:
             content, kinds = decode(encoding, buf, node.body, end)

@@ -23,6 +23,7 @@ class Cause(StrEnum):
     UNSUPPORTED = "unsupported"
     ENGINE = "engine"
     DISABLED = "disabled"  # virus scanning is switched off (AV-01)
+    BLOCKED = "blocked"  # content policy took the message out before (PROC-02)
 
 
 class Match(msgspec.Struct, frozen=True):

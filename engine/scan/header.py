@@ -20,6 +20,8 @@ from engine import limits
 _ENCODED_PER_CHARACTER: Final = 12  # octets of an encoded-word for a character, at the very most
 _USUAL_LEN: Final = 120  # octets of a field-body that is likely to come again
 _BLANKS: Final = (b" ", b"\t")
+_BULK: Final = frozenset({b"bulk", b"list", b"junk"})
+_PLACE: Final = {mime.CONTENT_TYPE: 0, mime.TRANSFER_ENCODING: 1, mime.DISPOSITION: 2, mime.FROM: 3}
 
 # A quoted-string (RFC 5322 s3.2.4) without its last quote, which may be missing. Each octet fits one alternative only:
 # no field can make it backtrack.
@@ -41,13 +43,15 @@ class Fields(msgspec.Struct):
     """Unfolded field-bodies in order of occurrence. Offsets are those of the octets that were read.
 
     body: where the body begins. not_field: the first line that is no field, or -1. blank: behind the first line of
-    nothing but white space, or -1.
+    nothing but white space, or -1. Of a whole message only: subject, senders (From), automatic (RFC 3834 s2).
     """
 
     content_types: list[bytes] = []
     encodings: list[bytes] = []
     dispositions: list[bytes] = []
     subject: bytes = b""
+    senders: list[bytes] = []
+    automatic: bool = False
     body: int = 0
     odd: bool = False  # one of the following, or an offset
     bare_cr: bool = False
@@ -75,16 +79,16 @@ class Value(msgspec.Struct, frozen=True):
         return [value for key, value in self.parameters if key == name]
 
 
-def collect(header: bytes, subject: bool = False) -> Fields:
-    """The wanted fields of one header section. subject: also the first Subject field. Never raises."""
-    return read(header, 0, len(header), subject)
+def collect(header: bytes, whole: bool = False) -> Fields:
+    """The wanted fields of one header section. whole: of a message. Never raises."""
+    return read(header, 0, len(header), whole)
 
 
-def read(buf: bytes, start: int, end: int, subject: bool = False) -> Fields:
+def read(buf: bytes, start: int, end: int, whole: bool = False) -> Fields:
     """The wanted fields of the entity buf[start:end]. Never raises. O(length of its header section)."""
     fields = Fields()
     fields.body, flags, not_field, blank, wanted = mime.section(
-        buf, start, end, limits.HEADER_LEN, limits.HEADER_FIELDS
+        buf, start, end, limits.HEADER_LEN, limits.HEADER_FIELDS, whole
     )
     if flags:
         fields.odd = True
@@ -94,39 +98,53 @@ def read(buf: bytes, start: int, end: int, subject: bool = False) -> Fields:
         fields.bare_cr = flags & mime.BARE_CR != 0
         fields.nul = flags & mime.NUL != 0
         if fields.bare_cr or fields.nul:
-            _read_odd(fields, buf[start : min(fields.body, start + limits.HEADER_LEN)], subject)
+            _read_odd(fields, buf[start : min(fields.body, start + limits.HEADER_LEN)], whole)
             return fields
     if wanted:
-        _keep(fields, buf, wanted, subject)
+        _keep(fields, buf, wanted)
     return fields
 
 
-def _read_odd(fields: Fields, header: bytes, subject: bool) -> None:
+def _read_odd(fields: Fields, header: bytes, whole: bool) -> None:
     """Without NUL; with a bare CR as the end of a line, and as white space: clients do either."""
     header = header.replace(b"\0", b"").replace(b"\r\n", b"\n")
     for instead in (b"\n", b" ") if fields.bare_cr else (b"\n",):
         text = header.replace(b"\r", instead)
-        _, flags, _, _, wanted = mime.section(text, 0, len(text), limits.HEADER_LEN, limits.HEADER_FIELDS)
+        _, flags, _, _, wanted = mime.section(text, 0, len(text), limits.HEADER_LEN, limits.HEADER_FIELDS, whole)
         fields.truncated = fields.truncated or flags & mime.TRUNCATED != 0
-        _keep(fields, text, wanted, subject)
+        _keep(fields, text, wanted)
 
 
-def _keep(fields: Fields, buf: bytes, wanted: Iterable[tuple[int, int, int]], subject: bool) -> None:
+def _keep(fields: Fields, buf: bytes, wanted: Iterable[tuple[int, int, int]]) -> None:
     for kind, start, end in wanted:
         body = buf[start:end]
         if b"\n" in body or b"\r" in body:  # unfolded (RFC 5322 s2.2.3): line ends go, the white space stays
             body = body.replace(b"\r", b"").replace(b"\n", b"")
         body = body.strip()
         if kind == mime.SUBJECT:
-            if subject and not fields.subject:
-                fields.subject = body
+            fields.subject = fields.subject or body
             continue
-        known = (fields.content_types, fields.encodings, fields.dispositions)[kind]
+        if kind > mime.FROM:
+            fields.automatic = fields.automatic or _is_automatic(kind, body)
+            continue
+        known = (fields.content_types, fields.encodings, fields.dispositions, fields.senders)[_PLACE[kind]]
         if body not in known:
             if len(known) < limits.OCCURRENCES:
                 known.append(body)
             else:
                 fields.odd = fields.truncated = True
+
+
+def _is_automatic(kind: int, body: bytes) -> bool:
+    """Whether a field says that a program or a list sent the message (RFC 3834 s2 and s3.1.8, RFC 2919, MS-OXCMAIL)."""
+    if kind == mime.LIST:
+        return True
+    words = body.lower().split(b";")[0].split(b",")
+    if kind == mime.AUTO_SUBMITTED:
+        return without_comments(words[0]).strip() != b"no"
+    if kind == mime.PRECEDENCE:
+        return words[0].strip() in _BULK
+    return any(word.strip() not in (b"", b"none") for word in words)
 
 
 def parse(body: bytes) -> Value:
@@ -204,9 +222,10 @@ def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str,
     for values, attribute in ((disposition, "filename"), (content_type, "name")):
         for value in values:
             for name in _names(value, attribute) if value.parameters else ():
-                cleaned = clean_name(name)
-                if cleaned and len(names) <= limits.NAMES:
-                    names[cleaned] = None
+                for said in (name, name.partition("\0")[0]) if "\0" in name else (name,):  # some readers stop at NUL
+                    cleaned = clean_name(said)
+                    if cleaned and len(names) <= limits.NAMES:
+                        names[cleaned] = None
     return tuple(names)
 
 
@@ -273,7 +292,7 @@ def clean_name(name: str) -> str:
     """Without control and direction characters, surrounding and trailing dots and blanks, cut for display (FILE-06)."""
     if not name.isprintable():
         name = "".join(c for c in name if c.isprintable() or c == "\u3000")
-    return name.strip().rstrip(". ")[: limits.NAME_LEN]
+    return name.strip().rstrip(". \u3000")[: limits.NAME_LEN]
 
 
 def decode_words(text: str) -> str:

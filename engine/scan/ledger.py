@@ -1,13 +1,25 @@
 """Writes the coverage ledger while the walk goes on: facts with caps, so that hostile input cannot make it long."""
 
+from typing import Final
+
 from engine import limits
+from engine.scan.budget import Bound
 from engine.scan.facts import Cause, Facts, Finding, Match, Part, Unscanned
+from engine.scan.header import Fields
 from engine.scan.node import Node
+
+NO_FIELDS: Final = Fields()
 
 
 class Ledger:
+    """fields: of the header section of the message itself. limit, limit_part: the first container limit that was
+    reached, in words, and where (CONT-09); limit is empty if none was."""
+
     def __init__(self, definitions: str) -> None:
         self.facts = Facts(definitions=definitions)
+        self.fields = NO_FIELDS
+        self.limit = ""
+        self.limit_part = ""
 
     def part(self, part: Part) -> None:
         self.facts.parts.append(part)
@@ -27,6 +39,17 @@ class Ledger:
         known = self.facts.unscanned
         if len(known) < limits.FINDINGS and entry not in known[-4:]:
             known.append(entry)
+
+    def over(self, part: str, bound: Bound) -> None:
+        """A bound was reached: what is behind it is not examined."""
+        if bound.of_policy and not self.limit:
+            self.limit, self.limit_part = bound.words, part
+        self.unscanned(part, Cause.LIMIT, bound.words)
+
+    def closed(self, node: Node, container: Node, detail: str) -> None:
+        """node cannot be read without a password or key, so container, which may be node, is an encrypted one."""
+        container.encrypted = True
+        self.unscanned(node.part, Cause.ENCRYPTED, detail)
 
     def finding(self, part: str, kind: str, severe: bool = False) -> None:
         """severe: content may have been missed; then the part is unscanned (damaged), whatever else is known."""

@@ -73,6 +73,7 @@ class Multiparts:
     def _list(self, node: Node, reading: Reading, size: int, place: Place) -> None:
         part = Part(node.part, reading.content_type, "multipart", node.names, size, size, "", True, place.containers)
         part.reading = place.reading
+        node.type, node.size = part.type, part.size
         self._ledger.part(part)
         if reading.content_type == "multipart/encrypted":
             self._course.contents.encrypted_mail(node, "pgp-encrypted")

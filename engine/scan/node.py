@@ -32,6 +32,8 @@ FILE = "file"  # the root of a file scan
 class Node(msgspec.Struct, eq=False):
     """names: every declared file name, best first. viruses: signatures that matched this node itself.
 
+    type, size: of its content, as in the ledger. encrypted: something in it cannot be read without a password or key,
+    be it its content or one of its members.
     alternate: the node exists only in a second reading of its parent, so it cannot be rewritten by itself.
     """
 
@@ -46,6 +48,9 @@ class Node(msgspec.Struct, eq=False):
     viruses: tuple[str, ...] = ()
     alternate: bool = False
     key: int = 0
+    type: str = ""
+    size: int = 0
+    encrypted: bool = False
     children: list[Node] = []
 
     @property

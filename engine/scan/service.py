@@ -1,25 +1,35 @@
-"""The scanner's work on one message, in order: walk, decide, rewrite, walk again, settle (AV-04..AV-13, SCAN-07).
+"""The scanner's work on one message, in order: walk, evidence, content criteria, antivirus, rewrite, walk again, settle
+(PROC-02, AV-04..AV-13, SCAN-07).
 
-What was rewritten is walked again before it may be delivered. If something infected is left, the whole top-level
-attachment goes; if that does not help either, the message is dropped. Any failure inside is a scan error (SCAN-09):
+A message that content policy drops or forwards ends there: nothing is said about viruses in it. What policy and
+antivirus take out is one list and one rewrite. What was rewritten is walked again before it may be delivered; if
+something is left that was to go, the whole top-level attachment goes. Any failure inside is a scan error (SCAN-09):
 the message counts as unscanned, never as clean.
 """
 
+import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.config import Antivirus, Settings
-from engine.policy import Plan, decide, escalate, settle, top_level
+from engine import limits
+from engine.config import Action, ContainerAction, Settings
+from engine.policy import Deletion, Inside, Ways, Why, content, decide, escalate, settle, within
+from engine.policy.antivirus import pairs
+from engine.policy.criteria import CONTENT, judge
 from engine.policy.evidence import Evidence
-from engine.policy.violation import Violation
+from engine.policy.violation import Criterion, Violation, disposition_of, sentence, strength
 from engine.queue.record import Disposition, Splice
 from engine.rewrite import CannotRewrite, apply, removed, spliced
+from engine.scan.budget import time_s
 from engine.scan.claims import Claims
-from engine.scan.facts import Cause, Facts, Unscanned, Verdict
+from engine.scan.claims import collect as collect_claims
+from engine.scan.claims import collect as collect_claims
+from engine.scan.facts import Cause, Facts, Match, Unscanned
+from engine.scan.gather import Gathered, gather, header_of, kept
 from engine.scan.header import collect, subject_text
 from engine.scan.matcher import Matcher
 from engine.scan.node import Node
@@ -30,14 +40,25 @@ if TYPE_CHECKING:
 
 AGAIN: Final = 1.4  # all walks of one message together, in parts of the limit on time: stays below SCANNER_DEADLINE_S
 TRIES: Final = 4  # containers that could not be rewritten before all affected attachments are deleted as a whole
-_SUBJECT_LEN: Final = 64 * 1024  # octets in which the subject of a message that is not scanned is looked for
+_HEADER_LEN: Final = 64 * 1024  # octets of a message that is not scanned in which its header section is looked for
+_SAID: Final = 3  # violations that a reason names; more are counted
+_DISABLED: Final = Unscanned("", Cause.DISABLED, "virus scanning is off")
+_REMOVES: Final = frozenset({Disposition.DROP, Disposition.FORWARD})
+_ACTIONS: Final = {
+    Disposition.DROP: Action.DROP,
+    Disposition.FORWARD: Action.FORWARD,
+    Disposition.HOLD: Action.HOLD,
+}
+_OURS: Final = re.compile(r"(?:^|[\\/])DELETED\d+\.TXT$")  # names that replacements get (AV-10)
 
 
 class Outcome(msgspec.Struct):
     """What was found, what is to be done, and the edits that do it.
 
-    deleted, logged: (virus, part). attachments_deleted: (part, file name, reason), top-level ones (STAT-28).
-    splices: of the message as it was given; empty when it is not to be delivered.
+    deleted, logged: (virus, part). attachments_deleted: (part, file name, reason): top-level ones (STAT-28), and those
+    that content policy took out of containers, limits.FINDINGS at most; reason is `encrypted`, `file name`, or
+    `infected: ` and the viruses. splices: of the message as it was given; empty when it is not to be delivered.
+    violations: of content, also those that are only logged; limits.FINDINGS at most.
     """
 
     facts: Facts
@@ -50,6 +71,18 @@ class Outcome(msgspec.Struct):
     evidence: Evidence = Evidence()
     violations: list[Violation] = []
     claims: Claims = Claims()
+
+
+class Nothing:
+    """Definitions without any: content policy needs the walk also where virus scanning is off (AV-01)."""
+
+    revision = ""
+
+    def scan(self, data: "Buffer", target: str = "any", first: bool = False) -> tuple[str, ...]:
+        return ()
+
+    def match_name(self, filename: str) -> tuple[str, ...]:
+        return ()
 
 
 def examine(
@@ -65,91 +98,186 @@ def examine(
     parts: keep the list of parts in the facts. clock: seconds, monotonic.
     """
     buf = data if isinstance(data, bytes) else bytes(data)
-    if not settings.antivirus.enabled:
-        return _not_examined(buf, Cause.DISABLED, "virus scanning is off", Disposition.DELIVER)
+    claims = Claims()
     try:
+        if settings.authentication.enabled or settings.blocking.dmarc.enabled:
+            claims = collect_claims(buf)
         outcome = _Examination(buf, image, settings, clock).outcome()
     except Exception as error:  # noqa: BLE001 - fail closed: whatever broke, the message is unscanned (SCAN-09)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         detail = f"{type(error).__name__}: {error} at {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
-        unscanned = Unscanned("", Cause.ENGINE, detail)
-        disposition, _ = settle((), [unscanned], settings.antivirus)
-        return _not_examined(buf, Cause.ENGINE, detail, disposition)
+        outcome = _not_examined(buf, detail, settings)
     if not parts:
         outcome.facts.parts = []
+    outcome.claims = claims
     return outcome
 
 
-def _not_examined(buf: bytes, cause: Cause, detail: str, disposition: Disposition) -> Outcome:
-    facts = Facts(unscanned=[Unscanned("", cause, detail)])
-    facts.subject = subject_text(collect(buf[:_SUBJECT_LEN], subject=True).subject)
-    return Outcome(facts, disposition, "" if cause is Cause.DISABLED else f"cannot be processed: {detail}")
+def _not_examined(buf: bytes, detail: str, settings: Settings) -> Outcome:
+    """The header section can still be judged."""
+    unscanned = Unscanned("", Cause.ENGINE, detail)
+    fields = collect(buf[:_HEADER_LEN], whole=True)
+    facts = Facts(subject_text(fields.subject), unscanned=[unscanned])
+    evidence = Evidence(header=header_of(facts.subject, fields))
+    violations = judge(CONTENT, evidence, settings.blocking)
+    blocked = disposition_of(violations)
+    disposition, _ = settle((), [unscanned], settings.antivirus)
+    reason = _joined(_words(violations, _ACTIONS.get(blocked)), f"cannot be processed: {detail}")
+    return Outcome(facts, max(blocked, disposition, key=strength), reason, evidence=evidence, violations=violations)
 
 
 class _Examination:
     def __init__(self, buf: bytes, image: Matcher, settings: Settings, clock: Callable[[], float]) -> None:
         self._buf = buf
-        self._antivirus: Antivirus = settings.antivirus
-        self._walker = Walker(image, settings.blocking.containers, clock=clock)
-        self._again_until = clock() + settings.blocking.containers.time_s * AGAIN
+        self._antivirus = settings.antivirus
+        self._blocking = blocking = settings.blocking
+        self._claims = settings.authentication.enabled
+        self._walker = Walker(
+            image if settings.antivirus.enabled else Nothing(),
+            blocking.containers,
+            end_to_end=blocking.encrypted.enabled and blocking.encrypted.end_to_end,
+            clock=clock,
+        )
+        self._again_until = clock() + time_s(blocking.containers)[0] * AGAIN
 
     def outcome(self) -> Outcome:
         walk = self._walker.walk_message(self._buf)
-        plan = decide(walk.facts, walk.root, self._antivirus)
-        if not plan.deletions:
-            return Outcome(walk.facts, plan.disposition, plan.reason, logged=list(plan.logged))
-        if plan.disposition is Disposition.DROP:  # because of what is unscanned besides: nothing of it is delivered
-            return Outcome(walk.facts, plan.disposition, plan.reason, deleted=_infections(walk.root))
-        cleaned = self._cleaned(walk, plan)
+        found = gather(walk)
+        violations = judge(CONTENT, found.evidence, self._blocking)
+        blocked = disposition_of(violations)
+        if blocked in _REMOVES:
+            outcome = _removed(walk.facts, blocked, violations)
+        else:
+            outcome = self._scanned(walk, found, violations, blocked)
+        outcome.evidence = kept(found.evidence, {part for one in violations for part in one.parts})
+        outcome.violations = violations[: limits.FINDINGS]
+        if self._claims:
+            outcome.claims = collect_claims(self._buf)
+        return outcome
+
+    def _scanned(self, walk: Walk, found: Gathered, violations: list[Violation], blocked: Disposition) -> Outcome:
+        """Antivirus on what content policy leaves, and the removal of what both take out."""
+        facts = walk.facts
+        policy: tuple[Deletion, ...] = ()
+        if violations:
+            policy = content.deletions(violations, found.evidence.files, found.nodes, self._blocking)
+        infected = _infected(walk, policy) if facts.matches else []
+        if policy:
+            gone = Inside(one.node for one in policy)
+            facts.unscanned = [one for one in facts.unscanned if one.part not in gone]
+        plan = decide(infected, self._unprocessed(facts), self._antivirus)
+        if not self._antivirus.enabled:
+            facts.unscanned = [_DISABLED]
+        said = _words(violations, Action.HOLD)
+        disposition = max(blocked, plan.disposition, key=strength)
+        if not policy and not plan.deletions:
+            return Outcome(facts, disposition, _joined(said, plan.reason), logged=list(plan.logged))
+        deleted = list(pairs(infected)) if plan.deletions else []
+        if plan.disposition is Disposition.DROP:  # because of what is left: nothing of it is delivered
+            reason = _joined(said, plan.reason)
+            return Outcome(facts, disposition, reason, deleted=deleted, logged=list(plan.logged))
+        ways = Ways(walk.root)
+        cleaned = self._cleaned(walk, (*policy, *plan.deletions), ways)
         if cleaned is None:
-            return self._left_over(walk)
-        plan, splices, after = cleaned
-        disposition, reason = settle((), after.unscanned, self._antivirus)
+            return self._left_over(facts, infected, policy, blocked, said)
+        deletions, splices, after = cleaned
+        settled, reason = settle(infected if plan.logged else (), self._unprocessed(after), self._antivirus)
+        disposition = max(blocked, settled, key=strength)
+        said += [f"{one}, removed" for one in _words(violations, Action.DELETE)]
+        infections = f"{plan.infections}, removed" if plan.deletions else ""
         return Outcome(
-            walk.facts,
+            facts,
             disposition,
-            f"{plan.infections}, removed" + (f"; {reason}" if reason else ""),
+            _joined(said, infections, reason),
             splices=splices if disposition in (Disposition.DELIVER, Disposition.HOLD) else [],
-            deleted=_infections(walk.root),
-            attachments_deleted=_attachments(walk.root, plan),
+            deleted=deleted,
+            logged=list(plan.logged),
+            attachments_deleted=_attachments(walk.root, deletions, ways),
         )
 
-    def _left_over(self, walk: Walk) -> Outcome:
-        """Deleting was not possible: the final gate (AV-06)."""
-        infected = [node for node in walk.root.everything() if node.viruses]
-        disposition, reason = settle(infected, walk.facts.unscanned, self._antivirus)
-        return Outcome(walk.facts, disposition, reason, logged=_infections(walk.root))
+    def _unprocessed(self, facts: Facts) -> list[Unscanned]:
+        """What SCAN-07 decides about: not what the encryption of containers decides already (ENC-05)."""
+        if not self._antivirus.enabled:
+            return []
+        encrypted = self._blocking.encrypted
+        if not encrypted.enabled or encrypted.action is ContainerAction.DELETE:
+            return facts.unscanned
+        return [one for one in facts.unscanned if one.cause is not Cause.ENCRYPTED]
 
-    def _cleaned(self, walk: Walk, plan: Plan) -> tuple[Plan, list[Splice], Facts] | None:
-        """(plan as carried out, splices, facts of the result), or None: it cannot be cleaned."""
-        every = [deletion.node for deletion in plan.deletions]
-        wanted: Plan | None = plan
+    def _left_over(
+        self, facts: Facts, infected: list[Node], policy: Sequence[Deletion], blocked: Disposition, said: list[str]
+    ) -> Outcome:
+        """Taking out was not possible: the final gate for what is infected (AV-06); else it cannot be processed."""
+        left = list(self._unprocessed(facts))
+        left += [Unscanned(one.part, Cause.ENGINE, f"{one.why}, cannot be removed") for one in policy]
+        disposition, reason = settle(infected, left, self._antivirus)
+        disposition = max(blocked, disposition, key=strength)
+        return Outcome(facts, disposition, _joined(said, reason), logged=list(pairs(infected)))
+
+    def _cleaned(
+        self, walk: Walk, every: tuple[Deletion, ...], ways: Ways
+    ) -> tuple[tuple[Deletion, ...], list[Splice], Facts] | None:
+        """(deletions as carried out, splices, facts of the result), or None: it cannot be cleaned."""
+        wanted: tuple[Deletion, ...] | None = every
         tries = 0
         while wanted is not None:
-            plan = wanted
+            deletions = wanted
             tries += 1
             try:
-                splices = apply(self._buf, walk, plan)
+                splices = apply(self._buf, walk, deletions)
             except CannotRewrite as error:
-                inside = [node for node in error.node.everything() if node.viruses]
-                wanted = escalate(plan, walk.root, every if tries >= TRIES else inside)
+                below = within([error.node])
+                inside = [one for one in every if id(one.node) in below]
+                wanted = escalate(deletions, ways, every if tries >= TRIES else inside)
                 continue
             after = self._walker.walk_message(spliced(self._buf, splices), self._again_until)
-            if after.facts.verdict is not Verdict.INFECTED:
-                return plan, splices, after.facts
-            wanted = escalate(plan, walk.root, every)
+            if not self._is_left(after, every):
+                return deletions, splices, after.facts
+            wanted = escalate(deletions, ways, every)
         return None
 
+    def _is_left(self, walk: Walk, every: tuple[Deletion, ...]) -> bool:
+        """Whether something is still there that was to go. Replacements of ours may be called as they like."""
+        if walk.facts.matches and any(one.why is Why.INFECTED for one in every):
+            return True
+        return any(one.why is not Why.INFECTED for one in every) and any(
+            one.action is Action.DELETE and not (one.criterion is Criterion.FILE_NAME and _OURS.search(one.value))
+            for one in judge(CONTENT, gather(walk).evidence, self._blocking)
+        )
 
-def _infections(root: Node) -> list[tuple[str, str]]:
-    """(virus, part) of everything infected."""
-    return [(virus, node.part) for node in root.everything() for virus in node.viruses]
+
+def _infected(walk: Walk, policy: Sequence[Deletion]) -> list[Node]:
+    """Infected nodes. What content policy takes out is not scanned (PROC-02): what the walk met there is not told."""
+    if not policy:
+        return [node for node in walk.root.everything() if node.viruses]
+    gone = within(one.node for one in policy)
+    infected = [node for node in walk.root.everything() if node.viruses and id(node) not in gone]
+    walk.facts.matches = [Match(virus, part) for virus, part in pairs(infected)[: limits.FINDINGS]]
+    return infected
 
 
-def _attachments(root: Node, plan: Plan) -> list[tuple[str, str, str]]:
-    """(part, file name, reason) of the top-level attachments that a plan takes out whole."""
+def _words(violations: list[Violation], action: Action | None) -> list[str]:
+    return [sentence(one) for one in violations if one.action is action]
+
+
+def _removed(facts: Facts, blocked: Disposition, violations: list[Violation]) -> Outcome:
+    """Nobody gets it, so it is not scanned for viruses (PROC-02): what the walk met is not told."""
+    reason = _joined(_words(violations, _ACTIONS[blocked]))
+    facts.matches = []
+    facts.unscanned = [Unscanned("", Cause.BLOCKED, reason)]
+    return Outcome(facts, blocked, reason)
+
+
+def _joined(said: list[str], *more: str) -> str:
+    left = len(said) - _SAID
+    words = [*said[:_SAID], f"and {left} more"] if left > 0 else said
+    return "; ".join([*words, *filter(None, more)])
+
+
+def _attachments(root: Node, deletions: Sequence[Deletion], ways: Ways) -> list[tuple[str, str, str]]:
+    """(part, file name, reason) of what deletions take out: top-level attachments, and what policy takes out."""
     return [
-        (one.part, one.node.name, f"infected: {', '.join(one.viruses)}")
-        for one in removed(root, plan)
-        if top_level(root, one.node) is one.node
-    ]
+        (one.node.part, one.node.name, one.causes[0].reason)
+        for one in removed(root, deletions)
+        if one.causes[0].why is not Why.INFECTED or ways.top(one.node) is one.node
+    ][: limits.FINDINGS]

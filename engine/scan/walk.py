@@ -12,12 +12,12 @@ import msgspec
 from engine.config import ContainerLimits
 from engine.scan import magic
 from engine.scan.archives import Archives
-from engine.scan.budget import Budget, OutOfTime
+from engine.scan.budget import Budget, OutOfTime, time_s
 from engine.scan.contents import Contents
 from engine.scan.course import TOP, Course
 from engine.scan.entities import Entities
-from engine.scan.facts import Cause, Facts, Part
-from engine.scan.header import clean_name
+from engine.scan.facts import Facts, Part
+from engine.scan.header import Fields, clean_name
 from engine.scan.matcher import Matcher
 from engine.scan.multiparts import Multiparts
 from engine.scan.node import ENTITY, FILE, Node
@@ -27,10 +27,16 @@ if TYPE_CHECKING:
 
 
 class Walk(msgspec.Struct):
-    """What a walk found. root lies in the octets that were walked."""
+    """What a walk found. root lies in the octets that were walked. fields: of the message's own header section.
+
+    limit, limit_part: the first container limit that was reached, in words, and where (CONT-09).
+    """
 
     facts: Facts
     root: Node
+    fields: Fields
+    limit: str
+    limit_part: str
 
 
 class Walker:
@@ -70,11 +76,12 @@ class Walker:
 
     def _walk(self, begin: "Callable[[_Course], Node]", deadline_s: float | None) -> Walk:
         if deadline_s is None:
-            deadline_s = self._clock() + self._settings.time_s
+            deadline_s = self._clock() + time_s(self._settings)[0]
         budget = Budget(self._settings, self._clock, deadline_s)
         course = _Course(self._image, budget, self._digests, self._end_to_end)
         root = begin(course)
-        return Walk(course.ledger.facts, root)
+        ledger = course.ledger
+        return Walk(ledger.facts, root, ledger.fields, ledger.limit, ledger.limit_part)
 
 
 def looks_like_message(data: bytes, name: str) -> bool:
@@ -108,4 +115,4 @@ class _Course(Course):
         try:
             walk()
         except OutOfTime:
-            self.ledger.unscanned("", Cause.LIMIT, self.budget.time_limit)
+            self.ledger.over("", self.budget.time_limit)

@@ -15,6 +15,7 @@ import msgspec
 from engine import limits
 from engine.config import Settings
 from engine.queue.record import Splice
+from engine.scan.budget import time_s
 from engine.scan.service import Outcome
 
 REQUEST_LEN = 64 * limits.MIB  # settings with long lists; the relay is believed, the bound is against mistakes
@@ -145,7 +146,7 @@ def answer_limit(size: int) -> int:
 
 def deadline_s(settings: Settings) -> float:
     """How long one message may take. The scan ends itself before, if it works as it should."""
-    return max(limits.SCANNER_DEADLINE_S, settings.blocking.containers.time_s * DEADLINE_FACTOR)
+    return max(limits.SCANNER_DEADLINE_S, time_s(settings.blocking.containers)[0] * DEADLINE_FACTOR)
 
 
 def check_splices(splices: list[Splice], size: int) -> None:

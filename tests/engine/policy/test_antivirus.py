@@ -3,9 +3,10 @@
 import pytest
 
 from engine.config import Antivirus, LeftoverAction, UnrepairableAction, UnscannedAction, VirusAction
-from engine.policy import Plan, decide, escalate, top_level
+from engine.policy import Plan, Ways, decide, escalate
 from engine.queue.record import Disposition
 from engine.scan.facts import Cause, Unscanned
+from engine.scan.walk import Walk
 from tests.engine.scan.material import EICAR, VIRUS, message, nested, walk, zipped
 
 R, D, L = VirusAction.REPAIR, VirusAction.DELETE, VirusAction.LOG
@@ -14,8 +15,12 @@ DROP, LOG = LeftoverAction.DROP, LeftoverAction.LOG
 
 
 def plan_for(data: bytes, **settings: object) -> Plan:
-    found = walk(data)
-    return decide(found.facts, found.root, Antivirus(**settings))  # type: ignore[arg-type]
+    return planned(walk(data), **settings)
+
+
+def planned(found: Walk, **settings: object) -> Plan:
+    infected = [node for node in found.root.everything() if node.viruses]
+    return decide(infected, found.facts.unscanned, Antivirus(**settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +53,7 @@ def test_matrix(
 
 
 def test_a_clean_message_is_delivered_without_words() -> None:
-    assert plan_for(message()) == Plan(text=Antivirus().text)
+    assert plan_for(message()) == Plan()
 
 
 @pytest.mark.parametrize("action", UnscannedAction)
@@ -61,9 +66,9 @@ def test_unscanned(action: UnscannedAction) -> None:
 def test_what_is_unscanned_inside_of_a_deleted_part_goes_with_it() -> None:
     found = walk(message("t\n", [("e.com", EICAR), ("b.bin", b"\0")]))
     found.facts.unscanned += [Unscanned("2", Cause.LIMIT), Unscanned("2/in", Cause.LIMIT)]
-    assert decide(found.facts, found.root, Antivirus()).disposition is Disposition.DELIVER
+    assert planned(found).disposition is Disposition.DELIVER
     found.facts.unscanned.append(Unscanned("3", Cause.DAMAGED, "x"))
-    plan = decide(found.facts, found.root, Antivirus())
+    plan = planned(found)
     assert plan.disposition is Disposition.HOLD
     assert "removed" in plan.reason and "3: damaged (x)" in plan.reason
 
@@ -83,19 +88,20 @@ def test_long_lists_are_counted_in_the_reason() -> None:
 def test_top_level_attachments() -> None:
     found = walk(message("t\n", [("a.zip", zipped({"e": EICAR}))]))
     infected = next(node for node in found.root.everything() if node.viruses)
-    assert top_level(found.root, infected).part == "2"
+    assert Ways(found.root).top(infected).part == "2"
     inner = walk(nested(message("t\n", [("e.com", EICAR)])))
     infected = next(node for node in inner.root.everything() if node.viruses)
-    assert (infected.part, top_level(inner.root, infected).part) == ("2.2", "2")
+    assert (infected.part, Ways(inner.root).top(infected).part) == ("2.2", "2")
     alone = walk(EICAR)
-    assert top_level(alone.root, alone.root) is alone.root
+    assert Ways(alone.root).top(alone.root) is alone.root
 
 
 def test_escalation_ends() -> None:
     found = walk(message("t\n", [("a.zip", zipped({"e": EICAR}))]))
-    plan = decide(found.facts, found.root, Antivirus())
-    wider = escalate(plan, found.root, [plan.deletions[0].node])
+    plan = planned(found)
+    ways = Ways(found.root)
+    wider = escalate(plan.deletions, ways, plan.deletions)
     assert wider is not None
-    assert [one.part for one in wider.deletions] == ["2", "2/a.zip/e"]
-    assert wider.deletions[0].viruses == (VIRUS,)
-    assert escalate(wider, found.root, [plan.deletions[0].node]) is None
+    assert [one.part for one in wider] == ["2", "2/a.zip/e"]
+    assert wider[0].found == (VIRUS,) and wider[0].lifted
+    assert escalate(wider, ways, plan.deletions) is None

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import Antivirus
-from engine.policy import Plan, decide
+from engine.policy import Deletion, Plan, Why, decide
 from engine.rewrite import CannotRewrite, apply, removed, spliced
 from engine.rewrite.encode import encode
 from engine.rewrite.replacement import Names, content, message_header, text_for
 from engine.scan.facts import Verdict
+from engine.scan.node import ENTITY, Node
 from engine.scan.walk import Walk
 from tests.engine.scan.material import (
     EICAR,
@@ -36,13 +37,14 @@ TEXT = "Removed {$FILE} because of {$VIRUSINFO}.\n"
 
 def planned(data: bytes, text: str = TEXT, add_text: bool = True) -> tuple[Walk, Plan]:
     found = walk(data)
-    return found, decide(found.facts, found.root, Antivirus(text=text, add_text=add_text))
+    infected = [node for node in found.root.everything() if node.viruses]
+    return found, decide(infected, found.facts.unscanned, Antivirus(text=text, add_text=add_text))
 
 
 def cleaned(data: bytes, **options: object) -> bytes:
     found, plan = planned(data, **options)  # type: ignore[arg-type]
     assert plan.deletions
-    result = spliced(data, apply(data, found, plan))
+    result = spliced(data, apply(data, found, plan.deletions))
     assert walk(result).facts.verdict is Verdict.CLEAN
     return result
 
@@ -73,7 +75,7 @@ def test_an_attachment_is_replaced_by_the_text() -> None:
 def test_all_octets_outside_of_the_part_stay() -> None:
     data = message("Words.\n", [("e.com", EICAR), ("keep.bin", bytes(range(256)))])
     found, plan = planned(data)
-    (splice,) = apply(data, found, plan)
+    (splice,) = apply(data, found, plan.deletions)
     assert splice.start == found.root.children[1].start and splice.end == found.root.children[1].end
     result = spliced(data, [splice])
     assert result.startswith(data[: splice.start]) and result.endswith(data[splice.end :])
@@ -114,7 +116,7 @@ def test_a_second_reading_takes_the_whole_part_with_it() -> None:
         + b"\r\n--b--\r\n"
     )
     found, plan = planned(data)
-    assert [one.node.part for one in removed(found.root, plan)] == ["2"]
+    assert [one.node.part for one in removed(found.root, plan.deletions)] == ["2"]
     assert EICAR[:20] not in base64.b64decode(b"".join(cleaned(data).split(b"\r\n\r\n")[-1:]) + b"==", validate=False)
 
 
@@ -229,7 +231,7 @@ def test_what_cannot_be_changed_is_told() -> None:
     data = message("t\n", [("x.zip", irregular)])
     found, plan = planned(data)
     with pytest.raises(CannotRewrite) as raised:
-        apply(data, found, plan)
+        apply(data, found, plan.deletions)
     assert raised.value.node.part == "2"
 
 
@@ -258,7 +260,7 @@ def test_quoted_printable_and_uue_come_back(octets: bytes) -> None:
 
 @pytest.mark.parametrize("file", ["x\r\nBcc: a@b", "{$VIRUSINFO}", "=?utf-8?Q?x?=", "\u202egpj.exe", "--b--", ""])
 def test_a_file_name_cannot_become_structure(file: str) -> None:
-    text = text_for("{$FILE}\n.\n", file, ["v"])
+    text = text_for("{$FILE}\n.\n", Deletion(Node("2", ENTITY, 0, 0, 0, names=(file,)), Why.INFECTED, ("v",)))
     assert b"\nBcc" not in text
     fields, body = content("DELETED0.TXT", text, b"\r\n")
     assert b"Bcc" not in fields and not body.startswith(b"--")
@@ -299,7 +301,7 @@ def test_untouched_leaves_keep_their_digests(files: list[tuple[bytes, str]]) -> 
     found, plan = planned(data)
     if not plan.deletions:
         return
-    result = walk(spliced(data, apply(data, found, plan)))
+    result = walk(spliced(data, apply(data, found, plan.deletions)))
     assert result.facts.verdict is not Verdict.INFECTED  # random octets may look like a broken archive
     have = {part.sha256 for part in result.facts.parts}
     for number, (packed, _) in enumerate(files):

@@ -39,7 +39,7 @@ def test_nul_and_length_are_noticed() -> None:
 
 
 def test_subject_is_decoded_for_people() -> None:
-    fields = collect(b"subject: =?utf-8?Q?caf=C3=A9?=\r\n =?utf-8?b?IG5vaXI=?=\t!\r\n", subject=True)
+    fields = collect(b"subject: =?utf-8?Q?caf=C3=A9?=\r\n =?utf-8?b?IG5vaXI=?=\t!\r\n", whole=True)
     assert subject_text(fields.subject) == "café noir !"
 
 
@@ -135,7 +135,7 @@ def test_a_charset_that_is_none_is_not_looked_up(charset: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_nothing_raises(octets: bytes) -> None:
-    fields = collect(b"Content-Disposition: " + octets + b"\nSubject: " + octets, subject=True)
+    fields = collect(b"Content-Disposition: " + octets + b"\nSubject: " + octets, whole=True)
     subject_text(fields.subject)
     value = parse(octets)
     assert isinstance(value, Value)

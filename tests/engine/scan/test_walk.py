@@ -185,7 +185,7 @@ def test_depth() -> None:
     assert walk(message("t\n", [(name, content)]), depth=5).facts.verdict is Verdict.INFECTED
     stopped = walk(message("t\n", [(name, content)]), depth=4)
     assert stopped.facts.verdict is Verdict.UNSCANNED
-    assert causes(stopped) == [(Cause.LIMIT, "depth 4")]
+    assert causes(stopped) == [(Cause.LIMIT, "extraction depth 4")]
 
 
 def test_a_file_past_its_limit_is_seen_up_to_it() -> None:

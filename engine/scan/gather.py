@@ -1,0 +1,88 @@
+"""From a walk to the evidence that policy judges: a small record of what the message says, not of what it holds."""
+
+import msgspec
+
+from engine import limits
+from engine.policy.evidence import FILES_KEPT, Evidence, File, Header
+from engine.scan.header import Fields, clean_name, parse
+from engine.scan.mailboxes import addresses
+from engine.scan.node import ENTITY, MULTIPART, Node
+from engine.scan.walk import Walk
+
+
+class Gathered(msgspec.Struct):
+    """evidence: all of it, with every file. nodes: of those files, in their order."""
+
+    evidence: Evidence
+    nodes: list[Node]
+
+
+def gather(walk: Walk) -> Gathered:
+    """The evidence of a walk that began with a message. O(nodes of the tree)."""
+    header = header_of(walk.facts.subject, walk.fields)
+    root = walk.root
+    if not (root.children or root.names or root.encrypted):
+        return Gathered(Evidence(header=header, limit=walk.limit, limit_part=walk.limit_part), [])
+    files, nodes = _files(root)
+    return Gathered(Evidence(header=header, files=tuple(files), limit=walk.limit, limit_part=walk.limit_part), nodes)
+
+
+def header_of(subject: str, fields: Fields) -> Header:
+    automatic = fields.automatic or any(parse(one).token == "multipart/report" for one in fields.content_types)
+    return Header(subject, addresses(fields.senders), automatic)
+
+
+def _files(root: Node) -> tuple[list[File], list[Node]]:
+    """What has a name, or is encrypted. A further reading of a part that tells nothing new is left out."""
+    files: list[File] = []
+    nodes: list[Node] = []
+    seen: set[File] = set()
+    stack = [(root, "", True)]
+    while stack:
+        node, top, outside = stack.pop()
+        inside = outside and node.role == ENTITY and node.format == MULTIPART
+        if outside and not inside:
+            top = node.part
+        if node.names or node.encrypted:
+            file = File(node.part, top or node.part, _names(node), node.type, node.size, node.encrypted)
+            if not node.alternate or file not in seen:
+                if node.children or node.alternate:
+                    seen.add(file)
+                files.append(file)
+                nodes.append(node)
+        if node.children:
+            stack.extend((child, top, inside) for child in reversed(node.children))
+    return files, nodes
+
+
+def _names(node: Node) -> tuple[str, ...]:
+    """Each name cleaned (FILE-06), and without the folders before it."""
+    found: dict[str, None] = {}
+    for name in map(clean_name, node.names):
+        found[name] = None
+        if "/" in name or "\\" in name:
+            found[name.replace("\\", "/").rpartition("/")[2]] = None
+    found.pop("", None)
+    return tuple(found)
+
+
+def kept(evidence: Evidence, violating: set[str]) -> Evidence:
+    """The evidence with FILES_KEPT files and limits.EVIDENCE_TEXT_LEN characters at most: those first whose paths
+    violate something, then top-level ones."""
+    files = evidence.files
+    if len(files) <= FILES_KEPT and sum(map(_length, files)) <= limits.EVIDENCE_TEXT_LEN:
+        return evidence
+    ranked = sorted(range(len(files)), key=lambda at: (files[at].part not in violating, not files[at].is_top, at))
+    chosen = []
+    room = limits.EVIDENCE_TEXT_LEN
+    for at in ranked[:FILES_KEPT]:
+        room -= _length(files[at])
+        if room < 0:
+            break
+        chosen.append(at)
+    few = tuple(files[at] for at in sorted(chosen))
+    return msgspec.structs.replace(evidence, files=few, files_left_out=len(files) - len(few))
+
+
+def _length(file: File) -> int:
+    return len(file.part) + len(file.top) + sum(map(len, file.names))

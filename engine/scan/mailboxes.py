@@ -1,0 +1,123 @@
+"""Addresses of a From field (RFC 5322 s3.4, RFC 6532), read leniently: whatever a mail client may take for one counts.
+
+Display names, comments and group names do not (SNDR-02), with one exception: where a field has no address at all, its
+encoded-words are decoded and looked into, as some clients do.
+
+Cost O(length of the field). Known gaps: routes in an angle address (obsolete) are passed over, not kept.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Final
+
+from engine import limits
+from engine.scan.header import decode_words, text_of
+
+_FIELD_LEN: Final = 64 * 1024  # octets of a field that are read; FROM_ADDRESSES fit in with long names
+_ADDRESS_LEN: Final = limits.PATH_LEN
+# display-name <local@domain>, without anything that needs more than this to be read.
+_USUAL: Final = re.compile(rb"[^\x80-\xff\"(),.:;<>@\[\\\]=\t\r\n]*<([!#-'*+\-/-9=?A-Z^-~.]+@[0-9A-Za-z.-]+)>")
+_TOKEN: Final = re.compile(
+    r'(?P<string>"(?:[^"\\]|\\.)*"?)|(?P<comment>\()|(?P<literal>\[[^\]]*\]?)|(?P<mark>[<>,;:])|(?P<blank>\s+)'
+    r'|(?P<text>[^"(\[<>,;:\s]+)',
+    re.S,
+)
+_IN_COMMENT: Final = re.compile(r"[^()\\]+|\\.?|[()]", re.S)
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.S)
+
+
+def addresses(fields: Iterable[bytes]) -> tuple[str, ...]:
+    """The addresses of these unfolded field-bodies in order, each once, lower case; limits.FROM_ADDRESSES at most."""
+    found: dict[str, None] = {}
+    for field in fields:
+        usual = _USUAL.fullmatch(field)
+        if usual is not None and len(usual[1]) <= _ADDRESS_LEN and b"=?" not in field:
+            found[usual[1].decode().lower()] = None
+            continue
+        text = text_of(field[:_FIELD_LEN])
+        read = _read(text) or (_read(decode_words(text)) if "=?" in text else [])
+        found.update(dict.fromkeys(read))
+    return tuple(found)[: limits.FROM_ADDRESSES]
+
+
+def _read(text: str) -> list[str]:
+    found: list[str] = []
+    loose: list[str] = []  # words since the last comma: an address without angle brackets, or a display name
+    angle: list[str] | None = None
+    named = False  # this mailbox had an angle address: what is behind it is none
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None:  # cannot be: every character begins one
+            break
+        at = token.end()
+        kind, word = token.lastgroup, token[0]
+        if kind == "comment":
+            at = _behind_comment(text, at)
+        elif kind == "blank":
+            (loose if angle is None else angle).append(" ")
+        elif kind != "mark":
+            (loose if angle is None else angle).append(word)
+        elif word == "<":
+            angle = []
+        elif word == ">" or (angle is not None and word == ";"):
+            if angle is not None:
+                _take(found, "".join(angle).replace(" ", ""))
+                named = True
+            angle = None
+        elif angle is not None:
+            if word in ",:":
+                angle = []  # a route: the address comes behind it
+        elif word == ":":
+            loose = []  # a group's name
+        else:
+            _take_loose(found, loose, named)
+            loose, named = [], False
+    if angle is not None:
+        _take(found, "".join(angle).replace(" ", ""))
+        named = True
+    _take_loose(found, loose, named)
+    return found
+
+
+def _behind_comment(text: str, at: int) -> int:
+    depth = 1
+    while depth and (token := _IN_COMMENT.match(text, at)) is not None:
+        at = token.end()
+        depth += (token[0] == "(") - (token[0] == ")")
+    return at
+
+
+def _take_loose(found: list[str], words: list[str], named: bool) -> None:
+    """An address may have blanks around its dots and its @ (obsolete); else it is the one word with an @ in it."""
+    if named or not any("@" in word for word in words if word[:1] != '"'):
+        return
+    for word in "".join(words).split() if _several(words) else ["".join(words).replace(" ", "")]:
+        _take(found, word)
+
+
+def _several(words: list[str]) -> bool:
+    """Whether blanks part words rather than the pieces of one address."""
+    joined = "".join(words).strip()
+    return any(left[-1] not in ".@" and right[0] not in ".@" for left, right in pairwise(joined.split()))
+
+
+def _take(found: list[str], word: str) -> None:
+    if "=?" in word:
+        word = decode_words(word)
+    if word[:1] == '"':
+        word = _unquoted(word)
+    local, at, domain = word.rpartition("@")
+    domain = domain.rstrip(".")
+    address = f"{local}@{domain}".lower()
+    if at and local and domain and len(address) <= _ADDRESS_LEN and address.isprintable():
+        found.append(address)
+
+
+def _unquoted(word: str) -> str:
+    """ "local"@domain as local@domain: they are the same address."""
+    string = _TOKEN.match(word)
+    if string is None or string.lastgroup != "string":
+        return word
+    return _QUOTED_PAIR.sub(r"\1", string[0].strip('"')) + word[string.end() :]
