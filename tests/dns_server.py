@@ -90,6 +90,7 @@ def block_lists(
     with _running([*command, *specs], folder) as process:
         server = BlockListServer(port, process, folder, "queries")
         _until(lambda: answers(port), "rbldnsd answers")
+        assert "invalid" not in (folder / "said").read_text(), (folder / "said").read_text()
         yield server
 
 
@@ -151,7 +152,7 @@ def free_port() -> int:
 def answers(port: int) -> bool:
     """Whether anything answers there, be it a refusal."""
     try:
-        dns.query.udp(dns.message.make_query("ready.invalid", "A"), "127.0.0.1", timeout=0.5, port=port)
+        dns.query.udp(dns.message.make_query("ready.invalid", "A"), "127.0.0.1", timeout=0.05, port=port)
     except (dns.exception.DNSException, OSError):
         return False
     return True

@@ -7,7 +7,8 @@ is asked beside the question, so it costs no time. An answer that is none (an er
 127.0.0.0/8), a failed test, or FAILURES clients in a row without an answer make the list unusable: that is an event,
 what was heard of it is forgotten, and it is tested again after a pause that grows while it fails.
 
-IPv6 is tested for listing everything only (::ffff:127.0.0.1): many lists do not have the entry that should be there.
+IPv6 is tested only for listing everything, and with ::1: many lists do not have ::ffff:127.0.0.2, and rbldnsd, which
+most of them use, takes such addresses for IPv4, so that they tell nothing.
 
 Known gaps: names of lists in the message itself (URIs, domains) are not asked about; texts of lists are not shown.
 """
@@ -71,7 +72,7 @@ def asked_as(address: str) -> str:
 
 _LISTED: Final = "2.0.0.127"
 _UNLISTED: Final = "1.0.0.127"
-_UNLISTED_6: Final = ".".join(reversed(IPv6Address("::ffff:127.0.0.1").packed.hex()))
+_UNLISTED_6: Final = ".".join(reversed(IPv6Address("::1").packed.hex()))
 
 
 class _List:
@@ -200,12 +201,14 @@ class BlockListClient:
             one.test = None
 
     def _tested(self, one: _List, found: list[Any]) -> None:
+        if one.problem and self._clock() < one.retry_at:
+            return  # it was found unusable meanwhile
         for result in found[:2]:
             if isinstance(result, DnsFailure):
                 if one.problem:
                     self._unusable(one, str(result))
                 else:  # once may be chance; FAILURES in a row are not
-                    self._no_answer(one, f"its test at {self._clock():.3f}", str(result))
+                    self._no_answer(one, f"its test ({len(one.without_answer) + 1})", str(result))
                 return
         listed, unlisted, unlisted_6 = ([] if isinstance(result, DnsFailure) else _codes(result) for result in found)
         if wrong := _wrong((*listed, *unlisted)):
