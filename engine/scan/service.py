@@ -27,7 +27,6 @@ from engine.rewrite import CannotRewrite, apply, removed, spliced
 from engine.scan.budget import time_s
 from engine.scan.claims import Claims
 from engine.scan.claims import collect as collect_claims
-from engine.scan.claims import collect as collect_claims
 from engine.scan.facts import Cause, Facts, Match, Unscanned
 from engine.scan.gather import Gathered, gather, header_of, kept
 from engine.scan.header import collect, subject_text
@@ -131,7 +130,6 @@ class _Examination:
         self._buf = buf
         self._antivirus = settings.antivirus
         self._blocking = blocking = settings.blocking
-        self._claims = settings.authentication.enabled
         self._walker = Walker(
             image if settings.antivirus.enabled else Nothing(),
             blocking.containers,
@@ -151,8 +149,6 @@ class _Examination:
             outcome = self._scanned(walk, found, violations, blocked)
         outcome.evidence = kept(found.evidence, {part for one in violations for part in one.parts})
         outcome.violations = violations[: limits.FINDINGS]
-        if self._claims:
-            outcome.claims = collect_claims(self._buf)
         return outcome
 
     def _scanned(self, walk: Walk, found: Gathered, violations: list[Violation], blocked: Disposition) -> Outcome:
