@@ -60,7 +60,8 @@ class _Unclear(Exception):
 
 
 class _Policy(msgspec.Struct, frozen=True):
-    """record: what applies. policy: what it says for this author domain. organization: its organizational domain."""
+    """record: what applies. policy: what it says for this author domain. organization: its organizational domain, empty
+    if DNS did not tell."""
 
     record: Record
     policy: str
@@ -143,32 +144,34 @@ async def _record(resolver: Resolver, domain: str) -> Record | None:
     return parse(found[0]) if len(found) == 1 and len(found[0]) <= limits.DMARC_RECORD_LEN else None
 
 
-async def _walk(resolver: Resolver, domain: str) -> list[tuple[str, Record]]:
-    """What a tree walk from domain finds, the longest name first. Raises _Unclear."""
+async def _walk(resolver: Resolver, domain: str) -> tuple[list[tuple[str, Record]], bool]:
+    """What a tree walk from domain finds, the longest name first, and whether DNS answered all of it."""
     names = targets(domain)
     answers = await asyncio.gather(*(_record(resolver, name) for name in names), return_exceptions=True)
     found: list[tuple[str, Record]] = []
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, DnsFailure):
-            raise _Unclear
+            return found, False
         if isinstance(answer, BaseException):
             raise answer
         if answer is not None:
             found.append((name, answer))
             if answer.psd in ("y", "n"):
                 break
-    return found
+    return found, True
 
 
 async def _policy_of(resolver: Resolver, domain: str) -> _Policy | None:
     """Policy discovery (s4.10.1). None: DMARC does not apply. Raises _Unclear."""
-    walk = await _walk(resolver, domain)
-    if not walk:
-        return None
+    walk, is_whole = await _walk(resolver, domain)
     records = dict(walk)
-    organization = organization_of(domain, walk)
+    organization = organization_of(domain, walk) if is_whole else ""
     if (own := records.get(domain)) is not None:
         return _Policy(own, _lowered(own.p, own), organization)
+    if not is_whole:
+        raise _Unclear
+    if not walk:
+        return None
     record = records.get(organization)
     if record is None:  # that of a public suffix, which its psd tag put above the organization
         record = walk[-1][1]
@@ -276,11 +279,16 @@ async def _any_aligned(
     names = dict.fromkeys(a_label(one) for one in identifiers)
     if domain in names:
         return True
-    if strict:
+    if strict or not names:
         return False
+    if not organization:
+        raise _Unclear
     # Others cannot have this organization, so nothing is asked about them: strangers name as many as they like.
     below = [one for one in names if one == organization or one.endswith("." + organization)]
     for name in below[: limits.ALIGNMENT_WALKS]:
-        if organization_of(name, await _walk(resolver, name)) == organization:
+        walk, is_whole = await _walk(resolver, name)
+        if not is_whole:
+            raise _Unclear
+        if organization_of(name, walk) == organization:
             return True
     return False

@@ -27,7 +27,7 @@ class Zone(Resolver):
         self.failing = {name.lower() for name in failing}
         self.asked: list[tuple[str, str]] = []
 
-    async def records(self, name: str, kind: str) -> tuple[Any, ...] | None:
+    async def records(self, name: str, kind: str, *, fresh: bool = False) -> tuple[Any, ...] | None:
         wire = dns.name.from_text(name).to_wire()  # as dnspython would read it: what it cannot is a defect of ours
         assert wire is not None
         name = _plain(name)
