@@ -90,7 +90,7 @@ class Rules:
 
     def treat(self, evidence: Evidence) -> Treatment:
         """What becomes of the message. Pure."""
-        refusals, unsure = self._refusals(evidence)
+        refusals, unsure = self.refusals(evidence)
         refused = {address for one in refusals for address in one.recipients}
         if refusals:
             everybody = len(refused) == len(set(evidence.envelope.forward_paths))
@@ -104,7 +104,8 @@ class Rules:
             fate, details = Fate.PARTLY_REFUSED, tuple(sorted(refused))
         return Treatment(fate, details, tuple(refusals), violations, unsure)
 
-    def _refusals(self, evidence: Evidence) -> tuple[list[Refusal], str]:
+    def refusals(self, evidence: Evidence) -> tuple[list[Refusal], str]:
+        """What happens during SMTP already, and what could not be told of it. Pure."""
         envelope, found = evidence.envelope, []
         if self._size and envelope.size > self._size:
             found.append(Refusal("size", f"size: {envelope.size} octets, more than {self._size}"))

@@ -17,6 +17,7 @@ COMMANDS = {
     "sink": "sink",
     "send-samples": "samples",
     "config": "config",
+    "policy": "policy",
     "dev": "dev",
 }
 

@@ -1,14 +1,13 @@
 """`mailward scan`: examine messages or plain files offline. A contract for scripts: keep it stable."""
 
 import os
-import stat
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import msgspec
 
+from control.cli.files import files, shown
 from engine import definitions as engine_definitions
 from engine import limits
 from engine.scan.facts import Facts, Finding, Match, Unscanned, Verdict
@@ -79,36 +78,13 @@ def _scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Pat
     statuses = {CLEAN}
 
     def unreadable(error: OSError) -> None:
-        click.echo(f"{_shown(Path(error.filename))}: {error.strerror}", err=True)
+        click.echo(f"{shown(Path(error.filename))}: {error.strerror}", err=True)
         statuses.add(ERROR)
 
     for path in paths:
-        for file in _files(path, unreadable):
+        for file in files(path, unreadable):
             statuses.add(_scan_file(file, image, as_json, parts))
     return next(status for status in (ERROR, INFECTED, UNSCANNED, CLEAN) if status in statuses)
-
-
-def _shown(path: Path) -> str:
-    """A file name need not be text: octets that are not show as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _files(path: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
-    """The file, or all regular files below a folder by name; links are not followed."""
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, files in os.walk(path, onerror=unreadable):
-        folders.sort()
-        for name in sorted(files):
-            file = Path(folder) / name
-            try:
-                regular = stat.S_ISREG(file.lstat().st_mode)
-            except OSError as error:
-                unreadable(error)
-                continue
-            if regular:
-                yield file
 
 
 def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool) -> int:
@@ -116,17 +92,17 @@ def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool) -> int:
         with path.open("rb") as file:
             data = file.read(limits.HARD_MESSAGE_LEN + 1)
     except OSError as error:
-        click.echo(f"{_shown(path)}: {error.strerror}", err=True)
+        click.echo(f"{shown(path)}: {error.strerror}", err=True)
         return ERROR
     if len(data) > limits.HARD_MESSAGE_LEN:
-        click.echo(f"{_shown(path)}: larger than {limits.HARD_MESSAGE_LEN >> 20} MiB", err=True)
+        click.echo(f"{shown(path)}: larger than {limits.HARD_MESSAGE_LEN >> 20} MiB", err=True)
         return ERROR
     try:
-        facts = examine(data, Path(_shown(path)).name, image, parts or as_json)
+        facts = examine(data, Path(shown(path)).name, image, parts or as_json)
     except Exception as error:  # noqa: BLE001 - status 1 would say infected, and the other files are still to be seen
-        click.echo(f"{_shown(path)}: cannot be examined: {type(error).__name__}: {error}", err=True)
+        click.echo(f"{shown(path)}: cannot be examined: {type(error).__name__}: {error}", err=True)
         return ERROR
-    _print(_shown(path), facts, as_json, parts)
+    _print(shown(path), facts, as_json, parts)
     return STATUS[facts.verdict]
 
 
