@@ -139,15 +139,12 @@ def test_a_walk_asks_at_most_eight_questions(labels: int) -> None:
 )
 def test_organizational_domain(policies: dict[str, str], organization: str) -> None:
     """RFC 9989 s4.10.2, with its three examples."""
-    walk = [
-        (name, parse(f"v=DMARC1; {policies[name]}".encode()))
-        for name in targets("a.mail.example.com")
-        if name in policies
-    ]
-    for at, (_, record) in enumerate(walk):
-        if record.psd in ("y", "n"):
-            walk = walk[: at + 1]  # where the walk stops
-            break
+    walk = []
+    for name in targets("a.mail.example.com"):
+        if name in policies:
+            walk.append((name, record := parse(f"v=DMARC1; {policies[name]}".encode())))
+            if record.psd in ("y", "n"):
+                break  # here the walk stops
     assert organization_of("a.mail.example.com", walk) == organization
 
 
@@ -238,10 +235,8 @@ def test_records_that_do_not_count() -> None:
 def test_alignment(tags: str, spf_domain: str, dkim: list[tuple[str, str]], result: str) -> None:
     """RFC 9989 s3.2.10, s4.4, s5.3.5, s5.3.6."""
     resolver = zone({"example.com": f"v=DMARC1; {tags}"}, ["news.example.com"])
-    found = verdict_of(
-        resolver, "x@news.example.com", spf="pass" if spf_domain else "none", spf_domain=spf_domain, dkim=dkim
-    )
-    assert found.result == result
+    spf = "pass" if spf_domain else "none"
+    assert verdict_of(resolver, "x@news.example.com", spf=spf, spf_domain=spf_domain, dkim=dkim).result == result
 
 
 def test_spf_counts_only_if_it_passes() -> None:
@@ -255,10 +250,9 @@ def test_spf_counts_only_if_it_passes() -> None:
 def test_departments_with_an_organization_of_their_own() -> None:
     """RFC 9989 s4.10.2, s5.1.8: psd=n ends the organization on either side."""
     resolver = zone({"example.com": "v=DMARC1; p=reject", "lab.example.com": "v=DMARC1; p=reject; psd=n"})
-    ask = {"spf": "pass"}
-    assert verdict_of(resolver, "x@example.com", spf_domain="a.lab.example.com", **ask).result == "fail"
-    assert verdict_of(resolver, "x@lab.example.com", spf_domain="example.com", **ask).result == "fail"
-    assert verdict_of(resolver, "x@b.lab.example.com", spf_domain="a.lab.example.com", **ask).result == "pass"
+    assert verdict_of(resolver, "x@example.com", spf="pass", spf_domain="a.lab.example.com").result == "fail"
+    assert verdict_of(resolver, "x@lab.example.com", spf="pass", spf_domain="example.com").result == "fail"
+    assert verdict_of(resolver, "x@b.lab.example.com", spf="pass", spf_domain="a.lab.example.com").result == "pass"
 
 
 def test_companies_under_one_public_suffix_are_not_aligned() -> None:
@@ -295,20 +289,20 @@ def test_without_an_author_domain_there_is_nobody_to_ask(senders: tuple[str, ...
 def test_several_author_domains_count_by_the_gravest() -> None:
     """RFC 9989 s11.5: a second From domain does not switch the first one off; the strictest failure counts."""
     resolver = zone({"a.example": "v=DMARC1; p=quarantine", "b.example": "v=DMARC1; p=reject"})
-    ask = {"spf": "pass", "spf_domain": "a.example"}
-    assert verdict_of(resolver, "x@a.example", "y@b.example", **ask) == Verdict("fail", "b.example", "reject")
+    assert verdict_of(resolver, "x@a.example", "y@b.example", spf="pass", spf_domain="a.example") == Verdict(
+        "fail", "b.example", "reject"
+    )
     assert verdict_of(resolver, "x@none.example", "y@b.example") == Verdict("fail", "b.example", "reject")
     assert verdict_of(resolver, "x@b.example", "y@a.example") == Verdict("fail", "b.example", "reject")
-    assert verdict_of(resolver, "x@a.example", "y@A.example", **ask).result == "pass"
-    assert verdict_of(resolver, "nobody", "x@a.example", **ask).result == "pass"
+    assert verdict_of(resolver, "x@a.example", "y@A.example", spf="pass", spf_domain="a.example").result == "pass"
+    assert verdict_of(resolver, "nobody", "x@a.example", spf="pass", spf_domain="a.example").result == "pass"
 
 
 def test_number_of_author_domains_is_limited() -> None:
     """RFC 9989 s11.5: what is left out makes the evaluation incomplete, and no pass can come of it."""
     names = [f"d{number}.example" for number in range(limits.FROM_DOMAINS + 1)]
     resolver = zone(dict.fromkeys(names, "v=DMARC1; p=none"))
-    ask = {"spf": "pass", "spf_domain": names[0]}
-    assert verdict_of(resolver, *(f"x@{name}" for name in names[:1]), **ask).result == "pass"
+    assert verdict_of(resolver, *(f"x@{name}" for name in names[:1]), spf="pass", spf_domain=names[0]).result == "pass"
     dkim = [(name, "pass") for name in names]
     assert verdict_of(resolver, *(f"x@{name}" for name in names[:-1]), dkim=dkim).result == "pass"
     resolver.asked.clear()
@@ -326,8 +320,20 @@ def test_international_author_domains() -> None:
 @pytest.mark.parametrize("failing", ["_dmarc.news.example.com", "_dmarc.example.com", "_dmarc.com"])
 def test_questions_without_an_answer(failing: str) -> None:
     """RFC 9989 s5.3.6: neither pass nor fail."""
-    resolver = zone({"news.example.com": "v=DMARC1; p=reject"} if failing == "com" else {}, failing=[failing])
+    resolver = zone({}, failing=[failing])
     assert verdict_of(resolver, "x@news.example.com") == Verdict("temperror", "news.example.com")
+
+
+def test_what_needs_no_organization_does_not_hang_on_it() -> None:
+    """RFC 9989 s4.10.2: identical domains and strict alignment are told without the names above."""
+
+    def result(tags: str, spf_domain: str) -> str:
+        resolver = zone({"news.example.com": f"v=DMARC1; {tags}"}, failing=["_dmarc.example.com"])
+        return verdict_of(resolver, "x@news.example.com", spf="pass", spf_domain=spf_domain).result
+
+    assert result("p=reject", "news.example.com") == "pass"
+    assert result("p=reject", "example.com") == "temperror"
+    assert result("p=reject; aspf=s", "example.com") == "fail"
 
 
 def test_a_walk_that_ends_does_not_hang_on_what_lies_above() -> None:
