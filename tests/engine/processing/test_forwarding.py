@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from engine import events, limits
-from engine.config import Blocking, Delivery, Forward, MessageAction, Senders, Settings, SubjectLines
-from engine.policy.violation import Action, Criterion, Violation
+from engine.config import Action, Blocking, Delivery, Forward, MessageAction, Senders, Settings, SubjectLines
+from engine.policy.violation import Criterion, Violation
 from engine.queue.record import Disposition, Received, Result, Splice
 from engine.queue.state import HOLD
 from engine.queue.store import Draft, Store
