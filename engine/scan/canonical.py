@@ -39,10 +39,10 @@ class Field(msgspec.Struct, frozen=True):
 class Section:
     """The header section of a message as fields.
 
-    problem: why no signature of it can be believed, in words; else empty. It is longer than limits.HEADER_LEN or has more
-    than HEADER_FIELDS fields, of which the rest is not read. Or a line is no field: mail clients let the body begin
-    there, and what they show then was never signed. O(length of the section); each field is brought into its relaxed
-    form once.
+    problem: why no signature of it can be believed, in words; else empty. It is longer than limits.HEADER_LEN or has
+    more than HEADER_FIELDS fields, of which the rest is not read. Or a line is no field: mail clients let the body
+    begin there, and what they show then was never signed. O(length of the section); each field is brought into its
+    relaxed form once.
     """
 
     def __init__(self, data: bytes) -> None:
