@@ -69,6 +69,10 @@ class ConfigurationApplied(Event, tag="configuration-applied"):
     changed: tuple[str, ...] = ()
 
 
+class ConfigurationAdopted(Event, tag="configuration-adopted"):
+    """A relay works by the new settings from now on (PROC-15)."""
+
+
 class ConfigurationRefused(Event, tag="configuration-refused"):
     reason: str
 
@@ -427,6 +431,7 @@ AnyEvent = (
     | Logoff
     | ObjectModified
     | ConfigurationApplied
+    | ConfigurationAdopted
     | ConfigurationRefused
     | ScannerStarted
     | DefinitionsLoaded

@@ -121,6 +121,7 @@ class Relay:
         self.server.apply(settings)
         self.server.asking = self._asking()
         self.pipeline.settings_changed()
+        self.event(events.ConfigurationAdopted())
 
     def _asking(self) -> ssl.SSLContext | None:
         """The context that asks clients for certificates, if a relay grant hangs on one."""

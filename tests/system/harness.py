@@ -115,6 +115,15 @@ class Gateway:
             plain[name].update(values)
         config.save(msgspec.convert(plain, Settings), path)
 
+    def apply(self, **sections: dict[str, Any]) -> None:
+        """Configure while it runs; the relay works by it when this returns. The settings must differ from before."""
+        before = len(self._adopted())
+        self.configure(**sections)
+        until(lambda: len(self._adopted()) > before, "the relay has the new settings")
+
+    def _adopted(self) -> list[dict[str, Any]]:
+        return [event for event in self._all_events() if event["event"] == "configuration-adopted"]
+
     def start(self) -> str:
         """Returns the ready line."""
         log = (self.root.parent / "gateway.log").open("a")
