@@ -3,6 +3,9 @@
 The relay rule decides at once, or after the names of the client were looked up. Block lists are asked from MAIL on and
 answered for at each RCPT, which has to be accepted otherwise (DNSBL-06, DNSBL-07): so the lookups of a transaction are
 made once and cost a client that pipelines little time. What cannot be found out in time speaks for the sender.
+
+Mail for the postmaster of this host is taken from everybody (RFC 5321 s4.5.1), by whatever name it is routed; if it is
+not routed, the first administrator gets it. Without an administrator there is nobody, and it is refused.
 """
 
 import asyncio
@@ -21,16 +24,26 @@ _DENIED = Answer(Reply.RELAY_DENIED)
 
 
 class Reception:
-    """By one set of settings: a reload makes a new one, while the client of the block lists stays. is_local: as for
-    RelayRule."""
+    """By one set of settings: a reload makes a new one, while the client of the block lists stays.
+
+    is_local: as for RelayRule. hostname: ours.
+    """
 
     def __init__(
-        self, settings: Settings, is_local: Callable[[str], bool], resolver: Resolver, lists: BlockListClient
+        self,
+        settings: Settings,
+        is_local: Callable[[str], bool],
+        resolver: Resolver,
+        lists: BlockListClient,
+        hostname: str,
     ) -> None:
         self.rule = RelayRule(settings.relay, is_local)
         self._blocking = settings.blocking
         self._resolver = resolver
         self._lists = lists
+        self._postmaster = f"postmaster@{hostname}".lower()
+        administrators = settings.notifications.administrators
+        self._administrator = "" if is_local(hostname.lower()) or not administrators else administrators[0]
         block_lists = settings.blocking.block_lists
         self._rejects = block_lists.action is ListAction.REJECT and any(one.enabled for one in block_lists.lists)
 
@@ -47,6 +60,8 @@ class Reception:
 
     def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
         """As Gate.rcpt (RELAY-01..11): each recipient is judged on its own."""
+        if self._administrator and forward_path.lower() == self._postmaster:
+            return Answer(instead=self._administrator)
         domain = domain_of(forward_path)
         source = Source(client.address, client.names, client.tls_names, reverse_path)
         ruling = self.rule.decide(source, domain)

@@ -111,7 +111,7 @@ class Relay:
 
     def _adopt(self, settings: Settings) -> None:
         self.router = Router(settings.routing, [settings.smtp.listen])
-        self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists)
+        self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists, self.hostname)
 
     def _applied(self, settings: Settings) -> None:
         self.resolver.configure(settings.dns.servers)

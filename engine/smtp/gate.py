@@ -36,12 +36,16 @@ class ClientInfo:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said to a RCPT. blank: fills that of the reply, printable ASCII. fields: the recipient is accepted, and
-    the message refused at its end unless it carries one of them."""
+    """What is said to a RCPT.
+
+    blank: fills that of the reply, printable ASCII. fields: the recipient is accepted, and the message refused at its
+    end unless it carries one of them. instead: an address that takes the place of the accepted one.
+    """
 
     reply: Reply = Reply.RECIPIENT_OK
     blank: str = ""
     fields: tuple[Field, ...] = ()
+    instead: str = ""
 
 
 ACCEPTED: Final = Answer()

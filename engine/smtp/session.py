@@ -28,6 +28,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+import msgspec
+
 from engine.config import Settings
 from engine.limits import COMMAND_LINE_LEN, HARD_MESSAGE_LEN, MIB, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
@@ -230,6 +232,9 @@ class Session:
         self._mode = _Mode.COMMANDS
         address = self.recipient.address
         if answer.reply.code < 300:
+            if answer.instead:
+                self.recipient = msgspec.structs.replace(self.recipient, address=answer.instead)
+                address = answer.instead
             self._recipients[address] = self.recipient
             if answer.fields:
                 self._conditions.setdefault(answer.fields, address)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import Blocking, BlockList, BlockLists, Grant, ListAction, Relay, Settings, WhiteList
+from engine.config import Blocking, BlockList, BlockLists, Grant, ListAction, Notifications, Relay, Settings, WhiteList
 from engine.dns import Resolver
 from engine.events import Event
 from engine.reception import Reception
@@ -27,11 +27,15 @@ def reception(
     lists: BlockLists = REJECT,
     relay: Relay | None = None,
     white_list: WhiteList | None = None,
+    administrators: tuple[str, ...] = (),
+    local: tuple[str, ...] = ("local.example",),
 ) -> Reception:
     blocking = Blocking(block_lists=lists, white_list=white_list or WhiteList())
-    settings = Settings(relay=relay or Relay(), blocking=blocking)
+    settings = Settings(
+        relay=relay or Relay(), blocking=blocking, notifications=Notifications(administrators=administrators)
+    )
     events: list[Event] = []
-    return Reception(settings, lambda name: name == "local.example", resolver, BlockListClient(resolver, events.append))
+    return Reception(settings, local.__contains__, resolver, BlockListClient(resolver, events.append), "Gate.example")
 
 
 def client(address: str) -> ClientInfo:
@@ -175,3 +179,16 @@ def test_a_grant_becomes_a_condition_on_the_message() -> None:
             names.stop()
 
     asyncio.run(main())
+
+
+def test_mail_for_the_postmaster_is_taken_from_everybody() -> None:
+    """RFC 5321 s4.5.1: by its own route, else for the first administrator, else there is nobody."""
+    resolver, who = Resolver(["127.0.0.1#1"]), client("192.0.2.1")
+    administrators = ("admin@far.example", "second@far.example")
+    one = reception(resolver, administrators=administrators)
+    assert one.rcpt(who, "", "POSTMASTER@gate.example") == Answer(instead="admin@far.example")
+    assert one.rcpt(who, "", "xpostmaster@gate.example") == Answer(Reply.RELAY_DENIED)
+    assert one.rcpt(who, "", "postmaster@far.example") == Answer(Reply.RELAY_DENIED)
+    routed = reception(resolver, administrators=administrators, local=("gate.example",))
+    assert routed.rcpt(who, "", "Postmaster@Gate.example") == ACCEPTED
+    assert reception(resolver).rcpt(who, "", "Postmaster@Gate.example") == Answer(Reply.RELAY_DENIED)

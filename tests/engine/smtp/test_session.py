@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.limits import COMMAND_LINE_LEN, MIB, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
 from engine.replies import Reason, Reply
-from engine.smtp.gate import Answer
+from engine.smtp.gate import ACCEPTED, Answer
 from engine.smtp.session import TURN_LEN, Effect
 from tests.engine.smtp.harness import ENVELOPE, HELLO, REFUSED, Driver, Outcome, settings, talk, talk_in_turn
 
@@ -129,6 +129,18 @@ def test_null_reverse_path_and_postmaster() -> None:
     received, _ = only_message(talk(HELLO, b"MAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n", b".\r\n"))
     assert received.reverse_path == ""
     assert received.recipients == (Recipient("Postmaster@gate.example"),)
+
+
+def test_an_address_in_the_place_of_another() -> None:
+    """What was asked for with the recipient stays (RFC 3461)."""
+    outcome = talk(
+        HELLO,
+        b"MAIL FROM:<>\r\nRCPT TO:<Postmaster> NOTIFY=NEVER\r\nRCPT TO:<admin@far.example>\r\nDATA\r\n",
+        b".\r\n",
+        decide=lambda path: Answer(instead="admin@far.example") if path == "Postmaster@gate.example" else ACCEPTED,
+    )
+    assert outcome.codes == [250, 250, 250, 250, 354, 250]
+    assert only_message(outcome)[0].recipients == (Recipient("admin@far.example", "NEVER"),)
 
 
 def test_relay_11_each_recipient_is_judged_on_its_own() -> None:
