@@ -116,7 +116,7 @@ def test_depth_is_kept() -> None:
         text = block(data, b"e.txt")
         data = text
     facts = walk(b"Subject: x\r\n\r\n" + text).facts
-    assert [one.detail for one in facts.unscanned] == ["depth 10"]
+    assert [one.detail for one in facts.unscanned] == ["extraction depth 10"]
 
 
 def test_twice_the_input_is_twice_the_work() -> None:
