@@ -25,8 +25,9 @@ from engine.scan.claims import Claims
 from engine.scan.facts import Unscanned
 from engine.scan.matcher import Matcher
 from engine.scan.service import Outcome, examine
-from engine.sender.authenticate import authenticate, is_wanted
+from engine.sender.authenticate import authenticate
 from engine.sender.block_lists import BlockListClient
+from engine.sender.wanted import is_wanted
 
 
 class Match(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from engine.scan.facts import Cause, Facts, Unscanned
 from engine.scan.service import Outcome
 from engine.sender import authenticate, results
 from engine.sender.block_lists import BlockListClient
+from engine.sender.wanted import is_wanted
 
 GRACE_S: Final = 2.0  # on top of the time-outs of settings, which lookups keep by themselves
 NAMES_S: Final = 5.0  # for the names of a client, where the relay list has names
@@ -173,7 +174,7 @@ class Judge:
         inquiry.is_ours = await _guarded(self._is_ours(envelope.client), NAMES_S, False)
         if inquiry.is_ours:
             return
-        if authenticate.is_wanted(settings):
+        if is_wanted(settings):
             inquiry.authentication = authenticate.begin(self._resolver, settings, envelope)
         if asks_block_lists(settings.blocking) and not white_list.entry_for(envelope.reverse_path, settings.blocking):
             inquiry.listings = asyncio.get_running_loop().create_task(self._ask_lists(inquiry))
@@ -221,7 +222,7 @@ def reads_content(settings: Settings) -> bool:
         or blocking.files.enabled
         or blocking.encrypted.enabled
         or blocking.senders.enabled
-        or authenticate.is_wanted(settings)
+        or is_wanted(settings)
         or containers.depth_on
         or containers.file_on
         or containers.total_on
@@ -232,7 +233,7 @@ def reads_content(settings: Settings) -> bool:
 
 
 def asks_dns(settings: Settings) -> bool:
-    return asks_block_lists(settings.blocking) or authenticate.is_wanted(settings)
+    return asks_block_lists(settings.blocking) or is_wanted(settings)
 
 
 def asks_block_lists(blocking: Blocking) -> bool:
@@ -257,13 +258,14 @@ def decide(
     if strength(blocked) >= strength(Disposition.FORWARD):
         return blocked, reason_of(violations, blocked), True
     disposition = max(blocked, scanned, key=strength)
-    words = [why] if scanned is disposition and why else []
+    said = why if scanned is disposition else ""
     if blocked is disposition and blocked is not Disposition.DELIVER:
-        words.insert(0, reason_of(violations, blocked))
-    reason = "; ".join(dict.fromkeys(words))
+        # The scanner names its own violations; those of the sender come before (PROC-20).
+        words = reason_of((one for one in violations if sentence(one) not in said), blocked)
+        said = "; ".join(filter(None, (words, said)))
     if disposition is Disposition.BOUNCE and "fail" in (authentication.spf, authentication.dmarc):
-        return Disposition.DROP, f"{reason}; not returned, the sender is forged", False  # SCAN-08
-    return disposition, reason, False
+        return Disposition.DROP, f"{said}; not returned, the sender is forged", False  # SCAN-08
+    return disposition, said, False
 
 
 def reason_of(violations: Iterable[Violation], disposition: Disposition) -> str:

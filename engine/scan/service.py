@@ -33,6 +33,7 @@ from engine.scan.header import collect, subject_text
 from engine.scan.matcher import Matcher
 from engine.scan.node import Node
 from engine.scan.walk import Walk, Walker
+from engine.sender.wanted import is_wanted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -99,7 +100,7 @@ def examine(
     buf = data if isinstance(data, bytes) else bytes(data)
     claims = Claims()
     try:
-        if settings.authentication.enabled or settings.blocking.dmarc.enabled:
+        if is_wanted(settings):
             claims = collect_claims(buf)
         outcome = _Examination(buf, image, settings, clock).outcome()
     except Exception as error:  # noqa: BLE001 - fail closed: whatever broke, the message is unscanned (SCAN-09)

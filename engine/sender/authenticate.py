@@ -28,13 +28,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def is_wanted(settings: Settings) -> bool:
-    """Whether any setting needs to know who sent a message (WL-05 too)."""
-    blocking = settings.blocking
-    white_list = blocking.white_list
-    return settings.authentication.enabled or blocking.dmarc.enabled or (white_list.enabled and white_list.confirmed)
-
-
 class Begun:
     """What is being asked about one message. Ended by `finish` or by `close`."""
 
@@ -94,7 +87,7 @@ class Begun:
 
 
 def begin(resolver: Resolver, settings: Settings, envelope: Envelope) -> Begun:
-    """Starts what needs only the envelope. For mail from outside, if `is_wanted`."""
+    """Starts what needs only the envelope. For mail from outside, if wanted.is_wanted."""
     return Begun(resolver, settings, envelope)
 
 
