@@ -100,6 +100,8 @@ def _read(section: Section, field: Field, tags: dict[str, bytes], named: Signatu
         raise Refused("neutral", "its key is not in DNS")
     identity = named.domain if arc else _identity(tags, named.domain)
     names = _signed_names(section, tags)
+    if arc and b"arc-seal" in names:
+        raise Refused("permerror", "it signs ARC-Seal")  # RFC 8617 s4.1.2
     expires = _expires(tags)
     length = _number(tags, "l") if "l" in tags else None
     body_hash = tag_list.decode_base64(_needed(tags, "bh"))
