@@ -1,15 +1,19 @@
 """What every page is given: the installation it shows, and nothing global."""
 
+import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from control.access import AccessDatabase
 from control.accounts import Accounts
 from control.journal import Follower
+from control.postman import Postman
 from control.sessions import Sessions
 from control.settings import CurrentSettings
 from control.store import Store
+from control.watchers import Watchers
 from engine import events
 from engine.alerts import told_to_people
 from engine.journal import JournalWriter
@@ -34,6 +38,12 @@ class Context:
         self.sessions = Sessions(self.access, clock, lambda: self.settings().web.timeout_minutes * 60.0)
         self._journal = JournalWriter(self.layout.journal, PROCESS)
         self._journal_lock = threading.Lock()
+        watchers = Watchers(self.layout, self.event, time.monotonic)
+        self.postman = Postman(self.layout, self.settings, self.host, self.event, clock, watchers)
+
+    def host(self) -> str:
+        """What the gateway calls itself."""
+        return self.settings().smtp.hostname or socket.gethostname()
 
     def event(self, event: events.Event) -> None:
         """Write to the journal, at once; from any thread. While local logging is off, what people are told (LOG-01)."""
@@ -49,6 +59,7 @@ class Context:
             self.event(events.Logoff(result="Succeeded", user=session.user, client=session.client, reason="timeout"))
 
     def close(self) -> None:
+        self.postman.stop()
         self.follower.stop()
         self.store.close()
         self.access.close()

@@ -33,7 +33,7 @@ class Follower:
 
     def poll(self) -> int:
         """Read all that is new. Returns the number of events. Raises OSError, sqlite3.Error; then call again."""
-        present = self._present()
+        present = files_of(self._directory)
         known = self._store.files()
         if self._rebuild or any(_replaced(known[name], present[name]) for name in known.keys() & present.keys()):
             self._store.clear()
@@ -52,11 +52,6 @@ class Follower:
         """Throw away what was read and read the journal from its beginning, at the next poll."""
         self._rebuild = True
         self._wake.set()
-
-    def _present(self) -> dict[str, os.stat_result]:
-        with os.scandir(self._directory) as entries:
-            found = [entry for entry in entries if entry.name.endswith(SUFFIX)]
-            return {entry.name: entry.stat() for entry in found if entry.is_file()}
 
     def _read(self, file: JournalFile) -> int:
         """What is torn at the end stays unread until its line end is there, or until it is too long to be a line."""
@@ -95,6 +90,13 @@ class Follower:
             else:
                 self.problem = ""
             self._wake.wait(POLL_S)
+
+
+def files_of(directory: Path) -> dict[str, os.stat_result]:
+    """The files of the journal. Raises OSError."""
+    with os.scandir(directory) as entries:
+        found = [entry for entry in entries if entry.name.endswith(SUFFIX)]
+        return {entry.name: entry.stat() for entry in found if entry.is_file()}
 
 
 def _replaced(known: JournalFile, present: os.stat_result) -> bool:

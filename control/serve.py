@@ -143,6 +143,7 @@ def main() -> None:
     plain, tls = socket.socket(fileno=arguments.http_fd), socket.socket(fileno=arguments.https_fd)
     context = Context(arguments.root, time.time)
     context.follower.start()
+    context.postman.start()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(context, plain, tls, arguments.lifeline_fd, arguments.ready_fd))

@@ -31,6 +31,10 @@ class Smtp(Section, frozen=True):
     from_name: str = "Mailward"  # SMTP-09
     from_address: str = ""  # empty: mailward-noreply@hostname
 
+    def own_address(self, hostname: str) -> str:
+        """That everything the gateway writes itself comes from (SMTP-09). hostname: what it calls itself."""
+        return self.from_address or f"mailward-noreply@{hostname}"
+
 
 class Web(Section, frozen=True):
     """The administrative interface (HTTP-01..06)."""

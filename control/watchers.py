@@ -1,0 +1,147 @@
+"""Looks now and then at what nobody else tells of: space on the disks, memory (ALR-04, ALR-05).
+
+An event is written when a mark is crossed: below LOW_PERCENT it is low, above RECOVERED_PERCENT well again; in between
+it stays what it was, so that a value that wavers does not make an alert each time.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from engine import events
+from engine.layout import Layout
+
+PERIOD_S: Final = 30.0
+LOW_PERCENT: Final = 10.0
+RECOVERED_PERCENT: Final = 12.0
+UNLIMITED: Final = 1 << 60  # what cgroup v1 says for no limit is near 2^63
+
+
+class Readings:
+    """What there is, in per cent; None where it cannot be told."""
+
+    def __init__(self, proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> None:
+        self._proc = proc
+        self._cgroup = cgroup
+
+    def disk(self, path: Path) -> float | None:
+        """Of the space that the service may use, as `df` counts."""
+        try:
+            found = os.statvfs(path)
+        except OSError:
+            return None
+        usable = found.f_blocks - found.f_bfree + found.f_bavail
+        return 100.0 * found.f_bavail / usable if usable else None
+
+    def memory(self) -> float | None:
+        """Available memory of the machine, or what is left of the container's limit, whichever is less."""
+        found = [one for one in (self._machine(), self._container()) if one is not None]
+        return min(found, default=None)
+
+    def _machine(self) -> float | None:
+        fields = {}
+        for line in _text(self._proc / "meminfo").splitlines():
+            name, _, value = line.partition(":")
+            fields[name] = _number(value.removesuffix("kB"))
+        return _percent(fields.get("MemAvailable"), fields.get("MemTotal"))
+
+    def _container(self) -> float | None:
+        """The tightest limit of the control groups that we are in: version 2, else version 1."""
+        own = _text(self._proc / "self" / "cgroup").splitlines()
+        group = next((line[3:] for line in own if line.startswith("0::")), "/")
+        found = []
+        path = Path(os.path.normpath("/" + group))
+        for one in (path, *path.parents):
+            place = self._cgroup / str(one).lstrip("/")
+            found.append(_left(place, "memory.max", "memory.current", "inactive_file"))
+        old = self._cgroup / "memory"
+        found.append(_left(old, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
+        return min((one for one in found if one is not None), default=None)
+
+
+def _left(place: Path, limit: str, usage: str, cache: str) -> float | None:
+    """What is left of a control group's limit. Pages of files that nobody uses can be had at any time."""
+    most, used = _number(_text(place / limit)), _number(_text(place / usage))
+    if most is None or used is None or most > UNLIMITED:
+        return None
+    for line in _text(place / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name == cache:
+            used -= _number(value) or 0
+    return _percent(max(0, most - used), most)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() else None
+
+
+def _percent(part: int | None, whole: int | None) -> float | None:
+    return 100.0 * part / whole if part is not None and whole else None
+
+
+class Mark:
+    """One reading and on which side of the marks it was last."""
+
+    def __init__(self, is_low: bool = False) -> None:
+        self._is_low = is_low
+
+    def crossed(self, percent: float | None) -> bool:
+        """Whether it is low now and was not, or the other way round."""
+        if percent is None:
+            return False
+        low = percent < LOW_PERCENT or (self._is_low and percent <= RECOVERED_PERCENT)
+        crossed, self._is_low = low != self._is_low, low
+        return crossed
+
+    @property
+    def is_low(self) -> bool:
+        return self._is_low
+
+
+class Watchers:
+    """Call `look` as often as you like: it looks every PERIOD_S. clock: seconds, monotonic.
+
+    was_low: what is known from before the start, by the name of a directory or `memory`, so that what was low all the
+    time is not told of again and what recovered meanwhile is.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        event: Callable[[events.Event], None],
+        clock: Callable[[], float],
+        readings: Readings | None = None,
+    ) -> None:
+        # DIR-02, DIR-04, DIR-06. Scanners write no files; what they map, the definitions in use, lies in `run`.
+        self._directories = {"logging": layout.journal, "scanning": layout.run, "mail queue": layout.queue}
+        self._event = event
+        self._clock = clock
+        self._readings = readings or Readings()
+        self._marks: dict[str, Mark] = {}
+        self._due = clock()
+
+    def look(self, was_low: Callable[[str], bool]) -> None:
+        if self._clock() < self._due:
+            return
+        self._due = self._clock() + PERIOD_S
+        for directory, path in self._directories.items():
+            percent = self._readings.disk(path)
+            mark = self._marks.setdefault(directory, Mark(was_low(directory)))
+            if mark.crossed(percent) and percent is not None:
+                self._event(
+                    events.LowDisk(
+                        directory=directory, path=str(path), free_percent=round(percent, 1), recovered=not mark.is_low
+                    )
+                )
+        percent = self._readings.memory()
+        mark = self._marks.setdefault("memory", Mark(was_low("memory")))
+        if mark.crossed(percent) and percent is not None:
+            self._event(events.LowMemory(free_percent=round(percent, 1), recovered=not mark.is_low))
