@@ -89,7 +89,7 @@ def block_lists(
     command = ["rbldnsd", "-n", "-4", "-b", f"127.0.0.1/{port}", "-c", "0", "-t", str(ttl_s), "-l", "+queries"]
     with _running([*command, *specs], folder) as process:
         server = BlockListServer(port, process, folder, "queries")
-        _until(lambda: answers(port), "rbldnsd answers")
+        _until(lambda: process.poll() is not None or answers(port), "rbldnsd answers")
         assert "invalid" not in (folder / "said").read_text(), (folder / "said").read_text()
         yield server
 
@@ -104,7 +104,8 @@ def dnsmasq(folder: Path, lines: Sequence[str]) -> Iterator[Server]:
     ]  # fmt: skip
     (folder / "dnsmasq.conf").write_text("\n".join(settings) + "\n")
     with _running(["dnsmasq", "--keep-in-foreground", "--conf-file=dnsmasq.conf"], folder) as process:
-        _until(lambda: answers(port), "dnsmasq answers")
+        _until(lambda: process.poll() is not None or answers(port), "dnsmasq answers")
+        assert process.poll() is None, (folder / "said").read_text()
         yield Server(port, process, folder, "said")
 
 
@@ -121,7 +122,7 @@ def _running(command: list[str], folder: Path) -> "Iterator[subprocess.Popen[byt
         )
     try:
         yield process
-        assert process.poll() is None, (folder / "said").read_text()
+        assert process.poll() is None, (folder / "said").read_text()  # it has not fallen over meanwhile
     finally:
         process.terminate()
         process.wait()
@@ -232,7 +233,7 @@ class Names(asyncio.DatagramProtocol):
             packets.append(self._truncated(query))
         else:
             room = query.payload if query.edns >= 0 else UDP_LEN
-            packet = self._answer(query).to_wire()
+            packet = self._answer(query).to_wire(max_size=65535)
             packets.append(packet if len(packet) <= room else self._truncated(query))
         assert self._loop is not None
         if not self.delay_s:

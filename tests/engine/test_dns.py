@@ -1,11 +1,13 @@
-"""The resolver against a real DNS server on loopback."""
+"""The resolver against real DNS servers on loopback, and against one that answers as badly as it is told."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
+from engine import limits
 from engine.dns import DnsFailure, Resolver
+from tests.dns_server import dnsmasq, free_port
 from tests.engine.delivery.peers import Room, run
 
 ZONE = {
@@ -146,5 +148,277 @@ def test_a_caller_that_gives_up_does_not_fail_the_others() -> None:
         await asyncio.sleep(0)
         first.cancel()
         assert len(await second) == 2
+
+    run(test)
+
+
+# --- name servers of the settings -----------------------------------------------------------------
+
+
+def test_dnsmasq_answers_everything_that_is_asked_for(tmp_path: Path) -> None:
+    """DNSBL-09, RELAY-08: names as a real server gives them, over UDP and, what is too long for that, TCP."""
+    longs = [",".join(f'"{letter * 200}"' for letter in letters) for letters in ("abcd", "efgh")]
+    lines = [
+        "mx-host=example.com,mail.example.com,10",
+        "host-record=mail.example.com,192.0.2.1,2001:db8::1",
+        'txt-record=example.com,"v=spf1 ","-all"',
+        *(f"txt-record=long.example.com,{long}" for long in longs),
+        "cname=alias.example.com,mail.example.com",
+    ]
+    with dnsmasq(tmp_path, lines) as server:
+
+        async def test(room: Room) -> None:
+            resolver = server.resolver()
+            assert await resolver.exchanges("example.com") == ((10, "mail.example.com"),)
+            assert set(await resolver.addresses("alias.example.com")) == {"192.0.2.1", "2001:db8::1"}
+            assert await resolver.confirmed_names("192.0.2.1") == ("mail.example.com",)
+            assert await resolver.texts("example.com") == (b"v=spf1 -all",)
+            found = await resolver.texts("long.example.com") or ()
+            assert sorted(found) == [long.replace('"', "").replace(",", "").encode() for long in longs]
+            assert await resolver.texts("mail.example.com") == ()
+            assert await resolver.texts("nowhere.example.com") is None
+            for _ in range(3):
+                await resolver.texts("EXAMPLE.com.")
+            queries = [line for line in server.log.read_text().splitlines() if "query[TXT] example.com " in line]
+            assert len(queries) == 1
+
+        run(test)
+
+
+def test_other_name_servers_make_what_the_first_ones_said_forgotten() -> None:
+    """PROC-15: the setting dns.servers, while running."""
+
+    async def test(room: Room) -> None:
+        old = await room.names({("a.example", "A"): ["192.0.2.1"], ("slow.example", "A"): ["192.0.2.1"]})
+        new = await room.names({("a.example", "A"): ["192.0.2.2"], ("slow.example", "A"): ["192.0.2.2"]})
+        resolver = Resolver([old.address], hosts_file=None)
+        assert await resolver.addresses("a.example") == ("192.0.2.1",)
+        old.delay_s = 0.05
+        asking = asyncio.create_task(resolver.addresses("slow.example"))
+        while ("slow.example", "AAAA") not in old.asked:
+            await asyncio.sleep(0.001)
+        resolver.configure([new.address])
+        assert await resolver.addresses("a.example") == ("192.0.2.2",)
+        assert await asking == ("192.0.2.1",)
+        assert await resolver.addresses("slow.example") == ("192.0.2.2",)
+        resolver.configure([new.address])
+        assert await resolver.addresses("a.example") == ("192.0.2.2",)
+        assert new.asked.count(("a.example", "A")) == 1
+
+    run(test)
+
+
+def test_a_server_that_is_silent_is_asked_last_from_then_on() -> None:
+    """DNSBL-09: one that is down costs a time-out once, not with each lookup."""
+
+    async def test(room: Room) -> None:
+        dead, alive = await room.names({}), await room.names({("a.example", "A"): ["192.0.2.1"]})
+        dead.silent.add("*")
+        resolver = Resolver([dead.address, alive.address], timeout_s=0.1, hosts_file=None)
+        assert await resolver.records("a.example", "A")
+        asked = len(dead.asked)
+        assert asked > 0
+        for number in range(5):
+            assert await resolver.records(f"n{number}.example", "A") is None
+        assert len(dead.asked) == asked
+        dead.silent.clear()
+        alive.silent.add("*")
+        assert await resolver.records("b.example", "A") is None
+        assert await resolver.records("c.example", "A") is None
+        assert ("c.example", "A") not in alive.asked
+
+    run(test)
+
+
+def test_a_port_without_a_server_is_a_failure_and_the_next_one_is_asked() -> None:
+    async def test(room: Room) -> None:
+        alive = await room.names({("a.example", "A"): ["192.0.2.1"]})
+        resolver = Resolver([f"127.0.0.1#{free_port()}", alive.address], timeout_s=0.1, hosts_file=None)
+        assert await resolver.records("a.example", "A")
+
+    run(test)
+
+
+# --- bad answers ----------------------------------------------------------------------------------
+
+
+def test_forged_answers_are_not_taken() -> None:
+    """Those with another id, another name or another kind; the true one follows them."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({("a.example", "A"): ["192.0.2.1"]})
+        names.forged.add("*")
+        [record] = await names.resolver().records("a.example", "A") or ()
+        assert record.address == "192.0.2.1"
+        assert await names.resolver().records("gone.example", "A") is None
+
+    run(test)
+
+
+@pytest.mark.parametrize("mood", ["garbage", "silent", "broken", "refused"])
+def test_no_answer_is_a_temporary_failure(mood: str) -> None:
+    """DNSBL-09."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({("a.example", "A"): ["192.0.2.1"]})
+        getattr(names, mood).add("*")
+        resolver = names.resolver(timeout_s=0.05, lifetime_s=0.1)
+        for _ in range(3):
+            with pytest.raises(DnsFailure) as caught:
+                await resolver.records("a.example", "A")
+            assert not caught.value.permanent
+
+    run(test)
+
+
+def test_a_truncated_answer_whose_tcp_is_silent_is_a_failure() -> None:
+    async def test(room: Room) -> None:
+        names = await room.names({("a.example", "A"): ["192.0.2.1"]})
+        names.truncated.add("*")
+        assert await names.resolver().records("a.example", "A")
+        names.silent_tcp.add("*")
+        with pytest.raises(DnsFailure):
+            await names.resolver(timeout_s=0.05, lifetime_s=0.1).records("a.example", "A")
+        assert len(names.asked_tcp) >= 2
+
+    run(test)
+
+
+def test_a_loop_of_cnames_is_a_failure() -> None:
+    async def test(room: Room) -> None:
+        names = await room.names({("a.example", "CNAME"): ["b.example."], ("b.example", "CNAME"): ["a.example."]})
+        with pytest.raises(DnsFailure):
+            await names.resolver(lifetime_s=1.0).records("a.example", "A")
+
+    run(test)
+
+
+def test_names_that_cannot_exist_are_not_asked_for() -> None:
+    async def test(room: Room) -> None:
+        names = await room.names({})
+        for name in ("a..example", "x" * 64 + ".example", ".".join("x" * 60 for _ in range(5)), "a\\999.example"):
+            assert await names.resolver().records(name, "TXT") is None
+        assert names.asked == []
+
+    run(test)
+
+
+# --- the cache ------------------------------------------------------------------------------------
+
+
+def test_that_there_is_nothing_is_kept_as_long_as_the_zone_says() -> None:
+    """DNSBL-09: negative answers by the SOA (RFC 2308 s5), with an upper bound of our own."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({("a.example", "TXT"): ["x"]})
+        now = 0.0
+        resolver = names.resolver(clock=lambda: now)
+        for ttl, kept in ((60, 60.0), (86400, limits.DNS_NEGATIVE_TTL_MAX_S)):
+            names.negative_ttl = ttl
+            for name, nothing in ((f"gone{ttl}.example", None), ("a.example", ())):
+                now += limits.DNS_TTL_MAX_S
+                names.asked.clear()
+                assert await resolver.records(name, "A") == nothing
+                now += kept - 1
+                assert await resolver.records(name, "A") == nothing
+                assert len(names.asked) == 1
+                now += 1
+                assert await resolver.records(name, "A") == nothing
+                assert len(names.asked) == 2
+
+    run(test)
+
+
+def test_cache_is_bounded_by_octets() -> None:
+    """Senders choose how long their TXT records are."""
+
+    async def test(room: Room) -> None:
+        record = " ".join(f'"{"x" * 250}"' for _ in range(200))
+        names = await room.names({("*.example", "TXT"): [record], ("small.test", "TXT"): ["x"]})
+        resolver = names.resolver()
+        one = 200 * 250 + 200
+        most = limits.DNS_CACHE_LEN // one
+        resolver._cache_len = one * (most - 3)  # as if that many were there: to ask for them all takes seconds
+        for number in range(3):
+            await resolver.records(f"n{number}.example", "TXT")
+        assert len(resolver._cache) == 3
+        await resolver.records("small.test", "TXT")
+        await resolver.records("n4.example", "TXT")
+        assert len(resolver._cache) <= 1 and resolver._cache_len <= limits.DNS_CACHE_LEN
+
+    run(test)
+
+
+def test_the_length_of_the_cache_is_counted_right() -> None:
+    async def test(room: Room) -> None:
+        names = await room.names({("a.x.example", "TXT"): ["12345"], ("b.example", "TXT"): ["1"]})
+        now = 0.0
+        resolver = names.resolver(clock=lambda: now, cache_entries=3)
+        for name in ("a.x.example", "b.example", "gone.example", "b.example", "c.example", "a.x.example"):
+            now += 4000
+            await resolver.records(name, "TXT")
+            assert resolver._cache_len == sum(answer.len for answer in resolver._cache.values())
+        resolver.forget("X.example.")
+        assert ("a.x.example", "TXT") not in resolver._cache
+        assert resolver._cache_len == sum(answer.len for answer in resolver._cache.values())
+
+    run(test)
+
+
+def test_a_full_cache_makes_room_for_many() -> None:
+    """Double the input, at most double the work: not one look at all entries for each new one."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({})
+        now = 0.0
+        resolver = names.resolver(clock=lambda: now, cache_entries=100)
+        looked = 0
+        evict = resolver._evict
+
+        def counted() -> None:
+            nonlocal looked
+            looked += 1
+            evict()
+
+        resolver._evict = counted  # type: ignore[method-assign]
+        names.negative_ttl = 50
+        for number in range(200):
+            now += 1.0  # so that one expires with each that comes
+            await resolver.records(f"n{number}.example", "A")
+        assert looked <= 12
+
+    run(test)
+
+
+def test_lookups_at_once_are_bounded() -> None:
+    """Each has a socket. One more fails at once, and is not remembered as failed."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({})
+        names.delay_s = 0.1
+        resolver = names.resolver()
+        asking = [
+            asyncio.create_task(resolver.records(f"n{number}.example", "A")) for number in range(limits.DNS_AT_ONCE)
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(DnsFailure) as caught:
+            await resolver.records("more.example", "A")
+        assert not caught.value.permanent
+        for task in asking:
+            assert await task is None
+        assert await resolver.records("more.example", "A") is None
+
+    run(test)
+
+
+def test_records_of_one_answer_are_bounded() -> None:
+    async def test(room: Room) -> None:
+        zone = {
+            (f"n{count}.example", "A"): [f"192.0.{number // 200}.{number % 200}" for number in range(count)]
+            for count in (limits.DNS_RECORDS, limits.DNS_RECORDS + 1)
+        }
+        resolver = (await room.names(zone)).resolver()
+        for name, _ in zone:
+            assert len(await resolver.records(name, "A") or ()) == limits.DNS_RECORDS
 
     run(test)
