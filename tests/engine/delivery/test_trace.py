@@ -1,11 +1,13 @@
-"""The Received field (RFC 5321 s4.4)."""
+"""The fields before a message: Received (RFC 5321 s4.4), Authentication-Results (RFC 8601)."""
 
 import email
 import email.utils
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.delivery.trace import received_field, rfc5322
+from engine.delivery.trace import received_field, results_field, rfc5322
 from engine.queue.record import Recipient
 from tests.engine.delivery.peers import mail
 
@@ -57,3 +59,22 @@ def test_it_parses_as_one_field() -> None:
 
 def test_date() -> None:
     assert email.utils.parsedate_to_datetime(rfc5322(AT)).timestamp() == AT // 1_000_000_000
+
+
+def test_results_stand_above_received() -> None:
+    """PROC-24: the optional result field, a line for each result (RFC 8601 s4)."""
+    field = results_field("gw.example.net; spf=pass smtp.mailfrom=a@example.com; dkim=none")
+    assert field == (
+        b"Authentication-Results: gw.example.net;\r\n\tspf=pass smtp.mailfrom=a@example.com;\r\n\tdkim=none\r\n"
+    )
+
+
+@given(st.text(max_size=3000))
+def test_whatever_results_hold_it_is_one_field(body: str) -> None:
+    field = results_field(body)
+    assert field.endswith(b"\r\n")
+    lines = field[:-2].split(b"\r\n")
+    assert lines[0].startswith(b"Authentication-Results: ")
+    assert all(line.startswith(b"\t") for line in lines[1:])
+    assert max(map(len, lines)) <= 998
+    assert not any(ord("\t") != octet < 32 for line in lines for octet in line)
