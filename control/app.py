@@ -59,4 +59,4 @@ def make_app(context: Context) -> ASGIApp:
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     app.state.context = context
-    return SecureHeaders(KnownHost(app, context.settings))
+    return SecureHeaders(KnownHost(app, context.settings, context.http_violation))

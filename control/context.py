@@ -18,9 +18,11 @@ from engine import events
 from engine.alerts import told_to_people
 from engine.journal import JournalWriter
 from engine.layout import Layout
+from engine.policy.metatags import clean
 
 PROCESS = "control"
 STORE_FILE = "events.sqlite"
+VIOLATION_LEN = 300  # characters
 
 
 class Context:
@@ -52,6 +54,10 @@ class Context:
             with self._journal_lock:
                 self._journal.write(event)
                 self._journal.flush()
+
+    def http_violation(self, client: str, violation: str) -> None:
+        """HTTP-07, ALR-12. What was wrong, perhaps in the client's words."""
+        self.event(events.HttpViolation(client=client, violation=clean(violation, VIOLATION_LEN)))
 
     def end_timed_out_sessions(self) -> None:
         """A timeout is a logoff too (ACC-09)."""

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +28,14 @@ HEADERS: Final = {
     # Browsers heed it only once a certificate that they trust is installed, and never for addresses.
     "strict-transport-security": "max-age=31536000",
 }
+
+
+Tell = Callable[[str, str], None]  # client and what it did: told as a violation of HTTP (HTTP-07, ALR-12)
+
+
+def client_of(scope: Scope) -> str:
+    """Its address."""
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 class SecureHeaders:
@@ -53,15 +62,17 @@ class KnownHost:
     An address in the Host field is let through: no other site can own it.
     """
 
-    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings], tell: Tell) -> None:
         self._app = app
         self._settings = settings
+        self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = host_name(Headers(scope=scope).get("host", ""))
         if is_known(host, self._settings()):
             await self._app(scope, receive, send)
             return
+        await run_in_threadpool(self._tell, client_of(scope), f"a request for the unknown host {host[:255]!r}")
         refusal = PlainTextResponse(
             f"Mailward is not known by this name: {host[:255]!r}.\n"
             "If it is right, add it to names under [web] in mailward.toml; else use the server's address.\n",
@@ -89,12 +100,17 @@ def is_known(host: str, settings: Settings) -> bool:
 class RedirectToHttps:
     """All that the plain port does (HTTP-05, HTTP-06). Nothing that was sent in clear text is acted upon."""
 
-    def __init__(self, settings: Callable[[], Settings], https_port: int) -> None:
+    def __init__(self, settings: Callable[[], Settings], https_port: int, tell: Tell) -> None:
         self._settings = settings
         self._https_port = https_port
+        self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._answer(scope)(scope, receive, send)
+        answer = self._answer(scope)
+        if answer.status_code != 307:
+            violation = "a request for an unknown host" if answer.status_code == 421 else "data sent without encryption"
+            await run_in_threadpool(self._tell, client_of(scope), violation)
+        await answer(scope, receive, send)
 
     def _answer(self, scope: Scope) -> Response:
         host = host_name(Headers(scope=scope).get("host", ""))

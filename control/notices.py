@@ -27,6 +27,14 @@ def notices(context: Context, view: View) -> list[Notice]:
                 " Mail is not affected. Check the free space and the rights of the directories log and control.",
             )
         )
+    if context.postman.problem:
+        found.append(
+            Notice(
+                "bad",
+                f"Notifications and alerts are not written: {context.postman.problem}."
+                " Mail is not affected. Check the free space and the rights of the directory control.",
+            )
+        )
     if settings.delivery.reject_incoming:
         found.append(
             Notice(

@@ -24,11 +24,12 @@ import uvicorn
 import uvloop
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from control import certificate
 from control.app import make_app
 from control.context import Context
-from control.guard import RedirectToHttps
+from control.guard import RedirectToHttps, Tell
 
 CONNECTIONS: Final = 200  # more get 503: the pages are for a handful of people
 KEEP_ALIVE_S: Final = 15
@@ -53,10 +54,22 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
-def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _protocol(tell: Tell) -> type[H11Protocol]:
+    """Requests that are no HTTP never reach an application: they are told of here (ALR-12)."""
+
+    class Protocol(H11Protocol):
+        def send_400_response(self, msg: str) -> None:
+            client = self.client[0] if self.client else ""
+            self.loop.run_in_executor(None, tell, client, "a request that is not HTTP")
+            super().send_400_response(msg)
+
+    return Protocol
+
+
+def _config(app: ASGIApp, tls: ssl.SSLContext | None, tell: Tell) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=_protocol(tell),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -76,8 +89,9 @@ async def serve(
     """Until a signal or the end of the lifeline. Closes the sockets, not the context."""
     tls_context = certificate.tls_context(context.layout.root, context.settings())
     https_port = tls.getsockname()[1]
-    pages = _Server(_config(make_app(context), tls_context))
-    redirect = _Server(_config(RedirectToHttps(context.settings, https_port), None))
+    tell = context.http_violation
+    pages = _Server(_config(make_app(context), tls_context, tell))
+    redirect = _Server(_config(RedirectToHttps(context.settings, https_port, tell), None, tell))
     _stop_on_signals([pages, redirect], context)
     if lifeline is not None:
         _stop_at_end_of(lifeline, [pages, redirect])

@@ -16,6 +16,7 @@ from control.access import AccessDatabase
 
 ID_LEN: Final = 32  # octets
 TOUCH_S: Final = 1.0  # activity is noted once a second, not at each of a page's requests
+ENDED_KEPT: Final = 1000  # sessions
 SESSIONS_PER_USER: Final = 50  # more browsers than that: the one idle for longest is logged off
 
 
@@ -44,6 +45,7 @@ class Sessions:
         self._database = database
         self._clock = clock
         self._timeout_s = timeout_s
+        self._ended: dict[bytes, None] = {}  # the last ones
 
     def begin(self, user: str, client: str) -> str:
         """A new session; returns its id, which exists nowhere else."""
@@ -76,15 +78,34 @@ class Sessions:
             row = connection.execute(
                 "DELETE FROM session WHERE id_hash = ? RETURNING user, client", (_hash(session_id),)
             ).fetchone()
-        return Session(*row) if row else None
+        if row is None:
+            return None
+        self._remember(_hash(session_id))
+        return Session(*row)
 
     def end_timed_out(self) -> list[Session]:
         """End and return those that were not active for too long: each counts as a logoff (ACC-09)."""
         with self._database.transaction() as connection:
             rows = connection.execute(
-                "DELETE FROM session WHERE active <= ? RETURNING user, client", (self._clock() - self._timeout_s(),)
+                "DELETE FROM session WHERE active <= ? RETURNING user, client, id_hash",
+                (self._clock() - self._timeout_s(),),
             ).fetchall()
-        return [Session(*row) for row in rows]
+        for row in rows:
+            self._remember(row[2])
+        return [Session(user, client) for user, client, _ in rows]
+
+    def is_over(self, session_id: str) -> bool:
+        """Whether it is one of ours that has ended: a page that was left open goes on asking (ALR-15)."""
+        hashed = _hash(session_id)
+        if hashed in self._ended:
+            return True
+        with self._database.transaction() as connection:
+            return connection.execute("SELECT 1 FROM session WHERE id_hash = ?", (hashed,)).fetchone() is not None
+
+    def _remember(self, hashed: bytes) -> None:
+        self._ended[hashed] = None
+        if len(self._ended) > ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
 
 
 def _hash(session_id: str) -> bytes:

@@ -17,12 +17,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from control.accounts import ADMIN
 from control.context import Context
 from control.sessions import Session, form_token, is_form_token
+from engine import events
 from engine.limits import MIB
+from engine.policy.metatags import clean
 
 SESSION_COOKIE: Final = "__Host-mailward"
 FORM_LEN: Final = 64 * 1024  # octets of a form
 FORM_FIELDS: Final = 100
 FORM_PATIENCE_S: Final = 10.0
+PATH_LEN: Final = 200  # characters of an address in the journal
 TOKEN_FIELD: Final = "token"
 
 # path, label; the left pane (UI-01) shows the pages that exist
@@ -106,6 +109,12 @@ def find_session(request: Request, active: bool) -> Session | None:
     return context_of(request).sessions.find(session_id, active) if session_id else None
 
 
+def _unauthorized(request: Request, user: str) -> None:
+    """ALR-15: a page or call was refused. Who is only shown where to log on was not."""
+    path = clean(request.url.path, PATH_LEN)
+    context_of(request).event(events.UnauthorizedAccess(client=client_of(request), path=path, user=user))
+
+
 def admin_page(page: Page) -> View:
     """A page for administrators. Others are sent to log on, and come back to it afterwards."""
 
@@ -115,6 +124,7 @@ def admin_page(page: Page) -> View:
             why = {"why": "ended"} if SESSION_COOKIE in request.cookies else {}
             return see_other("/logon", **why, next=request.url.path)
         if session.user != ADMIN:
+            _unauthorized(request, session.user)
             return render(request, "report_only.html", session, status=403)  # ACC-02
         return page(request, session)
 
@@ -130,8 +140,12 @@ def admin_api(answer: Page) -> View:
     def checked(request: Request) -> Response:
         session = find_session(request, active=False)
         if session is None:
+            session_id = request.cookies.get(SESSION_COOKIE, "")
+            if not session_id or not context_of(request).sessions.is_over(session_id):
+                _unauthorized(request, "")
             return json({"error": "log on first"}, 401)
         if session.user != ADMIN:
+            _unauthorized(request, session.user)
             return json({"error": "this account may only run reports"}, 403)
         return answer(request, session)
 
@@ -142,7 +156,16 @@ def admin_api(answer: Page) -> View:
 
 
 async def read_form(request: Request, token_secret: str) -> dict[str, str]:
-    """The fields of a form that was made for the session with this id. Raises HTTPException: 403, 408, 413, 415."""
+    """The fields of a form made for the session with this id. Raises HTTPException: 400, 403, 408, 413, 415."""
+    try:
+        return await _fields(request, token_secret)
+    except HTTPException as error:
+        violation = f"{request.url.path}: {error.detail}"
+        await run_in_threadpool(context_of(request).http_violation, client_of(request), violation)
+        raise
+
+
+async def _fields(request: Request, token_secret: str) -> dict[str, str]:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise HTTPException(403, "This form was sent from another site. Nothing was changed.")
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":

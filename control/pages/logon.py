@@ -81,7 +81,8 @@ async def log_on(request: Request) -> Response:
         # People sometimes type their password into the other field: what is no user name is not written down.
         known = user if user in USERS else "(unknown)"
         result = "Succeeded" if attempt.result is Result.WELCOME else "Failed"
-        await run_in_threadpool(context.event, events.Logon(result=result, user=known, client=client))
+        logon = events.Logon(result=result, user=known, client=client, failures=attempt.failures)
+        await run_in_threadpool(context.event, logon)
     if attempt.result is not Result.WELCOME:
         return _refusal(request, attempt, user, to)
     response = see_other(to)

@@ -18,6 +18,7 @@ from engine.policy.metatags import clean
 
 TEXT_LEN: Final = 20_000  # characters of a text: at most 4 octets each, a third more in base64, stay below OWN_MAIL_LEN
 SUBJECT_LEN: Final = 250
+_LINE_LEN: Final = 998  # RFC 5322 s2.1.1
 _NAMED: Final = 20  # recipients in the To field
 _WIDE: Final = SMTP.clone(utf8=True, cte_type="7bit")
 _PLAIN: Final = SMTP.clone(cte_type="7bit")
@@ -51,7 +52,10 @@ def compose(letter: Letter, author: Author, word: str, now: float) -> bytes:
     message["Subject"] = clean(letter.subject, SUBJECT_LEN)
     message["Message-ID"] = f"<mailward.{word}@{author.host}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_plain(letter.text))
+    text = _plain(letter.text)
+    # Lines of the permitted length are left as they are: people and programs read them more easily than encoded ones.
+    plain = text.isascii() and all(len(line) <= _LINE_LEN for line in text.split("\n"))
+    message.set_content(text, cte="7bit" if plain else None)
     octets = message.as_bytes()
     assert len(octets) <= OWN_MAIL_LEN
     return octets
