@@ -21,10 +21,10 @@ class Room:
         )
         self._count = 0
 
-    def add(self, due_ns: int, *keys: str) -> MessageState:
+    def add(self, due_ns: int, *keys: str, own: bool = False) -> MessageState:
         self._count += 1
         smtp_id = f"{self._count:013}"
-        message = MessageState(Received(smtp_id, 0, "", "", 0, "", "", "", "", (Recipient("a@b"),)))
+        message = MessageState(Received(smtp_id, 0, "", "", 0, "", "", "", "", (Recipient("a@b"),), internal=own))
         message.place, message.due_ns = SLOW, due_ns
         self.queue.add(message, set(keys))
         return message
@@ -73,6 +73,29 @@ def test_paused_queue_stands() -> None:
         room.paused = False
         room.queue.wake()
         assert room.given == [message.id]
+
+    run(test)
+
+
+def test_own_mail_is_not_paused() -> None:
+    """DLV-01, GAP-44: in the order of due times with the rest otherwise, also after the clock was set."""
+
+    async def test(room: Room) -> None:
+        room.paused = True
+        other, own, late = room.add(500), room.add(900, own=True), room.add(2_000, own=True)
+        assert room.given == [own.id]
+        room.queue.shift(500)
+        room.now_ns = 2_500
+        room.queue.wake()
+        assert room.given == [own.id, late.id]
+        room.paused = False
+        room.queue.wake()
+        assert room.given == [own.id, late.id, other.id]
+        room.now_ns = 0
+        first, second = room.add(20), room.add(10, own=True)
+        room.now_ns = 30
+        room.queue.wake()
+        assert room.given[3:] == [second.id, first.id]
 
     run(test)
 
