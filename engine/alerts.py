@@ -30,7 +30,7 @@ _BY_TYPE: Final[dict[type[events.Event], str]] = {
     events.BlockListUnusable: "block_list",
 }
 INFECTED: Final = (events.VirusLogged, events.FileRepaired, events.FileDeleted)
-TOLD: Final = (events.ServiceStarted, events.NotificationWanted, *INFECTED, *_BY_TYPE)
+TOLD: Final[tuple[type[events.Event], ...]] = (events.ServiceStarted, events.NotificationWanted, *INFECTED, *_BY_TYPE)
 
 
 def alert_of(event: events.Event) -> str:
