@@ -216,7 +216,7 @@ class Pipeline:
             try:
                 verdict = await self._examination.examine(message)
             except Suspect as suspect:
-                await self._ends.hold(message, str(suspect))
+                await self._ends.hold(message, str(suspect), suspect=True)
                 return
         if verdict is None or await self._ends.follow(message, verdict):
             await self._sending.deliver(message)

@@ -30,7 +30,7 @@ class Ends:
             case Disposition.DELIVER:
                 return True
             case Disposition.HOLD:
-                await self.hold(message, verdict.reason)
+                await self.hold(message, verdict.reason, verdict.suspect)
             case Disposition.DROP:
                 self.drop(message, verdict.reason)
             case Disposition.BOUNCE:
@@ -41,11 +41,11 @@ class Ends:
                 assert_never(never)
         return False
 
-    async def hold(self, message: MessageState, reason: str) -> None:
-        """Raises QueueFull: it stays where it was."""
+    async def hold(self, message: MessageState, reason: str, suspect: bool = False) -> None:
+        """Raises QueueFull: it stays where it was. suspect: people are told of it (ALR-08)."""
         await self._store.hold(message, reason)
         self._slow.forget(message)
-        self._services.event(events.Held(smtp_id=message.id, reason=reason))
+        self._services.event(events.Held(smtp_id=message.id, reason=reason, suspect=suspect))
 
     def drop(self, message: MessageState, reason: str) -> None:
         """PROC-16: nobody receives it, no bounce."""

@@ -6,7 +6,7 @@ from engine import events, limits
 from engine.judge import Judge, Judgement, judges, reads_content, unread
 from engine.processing.services import Services
 from engine.processing.telling import events_of
-from engine.queue.record import BLOCKED, Crashed, Edited, Started, Verdict
+from engine.queue.record import BLOCKED, Crashed, Disposition, Edited, Started, Verdict
 from engine.queue.state import MessageState
 from engine.queue.store import Store
 from engine.scan.service import Outcome
@@ -70,6 +70,7 @@ class Examination:
             facts.definitions,
             tuple((one.to, one.subject) for one in judgement.forwards),
             judgement.results,
+            suspect=judgement.disposition is outcome.disposition is Disposition.HOLD,
         )
         self._store.note(message, verdict)
         for event in events_of(verdict, outcome, judgement):

@@ -104,6 +104,7 @@ class Verdict(Record, tag=6):
     definitions: str = ""
     forwards: tuple[tuple[str, str], ...] = ()  # (address, subject) of FORWARD (PROC-18)
     results: str = ""  # body of the Authentication-Results field that goes before the message; empty: none
+    suspect: bool = False  # HOLD because it could not be processed (PROC-13), perhaps beside other reasons
 
 
 class Splice(msgspec.Struct, frozen=True, array_like=True):
