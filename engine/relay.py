@@ -65,7 +65,8 @@ class Relay:
         )
         settings = self.settings
         self.hostname = settings.smtp.hostname or socket.gethostname()
-        self.store = Store(self.layout.queue.parent, number, count)
+        self._loop = loop
+        self.store = Store(self.layout.queue.parent, number, count, report=self._queue_trouble)
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
         self.resolver = Resolver(settings.dns.servers)
         self.block_lists = BlockListClient(self.resolver, self.event)
@@ -163,6 +164,7 @@ class Relay:
             return
         except definitions.DefinitionsRefused as error:
             self.event(events.DefinitionsRefused(reason=str(error)))
+            self.event(events.FileAccessError(path=str(path), reason=str(error)))
             log.warning("definitions refused: %s", error)
             fd = None if self._has_definitions else definitions.last_good(self.layout.run)
         if fd is not None:
@@ -173,6 +175,11 @@ class Relay:
         self._adopting = None
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("definitions cannot be loaded", exc_info=error)
+
+    def _queue_trouble(self, words: str) -> None:
+        """A file of the queue is damaged or refuses (ALR-10). From any thread."""
+        log.warning("%s", words)
+        self._loop.call_soon_threadsafe(self.event, events.FileAccessError(path=str(self.layout.queue), reason=words))
 
     # --- Gate: what SMTP sessions ask -------------------------------------------------------------
 

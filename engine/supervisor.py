@@ -274,6 +274,8 @@ class Supervisor:
     def _refused(self, reason: str) -> None:
         say(f"configuration refused, the one in force stays: {reason}")
         self._event(events.ConfigurationRefused(reason=reason))
+        if not os.access(self._layout.config, os.R_OK):
+            self._event(events.FileAccessError(path=str(self._layout.config), reason=reason))
 
     def _expire_journal(self) -> None:
         """LOG-02: at start and once a day."""
