@@ -254,6 +254,8 @@ def decide(
     The strongest one wins (PROC-19). What blocking removes was never scanned (PROC-02): then it alone decides, also
     where the scanner, which works at the same time, found something.
     """
+    if not violations and scanned is Disposition.DELIVER:  # nearly all mail
+        return scanned, why, False
     blocked = disposition_of(violations)
     if strength(blocked) >= strength(Disposition.FORWARD):
         return blocked, reason_of(violations, blocked), True
