@@ -103,7 +103,7 @@ class Relay:
 
     @property
     def own_address(self) -> str:
-        return (self.settings.smtp.from_address or f"mailward-noreply@{self.hostname}").lower()
+        return self.settings.smtp.own_address(self.hostname).lower()
 
     def _share_of(self, settings: Settings) -> Settings:
         """This relay's part of the outgoing connections of all (SMTP-05)."""

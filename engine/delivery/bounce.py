@@ -96,7 +96,7 @@ def bounces_for(
         for attempt in failed
     ]
     hostname = hostname or settings.smtp.hostname or "localhost"
-    sender = settings.smtp.from_address or f"mailward-noreply@{hostname}"
+    sender = settings.smtp.own_address(hostname)
     if headers_only:
         received = msgspec.structs.replace(received, ret="HDRS")
     made = build(received, failures, content, hostname, settings.smtp.from_name, sender, now_ns)

@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from engine.config.metatags import FILE, VIRUSINFO
 from engine.policy.deletion import Deletion, Why
+from engine.policy.metatags import fill
 from engine.scan.header import clean_name
 
 IN_CONTAINER: Final = {
@@ -20,7 +22,6 @@ IN_CONTAINER: Final = {
 _SHOWN: Final = 5  # names of deleted files in a text; more are counted
 _SHOWN_LEN: Final = 255  # of a file name in the text
 _LINE_LEN: Final = 998  # RFC 5322 s2.1.1
-_PLACEHOLDER: Final = re.compile(r"\{\$(?:FILE|VIRUSINFO)\}")
 _STRUCTURE: Final = re.compile(rb"^(--|begin\b|From |end\b|\.)", re.M)
 _CONTENT_FIELD: Final = re.compile(rb"^content-[^:\r\n]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n|$)", re.I | re.M)
 _MIME_VERSION: Final = re.compile(rb"^mime-version[ \t]*:", re.I | re.M)
@@ -42,11 +43,8 @@ class Names:
 
 def text_for(template: str, deletion: Deletion) -> bytes:
     """The text with its placeholders filled, CRLF line ends, UTF-8."""
-    values = {
-        "{$FILE}": _file(deletion),
-        "{$VIRUSINFO}": clean_name(", ".join(deletion.found))[:_SHOWN_LEN] if deletion.why is Why.INFECTED else "",
-    }
-    text = _PLACEHOLDER.sub(lambda match: values[match.group()], template)
+    found = ", ".join(deletion.found)[:_SHOWN_LEN] if deletion.why is Why.INFECTED else ""
+    text = fill(template, {FILE: _file(deletion), VIRUSINFO: found})
     return "\r\n".join(text.splitlines()).encode("utf-8", "replace") + b"\r\n"
 
 
