@@ -26,17 +26,14 @@ class Body:
     ends there. refusal: trouble of ours that ends this message; set it with kept.
     """
 
-    def __init__(
-        self, checker: DataDecoder | ChunkChecker, max_hops: int, condition: "HeaderCondition | None" = None
-    ) -> None:
-        self.content = b""
-        self.kept = True
-        self.ended = False
-        self.last = True
-        self.refusal: Reply | None = None
-        self._checker = checker
-        self._max_hops = max_hops
-        self._condition = condition
+    content = b""
+    kept = True
+    ended = False
+    last = True
+    refusal: Reply | None = None
+    _checker: DataDecoder | ChunkChecker
+    _max_hops: int
+    _condition: "HeaderCondition | None"
 
     def fail(self, refusal: Reply) -> None:
         """It cannot be stored: the rest is read and thrown away."""
@@ -72,8 +69,9 @@ class DataBody(Body):
     """Behind DATA: ends at CRLF.CRLF. limit: octets of the message (SIZE-01)."""
 
     def __init__(self, limit: int, max_hops: int, condition: "HeaderCondition | None" = None) -> None:
-        self._decoder = DataDecoder(limit)
-        super().__init__(self._decoder, max_hops, condition)
+        self._checker = self._decoder = DataDecoder(limit)
+        self._max_hops = max_hops
+        self._condition = condition
 
     def read(self, octets: bytes, offset: int) -> int:
         """Take what belongs to the message from octets at offset on. Returns where that ended."""
@@ -88,8 +86,9 @@ class ChunkBody(Body):
     """Behind BDATs (RFC 3030): `chunk` begins each of them."""
 
     def __init__(self, limit: int, max_hops: int, condition: "HeaderCondition | None" = None) -> None:
-        self._chunks = ChunkChecker(limit)
-        super().__init__(self._chunks, max_hops, condition)
+        self._checker = self._chunks = ChunkChecker(limit)
+        self._max_hops = max_hops
+        self._condition = condition
         self.chunk_len = 0
         self._left = 0
 

@@ -15,8 +15,8 @@ cut, with one exception that is wanted: input that must not be there yet (RFC 29
 - Behind EHLO, HELO, VRFY, HELP and QUIT: counted as a protocol violation; the replies stay in order. NOOP is
   left out, because nothing can be gained by it.
 
-Line ends: only CRLF. A command line that ends in a bare LF, or has a bare CR in it, is refused with 500 and not
-executed; a message with one is refused with 550 after its true end. Both are the same choice (SMTP-15).
+A command line with a bare CR or LF is refused with 500 (lines.py), a message with one is refused with 550 after its
+true end (body.py). Both are the same choice (SMTP-15).
 
 The tenth violation is answered, and then 421 ends the session (SMTP-14). What a pipelining client had to send before
 it could know that MAIL was refused is answered 503 but is no violation.
@@ -31,15 +31,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from engine.config import Settings
-from engine.limits import COMMAND_LINE_LEN, HARD_MESSAGE_LEN, MIB, PROTOCOL_ERRORS
+from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
-from engine.relay_rule import Field
 from engine.replies import Reason, Reply, ehlo_lines
 from engine.smtp.address import has_character
 from engine.smtp.body import ChunkBody, DataBody
-from engine.smtp.command import Mail, Refused, is_text, parse_bdat, parse_helo, parse_mail, parse_rcpt
+from engine.smtp.command import Refused, parse_bdat, parse_helo, parse_mail, parse_rcpt
 from engine.smtp.gate import Answer, ClientInfo
-from engine.smtp.header_condition import HeaderCondition
+from engine.smtp.lines import Input, split_line
+from engine.smtp.transaction import Transaction, size_limit
 
 TURN_LEN: Final = 200  # commands run without letting other connections have a turn
 _SHOWN_LEN = 80  # octets of an offending line that the event shows
@@ -90,11 +90,6 @@ class Session:
     Content never raises. Buffered input is what was fed last plus at most one command line.
     """
 
-    _mail: Mail | None
-    _recipients: dict[str, Recipient]
-    _conditions: dict[tuple[Field, ...], str]
-    _body: DataBody | ChunkBody | None
-
     def __init__(
         self,
         client: ClientInfo,
@@ -114,16 +109,15 @@ class Session:
         self._hostname = hostname
         self._refuse = refuse
         self._replies: list[bytes] = []
-        self._input = b""
-        self._offset = 0
+        self._input = Input()
         self._mode = _Mode.COMMANDS
         self._line = b""
-        self._overlong = False
         self._skip_left = 0
         self._violation_count = 0
         self._turn_ends = TURN_LEN
         self._extended = False
-        self._reset()
+        self._transaction: Transaction | None = None
+        self._mail_refused = False  # what was pipelined behind it is out of order, yet no violation
 
     # --- for the edge ----------------------------------------------------------------------------
 
@@ -140,18 +134,14 @@ class Session:
     @property
     def reverse_path(self) -> str:
         """Of the mail transaction; empty also when there is none."""
-        return self._mail.reverse_path if self._mail else ""
+        return self._transaction.mail.reverse_path if self._transaction else ""
 
     def greet(self) -> None:
         self._say(Reply.GREETING.line(self._hostname))
 
     def feed(self, octets: bytes) -> None:
-        """Take input. Copies only what an incomplete command line left over."""
-        if self._offset < len(self._input):
-            self._input = self._input[self._offset :] + octets
-        else:
-            self._input = octets
-        self._offset = 0
+        """Take input."""
+        self._input.feed(octets)
 
     def next(self) -> Effect | None:
         """Go on until something has to be done outside. None: more input or an answer is needed."""
@@ -162,17 +152,20 @@ class Session:
                     if self.commands >= self._turn_ends:
                         self._turn_ends = self.commands + TURN_LEN
                         return Effect.TURN
-                    if not self._next_line():
+                    if not self.commands:
+                        self._no_handshake()
+                    line = self._input.line()
+                    if line is None:
                         return None
                     self.commands += 1
-                    effect = self._run(self._line)
+                    effect = self._run(line)
                 elif mode is _Mode.BODY:
-                    body = self._body
-                    assert body is not None
-                    if body.ended:
-                        effect = self._end_body(body)
-                    elif self._offset < len(self._input):
-                        effect = self._read_body(body)
+                    transaction = self._transaction
+                    assert transaction is not None and transaction.body is not None
+                    if transaction.body.ended:
+                        effect = self._end_body(transaction, transaction.body)
+                    elif self._input.waiting:
+                        effect = self._read_body(transaction.body)
                     else:
                         return None
                 elif mode is _Mode.SKIP:
@@ -201,25 +194,8 @@ class Session:
 
     def received(self, smtp_id: str, time_ns: int) -> Received:
         """Trace and envelope of the message that begins. Only upon Effect.BEGIN."""
-        mail, client = self._mail, self.client
-        assert mail is not None
-        protocol = "UTF8SMTP" if mail.smtputf8 else "ESMTP" if self._extended else "SMTP"
-        return Received(
-            id=smtp_id,
-            time_ns=time_ns,
-            connection_id=client.connection_id,
-            client=client.address,
-            client_port=client.port,
-            helo=client.helo,
-            protocol=protocol + "S" if client.tls else protocol,  # RFC 3848, RFC 6531 s4.3
-            tls=client.tls,
-            reverse_path=mail.reverse_path,
-            recipients=tuple(self._recipients.values()),
-            body=mail.body or "8BITMIME",
-            smtputf8=mail.smtputf8,
-            ret=mail.ret,
-            envid=mail.envid,
-        )
+        assert self._transaction is not None
+        return self._transaction.received(self.client, self._extended, smtp_id, time_ns)
 
     def close(self, reply: Reply) -> None:
         """The edge ends the session (timeout, stop): reply is said, input is not read any more."""
@@ -230,29 +206,28 @@ class Session:
 
     def answer_recipient(self, answer: Answer) -> None:
         self._mode = _Mode.COMMANDS
-        address = self.recipient.address
-        if answer.reply.code < 300:
-            if answer.instead:
-                self.recipient = msgspec.structs.replace(self.recipient, address=answer.instead)
-                address = answer.instead
-            self._recipients[address] = self.recipient
-            if answer.fields:
-                self._conditions.setdefault(answer.fields, address)
-            self._say(answer.reply.wire)
-        else:
-            self._recipient_refused = True
-            self._reject(answer.reply, address, answer.blank)
+        transaction, recipient = self._transaction, self.recipient
+        assert transaction is not None
+        if answer.reply.code >= 300:
+            transaction.refused_any = True
+            self._reject(answer.reply, recipient.address, answer.blank)
+            return
+        if answer.instead:
+            recipient = msgspec.structs.replace(recipient, address=answer.instead)
+        transaction.recipients[recipient.address] = recipient
+        if answer.fields:
+            transaction.conditions.setdefault(answer.fields, recipient.address)
+        self._say(answer.reply.wire)
 
     def answer_begin(self, reply: Reply | None) -> None:
         """None: the draft is there; else what to say instead."""
-        body = self._body
-        assert body is not None
+        assert self._transaction is not None and self._transaction.body is not None
+        body = self._transaction.body
+        self._mode = _Mode.BODY
         if isinstance(body, ChunkBody):
-            self._mode = _Mode.BODY
             if reply is not None:
                 body.fail(reply)
         elif reply is None:
-            self._mode = _Mode.BODY
             self._say(Reply.GO_AHEAD.wire)
         else:
             self._mode = _Mode.COMMANDS
@@ -261,8 +236,8 @@ class Session:
 
     def content_failed(self, reply: Reply) -> None:
         """Content could not be written: the rest of the message is read and not kept, then reply is said."""
-        assert self._body is not None
-        self._body.fail(reply)
+        assert self._transaction is not None and self._transaction.body is not None
+        self._transaction.body.fail(reply)
 
     def answer_commit(self, reply: Reply | None, smtp_id: str) -> None:
         """None: the message is durable."""
@@ -271,7 +246,7 @@ class Session:
             self._say(Reply.QUEUED.line(smtp_id))
         else:
             self._reject(reply)
-        self._reset()
+        self._transaction = None
 
     def tls_started(self, description: str, names: tuple[str, ...] = ()) -> None:
         """All that was known is forgotten (RFC 3207 s4.2). names: of the client's certificate, verified."""
@@ -279,47 +254,26 @@ class Session:
         self.client.tls_names = names
         self.client.helo = ""
         self._extended = False
-        self._input = b""
-        self._offset = 0
-        self._reset()
+        self._input.clear()
+        self._transaction = None
+        self._mail_refused = False
         self._mode = _Mode.COMMANDS
 
     # --- command lines ---------------------------------------------------------------------------
 
-    def _next_line(self) -> bool:
-        """Whether there is a next line, then in _line with its line end. Of one too long only the end is kept."""
-        data, start = self._input, self._offset
-        if not self.commands and data.startswith(_TLS_HANDSHAKE):
-            self._line = data
+    def _no_handshake(self) -> None:
+        """Raises Refused if the client speaks TLS unasked: what follows is no line."""
+        if self._input.octets.startswith(_TLS_HANDSHAKE):
+            self._line = self._input.octets
             raise Refused(Reply.NOT_SMTP, closes=True)
-        end = data.find(b"\n", start) + 1
-        if end:
-            self._offset = end
-            self._line = data[start:end]
-            return True
-        if len(data) - start >= COMMAND_LINE_LEN:
-            self._overlong = True
-        if self._overlong:
-            self._input = b""
-            self._offset = 0
-        return False
 
     def _run(self, line: bytes) -> Effect | None:
         """Execute one command. Returns what has to be done outside. Raises Refused."""
-        if self._overlong or len(line) > COMMAND_LINE_LEN:
-            self._overlong = False
+        if len(line) > COMMAND_LINE_LEN:
             self._line = b""  # its start may be gone already
             raise Refused(Reply.LINE_TOO_LONG)
-        if not line.endswith(b"\r\n"):
-            raise Refused(Reply.BAD_LINE_END)
-        try:
-            text = line[:-2].decode().rstrip(" \t")  # RFC 5321 s4.1.1: trailing white space is tolerated
-        except UnicodeDecodeError:
-            raise Refused(Reply.BAD_OCTETS) from None
-        if not is_text(text):
-            raise Refused(Reply.BAD_LINE_END if "\r" in text else Reply.BAD_OCTETS)
-        verb, _, argument = text.partition(" ")
-        verb = verb.upper()
+        self._line = line
+        verb, argument = split_line(line)
         handler = _HANDLERS.get(verb)
         if handler is None:
             http = verb in HTTP_VERBS
@@ -327,7 +281,7 @@ class Session:
         if not argument.isascii() and verb not in _NON_ASCII_VERBS:
             raise Refused(Reply.BAD_OCTETS)
         effect = handler(self, argument)
-        if verb in _LAST_IN_GROUP and self._offset < len(self._input):
+        if verb in _LAST_IN_GROUP and self._input.waiting:
             self._violation(f"input behind {verb} before its reply")
         return effect
 
@@ -341,7 +295,7 @@ class Session:
         return self._abandon()
 
     def _keywords(self) -> list[str]:
-        keywords = ["PIPELINING", f"SIZE {self._size_limit()}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+        keywords = ["PIPELINING", f"SIZE {size_limit(self.settings)}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
         keywords += ["CHUNKING", "DSN"]
         if self.tls_offered and not self.client.tls:
             keywords.append("STARTTLS")
@@ -356,36 +310,36 @@ class Session:
     def _on_mail(self, argument: str) -> Effect | None:
         if not self.client.helo:
             raise Refused(Reply.SAY_HELLO)
-        if self._mail is not None:
+        if self._transaction is not None:
             raise Refused(Reply.BAD_SEQUENCE)
         self._drop()
         refusal = self._refuse()
         if refusal is not None:
             raise Refused(refusal, violation=False)
-        self._mail = mail = parse_mail(argument, self._extended)
-        self._mail_refused = False
-        reply = Reply.SENDER_OK
+        mail = parse_mail(argument, self._extended)
+        self._transaction = Transaction(mail)
         if self._forbidden(mail.reverse_path):
             reply = Reply.BAD_SENDER_CHARACTERS
-        elif mail.size > self._size_limit():
+        elif mail.size > size_limit(self.settings):
             reply = Reply.TOO_BIG
-        if reply is Reply.SENDER_OK:
-            self._say(reply.wire)
+        else:
+            self._mail_refused = False
+            self._say(Reply.SENDER_OK.wire)
             return Effect.SENDER
         self._reject(reply)
         self._drop()
         return None
 
     def _on_rcpt(self, argument: str) -> Effect | None:
-        mail = self._in_transaction()
-        if len(self._recipients) >= self.settings.smtp.max_recipients:
+        transaction = self._in_transaction()
+        if len(transaction.recipients) >= self.settings.smtp.max_recipients:
             raise Refused(Reply.TOO_MANY_RECIPIENTS, violation=False)
-        recipient = parse_rcpt(argument, self._extended, mail.smtputf8, self._hostname)
-        if recipient.address in self._recipients:
+        recipient = parse_rcpt(argument, self._extended, transaction.mail.smtputf8, self._hostname)
+        if recipient.address in transaction.recipients:
             self._say(Reply.RECIPIENT_OK.wire)
             return None
         if self._forbidden(recipient.address):
-            self._recipient_refused = True
+            transaction.refused_any = True
             self._reject(Reply.BAD_RECIPIENT_CHARACTERS, recipient.address)
             return None
         self.recipient = recipient
@@ -395,27 +349,29 @@ class Session:
     def _on_data(self, argument: str) -> Effect:
         if argument:
             raise Refused(Reply.SYNTAX)
-        self._in_transaction()
-        if not self._recipients:
-            raise self._no_recipients()
-        if self._offset < len(self._input):
+        transaction = self._in_transaction()
+        if not transaction.recipients:
+            raise transaction.no_recipients()
+        if self._input.waiting:
             raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
-        self._body = DataBody(self._size_limit(), self.settings.smtp.max_hops, self._condition())
+        transaction.begin_data(self.settings)
         self._mode = _Mode.ANSWER
         return Effect.BEGIN
 
     def _on_bdat(self, argument: str) -> Effect | None:
         length, last = parse_bdat(argument)
-        if not self._recipients:
+        transaction = self._transaction
+        if transaction is None or not transaction.recipients:
             self._skip_left = length
             self._mode = _Mode.SKIP
             return None
-        begun = self._body is not None
-        if not isinstance(self._body, ChunkBody):
-            self._body = ChunkBody(self._size_limit(), self.settings.smtp.max_hops, self._condition())
-        self._body.chunk(length, last)
-        self._mode = _Mode.BODY if begun else _Mode.ANSWER
-        return None if begun else Effect.BEGIN
+        if isinstance(transaction.body, ChunkBody):
+            transaction.body.chunk(length, last)
+            self._mode = _Mode.BODY
+            return None
+        transaction.begin_chunks(self.settings).chunk(length, last)
+        self._mode = _Mode.ANSWER
+        return Effect.BEGIN
 
     def _on_rset(self, argument: str) -> Effect | None:
         if argument:
@@ -438,7 +394,7 @@ class Session:
         if argument:
             raise Refused(Reply.SYNTAX)
         self._say(Reply.BYE.wire)
-        if self._offset < len(self._input):
+        if self._input.waiting:
             self._violation("input behind QUIT")
         self._mode = _Mode.CLOSING
 
@@ -449,9 +405,9 @@ class Session:
             raise Refused(Reply.SYNTAX)
         if self.client.tls or not self.client.helo:
             raise Refused(Reply.ALREADY_TLS if self.client.tls else Reply.SAY_HELLO)
-        if self._body is not None:
+        if self._transaction is not None and self._transaction.body is not None:
             raise Refused(Reply.BAD_SEQUENCE)
-        if self._offset < len(self._input):
+        if self._input.waiting:
             raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
         self._say(Reply.TLS_READY.wire)
         self._mode = _Mode.ANSWER
@@ -465,18 +421,19 @@ class Session:
     def _read_body(self, body: DataBody | ChunkBody) -> Effect | None:
         """Content goes on, unless the message has become one that is refused: then the draft goes, once."""
         kept = body.kept
-        self._offset = body.read(self._input, self._offset)
+        source = self._input
+        source.offset = body.read(source.octets, source.offset)
         if body.kept:
             self.content = body.content
             return Effect.CONTENT if body.content else None
         return Effect.ABORT if kept else None
 
-    def _end_body(self, body: DataBody | ChunkBody) -> Effect | None:
+    def _end_body(self, transaction: Transaction, body: DataBody | ChunkBody) -> Effect | None:
         """All octets of DATA or of one BDAT are read: answer, or have it made durable."""
         self._mode = _Mode.COMMANDS
         refusal = body.verdict()
         if refusal is not None:
-            denied = next(iter(self._conditions.values())) if refusal is Reply.RELAY_DENIED else ""
+            denied = next(iter(transaction.conditions.values())) if refusal is Reply.RELAY_DENIED else ""
             self._reject(refusal, denied)
             self._drop()
             return Effect.ABORT if body.kept else None
@@ -489,61 +446,38 @@ class Session:
 
     def _skipped(self) -> bool:
         """Whether all of an unwanted BDAT is read, and can be answered: raises Refused then."""
-        end = min(len(self._input), self._offset + self._skip_left)
-        self._skip_left -= end - self._offset
-        self._offset = end
+        self._skip_left -= self._input.skip(self._skip_left)
         if self._skip_left:
             return False
         self._mode = _Mode.COMMANDS
-        self._in_transaction()
-        raise self._no_recipients()
-
-    def _condition(self) -> HeaderCondition | None:
-        return HeaderCondition(self._conditions) if self._conditions else None
+        raise self._in_transaction().no_recipients()
 
     def _forbidden(self, address: str) -> bool:
         """CHAR-01, CHAR-04: whoever the client is."""
         characters = self.settings.blocking.characters
         return characters.enabled and has_character(address, characters.characters)
 
-    def _size_limit(self) -> int:
-        size = self.settings.blocking.size
-        return size.max_mb * MIB if size.enabled else HARD_MESSAGE_LEN
-
     # --- transaction -----------------------------------------------------------------------------
 
-    def _reset(self) -> None:
-        """No mail transaction (RFC 5321 s4.1.1.5)."""
-        self._mail = None
-        self._mail_refused = False
-        self._recipients = {}
-        self._recipient_refused = False
-        self._conditions = {}  # fields that recipients were accepted on, and the first of these
-        self._body = None
-
     def _drop(self) -> None:
-        """The transaction ended badly: what was pipelined behind it is out of order, yet no violation."""
-        self._reset()
+        """The transaction ended badly."""
+        self._transaction = None
         self._mail_refused = True
 
     def _abandon(self) -> Effect | None:
-        """The client ended the transaction; chunks may have been kept for it."""
-        begun = self._body is not None
-        self._reset()
+        """The client ended the transaction (RFC 5321 s4.1.1.5); chunks may have been kept for it."""
+        begun = self._transaction is not None and self._transaction.body is not None
+        self._transaction = None
+        self._mail_refused = False
         return Effect.ABORT if begun else None
 
-    def _in_transaction(self) -> Mail:
-        """The MAIL that began it. Raises Refused if there is none, or it is past its recipients."""
-        if self._mail is None:
+    def _in_transaction(self) -> Transaction:
+        """The one that is under way. Raises Refused if there is none, or it is past its recipients."""
+        if self._transaction is None:
             raise Refused(Reply.NEED_MAIL, violation=not self._mail_refused)
-        if self._body is not None:
+        if self._transaction.body is not None:
             raise Refused(Reply.BAD_SEQUENCE)
-        return self._mail
-
-    def _no_recipients(self) -> Refused:
-        if self._recipient_refused:
-            return Refused(Reply.NO_VALID_RECIPIENTS, violation=False)
-        return Refused(Reply.NEED_RCPT)
+        return self._transaction
 
     # --- words -----------------------------------------------------------------------------------
 

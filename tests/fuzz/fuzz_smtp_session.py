@@ -96,7 +96,7 @@ def one_input(data: bytes) -> None:
         session.violations.clear()
         for line in session.take_replies().split(b"\r\n")[:-1]:
             assert line[:3].isdigit() and line.decode().isprintable()
-        assert len(session._input) - session._offset <= len(read) + COMMAND_LINE_LEN
+        assert len(session._input.octets) - session._input.offset <= len(read) + COMMAND_LINE_LEN
         if closed:
             break
     assert violations <= PROTOCOL_ERRORS
