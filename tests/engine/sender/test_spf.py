@@ -291,6 +291,9 @@ def test_international_addresses() -> None:
     yes: Table = {("xn--bcher-kva.example.x.example", "A"): [CLIENT]}
     assert result_of({**table, **yes}, reverse_path="jürgen@bücher.example") == "pass"
     assert result_of(table, reverse_path="jürgen@bücher.example") == "fail"
+    needed = "v=spf1 " + "exists:%{l}.x.example " * (VOID_LOOKUPS + 1)
+    assert by_record(f"{needed} include:%{{s}}.x +all", reverse_path="jürgen@a.example") == "pass"  # nothing is asked
+    assert by_record("v=spf1 redirect=%{l}.x.example", reverse_path="jürgen@a.example") == "neutral"
 
 
 def test_clients_that_are_no_address_have_no_result() -> None:
