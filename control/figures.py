@@ -46,6 +46,7 @@ _MESSAGES: Final = (
     ("delivered", "Delivered", "delivered", "counted for each recipient, so often above Accepted"),
     ("dropped", "Dropped", "dropped", "removed by policy; the event tells the reason"),
     ("held", "Held", "held", "added to the hold queue since the start"),
+    ("forwarded", "Forwarded", "forwarded", "delivered to the address of a rule in place of their recipients"),
 )
 _INFECTIONS: Final = (
     ("repaired", "Repaired", "file-repaired", "files whose virus was taken out"),

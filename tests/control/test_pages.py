@@ -166,7 +166,7 @@ def test_a_session_that_timed_out_leads_to_the_logon(gateway: Gateway, admin: Br
 
 
 def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None:
-    """STAT-07, STAT-15..28, SVC-05"""
+    """STAT-07, STAT-15..28, SVC-05; PROC-18, GAP-21: forwarded when delivered."""
     gateway.start_service()
     wait_until(lambda: figures(admin)["accepted"] == 0, "a start sets the counters to zero")
     gateway.accept("1N4ABCDE00001", size=3 * 1024 * 1024)
@@ -178,6 +178,9 @@ def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None
         events.Rejected(client="192.0.2.1", connection_id="1", reason="relay"),
         events.Dropped(smtp_id="1N4ABCDE00002", reason="virus"),
         events.Held(smtp_id="1N4ABCDE00002", reason="encrypted"),
+        events.Forwarding(smtp_id="1N4ABCDE00002", forward_path="e@f", forward_id="1N4ABCDE00003", reason="subject"),
+        events.Forwarding(smtp_id="1N4ABCDE00002", forward_path="g@h", forward_id="1N4ABCDE00004", reason="subject"),
+        events.Forwarded(smtp_id="1N4ABCDE00002", forward_path="e@f", forward_id="1N4ABCDE00003"),
         events.FileDeleted(smtp_id="1N4ABCDE00001", virus="Test", part="2"),
         events.VirusLogged(smtp_id="1N4ABCDE00001", virus="Test", part="3"),
         events.AttachmentDeleted(smtp_id="1N4ABCDE00001", part="2", file="a.exe", reason="virus"),
@@ -189,8 +192,8 @@ def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None
         gateway.journal.write(event)
     wait_until(lambda: figures(admin).get("definitions") == "r-77", "the last event has arrived")
     expected = {
-        "accepted": 2, "delivered": 1, "rejected": 1, "dropped": 1, "held": 1, "attachments": 1,
-        "deleted": 1, "logged": 1, "repaired": 0, "infections": 2, "unscanned": 1,
+        "accepted": 2, "delivered": 1, "rejected": 1, "dropped": 1, "held": 1, "forwarded": 1,
+        "attachments": 1, "deleted": 1, "logged": 1, "repaired": 0, "infections": 2, "unscanned": 1,
         "fast_queue": 1, "slow_queue": 22, "hold_queue": 3, "received_mb": 3.5,
     }  # fmt: skip
     shown = figures(admin)

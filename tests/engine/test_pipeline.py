@@ -441,3 +441,24 @@ def test_failure_of_ours_keeps_the_message(tmp_path: Path) -> None:
         assert message.crashes == 0
 
     run(tmp_path, test)
+
+
+def test_next_hop_that_cannot_be_reached_is_told_once_a_round(tmp_path: Path) -> None:
+    """ALR-14: not for each message that wanted to go there; again when it was tried again."""
+
+    async def test(room: Room) -> None:
+        room.answer = lambda smtp_id, address: Result.PENDING
+        room.next_hop = ""
+        gate = room.gates["example.com"] = asyncio.Event()
+        accepted = [await room.accept() for _ in range(5)]
+        await room.until(lambda: len(room.in_delivery) == 5, "all in delivery")
+        gate.set()
+        await room.until(lambda: all(one.place == SLOW for one in accepted) and not room.pipeline._tasks, "slow")
+        (failed,) = room.said(events.ConnectionFailed)
+        assert (failed.server, failed.reason) == ("example.com", "the other side's words")
+        room.now_ns += HOUR_NS
+        room.pipeline.slow.wake()
+        await room.until(lambda: len(room.attempted) == 10 and not room.pipeline._tasks, "tried again")
+        assert len(room.said(events.ConnectionFailed)) == 2
+
+    run(tmp_path, test)
