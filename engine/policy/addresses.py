@@ -98,7 +98,7 @@ def domain(name: str) -> str:
 
     Empty if it is longer than domains are.
     """
-    name = name.removesuffix(".")
+    name = name.rstrip(".")
     if len(name) > DOMAIN_LEN:
         return ""
     if name.isascii():
@@ -107,6 +107,7 @@ def domain(name: str) -> str:
         name = idna.uts46_remap(name, std3_rules=False)
     except idna.IDNAError:
         name = unicodedata.normalize("NFC", name).lower()
+    name = name.rstrip(".")  # it may have been an ideographic one
     return ".".join(label if label.isascii() else _a_label(label) for label in name.split("."))
 
 
