@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.gateway import corpus, run
+from bench.gateway import corpus, policy, run
 from bench.gateway.peers import Mailward, Peer, Postfix, free_port
 
 
-def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | None) -> Peer:
+def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | None, dns: str) -> Peer:
     match name:
         case "mailward":
             return Mailward(work, port, sink, definitions)
@@ -21,11 +21,17 @@ def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | N
             peer = Mailward(work, port, sink, scan=False)
             peer.name = name
             return peer
+        case "mailward-without-policy" | "mailward-policy" | "mailward-dns":
+            changes = {"without-policy": policy.off, "policy": policy.on, "dns": policy.asking(dns)}
+            peer = Mailward(work, port, sink, definitions, change=changes[name.removeprefix("mailward-")])
+            peer.name = name
+            return peer
         case "postfix":
             return Postfix(work, port, sink)
         case "postfix-tuned":
             return Postfix(work, port, sink, tuned=True)
-    raise click.BadParameter(f"{name!r} is not one of mailward, mailward-relay-only, postfix, postfix-tuned")
+    known = "mailward, mailward-relay-only, -without-policy, -policy, -dns, postfix, postfix-tuned"
+    raise click.BadParameter(f"{name!r} is not one of {known}")
 
 
 @click.command()
@@ -40,6 +46,7 @@ def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | N
     "--corpus", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Real messages."
 )
 @click.option("--definitions", type=click.Path(exists=True, path_type=Path), help="Compiled definitions for mailward.")
+@click.option("--dns", default="", help="ADDRESS#PORT of the name server that mailward-dns asks.")
 @click.option("--rounds", default=1, show_default=True, help="The peers take turns this often; medians are shown.")
 @click.option(
     "--work", type=click.Path(file_okay=False, path_type=Path), help="Where queues lie; default: a new folder."
@@ -53,6 +60,7 @@ def main(
     kind: str,
     folder: Path | None,
     definitions: Path | None,
+    dns: str,
     rounds: int,
     work: Path | None,
     small: bool,
@@ -76,7 +84,7 @@ def main(
             for tool in ("load", "sink"):
                 shutil.copy(base / tool, place / tool)
             port, sink = free_port(), free_port()
-            peer = make_peer(name, place, port, sink, definitions)
+            peer = make_peer(name, place, port, sink, definitions, dns)
             result = run.measure(peer, place, port, sink, items, count, sessions, per_session)
             results.setdefault(name, []).append(result)
     Console(width=150).print(table_of(results))

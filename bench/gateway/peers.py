@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from engine import config
+from engine.config import Settings
 
 START_S = 60.0
 
@@ -71,7 +73,17 @@ class Mailward:
     name = "mailward"
     scans = True
 
-    def __init__(self, work: Path, port: int, sink: int, definitions: Path | None = None, scan: bool = True) -> None:
+    def __init__(
+        self,
+        work: Path,
+        port: int,
+        sink: int,
+        definitions: Path | None = None,
+        scan: bool = True,
+        change: Callable[[Settings], Settings] = lambda settings: settings,
+    ) -> None:
+        """change: to be made to the settings before the first start."""
+        self._change = change
         self.root = work / "mailward"
         self.port = port
         self._sink = sink
@@ -110,7 +122,7 @@ class Mailward:
             delivery=msgspec.structs.replace(settings.delivery, retry_first_s=1, retry_last_s=2),
             antivirus=msgspec.structs.replace(settings.antivirus, enabled=self.scans),
         )
-        config.save(settings, path)
+        config.save(self._change(settings), path)
         if self._definitions is not None:
             shutil.copy(self._definitions, self.root / settings.antivirus.definitions)
 
