@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 from engine import events
 from engine.limits import DATA_TOTAL_TIMEOUT_S, MIB
-from engine.queue.errors import QueueFull
 from engine.relay_rule import plain_address
 from engine.replies import Reply
 from engine.smtp.admission import Place
+from engine.smtp.decisions import Decisions
 from engine.smtp.gate import Answer, ClientInfo
+from engine.smtp.intake import Intake
 from engine.smtp.session import Effect, Session
 from engine.smtp.tls import verified_names
 
@@ -45,16 +46,15 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _session: Session
+    _intake: Intake
+    _decisions: Decisions
     client: ClientInfo
 
     def __init__(self, server: "SmtpServer") -> None:
         self._server = server
         self._gate = server.gate
         self._loop = server.loop
-        self._draft: Draft | None = None
-        self._smtp_id = ""
         self._task: asyncio.Task[None] | None = None
-        self._sender: asyncio.Future[Answer] | None = None  # what is found out about the sender of the transaction
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._body_deadline = 0.0
@@ -82,6 +82,8 @@ class Connection(asyncio.Protocol):
             return
         gate = self._gate
         self.client = ClientInfo(str(plain_address(peer[0])), peer[1], gate.next_connection_id())
+        self._intake = Intake(gate, self.client)
+        self._decisions = Decisions(gate, self.client)
         server = self._server
         self._session = Session(
             self.client, gate.settings, server.hostname, gate.refuse_connection, tls_offered=server.tls is not None
@@ -139,11 +141,10 @@ class Connection(asyncio.Protocol):
         self._lost = True
         if self._timer is not None:
             self._timer.cancel()
-        self._abort_draft()
+        self._intake.abort()
+        self._decisions.cancel()
         if self._task is not None and not self._committing:  # what is being made durable is accepted
             self._task.cancel()
-        if self._sender is not None:
-            self._sender.cancel()
         side = "server" if self._ended else "client"
         self._gate.event(
             events.Disconnected(side=side, client=self.client.address, connection_id=self.client.connection_id)
@@ -218,21 +219,21 @@ class Connection(asyncio.Protocol):
     def _perform(self, effect: Effect) -> bool:
         """Returns whether the session can go on at once."""
         if effect is Effect.CONTENT:
-            self._write()
+            reply = self._intake.write(self._session.content)
+            if reply is not None:
+                self._session.content_failed(reply)
         elif effect is Effect.RECIPIENT:
             return self._ask_recipient()
         elif effect is Effect.SENDER:
-            self._learn_sender()
+            self._decisions.mail(self._session.reverse_path)
         elif effect is Effect.BEGIN:
             self._begin()
         elif effect is Effect.COMMIT:
-            draft, self._draft = self._draft, None
-            assert draft is not None
             self._committing = True
-            self._task = self._loop.create_task(self._commit(draft))
+            self._task = self._loop.create_task(self._commit(self._intake.complete()))
             return False
         elif effect is Effect.ABORT:
-            self._abort_draft()
+            self._intake.abort()
         elif effect is Effect.TURN:
             self._turn_due = True
             self._loop.call_soon(self._turn)
@@ -243,7 +244,7 @@ class Connection(asyncio.Protocol):
             self._task = self._loop.create_task(self._start_tls())
             return False
         else:
-            self._abort_draft()
+            self._intake.abort()
             self._flush()
             self._end()
             return False
@@ -254,124 +255,39 @@ class Connection(asyncio.Protocol):
         if not self._lost and not self._ended and not self._held():
             self._resume()
 
-    def _learn_sender(self) -> None:
-        if self._sender is not None:
-            self._sender.cancel()
-        try:
-            self._sender = self._gate.mail(self.client, self._session.reverse_path)
-        except Exception:
-            log.exception("connection %s: nothing is asked about the sender", self.client.connection_id)
-            self._sender = None
-
     def _ask_recipient(self) -> bool:
         session = self._session
-        try:
-            answer = self._gate.rcpt(self.client, session.reverse_path, session.recipient.address)
-        except Exception:
-            log.exception("connection %s: no decision on a recipient", self.client.connection_id)
-            answer = Answer(Reply.TRY_AGAIN)
+        answer = self._decisions.rcpt(session.reverse_path, session.recipient.address)
         if isinstance(answer, Answer):
-            if self._sender is None or answer.reply.code >= 300:
-                session.answer_recipient(answer)
-                return True
-            if self._sender.done():
-                session.answer_recipient(self._of_sender(answer))
-                return True
+            session.answer_recipient(answer)
+            return True
         self._task = self._loop.create_task(self._await_recipient(answer))
         return False
 
-    async def _await_recipient(self, answer: Answer | Awaitable[Answer]) -> None:
-        try:
-            if not isinstance(answer, Answer):
-                answer = await answer
-            if self._sender is not None and answer.reply.code < 300:
-                await asyncio.wait((self._sender,))
-                answer = self._of_sender(answer)
-        except Exception:
-            log.exception("connection %s: no decision on a recipient", self.client.connection_id)
-            answer = Answer(Reply.TRY_AGAIN)
+    async def _await_recipient(self, answer: Awaitable[Answer]) -> None:
+        settled = await self._decisions.settle(answer)
         self._task = None
         if not self._lost and not self._ended:
-            self._session.answer_recipient(answer)
+            self._session.answer_recipient(settled)
             self._resume()
 
-    def _of_sender(self, answer: Answer) -> Answer:
-        """What is said to an accepted recipient, now that the sender is known."""
-        assert self._sender is not None
-        if self._sender.cancelled():
-            return answer
-        if (error := self._sender.exception()) is not None:  # doubt is for the sender: DNSBL-09
-            log.error(
-                "connection %s: nothing was found out about the sender", self.client.connection_id, exc_info=error
-            )
-            return answer
-        of_sender = self._sender.result()
-        return answer if of_sender.reply.code < 300 else of_sender
-
-    # --- the message -----------------------------------------------------------------------------
-
     def _begin(self) -> None:
-        self._smtp_id = self._gate.next_smtp_id()
-        reply = None
-        try:
-            self._draft = self._gate.begin(self._session.received(self._smtp_id, self._server.clock()))
-        except QueueFull as error:
-            reply = self._no_room(error)
-        except Exception:
-            log.exception("message %s: cannot begin", self._smtp_id)
-            reply = Reply.TRY_AGAIN
+        reply = self._intake.begin(self._session, self._server.clock())
         self._body_deadline = self._loop.time() + DATA_TOTAL_TIMEOUT_S
         self._session.answer_begin(reply)
 
-    def _write(self) -> None:
-        assert self._draft is not None
-        try:
-            self._draft.write(self._session.content)
-            return
-        except QueueFull as error:
-            reply = self._no_room(error)
-        except Exception:
-            log.exception("message %s: cannot be stored", self._smtp_id)
-            reply = Reply.TRY_AGAIN
-        self._session.content_failed(reply)
-        self._abort_draft()
-
     async def _commit(self, draft: "Draft") -> None:
-        reply = None
-        try:
-            message = await draft.commit()
-        except QueueFull as error:
-            reply = self._no_room(error)
-        except Exception:
-            log.exception("message %s: cannot be made durable", self._smtp_id)
-            reply = Reply.TRY_AGAIN
-        else:
-            try:
-                self._gate.accepted(message, self.client)
-            except Exception:  # it is durable: 250 is true, and the queue is read again at the next start
-                log.exception("message %s: accepted, but not handed on", self._smtp_id)
+        reply = await self._intake.commit(draft)
         self._task = None
         self._committing = False
         if self._lost:
             self._server.gone(self)
             return
-        self._session.answer_commit(reply, self._smtp_id)
+        self._session.answer_commit(reply, self._intake.smtp_id)
         if self._stopping:
             self._say_last(Reply.SHUTTING_DOWN)
         elif not self._ended:
             self._resume()
-
-    def _abort_draft(self) -> None:
-        draft, self._draft = self._draft, None
-        if draft is not None:
-            try:
-                draft.abort()
-            except Exception:
-                log.exception("message %s: its draft could not be ended", self._smtp_id)
-
-    def _no_room(self, error: QueueFull) -> Reply:
-        log.error("message %s: %s", self._smtp_id, error)
-        return Reply.QUEUE_FULL
 
     # --- TLS -------------------------------------------------------------------------------------
 
@@ -414,7 +330,7 @@ class Connection(asyncio.Protocol):
         elif session.commands != self._commands_seen:
             self._commands_seen = session.commands
             self._deadline = self._loop.time() + self._gate.settings.smtp.command_timeout_s
-        if self._draft is not None:
+        if self._intake.under_way:
             self._deadline = min(self._deadline, self._body_deadline)
 
     def _tick(self) -> None:
@@ -473,7 +389,7 @@ class Connection(asyncio.Protocol):
         self._say_last(reply)
 
     def _say_last(self, reply: Reply) -> None:
-        self._abort_draft()
+        self._intake.abort()
         if self._task is not None and not self._committing:
             self._task.cancel()
             self._task = None
