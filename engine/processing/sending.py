@@ -53,7 +53,8 @@ class Sending:
 
     async def deliver(self, message: MessageState) -> None:
         """One attempt for every recipient without a result. Raises QueueFull: what was not noted is to be repeated."""
-        self._suppress_own(message)
+        if await self._suppress_own(message):
+            return
         failed: list[Attempt] = []
         if message.pending:
             keys = self.keys(message)
@@ -70,7 +71,7 @@ class Sending:
         if backoff.expired(message.received.time_ns, self._clock(), self._delivery):
             failed += self._expire(message, {attempt.recipient for attempt in failed})
         if failed and message.received.forward_of:
-            await self._keep_forward(message, failed[0])
+            await self._keep_forward(message, failed[0].reply)
             return
         await self._own_mail.bounce(message, failed)
         self._store.note(message, *failed)
@@ -79,9 +80,9 @@ class Sending:
         else:
             self._ends.complete(message)
 
-    async def _keep_forward(self, message: MessageState, failure: Attempt) -> None:
+    async def _keep_forward(self, message: MessageState, reason: str) -> None:
         """Nobody else has the message that a forward carries, and nobody would get a bounce of it."""
-        about = f"the forward of {message.received.forward_of} cannot be delivered: {failure.reply}"
+        about = f"the forward of {message.received.forward_of} cannot be delivered: {reason}"
         await self._ends.hold(message, about)
 
     async def _attempt(self, message: MessageState, keys: set[str]) -> list[Attempt]:
@@ -159,23 +160,28 @@ class Sending:
         await self._store.defer(message, due_ns, reason)
         self._slow.add(message, keys)
 
-    def _suppress_own(self, message: MessageState) -> None:
-        """Mail to the account that our own mail comes from is never delivered (SMTP-11, PROC-27)."""
-        own = self._services.own_address
+    async def _suppress_own(self, message: MessageState) -> bool:
+        """Mail to the account that our own mail comes from is never delivered (SMTP-11, PROC-27).
+
+        Returns whether that is the end of it.
+        """
+        own, reason = self._services.own_address, "mail to the gateway's own From account"
         received = message.received
-        for index, recipient in enumerate(received.recipients):
-            if recipient.address.lower() == own and message.results[index] is Result.PENDING:
-                reason = "mail to the gateway's own From account"
-                attempt = Attempt(message.id, self._clock(), index, Result.SUPPRESSED, reason, "")
-                self._store.note(message, attempt)
-                self._services.event(
-                    events.DeliverySuppressed(
-                        smtp_id=message.id,
-                        reverse_path=received.reverse_path,
-                        forward_path=recipient.address,
-                        reason=reason,
-                    )
+        mine = [index for index in message.pending if received.recipients[index].address.lower() == own]
+        if mine and received.forward_of:  # the settings were others when it was made
+            await self._keep_forward(message, reason)
+            return True
+        for index in mine:
+            self._store.note(message, Attempt(message.id, self._clock(), index, Result.SUPPRESSED, reason, ""))
+            self._services.event(
+                events.DeliverySuppressed(
+                    smtp_id=message.id,
+                    reverse_path=received.reverse_path,
+                    forward_path=received.recipients[index].address,
+                    reason=reason,
                 )
+            )
+        return False
 
     def _expire(self, message: MessageState, failed: set[int]) -> list[Attempt]:
         """The days are over (PROC-09): what is left fails with the last reason of the other side."""

@@ -133,6 +133,23 @@ def test_not_to_our_own_account(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_not_to_what_became_our_own_account(tmp_path: Path) -> None:
+    """SMTP-11, PROC-18: also where the settings changed while it waited, and nothing is lost."""
+
+    async def test(room: Room) -> None:
+        room.settings, room.outcome = SETTINGS, forwarding
+        room.answer = lambda smtp_id, address: Result.PENDING
+        await room.accept()
+        await room.until(lambda: room.attempted and not room.pipeline._tasks, "tried")
+        room.own_address = POSTMASTER.to
+        room.now_ns += HOUR_NS
+        room.pipeline.slow.wake()
+        await room.until(lambda: room.said(events.Held), "held")
+        assert len(room.attempted) == 1 and not room.said(events.DeliverySuppressed)
+
+    run(tmp_path, test)
+
+
 @pytest.mark.parametrize("result", [Result.FAILED, Result.PENDING], ids=["refused", "days over"])
 def test_a_forward_that_nobody_takes_is_held(tmp_path: Path, result: Result) -> None:
     """PROC-18: its null reverse-path means that nobody gets a bounce, and nobody else has the message."""
