@@ -1,9 +1,12 @@
 """From a walk to the evidence that policy judges: a small record of what the message says, not of what it holds."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from engine import limits
 from engine.policy.evidence import FILES_KEPT, Evidence, File, Header
+from engine.policy.violation import Violation
 from engine.scan.header import Fields, clean_name, parse
 from engine.scan.mailboxes import addresses
 from engine.scan.node import ENTITY, MULTIPART, Node
@@ -21,14 +24,18 @@ def gather(walk: Walk) -> Gathered:
     """The evidence of a walk that began with a message. O(nodes of the tree)."""
     header = header_of(walk.facts.subject, walk.fields)
     root = walk.root
-    if not (root.children or root.names or root.encrypted):
-        return Gathered(Evidence(header=header, limit=walk.limit, limit_part=walk.limit_part), [])
+    if not (root.children or root.names or root.encrypted or walk.limit):
+        return Gathered(Evidence(header=header), [])
     files, nodes = _files(root)
     return Gathered(Evidence(header=header, files=tuple(files), limit=walk.limit, limit_part=walk.limit_part), nodes)
 
 
 def header_of(subject: str, fields: Fields) -> Header:
-    automatic = fields.automatic or any(parse(one).token == "multipart/report" for one in fields.content_types)
+    """The header evidence from these fields. subject: as subject_text gives it."""
+    automatic = fields.automatic
+    for one in fields.content_types:
+        if b"report" in one.lower() and parse(one).token == "multipart/report":
+            automatic = True
     return Header(subject, addresses(fields.senders), automatic)
 
 
@@ -66,12 +73,15 @@ def _names(node: Node) -> tuple[str, ...]:
     return tuple(found)
 
 
-def kept(evidence: Evidence, violating: set[str]) -> Evidence:
-    """The evidence with FILES_KEPT files and limits.EVIDENCE_TEXT_LEN characters at most: those first whose paths
-    violate something, then top-level ones."""
+def kept(evidence: Evidence, violations: Iterable[Violation]) -> Evidence:
+    """The evidence with FILES_KEPT files and limits.EVIDENCE_TEXT_LEN characters at most: those first that violate
+    something, then top-level ones."""
     files = evidence.files
+    if not files:
+        return evidence
     if len(files) <= FILES_KEPT and sum(map(_length, files)) <= limits.EVIDENCE_TEXT_LEN:
         return evidence
+    violating = {part for one in violations for part in one.parts}
     ranked = sorted(range(len(files)), key=lambda at: (files[at].part not in violating, not files[at].is_top, at))
     chosen = []
     room = limits.EVIDENCE_TEXT_LEN

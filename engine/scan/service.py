@@ -143,13 +143,17 @@ class _Examination:
         walk = self._walker.walk_message(self._buf)
         found = gather(walk)
         violations = judge(CONTENT, found.evidence, self._blocking)
-        blocked = disposition_of(violations)
+        facts = walk.facts
+        blocked = disposition_of(violations) if violations else Disposition.DELIVER
         if blocked in _REMOVES:
-            outcome = _removed(walk.facts, blocked, violations)
-        else:
+            outcome = _removed(facts, blocked, violations)
+        elif violations or facts.matches or facts.unscanned or not self._antivirus.enabled:
             outcome = self._scanned(walk, found, violations, blocked)
-        outcome.evidence = kept(found.evidence, {part for one in violations for part in one.parts})
-        outcome.violations = violations[: limits.FINDINGS]
+        else:
+            outcome = Outcome(facts)
+        outcome.evidence = kept(found.evidence, violations)
+        if violations:
+            outcome.violations = violations[: limits.FINDINGS]
         return outcome
 
     def _scanned(self, walk: Walk, found: Gathered, violations: list[Violation], blocked: Disposition) -> Outcome:
