@@ -8,10 +8,12 @@ only spoils a good one. What cannot be told within the bound is not fulfilled.
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from engine.limits import CONDITION_HEADER_LEN
 from engine.relay_rule import Field
 
+_FULL: Final = CONDITION_HEADER_LEN + 2  # with the empty line behind it
 _unfold = re.compile(rb"\r\n(?=[ \t])").sub
 
 
@@ -33,11 +35,12 @@ class HeaderCondition:
             return
         kept = self._kept
         seen = max(0, len(kept) - 3)
-        kept += content[: CONDITION_HEADER_LEN + 2 - len(kept)]
-        end = 0 if kept.startswith(b"\r\n") else kept.find(b"\r\n\r\n", seen) + 2
-        if end > 1 or kept.startswith(b"\r\n"):
+        kept += content[: _FULL - len(kept)]
+        if kept.startswith(b"\r\n"):
+            self._judge(b"")
+        elif (end := kept.find(b"\r\n\r\n", seen)) >= 0:
             self._judge(bytes(kept[:end]))
-        elif len(kept) > CONDITION_HEADER_LEN:
+        elif len(kept) == _FULL:
             self._end(False)
 
     def finish(self) -> bool:

@@ -79,7 +79,7 @@ def test_a_header_section_beyond_the_bound_fulfils_nothing() -> None:
     field = b"X-Tenant: id 1\r\n"
     for extra in (0, 1):
         padding = b"a: " + b"x" * (CONDITION_HEADER_LEN + extra - len(field) - 5) + b"\r\n"
-        for cut in (0, 1000):
+        for cut in (0, 1000, CONDITION_HEADER_LEN - 1, CONDITION_HEADER_LEN, CONDITION_HEADER_LEN + 1):
             assert met(field + padding + b"\r\nbody", cut=cut) is not bool(extra)
             assert met(padding + field + b"\r\nbody", cut=cut) is not bool(extra)
 
