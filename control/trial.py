@@ -13,11 +13,11 @@ from typing import Final
 import msgspec
 
 from control.treatment import Refusal, Rules
-from engine import judge
 from engine.config import ListAction, Settings
 from engine.dns import Resolver
 from engine.events import Event
 from engine.policy import criteria, notify, white_list
+from engine.policy.decision import decide, infections_of
 from engine.policy.evidence import Envelope, Evidence
 from engine.policy.violation import Criterion, Violation, forwards_of
 from engine.queue.record import Disposition
@@ -110,12 +110,10 @@ class Trial:
         if self._dns:
             evidence = await self._asked(evidence, outcome.claims)
         violations = (*criteria.judge(criteria.SENDER, evidence, settings.blocking), *outcome.violations)
-        disposition, reason, removed = judge.decide(
-            violations, outcome.disposition, outcome.reason, evidence.authentication
-        )
+        disposition, reason, removed = decide(violations, outcome.disposition, outcome.reason, evidence.authentication)
         refusals, unsure = self._rules.refusals(evidence) if envelope.client or envelope.forward_paths else ([], "")
         refused = [one for one in refusals if not one.recipients or set(one.recipients) == set(envelope.forward_paths)]
-        infections = () if removed else judge.infections_of(outcome, evidence)
+        infections = () if removed else infections_of(outcome, evidence)
         notices = notify.wanted("", evidence, violations, infections, disposition, settings, self._own_address)
         kept = disposition in (Disposition.DELIVER, Disposition.HOLD) and not refused
         return Verdict(

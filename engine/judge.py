@@ -9,18 +9,18 @@ DNS is asked only for what settings need. Whatever goes wrong there, the message
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
 from engine.config import Blocking, Forward, Settings
-from engine.delivery.reply import printable
 from engine.dns import Resolver
 from engine.events import NotificationWanted
 from engine.policy import criteria, notify, white_list
+from engine.policy.decision import decide, infections_of, named_forwards
 from engine.policy.evidence import Authentication, Envelope, Evidence, Listing
-from engine.policy.violation import Violation, disposition_of, forwards_of, sentence, strength
+from engine.policy.violation import Violation, forwards_of
 from engine.processing.services import Services
 from engine.queue.record import Disposition, Splice
 from engine.queue.state import MessageState
@@ -33,16 +33,15 @@ from engine.sender.wanted import is_wanted
 
 GRACE_S: Final = 2.0  # on top of the time-outs of settings, which lookups keep by themselves
 NAMES_S: Final = 5.0  # for the names of a client, where the relay list has names
-_REASONS: Final = 5  # violations named in a reason; all of them are in events
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """removed: by blocking, so that nothing was scanned for viruses (PROC-02). forwards: of FORWARD; not empty then.
+    """removed: by blocking, so that nothing was scanned for viruses (PROC-02). violations: in the order of PROC-20.
 
-    violations: in the order of PROC-20. results: body of an Authentication-Results field; empty: none. splices: of
+    forwards: of FORWARD, to addresses that the settings name; empty: there is none. results: body of an Authentication-Results field; empty: none. splices: of
     the message as received; empty where it is not delivered.
     """
 
@@ -246,44 +245,6 @@ def judges(settings: Settings) -> bool:
     return reads_content(settings) or asks_dns(settings)
 
 
-def decide(
-    violations: Sequence[Violation], scanned: Disposition, why: str, authentication: Authentication
-) -> tuple[Disposition, str, bool]:
-    """(disposition, reason, whether blocking removes the message).
-
-    The strongest one wins (PROC-19). What blocking removes was never scanned (PROC-02): then it alone decides, also
-    where the scanner, which works at the same time, found something.
-    """
-    if not violations and scanned is Disposition.DELIVER:  # nearly all mail
-        return scanned, why, False
-    blocked = disposition_of(violations)
-    if strength(blocked) >= strength(Disposition.FORWARD):
-        return blocked, reason_of(violations, blocked), True
-    disposition = max(blocked, scanned, key=strength)
-    said = why if scanned is disposition else ""
-    if blocked is disposition and blocked is not Disposition.DELIVER:
-        # The scanner names its own violations; those of the sender come before (PROC-20).
-        words = reason_of((one for one in violations if sentence(one) not in said), blocked)
-        said = "; ".join(filter(None, (words, said)))
-    if disposition is Disposition.BOUNCE and "fail" in (authentication.spf, authentication.dmarc):
-        return Disposition.DROP, f"{said}; not returned, the sender is forged", False  # SCAN-08
-    return disposition, said, False
-
-
-def reason_of(violations: Iterable[Violation], disposition: Disposition) -> str:
-    """The violations that lead to a disposition, in words."""
-    words = list(dict.fromkeys(sentence(one) for one in violations if disposition_of((one,)) is disposition))
-    more = len(words) - _REASONS
-    return printable("; ".join(words[:_REASONS])) + (f" and {more} more" if more > 0 else "")
-
-
-def named_forwards(blocking: Blocking) -> frozenset[Forward]:
-    """Every forward of the settings that names an address."""
-    sender = (blocking.senders.forward, blocking.block_lists.forward, blocking.dmarc.forward)
-    content = (blocking.subject.forward, blocking.containers.forward, blocking.encrypted.forward)
-    return frozenset(one for one in (*sender, *content) if one.to)
-
-
 def without_results(splices: Sequence[Splice], claims: Claims, authserv_id: str, size: int) -> tuple[Splice, ...]:
     """The edits, and with them out every Authentication-Results field that says it is ours (RFC 8601 s5).
 
@@ -305,18 +266,6 @@ def without_results(splices: Sequence[Splice], claims: Claims, authserv_id: str,
         elif merged[-1][2] and not is_forged:
             merged[-1] = cut
     return tuple(Splice(start, end, data) for start, end, _, data in merged)
-
-
-def infections_of(outcome: Outcome, evidence: Evidence) -> tuple[notify.Infection, ...]:
-    """Every infected file, and what was done with it."""
-    if not outcome.deleted and not outcome.logged:
-        return ()
-    names = {file.part: file.names[0] for file in evidence.files if file.names}
-    return tuple(
-        notify.Infection(virus, part, names.get(part, ""), handling)
-        for handling, found in (("deleted", outcome.deleted), ("logged", outcome.logged))
-        for virus, part in found
-    )
 
 
 def unread() -> Outcome:

@@ -25,7 +25,8 @@ from engine.config import (
 )
 from engine.delivery.reply import own_words
 from engine.dns import DnsFailure, Resolver
-from engine.judge import Judge, Judgement, asks_dns, decide, judges, reads_content, reason_of, without_results
+from engine.judge import Judge, Judgement, asks_dns, judges, reads_content, without_results
+from engine.policy.decision import decide, reason_of
 from engine.policy.evidence import Authentication as Found
 from engine.policy.evidence import Evidence, Listing
 from engine.policy.violation import Criterion, Violation, strength
@@ -220,10 +221,17 @@ def test_silence_of_dns_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_asked_ends_with_its_message() -> None:
     room = Room(Settings(blocking=Blocking(block_lists=LISTS), authentication=Authentication(enabled=True)))
     room.dns.gate.clear()
+    asked: list[object] = []
+
+    async def never(*_: object) -> Any:
+        asked.append(None)
+        await asyncio.Event().wait()
+
+    room.judge = Judge(room, room.dns, type("Lists", (), {"ask": never})(), room.is_ours)
 
     async def ask() -> None:
         inquiry = room.judge.begin(message())
-        while inquiry.authentication is None:
+        while inquiry.authentication is None or not asked or not room.dns.asked:
             await asyncio.sleep(0)
         inquiry.close()
         async with asyncio.timeout(30):

@@ -80,6 +80,24 @@ def test_splices_are_counted_in_the_size_that_is_declared() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("content", [CONTENT, BIG])
+def test_results_go_above_received(content: bytes) -> None:
+    """PROC-24, RFC 8601 s4: and count in the size that is declared."""
+
+    async def test(room: Room) -> None:
+        hop = await room.hop(without("CHUNKING"))
+        out = room.outbound(settings_for(hop.port))
+        message = mail("to@example.com", content=content)
+        message.authentication_results = "gw.example.net; spf=pass smtp.mailfrom=a@example.com"
+        assert results(await out.deliverer.deliver(message)) == [Result.DELIVERED]
+        taken = hop.taken[0]
+        field = b"Authentication-Results: gw.example.net;\r\n\tspf=pass smtp.mailfrom=a@example.com\r\n"
+        assert taken.content == field + received_field(message.received, "gw.example.net") + content
+        assert f"SIZE={len(taken.content)}" in taken.mail
+
+    run(test)
+
+
 def test_each_recipient_has_its_own_result_proc_11() -> None:
     def rcpt(line: str) -> bytes:
         if "gone" in line:
