@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 class Judgement(msgspec.Struct, frozen=True):
     """removed: by blocking, so that nothing was scanned for viruses (PROC-02). violations: in the order of PROC-20.
 
-    forwards: of FORWARD, to addresses that the settings name; empty: there is none. results: body of an Authentication-Results field; empty: none. splices: of
-    the message as received; empty where it is not delivered.
+    forwards: of FORWARD, to addresses that the settings name; empty: there is none. results: body of an
+    Authentication-Results field; empty: none. splices: of the message as received; empty where it is not delivered.
     """
 
     evidence: Evidence
