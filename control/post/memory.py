@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS journal_file (
     passed REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS began (since REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (number INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB UNIQUE NOT NULL);
-CREATE TABLE IF NOT EXISTS rate (key TEXT PRIMARY KEY, time REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rate (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, time REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS hour (key TEXT PRIMARY KEY, begins REAL NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS infected (smtp_id TEXT PRIMARY KEY, time REAL NOT NULL) WITHOUT ROWID;
@@ -143,11 +144,8 @@ class Memory:
         row = self._connection.execute("SELECT time FROM rate WHERE key = ?", (key,)).fetchone()
         if row and abs(time - row[0]) < seconds:  # a clock that was set back must not silence anything for long
             return False
-        self._connection.execute("INSERT OR REPLACE INTO rate VALUES (?, ?)", (key, time))
-        (count,) = self._connection.execute("SELECT COUNT(*) FROM rate").fetchone()
-        if count > RATES:
-            oldest = "SELECT key FROM rate ORDER BY time LIMIT ?"
-            self._connection.execute(f"DELETE FROM rate WHERE key IN ({oldest})", (RATES // 10,))
+        cursor = self._connection.execute("INSERT OR REPLACE INTO rate (key, time) VALUES (?, ?)", (key, time))
+        self._connection.execute("DELETE FROM rate WHERE number <= ?", ((cursor.lastrowid or 0) - RATES,))
         return True
 
     def below(self, key: str, time: float, most: int) -> bool:
