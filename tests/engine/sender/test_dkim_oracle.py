@@ -1,4 +1,4 @@
-"""DKIM against dkimpy: what it signs we verify, and after any change both say the same."""
+"""DKIM against dkimpy and OpenDKIM: what they sign we verify, and after any change all say the same."""
 
 import re
 
@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from tests.engine.sender import signing
 from tests.engine.sender.signing import dkimpy_says, result, signed, zone
+from tests.oracles import opendkim
 
+RECORD = signing.rsa_record(1024)
 FORMS = [(header, body) for header in (b"simple", b"relaxed") for body in (b"simple", b"relaxed")]
 FOLDS = [b"\r\n folded", b"\r\n\t \r\n twice"]
 VALUES = [b"a@example.com", b" ", b"\t", b"  x", b"words and  more", b"caf\xc3\xa9", b":;=", *FOLDS]
@@ -67,3 +69,23 @@ def test_agrees_with_dkimpy(
         text = changed(text, change)
         ours = [one.result for one in signing.verify(text, zone(record))]
         assert ("pass" in ours) == dkimpy_says(text, record), (text, ours)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(messages(), st.sampled_from(FORMS), st.none() | changes())
+def test_agrees_with_opendkim(
+    tmp_path_factory: pytest.TempPathFactory,
+    message: bytes,
+    form: tuple[bytes, bytes],
+    change: tuple[float, int, bytes] | None,
+) -> None:
+    """WL-05: signed by OpenDKIM, changed anywhere, verified by both."""
+    folder = tmp_path_factory.getbasetemp()
+    date = b"" if b"\r\ndate:" in b"\r\n" + message.lower() else b"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+    text = opendkim.signed(date + message, signing.pem(1024), *form)
+    assert result(text, zone(RECORD)) == ("pass", "")
+    if change is not None:
+        text = changed(text, change)
+        theirs = opendkim.verifies(text, signing.NAME, RECORD, folder)
+        ours = [one.result for one in signing.verify(text, zone(RECORD))]
+        assert theirs is None or ("pass" in ours) == theirs, (text, ours)
