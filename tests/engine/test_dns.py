@@ -271,6 +271,17 @@ def test_no_answer_is_a_temporary_failure(mood: str) -> None:
     run(test)
 
 
+def test_answers_of_a_usual_length_take_no_tcp() -> None:
+    """A key of DKIM is longer than 512 octets, which is all that UDP holds without EDNS."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({("key.example", "TXT"): [" ".join([f'"{"k" * 250}"'] * 4)]})
+        assert await names.resolver().texts("key.example") == (b"k" * 1000,)
+        assert names.asked_tcp == []
+
+    run(test)
+
+
 def test_a_truncated_answer_whose_tcp_is_silent_is_a_failure() -> None:
     async def test(room: Room) -> None:
         names = await room.names({("a.example", "A"): ["192.0.2.1"]})
@@ -353,7 +364,7 @@ def test_the_length_of_the_cache_is_counted_right() -> None:
     async def test(room: Room) -> None:
         names = await room.names({("a.x.example", "TXT"): ["12345"], ("b.example", "TXT"): ["1"]})
         now = 0.0
-        resolver = names.resolver(clock=lambda: now, cache_entries=3)
+        resolver = names.resolver(clock=lambda: now)
         for name in ("a.x.example", "b.example", "gone.example", "b.example", "c.example", "a.x.example"):
             now += 4000
             await resolver.records(name, "TXT")
@@ -381,7 +392,7 @@ def test_a_full_cache_makes_room_for_many() -> None:
             evict()
 
         resolver._evict = counted  # type: ignore[method-assign]
-        names.negative_ttl = 50
+        names.negative_ttl = 100
         for number in range(200):
             now += 1.0  # so that one expires with each that comes
             await resolver.records(f"n{number}.example", "A")

@@ -40,6 +40,7 @@ from engine.policy.addresses import DOMAIN_LEN, AddressList, address_list, domai
         ("@münchen.example", "a@münchen\u3002example", True),  # ideographic full stop
         (".münchen.example", "a@_odd.xn--mnchen-3ya.example", True),
         (".münchen.example", "a@\u2028.münchen.example", True),  # a label that is none hides nothing
+        (".münchen.example", "a@\u2028.MÜNCHEN.example", True),
         ("ä@example.com", "Ä@example.com", True),
         ("ä@example.com", "a\u0308@example.com", True),
         ("@[192.0.2.1]", "a@[192.0.2.1]", True),

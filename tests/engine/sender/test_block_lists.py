@@ -15,7 +15,7 @@ from engine.config import BlockList, BlockLists
 from engine.dns import Resolver
 from engine.events import BlockListUnusable, Event
 from engine.policy.evidence import Listing
-from engine.sender.block_lists import FAILURES, PAUSE_FIRST_S, PAUSE_LAST_S, TEST_S, BlockListClient, asked_as
+from engine.sender.block_lists import CODES, FAILURES, PAUSE_FIRST_S, PAUSE_LAST_S, TEST_S, BlockListClient, asked_as
 from tests.dns_server import BlockListServer, Names, block_lists
 
 LISTED = "192.0.2.7"
@@ -241,6 +241,61 @@ def test_an_error_beside_codes_counts_for_all_of_them() -> None:
         assert listing.codes == () and "127.255.255.254" in listing.problem
 
     with_names(TEST_ENTRIES | {("7.2.0.192.bl.example", "A"): [*many, "127.255.255.254"]}, test)
+
+
+def test_codes_of_one_answer_are_bounded() -> None:
+    """DNSBL-04."""
+    zone = {
+        (f"{count}.2.0.192.bl.example", "A"): [f"127.0.0.{code + 2}" for code in range(count)]
+        for count in (CODES, CODES + 1)
+    }
+
+    async def test(room: Room, names: Names) -> None:
+        for count in (CODES, CODES + 1):
+            [listing] = await room.ask(f"192.0.2.{count}", of("bl.example"))
+            assert len(listing.codes) == CODES
+
+    with_names(TEST_ENTRIES | zone, test)
+
+
+@pytest.mark.parametrize("entry", ["2.0.0.127.bl.example", "1.0.0.127.bl.example"])
+def test_an_error_for_the_test_alone_is_enough(entry: str) -> None:
+    """DNSBL-04."""
+
+    async def test(room: Room, names: Names) -> None:
+        [listing] = await room.ask(LISTED, of("bl.example"))
+        assert listing.codes == () and "127.255.255.253, an error code" in listing.problem
+
+    with_names(TEST_ENTRIES | {(entry, "A"): ["127.255.255.253"]}, test)
+
+
+def test_a_list_that_fails_again_soon_is_left_alone_for_longer() -> None:
+    """DNSBL-09: the pause begins anew only for a list that was well for longer than that."""
+
+    async def test(room: Room, names: Names) -> None:
+        settings = of("bl.example")
+        error = {("8.2.0.192.bl.example", "A"): ["127.255.255.254"]}
+
+        async def pause() -> float:
+            """Make it fail; how long it is left alone then."""
+            names.zone.update(error)
+            room.resolver.forget("bl.example")
+            await room.ask(CLEAN, settings)
+            del names.zone["8.2.0.192.bl.example", "A"]
+            [one] = room.client._lists.values()
+            found = one.retry_at - room.now
+            room.now = one.retry_at
+            await room.ask(CLEAN, settings)
+            await room.idle()
+            assert await room.codes(LISTED, settings) == [("127.0.0.4",)]
+            return found
+
+        assert [await pause() for _ in range(3)] == [PAUSE_FIRST_S, 2 * PAUSE_FIRST_S, 4 * PAUSE_FIRST_S]
+        room.now += 4 * PAUSE_FIRST_S
+        assert await pause() == PAUSE_FIRST_S
+        assert len(room.unusable) == 4
+
+    with_names(TEST_ENTRIES, test)
 
 
 def test_a_list_that_names_every_host_is_not_believed(tmp_path: Path) -> None:
