@@ -3,8 +3,9 @@
 Octets 0x80.. are opcodes for whole commands and odd ends, so that short inputs get far; 0xff ends a read.
 """
 
-from engine.config import Blocking, Settings, Size, Smtp
+from engine.config import Blocking, Characters, Settings, Size, Smtp
 from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
+from engine.relay_rule import Field
 from engine.replies import Reply
 from engine.smtp.address import check_mailbox, domain_of
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
@@ -38,11 +39,29 @@ WORDS = [
     b"ENVID=",
     b"SMTPUTF8 ",
     b"a" * 5000,
+    b"X-Tenant: t\r\n",
+    b"RCPT TO:<grant@far.example>\r\n",
+    b"%",
 ]
-SETTINGS = Settings(smtp=Smtp(max_recipients=3, max_hops=2), blocking=Blocking(size=Size(enabled=True, max_mb=1)))
+SETTINGS = Settings(
+    smtp=Smtp(max_recipients=3, max_hops=2),
+    blocking=Blocking(size=Size(enabled=True, max_mb=1), characters=Characters(enabled=True)),
+)
+GRANTED = Answer(fields=(Field("x-tenant", "t"),))
 
 
 DENIED = Answer(Reply.RELAY_DENIED)
+SEEDS = [  # a granted recipient, with and without the field, and a character that is not accepted
+    bytes([0x80, 0xFF, 0x82, 0x85, 0x9C, 0x89, 0xFF, 0x9B, 0x95, 0x94]),
+    bytes([0x80, 0xFF, 0x82, 0x9C, 0x89, 0xFF, 0x95, 0x9B, 0x94]),
+    bytes([0x80, 0xFF, 0x83, 0x9D]) + b"@b.c>\r\n",
+]
+
+
+def _decide(address: str) -> Answer:
+    if domain_of(address) != "far.example":
+        return ACCEPTED
+    return GRANTED if address.startswith("grant@") else DENIED
 
 
 def _reads(data: bytes) -> list[bytes]:
@@ -60,19 +79,22 @@ def one_input(data: bytes) -> None:
     session = Session(client, SETTINGS, "gate.example", lambda: None, tls_offered=True)
     draft: list[bytes] | None = None
     violations = 0
-    closed = False
+    closed = granted = False
     for read in _reads(data):
         session.feed(read)
         while (effect := session.next()) is not None:
             if effect is Effect.RECIPIENT:
                 address = session.recipient.address
                 check_mailbox(address)
-                session.answer_recipient(DENIED if domain_of(address) == "far.example" else ACCEPTED)
+                session.answer_recipient(_decide(address))
             elif effect is Effect.BEGIN:
                 assert draft is None
                 draft = []
                 received = session.received("ID", 0)
                 assert 0 < len(received.recipients) <= 3
+                assert not any(set("%!") & set(one.address) for one in received.recipients)
+                assert not set("%!") & set(received.reverse_path)
+                granted = any(one.address.startswith("grant@far") for one in received.recipients)
                 assert all(text.isprintable() for text in (received.helo, received.envid, received.protocol))
                 session.answer_begin(None)
             elif effect is Effect.CONTENT:
@@ -85,6 +107,7 @@ def one_input(data: bytes) -> None:
                 content = b"".join(draft)
                 assert b"\0" not in content
                 assert content.count(b"\r") == content.count(b"\n") == content.count(b"\r\n")
+                assert not granted or b"x-tenant: t\r\n" in content.partition(b"\r\n\r\n")[0].lower() + b"\r\n"
                 draft = None
                 session.answer_commit(None, "ID")
             elif effect is Effect.START_TLS:

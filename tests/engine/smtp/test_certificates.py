@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     certificate(folder, "expired.example", authority, ends=datetime.timedelta(days=-1))
     certificate(folder, "server.example", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH)
     certificate(folder, "self.example")
-    certificate(folder, "pinned.example")
+    certificate(folder, "pinned.example", certificate(folder, "unknown"))
     both = (folder / "authority.pem").read_bytes() + (folder / "pinned.example.pem").read_bytes()
     (folder / "authorities.pem").write_bytes(both)
     return folder
