@@ -146,7 +146,7 @@ class Postman:
             with memory.transaction():
                 memory.begin(since)
                 for name, found in files_of(self._layout.journal).items():
-                    if found.st_mtime < since:
+                    if found.st_mtime < since - DAY_S:  # the times of files are coarse, and of another clock perhaps
                         memory.keep_position(Position(name, found.st_ino, found.st_size))
         self._since = since
 
