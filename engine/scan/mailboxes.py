@@ -8,7 +8,6 @@ Cost O(length of the field). Known gaps: routes in an angle address (obsolete) a
 
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Final
 
 from engine import limits
@@ -24,6 +23,7 @@ _TOKEN: Final = re.compile(
     re.S,
 )
 _IN_COMMENT: Final = re.compile(r"[^()\\]+|\\.?|[()]", re.S)
+_SPECIAL: Final = re.compile(r'[\s<>,;:"()]')
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.S)
 
 
@@ -63,8 +63,7 @@ def _read(text: str) -> list[str]:
             angle = []
         elif word == ">" or (angle is not None and word == ";"):
             if angle is not None:
-                _take(found, "".join(angle).replace(" ", ""))
-                named = True
+                named = _take(found, "".join(angle).replace(" ", "")) or named
             angle = None
         elif angle is not None:
             if word in ",:":
@@ -72,12 +71,13 @@ def _read(text: str) -> list[str]:
         elif word == ":":
             loose = []  # a group's name
         else:
-            _take_loose(found, loose, named)
+            if not named:
+                _take_loose(found, loose)
             loose, named = [], False
     if angle is not None:
-        _take(found, "".join(angle).replace(" ", ""))
-        named = True
-    _take_loose(found, loose, named)
+        named = _take(found, "".join(angle).replace(" ", "")) or named
+    if not named:
+        _take_loose(found, loose)
     return found
 
 
@@ -89,35 +89,44 @@ def _behind_comment(text: str, at: int) -> int:
     return at
 
 
-def _take_loose(found: list[str], words: list[str], named: bool) -> None:
-    """An address may have blanks around its dots and its @ (obsolete); else it is the one word with an @ in it."""
-    if named or not any("@" in word for word in words if word[:1] != '"'):
-        return
-    for word in "".join(words).split() if _several(words) else ["".join(words).replace(" ", "")]:
+def _take_loose(found: list[str], tokens: list[str]) -> None:
+    """Words without angle brackets: those with an @ in them. Blanks around dots and @ part no words (obsolete)."""
+    words: list[str] = []
+    apart = True
+    for token in tokens:
+        if token == " ":
+            apart = True
+            continue
+        if words and (not apart or words[-1][-1] in ".@" or token[0] in ".@"):
+            words[-1] += token
+        else:
+            words.append(token)
+        apart = False
+    for word in words:
         _take(found, word)
 
 
-def _several(words: list[str]) -> bool:
-    """Whether blanks part words rather than the pieces of one address."""
-    joined = "".join(words).strip()
-    return any(left[-1] not in ".@" and right[0] not in ".@" for left, right in pairwise(joined.split()))
-
-
-def _take(found: list[str], word: str) -> None:
+def _take(found: list[str], word: str) -> bool:
+    """Whether word is an address."""
     if "=?" in word:
         word = decode_words(word)
+        if _SPECIAL.search(word):
+            return False  # more than an address was encoded
     if word[:1] == '"':
         word = _unquoted(word)
     local, at, domain = word.rpartition("@")
     domain = domain.rstrip(".")
     address = f"{local}@{domain}".lower()
-    if at and local and domain and len(address) <= _ADDRESS_LEN and address.isprintable():
-        found.append(address)
+    if not (at and local and domain and len(address) <= _ADDRESS_LEN and address.isprintable()):
+        return False
+    found.append(address)
+    return True
 
 
 def _unquoted(word: str) -> str:
-    """ "local"@domain as local@domain: they are the same address."""
+    """ "local"@domain as local@domain: they are the same address. A string by itself is none, whatever it holds."""
     string = _TOKEN.match(word)
     if string is None or string.lastgroup != "string":
         return word
-    return _QUOTED_PAIR.sub(r"\1", string[0].strip('"')) + word[string.end() :]
+    rest = word[string.end() :]
+    return _QUOTED_PAIR.sub(r"\1", string[0].strip('"')) + rest if rest[:1] == "@" else ""
