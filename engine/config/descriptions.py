@@ -310,8 +310,6 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "failed_logons": W("Failed logons", "Logons to the pages failed repeatedly.", "ALR-13"),
         "connection_failure": W("Connection failure", "A next hop cannot be reached.", "ALR-14"),
         "unauthorized": W("Unauthorized access", "Somebody asked for what his account may not do.", "ALR-15"),
-        "block_list": W("Block list unusable", "A DNS block list cannot be used, and mail goes on without it.",
-            "DNSBL-09"),
         "block_list": W("Block list unusable", "A DNS block list answers errors; mail goes on without it.", "DNSBL-09"),
     },
     "Processes": {

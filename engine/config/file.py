@@ -9,6 +9,7 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -40,13 +41,20 @@ def parse(text: str, place: str = FILE_NAME) -> Settings:
 def from_plain(raw: Mapping[str, Any], place: str = FILE_NAME, text: str = "") -> Settings:
     """Settings from plain tables. text: the file that they were read from, for lines. Raises ConfigError."""
     settings, found = convert(raw)
-    found += problems(settings)
+    unread = {one.path for one in found}  # nothing more can be said of these
+    found += [
+        one for one in problems(settings) if not any(one.path[:end] in unread for end in range(len(one.path) + 1))
+    ]
     if found:
         lines = lines_of(text)
         placed = [msgspec.structs.replace(one, line=_line(lines, one.path)) for one in found]
         raise ConfigError(place, sorted(placed, key=lambda one: one.line))
     result: Settings = normalised(settings)
     return result
+
+
+def _below(path: Path, step: Any) -> Path:
+    return (*path, step)
 
 
 def _line(lines: Mapping[Path, int], path: Path) -> int:

@@ -43,25 +43,23 @@ def normalised(section: Section) -> Any:
     return msgspec.structs.replace(section, **changes) if changes else section
 
 
-def _table(raw: object, type_: type[Section], path: Path, found: list[Problem]) -> Section | None:
-    """One table, key by key. None: it lacks what it needs."""
+def _table(raw: object, type_: type[Section], path: Path, found: list[Problem]) -> Section:
+    """One table, key by key. What cannot be read has its default, or is empty where there is none."""
+    fields = {field.name: field for field in msgspec.structs.fields(type_)}
     if not isinstance(raw, Mapping):
         found.append(Problem(path, f"is {_kind(raw)}: write it as a table, [{'.'.join(map(str, path))}]"))
         raw = {}
-    fields = {field.name: field for field in msgspec.structs.fields(type_)}
-    found += [Problem((*path, key), _unknown(key, fields)) for key in raw if key not in fields]
+    else:
+        found += [Problem((*path, key), _unknown(key, fields)) for key in raw if key not in fields]
+        required = [name for name, field in fields.items() if field.required and name not in raw]
+        found += [Problem((*path, name), "is missing: it has no default") for name in required]
     values = {}
     for name, field in fields.items():
-        if name not in raw:
-            if field.required:
-                found.append(Problem((*path, name), "is missing: it has no default"))
-                return None
-            continue
-        value = _value(raw[name], field.type, (*path, name), found)
+        value = _value(raw[name], field.type, (*path, name), found) if name in raw else None
         if value is not None:
             values[name] = value
         elif field.required:
-            return None
+            values[name] = field.type()  # so that rows behind this one keep their places
     return type_(**values)
 
 
@@ -74,8 +72,7 @@ def _value(raw: object, type_: Any, path: Path, found: list[Problem]) -> Any:
         if not isinstance(raw, list):
             found.append(Problem(path, f"is {_kind(raw)}: write each entry as a table, [[{'.'.join(map(str, path))}]]"))
             return None
-        rows = [_table(one, section, (*path, index), found) for index, one in enumerate(raw)]
-        return tuple(row for row in rows if row is not None)
+        return tuple(_table(one, section, (*path, index), found) for index, one in enumerate(raw))
     try:
         return msgspec.convert(raw, type_)
     except msgspec.ValidationError as error:

@@ -1,0 +1,202 @@
+"""Mistakes beyond types: each is named with its setting, its line and a remedy, all at once (PROC-15)."""
+# ruff: noqa: E501 - a case a line
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import config
+from engine.config import ConfigError, Settings, fields
+from engine.config.file import literal
+from tests.engine.config.strategy import good
+
+
+def mistakes(text: str) -> list[config.Problem]:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text)
+    return list(caught.value.problems)
+
+
+@settings(max_examples=40, deadline=None)
+@given(good)
+def test_whatever_is_good_is_read_back_the_same(wanted: Settings) -> None:
+    """PROC-15: all sections, by their declarations."""
+    assert config.parse(config.dump(wanted)) == wanted
+
+
+# setting, line, remedy
+CASES = [
+    ('[blocking.subject]\naction = "forward"\n', "blocking.subject.forward.to", 1, "BLK-04"),
+    ('[blocking.senders]\nenabled = true\naction = "forward"\n', "blocking.senders.forward.to", 1, "BLK-04"),
+    ('[blocking.containers]\n\naction = "forward"\n[blocking.containers.forward]\nsubject = "x"\n', "blocking.containers.forward.to", 4, "BLK-04"),
+    ('[blocking.encrypted]\naction = "forward"\nforward = { to = "two words" }\n', "blocking.encrypted.forward.to", 3, "not a mail address"),
+    ('[blocking.block_lists]\naction = "forward"\nforward.to = ""\n', "blocking.block_lists.forward.to", 3, "BLK-04"),
+    ('[blocking.dmarc]\nquarantine = "forward"\n', "blocking.dmarc.forward.to", 1, "quarantine is"),
+    ('[blocking.subject.forward]\nto = "sec@example.com"\nsubject = "a\\r\\nBcc: x"\n', "blocking.subject.forward.subject", 3, "one line"),
+    ("[[blocking.block_lists.lists]]\ndomain = ''\n", "blocking.block_lists.lists[0].domain", 2, "write the domain"),
+    ("[[blocking.block_lists.lists]]\nenabled = true\n", "blocking.block_lists.lists[0].domain", 1, "missing"),
+    ("[[blocking.block_lists.lists]]\ndomain = 'a.b'\n[[blocking.block_lists.lists]]\ndomain = 'A.b.'\n", "blocking.block_lists.lists[1].domain", 4, "twice"),
+    ("[[blocking.block_lists.lists]]\ndomain = 'a.b'\n[[blocking.block_lists.lists]]\ndomain = 'c.d'\ncodes = [\n'127.0.0.2',\n'10.0.0.1']\n", "blocking.block_lists.lists[1].codes[1]", 7, "127.0.0.0/8"),
+    ("[[blocking.block_lists.lists]]\ndomain = 'a.b'\ncodes_on = true\ncodes = [' ']\n", "blocking.block_lists.lists[0].codes", 4, "never block"),
+    ("[blocking.block_lists]\nscore = 3\nlists = [{domain='a.b', enabled=true, weight=2}]\n", "blocking.block_lists.score", 2, "2 or less"),
+    ("[blocking.files]\nnames = ['*.exe',\n '*.*']\n", "blocking.files.names[1]", 3, "every attachment"),
+    ("[blocking.files]\nmodern_names = ['*']\n", "blocking.files.modern_names[0]", 2, "every attachment"),
+    ("[blocking.senders]\naddresses = ['', 'example.com']\n", "blocking.senders.addresses[1]", 2, "@example.com"),
+    ("[blocking.white_list]\ndomains = ['a@example.com']\n", "blocking.white_list.domains[0]", 2, "@example.com"),
+    ("[blocking.characters]\ncharacters = '% !'\n", "blocking.characters.characters", 2, "a blank"),
+    ("[blocking.characters]\nenabled = true\ncharacters = ''\n", "blocking.characters.characters", 3, "is empty"),
+    ("[blocking.size]\nmax_mb = 0\n", "blocking.size.max_mb", 2, "from 1 to 2047"),
+    ("[blocking.size]\nmax_mb = 2048\n", "blocking.size.max_mb", 2, "from 1 to 2047"),
+    ("[blocking.size]\nmax_mb = 1.5\n", "blocking.size.max_mb", 2, "whole number"),
+    ("[blocking.size]\nmax_mb = -1\n", "blocking.size.max_mb", 2, "whole number"),
+    ("[blocking.size]\nmax_mb = ''\n", "blocking.size.max_mb", 2, "whole number"),
+    ("[blocking.containers]\ndepth = 0\n", "blocking.containers.depth", 2, "1 or more"),
+    ("[outbreak]\nmessages = 0\n", "outbreak.messages", 2, "1 or more"),
+    ("[outbreak]\nminutes = 0.5\n", "outbreak.minutes", 2, "whole number"),
+    ("[outbreak]\nrecipients = ['boss']\n", "outbreak.recipients[0]", 2, "mail address"),
+    ("[outbreak]\ntext = '{$VIRUSINFO}'\n", "outbreak.text", 2, "NTF-16"),
+    ("[notifications]\nadministrators = ['a@example.com', 'b']\n", "notifications.administrators[1]", 2, "mail address"),
+    ("[notifications.virus.sender]\n\ntext = '{$DISPOSITION}'\n", "notifications.virus.sender.text", 3, "{$MSGINFO}"),
+    ("[notifications.spam.administrator]\ntext = '{$SPAMINFO'\n", "notifications.spam.administrator.text", 2, "damaged"),
+    ("[notifications.content.sender]\ntext = '{$NOTHING}'\n", "notifications.content.sender.text", 2, "no metatag"),
+    ("[notifications.content.sender]\nsubject = \"a\\nb\"\n", "notifications.content.sender.subject", 2, "one line"),
+    ("[antivirus]\ntext = '{$MSGINFO}'\n", "antivirus.text", 2, "{$FILE}"),
+    ("[blocking.files]\ntext = '{$VIRUSINFO}'\n", "blocking.files.text", 2, "{$FILE}"),
+    ("[[relay.grants]]\n", "relay.grants[0]", 1, "everybody"),
+    ("[[relay.grants]]\nnetwork = '10.0.0.0/8'\n[[relay.grants]]\nheader = 'X-Tenant'\nvalue = 'x'\n", "relay.grants[1]", 3, "add network or tls_name"),
+    ("[[relay.grants]]\nsender_domains = ['@a.b']\n", "relay.grants[0]", 1, "add network or tls_name"),
+    ("[[relay.grants]]\nnetwork = '*'\n", "relay.grants[0].network", 2, "everybody"),
+    ("[[relay.grants]]\nnetwork = '10.*'\nheader = 'X-Tenant'\n", "relay.grants[0].value", 1, "is empty"),
+    ("[[relay.grants]]\nnetwork = '10.*'\nvalue = 'x'\n", "relay.grants[0].header", 1, "is empty"),
+    ("[[relay.grants]]\nnetwork = '10.*'\nheader = 'X:'\nvalue = 'x'\n", "relay.grants[0].header", 3, "colon"),
+    ("[[relay.grants]]\ntls_name = 'a'\nsender_domains = ['a.b']\n", "relay.grants[0].sender_domains[0]", 3, "@a.b"),
+    ("[[relay.grants]]\ntls_name = '10.0.0.1'\n", "relay.grants[0].tls_name", 2, "certificate"),
+    ("[authentication]\nauthserv_id = 'a b'\n", "authentication.authserv_id", 2, "host name"),
+    ("[authentication]\ntrusted_sealers = ['@a.b']\n", "authentication.trusted_sealers[0]", 2, "domain name"),
+    ("[dns]\nservers = ['192.0.2.1#99999']\n", "dns.servers[0]", 2, "5353"),
+    ("[smtp]\nmax_incomming = 5\n", "smtp.max_incomming", 2, "did you mean max_incoming?"),
+    ("[blocking]\nsize = true\n", "blocking.size", 2, "as a table"),
+    ("[routing]\nlocal = 5\n", "routing.local", 2, "[[routing.local]]"),
+    ("[routing]\nlocal = [5]\n", "routing.local[0]", 2, "table"),
+    ("[relay]\nhosts = ['a',\n5]\n", "relay.hosts[1]", 3, "a text in quotes"),
+    ("[relay]\nhosts = 'a'\n", "relay.hosts", 2, "a list"),
+    ("[blocking.subject]\naction = 'delete'\n", "blocking.subject.action", 2, '"forward"'),
+    ("[blocking.subject]\nenabled = 1\n", "blocking.subject.enabled", 2, "true or false"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "setting", "line", "words"), CASES)
+def test_each_mistake_has_its_line_and_remedy(text: str, setting: str, line: int, words: str) -> None:
+    """BLK-04, BLK-05, SIZE-02, SUBJ-02, SUBJ-03, FILE-02, SNDR-03, SNDR-05, CONT-02, WL-02, DNSBL-04, CHAR-02, RELAY-09,
+    NTF-16, OUT-01, PROC-15, PROC-18: what cannot be saved."""
+    found = mistakes(text)
+    assert [(one.setting, one.line) for one in found if one.setting == setting] == [(setting, line)], found
+    problem = next(one for one in found if one.setting == setting)
+    assert words in str(problem)
+    assert problem.at("f").startswith(f"f:{line}: {setting}")
+
+
+def test_all_mistakes_at_once_in_the_order_of_the_file() -> None:
+    """BLK-05, PROC-15: nobody has to save ten times to hear of ten mistakes."""
+    pieces = [
+        "[smtp]\nmax_incoming = 0\nhostnam = 'x'\n",
+        "[blocking.size]\nmax_mb = 'x'\n",
+        "[blocking.senders]\naction = 'forward'\naddresses = ['a.b', 'x@y.example', 'c d']\n",
+        "[[blocking.block_lists.lists]]\ndomain = 5\n[[blocking.block_lists.lists]]\ndomain = 'x y'\n",
+    ]
+    found = mistakes("".join(pieces))
+    assert [one.line for one in found] == sorted(one.line for one in found)
+    assert [one.setting for one in found] == [
+        "smtp.max_incoming",
+        "smtp.hostnam",
+        "blocking.size.max_mb",
+        "blocking.senders.forward.to",
+        "blocking.senders.addresses[0]",
+        "blocking.senders.addresses[2]",
+        "blocking.block_lists.lists[0].domain",
+        "blocking.block_lists.lists[1].domain",
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(good, st.data())
+def test_a_bad_entry_anywhere_is_found_on_its_line(wanted: Settings, data: st.DataObject) -> None:
+    """BLK-05: the faulty line is named in the error, however much stands around it."""
+    flat = fields.flat(wanted)
+    places = [
+        (name, index)
+        for name, value in flat.items()
+        if isinstance(value, tuple) and name.rpartition(".")[2] not in ("lines",) and name != "web.names"
+        for index in range(len(value))
+    ]
+    if not places:
+        return
+    name, index = data.draw(st.sampled_from(places))
+    entries = list(flat[name])
+    entries[index] = "bad entry*"
+    text = config.dump(wanted)
+    key = name.rpartition(".")[2]
+    before = f"{key} = {literal(flat[name])}\n"
+    if text.count(before) != 1:
+        return  # as by default, or the same list twice
+    after = f"{key} = [\n" + "".join(f"  {literal(one)},\n" for one in entries) + "]\n"
+    text = text.replace(before, after)
+    (problem,) = mistakes(text)
+    assert problem.setting == f"{name}[{index}]"
+    assert "bad entry*" in text.splitlines()[problem.line - 1]
+
+
+def test_blank_lines_and_duplicates_do_not_count() -> None:
+    """BLK-05: blank lines and surrounding blanks are ignored, duplicates removed, in lists of every kind."""
+    text = "[blocking.senders]\naddresses = [' @a.example', '', '@A.example ', '.b.example', '  ']\n"
+    text += "[[relay.grants]]\nnetwork = '10.*'\nsender_domains = ['@x.example', '@x.example']\n"
+    found = config.parse(text)
+    assert found.blocking.senders.addresses == ("@a.example", ".b.example")
+    assert found.relay.grants[0].sender_domains == ("@x.example",)
+    assert config.parse(config.dump(found)) == found
+
+
+def test_a_forward_that_is_not_used_may_be_empty() -> None:
+    """BLK-04: empty by default; an address is needed only by the action."""
+    for action in ("drop", "log", "hold"):
+        assert config.parse(f"[blocking.subject]\naction = '{action}'\n").blocking.subject.forward.to == ""
+    text = "[blocking.subject]\naction = 'forward'\nforward = { to = 'sec@example.com', subject = 'Blocked' }\n"
+    assert config.parse(text).blocking.subject.forward == config.Forward("sec@example.com", "Blocked")
+
+
+def test_brackets_without_end() -> None:
+    assert "brackets" in str(mistakes("x = " + "[" * 100_000 + "]" * 100_000)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("[relay]\nallow_all = true\n", "relay.allow_all"),
+        ("[outbreak]\nenabled = true\n", "outbreak.recipients"),
+        ("[alerts]\nstart = true\n", "notifications.administrators"),
+        ("[notifications.virus.administrator]\nenabled = true\n", "notifications.administrators"),
+        ("[blocking.subject]\nenabled = true\n", "blocking.subject.lines"),
+        ("[blocking.white_list]\nenabled = true\nconfirmed = true\ndomains = ['@a.example']\n", "blocking.white_list.confirmed"),
+        ("[blocking.dmarc]\nenabled = true\nreject = 'drop'\ncorroborated = false\n", "blocking.dmarc.corroborated"),
+        ("[antivirus]\nenabled = false\n", "antivirus.enabled"),
+        ("[antivirus]\nunscanned = 'deliver'\n", "antivirus.unscanned"),
+        ("[delivery]\npause = true\n", "delivery.pause"),
+        ("[delivery]\nreject_incoming = true\n", "delivery.reject_incoming"),
+    ],
+)  # fmt: skip
+def test_remarks(text: str, setting: str) -> None:
+    """RELAY-02, OUT-02, NTF-13: what is allowed, but without effect or surprising, is said and saved all the same."""
+    assert [one.setting for one in config.remarks(config.parse(text))] == [setting]
+    assert not config.remarks(Settings())
+
+
+def test_save_refuses_what_cannot_be_saved(tmp_path: Path) -> None:
+    """PROC-18: an empty address cannot be saved, whoever calls."""
+    subject = config.SubjectLines(action=config.MessageAction.FORWARD)
+    bad = msgspec.structs.replace(Settings(), blocking=config.Blocking(subject=subject))
+    with pytest.raises(ConfigError, match="BLK-04"):
+        config.save(bad, tmp_path / "mailward.toml")
+    assert not list(tmp_path.iterdir())
