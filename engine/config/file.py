@@ -42,9 +42,7 @@ def from_plain(raw: Mapping[str, Any], place: str = FILE_NAME, text: str = "") -
     """Settings from plain tables. text: the file that they were read from, for lines. Raises ConfigError."""
     settings, found = convert(raw)
     unread = {one.path for one in found}  # nothing more can be said of these
-    found += [
-        one for one in problems(settings) if not any(one.path[:end] in unread for end in range(len(one.path) + 1))
-    ]
+    found += [one for one in problems(settings) if unread.isdisjoint(accumulate(one.path, _below, initial=()))]
     if found:
         lines = lines_of(text)
         placed = [msgspec.structs.replace(one, line=_line(lines, one.path)) for one in found]
