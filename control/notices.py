@@ -35,6 +35,14 @@ def notices(context: Context, view: View) -> list[Notice]:
                 " Mail is not affected. Check the free space and the rights of the directory control.",
             )
         )
+    if settings.relay.allow_all:  # RELAY-02
+        found.append(
+            Notice(
+                "bad",
+                "This is an open relay: anybody may send mail to anybody through it. To end that, set allow_all to"
+                " false under [relay] in mailward.toml, and name your own servers in hosts.",
+            )
+        )
     if settings.delivery.reject_incoming:
         found.append(
             Notice(

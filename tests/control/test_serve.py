@@ -84,6 +84,17 @@ def test_a_broken_settings_file_is_shown_and_the_last_good_one_stays(tmp_path: P
     assert "settings file is not used" not in browser.get("/status").text
 
 
+def test_an_open_relay_is_told_on_the_status_page(tmp_path: Path, start_at: StartAt) -> None:
+    """RELAY-02"""
+    root = make_root(tmp_path, config.Settings())
+    gateway = start_at(root)
+    browser = gateway.admin()
+    assert "open relay" not in browser.get("/status").text
+    config.save(config.Settings(relay=config.Relay(allow_all=True)), root / config.FILE_NAME)
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "This is an open relay" in browser.get("/status").text, "it is told")
+
+
 def test_it_comes_up_with_a_settings_file_that_was_broken_before(tmp_path: Path, start_at: StartAt) -> None:
     root = make_root(tmp_path, config.Settings())
     (root / config.FILE_NAME).write_text("[smtp\n")

@@ -132,6 +132,24 @@ def test_a_grant_wants_all_its_conditions() -> None:
         assert rule(bad, grant).decision is Decision.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("certified", "decision"),
+    [
+        ("OUT.cloud.example.", Decision.ALLOWED),
+        ("*.cloud.example", Decision.ALLOWED),
+        ("*.example", Decision.REFUSED),
+        ("*.out.cloud.example", Decision.REFUSED),
+        ("cloud.example", Decision.REFUSED),
+        ("*", Decision.REFUSED),
+        ("*.", Decision.REFUSED),
+    ],
+)
+def test_a_wildcard_of_a_certificate_is_one_label(certified: str, decision: Decision) -> None:
+    """RELAY-01, RFC 9525 s6.3"""
+    grant = Grant(tls_name="out.cloud.example")
+    assert rule(Source("198.51.100.7", tls_names=(certified,)), grant).decision is decision
+
+
 def test_a_grant_for_subdomains_of_senders() -> None:
     grant = Grant(network="198.51.100.0/24", sender_domains=(".our.example",))
     source = Source("198.51.100.7", reverse_path="a@x.our.example")
