@@ -40,14 +40,15 @@ class Begun:
 
     async def finish(self, header: Header, claims: Claims) -> Authentication:
         """The results, within timeout_s. Called once. Raises nothing but for cancellation."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.timeout_s
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
         resolver, trusted = self._resolver, self._settings.trusted_sealers
         signing = self._start(dkim.verify(resolver, claims)) if claims.signatures or claims.left_out else None
         sealing = self._start(arc.verify(resolver, claims, trusted)) if claims.arc is not None else None
-        finding = self._start(dmarc.discover(resolver, header.senders))
         try:
-            await asyncio.wait(self._tasks, timeout=self._settings.timeout_s)
+            # Here and not in a task: if the cache answers, a task would cost as much as the question.
+            unknown = [dmarc.Finding(one, problem="temperror") for one in dmarc.domains_of(header.senders)[:1]]
+            findings = await _by(deadline, dmarc.discover(resolver, header.senders), unknown)
+            await self._settle(deadline)
             _, named = spf.identity(self._envelope.helo, self._envelope.reverse_path)
             result, domain = _result(self._spf, ("temperror", named))
             late = tuple(
@@ -56,11 +57,9 @@ class Begun:
             )
             signatures = _result(signing, late) if signing is not None else ()
             chain = _result(sealing, arc.Chain("fail", reason="DNS did not answer in time")) if sealing else arc.Chain()
-            unknown = [dmarc.Finding(one, problem="temperror") for one in dmarc.domains_of(header.senders)[:1]]
-            findings = _result(finding, unknown)
-            judging = self._start(dmarc.evaluate(resolver, findings, result, domain, signatures))
-            await asyncio.wait((judging,), timeout=max(0.0, deadline - loop.time()))
-            verdict = _result(judging, dmarc.Verdict("temperror", findings[0].domain if findings else ""))
+            verdict = dmarc.Verdict("temperror", findings[0].domain if findings else "")
+            judging = dmarc.evaluate(resolver, findings, result, domain, signatures)
+            verdict = await _by(deadline, judging, verdict)
         finally:
             self.close()
         return Authentication(
@@ -74,6 +73,11 @@ class Begun:
             arc_sealer=chain.sealer if chain.trusted else "",
             arc_dmarc=chain.dmarc if chain.trusted else "",
         )
+
+    async def _settle(self, deadline: float) -> None:
+        left = [task for task in self._tasks if not task.done()]
+        if left:
+            await asyncio.wait(left, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
 
     def close(self) -> None:
         """Nobody wants to know any more. May be called more than once."""
@@ -98,8 +102,20 @@ async def authenticate(
     return await begin(resolver, settings, envelope).finish(header, claims)
 
 
+async def _by(deadline: float, work: Coroutine[Any, Any, T], otherwise: T) -> T:
+    """What work finds by then; a defect of ours holds no mail up, but is logged."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await work
+    except TimeoutError:
+        return otherwise
+    except Exception as error:
+        log.error("a check of the sender failed", exc_info=error)
+        return otherwise
+
+
 def _result(task: "asyncio.Task[T]", otherwise: T) -> T:
-    """What a task found; a defect of ours holds no mail up, but is logged."""
+    """As _by, for a task that has had its time."""
     if not task.done() or task.cancelled():
         return otherwise
     if (error := task.exception()) is not None:

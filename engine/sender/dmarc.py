@@ -16,6 +16,7 @@ that does not exist that it does, so that sp holds for it and not np.
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -112,6 +113,9 @@ def parse(text: bytes) -> Record:
     )
 
 
+_remembered = lru_cache(maxsize=limits.DMARC_MEMO_ENTRIES)(parse)
+
+
 def targets(domain: str) -> list[str]:
     """The names that a walk from domain visits, the longest first (s4.10)."""
     labels = domain.split(".")
@@ -138,22 +142,28 @@ async def _record(resolver: Resolver, domain: str) -> Record | None:
     name = dns_name(f"_dmarc.{domain}")
     if not name:
         return None
-    found = [
-        text for record in await resolver.records(name, "TXT") or () if is_policy(text := b"".join(record.strings))
-    ]
-    return parse(found[0]) if len(found) == 1 and len(found[0]) <= limits.DMARC_RECORD_LEN else None
+    found = [text for text in await resolver.texts(name) or () if is_policy(text)]
+    return _remembered(found[0]) if len(found) == 1 and len(found[0]) <= limits.DMARC_RECORD_LEN else None
+
+
+async def _answer(resolver: Resolver, domain: str) -> Record | DnsFailure | None:
+    try:
+        return await _record(resolver, domain)
+    except DnsFailure as failure:
+        return failure
 
 
 async def _walk(resolver: Resolver, domain: str) -> tuple[list[tuple[str, Record]], bool]:
     """What a tree walk from domain finds, the longest name first, and whether DNS answered all of it."""
     names = targets(domain)
-    answers = await asyncio.gather(*(_record(resolver, name) for name in names), return_exceptions=True)
+    if all(resolver.knows(f"_dmarc.{name}", "TXT") for name in names):
+        answers = [await _answer(resolver, name) for name in names]  # tasks would cost more than all the rest
+    else:
+        answers = await asyncio.gather(*(_answer(resolver, name) for name in names))
     found: list[tuple[str, Record]] = []
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, DnsFailure):
             return found, False
-        if isinstance(answer, BaseException):
-            raise answer
         if answer is not None:
             found.append((name, answer))
             if answer.psd in ("y", "n"):
@@ -204,6 +214,8 @@ async def discover(resolver: Resolver, senders: Iterable[str]) -> list[Finding]:
     the evaluation is incomplete (s11.5). Never raises on content or answers.
     """
     domains = domains_of(senders)
+    if len(domains) == 1:
+        return [await _find(resolver, domains[0])]
     found = await asyncio.gather(*(_find(resolver, domain) for domain in domains[: limits.FROM_DOMAINS]))
     return [*found, *(Finding(domain, problem="permerror") for domain in domains[limits.FROM_DOMAINS :][:1])]
 

@@ -13,20 +13,22 @@ checked for syntax but not fetched, since nothing is refused by SPF alone; so ma
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
 from engine.delivery.route import a_label
 from engine.dns import DnsFailure, Resolver
 from engine.relay_rule import Address, plain_address
-from engine.sender.spf_record import Directive, Macro, Mechanism, Record, SyntaxFault, Text, is_spf, parse
+from engine.sender.spf_record import Directive, Macro, Mechanism, Record, SyntaxFault, Text, is_spf, read
 
 LOOKUPS: Final = 10  # terms that ask DNS, in all records of a check (s4.6.4)
 VOID_LOOKUPS: Final = 2  # answers without records
 NAMES: Final = 10  # MX or PTR names of one term
 NAME_LEN: Final = 253
 
-_PLAIN_NAME: Final = re.compile(r"[a-z0-9_\-.]+")
+_USUAL_NAME: Final = re.compile(r"(?:[a-z0-9_\-]{1,63}\.)+[a-z0-9_\-]{1,63}")
+_PLAIN: Final = re.compile(r"[a-z0-9_\-.]")
 
 
 class _Ended(Exception):
@@ -61,6 +63,8 @@ def identity(helo: str, reverse_path: str) -> tuple[str, str]:
 
 def is_mail_domain(domain: str) -> bool:
     """Whether an A-label name can have a record (s4.3): several labels, each of 1 to 63 octets; no address literal."""
+    if _USUAL_NAME.fullmatch(domain):
+        return len(domain) <= NAME_LEN
     labels = domain.removesuffix(".").split(".")
     return (
         len(domain) <= NAME_LEN
@@ -76,6 +80,8 @@ class _Check:
     def __init__(self, resolver: Resolver, client: Address, helo: str, local: str, sender_domain: str) -> None:
         self._resolver = resolver
         self._client = client
+        self._number = int(client)
+        self._kind = "A" if client.version == 4 else "AAAA"
         self._helo = helo
         self._local = local
         self._sender_domain = sender_domain
@@ -111,7 +117,7 @@ class _Check:
         if len(found) > 1:
             raise _Ended("permerror")  # s4.5
         try:
-            return parse(found[0])
+            return read(found[0])
         except SyntaxFault:
             raise _Ended("permerror") from None
 
@@ -121,8 +127,8 @@ class _Check:
         mechanism = directive.mechanism
         if mechanism is Mechanism.ALL:
             return True
-        if directive.network is not None:
-            return self._client.version == directive.network.version and self._client in directive.network
+        if (network := directive.network) is not None:
+            return self._client.version == network.version and self._number >> network.shift == network.prefix
         self._count()
         target = await self._expand(directive.domain, domain) if directive.domain else domain
         if target is None:
@@ -155,11 +161,10 @@ class _Check:
         return False
 
     async def _is_address_of(self, host: str, directive: Directive) -> bool:
-        is_ip4 = self._client.version == 4
-        shift = 32 - directive.cidr[0] if is_ip4 else 128 - directive.cidr[1]
-        ours = int(self._client) >> shift
-        found = await self._records(host, "A" if is_ip4 else "AAAA")
-        return any(int(ipaddress.ip_address(record.address)) >> shift == ours for record in found)
+        shift = directive.shift[0 if self._client.version == 4 else 1]
+        ours = self._number >> shift
+        found = await self._records(host, self._kind)
+        return any(_number(record.address) >> shift == ours for record in found)
 
     async def _is_named(self, target: str) -> bool:
         return await self._name_under(target.lower().removesuffix(".")) != ""
@@ -188,12 +193,12 @@ class _Check:
 
     async def _leads_back(self, name: str) -> bool:
         try:
-            found = await self._records(name, "A" if self._client.version == 4 else "AAAA")
+            found = await self._records(name, self._kind)
         except _Ended as ended:
             if ended.result == "permerror":
                 raise
             return False  # s5.5: a failing name is skipped
-        return any(ipaddress.ip_address(record.address) == self._client for record in found)
+        return any(_number(record.address) == self._number for record in found)
 
     # --- macros (s7) -------------------------------------------------------------------------------
 
@@ -266,9 +271,15 @@ class _Check:
 def dns_name(name: str) -> str:
     """A name as dnspython reads one, whatever characters macros put there; empty: there cannot be such a name."""
     name = name.lower()
-    labels = name.removesuffix(".").split(".")
-    if len(name) > NAME_LEN or not all(0 < len(label) <= 63 for label in labels) or not name.isascii():
+    if len(name) > NAME_LEN:
         return ""
-    if _PLAIN_NAME.fullmatch(name):
+    if _USUAL_NAME.fullmatch(name):
         return name
-    return "".join(one if _PLAIN_NAME.match(one) else f"\\{ord(one):03d}" for one in name)
+    if not name.isascii() or not all(0 < len(label) <= 63 for label in name.removesuffix(".").split(".")):
+        return ""
+    return "".join(one if _PLAIN.match(one) else f"\\{ord(one):03d}" for one in name)
+
+
+@lru_cache(maxsize=4096)
+def _number(address: str) -> int:
+    return int(ipaddress.ip_address(address))

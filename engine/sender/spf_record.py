@@ -7,13 +7,12 @@ expressions that cannot backtrack over it: the cost is linear in its length. Not
 import ipaddress
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from engine import limits
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SyntaxFault(Exception):
@@ -44,13 +43,21 @@ class Macro(msgspec.Struct, frozen=True):
 Text = tuple[str | Macro, ...]  # a macro string: literals and macros
 
 
+class Network(msgspec.Struct, frozen=True):
+    """Of ip4 or ip6: an address holds if it is `prefix` without its last `shift` bits."""
+
+    version: int
+    prefix: int
+    shift: int
+
+
 class Directive(msgspec.Struct, frozen=True):
-    """domain: empty if none is named. cidr: prefix lengths for IPv4 and IPv6. network: of ip4 and ip6."""
+    """domain: empty if none is named. shift: bits of an IPv4, IPv6 address that do not count. network: of ip4, ip6."""
 
     result: str
     mechanism: Mechanism
     domain: Text = ()
-    cidr: tuple[int, int] = (32, 128)
+    shift: tuple[int, int] = (0, 0)
     network: Network | None = None
 
 
@@ -64,6 +71,7 @@ _MACRO: Final = re.compile(r"%(?:\{([A-Za-z])(\d{0,9})([rR]?)([.\-+,/_=]*)\}|([%
 _MODIFIER: Final = re.compile(r"([A-Za-z][A-Za-z0-9\-_.]*)=(.*)", re.DOTALL)
 _DIRECTIVE: Final = re.compile(r"([+\-~?]?)([A-Za-z0-9]+)([:/].*)?", re.DOTALL)
 _CIDR: Final = re.compile(r"(?:/(0|[1-9]\d?))?(?://(0|[1-9]\d{0,2}))?\Z")
+_PREFIX: Final = re.compile(r"0|[1-9]\d{0,2}")
 # toplabel: letters, digits and hyphens, not digits alone, no hyphen at an end
 _TOP_LABEL: Final = re.compile(r"(?!\d+\Z)[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?\Z")
 _LETTERS: Final = frozenset("slodipvh")
@@ -72,6 +80,11 @@ _LETTERS: Final = frozenset("slodipvh")
 def is_spf(text: bytes) -> bool:
     """Whether a TXT record, its strings joined, is an SPF record (RFC 7208 s4.5)."""
     return text[:6].lower() == b"v=spf1" and text[6:7] in (b"", b" ")
+
+
+def read(text: bytes) -> Record:
+    """As `parse`, which costs more than all the rest of a check: records of the usual length are remembered."""
+    return _remembered(text) if len(text) <= limits.SPF_MEMO_LEN else parse(text)
 
 
 def parse(text: bytes) -> Record:
@@ -98,6 +111,9 @@ def parse(text: bytes) -> Record:
         else:
             directives.append(_directive(term))
     return Record(tuple(directives), redirect)
+
+
+_remembered = lru_cache(maxsize=limits.SPF_MEMO_ENTRIES)(parse)
 
 
 def _directive(term: str) -> Directive:
@@ -139,22 +155,22 @@ def _with_addresses(result: str, mechanism: Mechanism, rest: str) -> Directive:
     for_ip4, for_ip6 = int(cidr[1] or 32), int(cidr[2] or 128)
     if for_ip4 > 32 or for_ip6 > 128:
         raise SyntaxFault
-    return Directive(result, mechanism, domain_spec(name[1:]) if name else (), (for_ip4, for_ip6))
+    return Directive(result, mechanism, domain_spec(name[1:]) if name else (), (32 - for_ip4, 128 - for_ip6))
 
 
 def _network(mechanism: Mechanism, rest: str) -> Network:
     address, slash, prefix = rest[1:].partition("/")
-    if rest[:1] != ":" or (slash and not (prefix == "0" or re.fullmatch(r"[1-9]\d{0,2}", prefix))):
-        raise SyntaxFault
-    text = f"{address}/{prefix}" if slash else address
+    if rest[:1] != ":" or "%" in address or (slash and not _PREFIX.fullmatch(prefix)):
+        raise SyntaxFault  # with %: a zone, which Python takes
+    kind = ipaddress.IPv4Address if mechanism is Mechanism.IP4 else ipaddress.IPv6Address
     try:
-        if mechanism is Mechanism.IP4:
-            return ipaddress.IPv4Network(text, strict=False)
-        if "%" in address:
-            raise SyntaxFault  # a zone, which Python takes
-        return ipaddress.IPv6Network(text, strict=False)
+        base = kind(address)
     except ValueError:
         raise SyntaxFault from None
+    shift = base.max_prefixlen - int(prefix or base.max_prefixlen)
+    if shift < 0:
+        raise SyntaxFault
+    return Network(base.version, int(base) >> shift, shift)
 
 
 def domain_spec(value: str) -> Text:

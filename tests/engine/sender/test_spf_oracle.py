@@ -50,7 +50,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], l
     def lookup(name: str, kind: str, *_: object) -> list[tuple[tuple[str, str], Any]]:
         found: list[tuple[tuple[str, str], Any]] = []
         for record in table.get((name.lower().rstrip("."), kind), []):
-            value: Any = record
+            value: Any = record.removesuffix(".")
             if kind == "TXT":
                 value = (record.encode(),)
             elif kind == "MX":
