@@ -115,6 +115,13 @@ def test_a_subject_is_read_as_it_was_written(text: str) -> None:
     assert shown == "".join(one for one in text[:400] if one.isalnum())
 
 
+def test_a_subject_that_looks_encoded_is_read_as_it_was_written() -> None:
+    """RFC 2047."""
+    text = "=?utf-8?q?look?= at this"
+    parsed = message_from_bytes(fields.subject(text).encode() + b"\r\n\r\n", policy=policy.SMTP)
+    assert str(parsed["Subject"]) == text
+
+
 def test_names_and_addresses() -> None:
     """SMTP-09."""
     field = fields.sender('J\u00f6rg "X"\r\nBcc: a@b', "noreply@b\u00fccher.example")

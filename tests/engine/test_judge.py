@@ -181,6 +181,19 @@ def test_white_list_that_has_to_be_confirmed() -> None:
     assert room.asked == ["192.0.2.9"]
 
 
+def test_white_list_that_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WL-05, DNSBL-07: SPF says that it is the domain itself, so no list is asked."""
+
+    async def passes(*_: object) -> tuple[str, str]:
+        return "pass", "example.net"
+
+    monkeypatch.setattr("engine.sender.spf.check", passes)
+    white = WhiteList(True, ("@example.net",), confirmed=True)
+    room = Room(blocking(block_lists=LISTS, white_list=white))
+    assert room.finds().disposition is Disposition.DELIVER
+    assert not room.asked
+
+
 def test_own_hosts_are_not_asked_about() -> None:
     """DNSBL-03: nor is their mail authenticated, which block lists, SPF and DMARC say nothing about."""
     settings = Settings(
@@ -289,6 +302,15 @@ def test_order_of_the_criteria() -> None:
     ]  # fmt: skip
     assert found.reason.startswith("block-list") and 'subject "*hot*": hot stuff' in found.reason
     assert "@example.net" not in found.reason, "PROC-17: only logged"
+
+
+def test_a_violation_is_named_once() -> None:
+    """PROC-19: the scanner has named its own, and those of the sender come before."""
+    held = Violation(Criterion.SUBJECT, Action.HOLD, "*hot*", "hot stuff")
+    sender = Violation(Criterion.SENDER, Action.HOLD, "@example.net", "a@example.net")
+    why = 'subject "*hot*": hot stuff; cannot be processed: 2: damaged'
+    _, reason, _ = decide((sender, held), Disposition.HOLD, why, Found())
+    assert reason == f'sender "@example.net": a@example.net; {why}'
 
 
 def test_bounce_is_not_sent_to_forged_senders() -> None:
