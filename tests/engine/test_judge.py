@@ -231,7 +231,8 @@ def test_silence_of_dns_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert room.finds().disposition is Disposition.DELIVER
 
 
-def test_what_is_asked_ends_with_its_message() -> None:
+def test_what_is_asked_ends_with_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.judge.GRACE_S", 3600.0)  # not by its time-out
     room = Room(Settings(blocking=Blocking(block_lists=LISTS), authentication=Authentication(enabled=True)))
     room.dns.gate.clear()
     asked: list[object] = []
