@@ -9,7 +9,6 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from itertools import accumulate
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -42,7 +41,7 @@ def from_plain(raw: Mapping[str, Any], place: str = FILE_NAME, text: str = "") -
     """Settings from plain tables. text: the file that they were read from, for lines. Raises ConfigError."""
     settings, found = convert(raw)
     unread = {one.path for one in found}  # nothing more can be said of these
-    found += [one for one in problems(settings) if unread.isdisjoint(accumulate(one.path, _below, initial=()))]
+    found += [one for one in problems(settings) if not _lies_in(one.path, unread)]
     if found:
         lines = lines_of(text)
         placed = [msgspec.structs.replace(one, line=_line(lines, one.path)) for one in found]
@@ -51,8 +50,8 @@ def from_plain(raw: Mapping[str, Any], place: str = FILE_NAME, text: str = "") -
     return result
 
 
-def _below(path: Path, step: Any) -> Path:
-    return (*path, step)
+def _lies_in(path: Path, tables: set[Path]) -> bool:
+    return any(path[:end] in tables for end in range(len(path) + 1))
 
 
 def _line(lines: Mapping[Path, int], path: Path) -> int:
