@@ -102,13 +102,11 @@ BOUNCE_FULL_LEN: Final = 10 * MIB  # RET=FULL is honoured up to this
 BACKOFF_ENTRIES: Final = 10_000
 
 # --- Sender authentication ------------------------------------------------------------------------
-SPF_RECORD_LEN: Final = 8192  # a longer record is an error; RFC 7208 s3.4 wants 450, the longest of use have 3000
-SPF_MEMO_ENTRIES: Final = (
-    1000  # records that are kept as read, each of at most SPF_MEMO_LEN octets: some 20 MB at worst
-)
-SPF_MEMO_LEN: Final = 1024
+SPF_RECORDS_LEN: Final = 16 * 1024  # octets of records that one check reads; RFC 7208 s3.4 wants 450 of each
+SPF_MEMO_ENTRIES: Final = 1000  # records that are kept as read: some 20 MB at worst
+SPF_MEMO_LEN: Final = 1024  # octets of such a record
 DMARC_RECORD_LEN: Final = 4096  # a longer record is none; those of use have some 200
-DMARC_MEMO_ENTRIES: Final = 4096  # records that are kept as read, a few words each
+DMARC_MEMO_ENTRIES: Final = 1000  # records that are kept as read, a few words each
 FROM_DOMAINS: Final = 5  # domains of one From field that DMARC asks about, each with up to 8 questions
 ALIGNMENT_WALKS: Final = 10  # signing domains under the author's organization that are asked about
 RESULTS_VALUE_LEN: Final = 320  # characters of one value in Authentication-Results: an address of 64 + 1 + 255

@@ -3,7 +3,8 @@
     result, domain = await check(resolver, "192.0.2.1", "mx.example.com", "someone@example.com")
 
 The identity is that of MAIL FROM; for the null reverse-path postmaster@helo (s2.4). Every limit of s4.6.4 holds across
-all records of one check: 10 terms that ask, 10 MX names of each, 10 PTR names of each, 2 answers without records.
+all records of one check: 10 terms that ask, 10 MX names of each, 10 PTR names of each, 2 answers without records. One
+more is ours: octets of all records (limits.SPF_RECORDS_LEN), for each is parsed in full before its first term counts.
 
 The library of PyPI (pyspf) asks synchronously and without our cache; it is an oracle in the tests.
 
@@ -17,6 +18,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
+from engine import limits
 from engine.delivery.route import a_label
 from engine.dns import DnsFailure, Resolver
 from engine.relay_rule import Address, plain_address
@@ -87,6 +89,7 @@ class _Check:
         self._sender_domain = sender_domain
         self._lookups = 0
         self._void = 0
+        self._octets = 0
 
     async def host(self, domain: str) -> str:
         """check_host() of s4. Raises _Ended."""
@@ -114,7 +117,8 @@ class _Check:
         ]
         if not found:
             return None
-        if len(found) > 1:
+        self._octets += len(found[0])
+        if len(found) > 1 or self._octets > limits.SPF_RECORDS_LEN:
             raise _Ended("permerror")  # s4.5
         try:
             return read(found[0])

@@ -89,7 +89,7 @@ def read(text: bytes) -> Record:
 
 def parse(text: bytes) -> Record:
     """The terms of a record for which `is_spf` holds. Raises SyntaxFault."""
-    if len(text) > limits.SPF_RECORD_LEN or not text.isascii():
+    if not text.isascii():
         raise SyntaxFault
     directives: list[Directive] = []
     redirect: Text = ()
