@@ -112,8 +112,10 @@ def _field(octets: bytes, start: int, end: int) -> Field:
 def relaxed_field(octets: bytes) -> bytes:
     """One field in relaxed form, without a last CRLF."""
     name, colon, body = octets.partition(b":")
-    words = body.replace(b"\r\n", b"").replace(b"\t", b" ").split(b" ")
-    return name.rstrip(b" \t").lower() + colon + b" ".join([word for word in words if word])
+    body = body.replace(b"\r\n", b"").replace(b"\t", b" ")
+    if b"  " in body:
+        body = b" ".join([word for word in body.split(b" ") if word])
+    return name.rstrip(b" \t").lower() + colon + body.strip(b" ")
 
 
 def without_signature(octets: bytes) -> bytes:

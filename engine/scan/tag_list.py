@@ -39,9 +39,15 @@ def joined(value: bytes) -> bytes:
 
 
 def decode_base64(value: bytes) -> bytes:
-    """A base64string (s2.10), white space ignored. Raises BadTagList, for an empty one too."""
+    """A base64string (s2.10), white space ignored. Raises BadTagList, for an empty one too.
+
+    Padding may be missing: the grammar allows it, keys are published so, and OpenDKIM takes it.
+    """
+    text = joined(value)
+    if b"=" not in text:
+        text += b"=" * (-len(text) % 4)
     try:
-        octets = base64.b64decode(joined(value), validate=True)
+        octets = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         octets = b""
     if not octets:

@@ -36,7 +36,8 @@ def test_names_are_told_apart_by_case_and_values_keep_theirs() -> None:
 
 def test_base64_may_be_folded_and_nothing_else() -> None:
     assert decode_base64(b"AQ\r\n ID") == b"\1\2\3"
-    for broken in (b"", b"AQI", b"AQ!D", b"AQID\xff", b"===="):
+    assert decode_base64(b"AQI") == decode_base64(b"AQI=") == b"\1\2"
+    for broken in (b"", b"A", b"AQ=", b"AQ!D", b"AQID\xff", b"===="):
         with pytest.raises(BadTagList):
             decode_base64(broken)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import binascii
 import hashlib
 
 import dkim
@@ -44,6 +45,8 @@ def dkimpy_says(message: bytes, bits: int = 2048) -> str:
         cv, _, _ = dkim.arc_verify(message, dnsfunc=lambda name, timeout: rsa_record(bits))
     except (dkim.DKIMException, IndexError):
         return "fail"
+    except binascii.Error:  # base64 without padding, which we take
+        return "unknown"
     return str(cv.decode())
 
 
@@ -219,7 +222,8 @@ def test_what_a_broken_scanner_says_is_no_proof() -> None:
 def test_agrees_with_dkimpy(where: float, gone: int, come: bytes) -> None:
     """Two sets by dkimpy, changed anywhere."""
     message = changed(_two_sets(), (where, gone, come))
-    assert chain(message, zone(rsa_record(1024))).result == dkimpy_says(message, 1024)
+    theirs = dkimpy_says(message, 1024)
+    assert theirs == "unknown" or chain(message, zone(rsa_record(1024))).result == theirs
 
 
 _made: list[bytes] = []

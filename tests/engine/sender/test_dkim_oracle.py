@@ -68,7 +68,8 @@ def test_agrees_with_dkimpy(
     else:
         text = changed(text, change)
         ours = [one.result for one in signing.verify(text, zone(record))]
-        assert ("pass" in ours) == dkimpy_says(text, record), (text, ours)
+        theirs = dkimpy_says(text, record)
+        assert theirs is None or ("pass" in ours) == theirs, (text, ours)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -88,4 +89,5 @@ def test_agrees_with_opendkim(
         text = changed(text, change)
         theirs = opendkim.verifies(text, signing.NAME, RECORD, folder)
         ours = [one.result for one in signing.verify(text, zone(RECORD))]
-        assert theirs is None or ("pass" in ours) == theirs, (text, ours)
+        # For OpenDKIM a From field on top that nobody signed is in order; for us it is policy.
+        assert theirs is None or ours == ["policy"] or ("pass" in ours) == theirs, (text, ours)
