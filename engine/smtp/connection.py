@@ -18,7 +18,6 @@ import ssl
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final, cast
 
-from engine import events
 from engine.limits import DATA_TOTAL_TIMEOUT_S, MIB
 from engine.relay_rule import plain_address
 from engine.replies import Reply
@@ -26,6 +25,7 @@ from engine.smtp.admission import Place
 from engine.smtp.decisions import Decisions
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.intake import Intake
+from engine.smtp.reporter import Reporter
 from engine.smtp.session import Effect, Session
 from engine.smtp.tls import verified_names
 
@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _session: Session
+    _reporter: Reporter
     _intake: Intake
     _decisions: Decisions
     client: ClientInfo
@@ -82,6 +83,7 @@ class Connection(asyncio.Protocol):
             return
         gate = self._gate
         self.client = ClientInfo(str(plain_address(peer[0])), peer[1], gate.next_connection_id())
+        self._reporter = Reporter(gate, self.client)
         self._intake = Intake(gate, self.client)
         self._decisions = Decisions(gate, self.client)
         server = self._server
@@ -97,7 +99,7 @@ class Connection(asyncio.Protocol):
         if place is Place.OPEN:
             self.admitted()
         elif place is Place.WAITING:
-            self._event_connection("queued")
+            self._reporter.connection("queued")
         else:
             self._refuse(Reply.TOO_MANY_CONNECTIONS)
 
@@ -109,7 +111,7 @@ class Connection(asyncio.Protocol):
             if len(self._early) > EARLY_LEN:
                 self._fail("too much input behind the TLS handshake")
         elif not self._greeted:
-            self._violation("input before the greeting")
+            self._reporter.violation("input before the greeting")
             self._say_last(Reply.NOT_SYNCHRONIZED)
         else:
             self._session.feed(data)
@@ -146,9 +148,7 @@ class Connection(asyncio.Protocol):
         if self._task is not None and not self._committing:  # what is being made durable is accepted
             self._task.cancel()
         side = "server" if self._ended else "client"
-        self._gate.event(
-            events.Disconnected(side=side, client=self.client.address, connection_id=self.client.connection_id)
-        )
+        self._reporter.disconnected(side)
         if self._committing:  # the server waits for that, the place does not
             self._server.leave(self)
         else:
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def admitted(self) -> None:
         """There is a place: greet."""
-        self._event_connection("accepted")
+        self._reporter.connection("accepted")
         self._greeted = True
         self._session.greet()
         self._flush()
@@ -349,43 +349,14 @@ class Connection(asyncio.Protocol):
     def _flush(self) -> None:
         session = self._session
         if session.violations or session.rejections:
-            self._report()
+            self._reporter.drain(session)
         replies = session.take_replies()
         if replies and not self._transport.is_closing():
             self._transport.write(replies)
 
-    def _report(self) -> None:
-        session, client = self._session, self.client
-        for words in session.violations:
-            self._violation(words)
-        for rejection in session.rejections:
-            self._gate.event(
-                events.Rejected(
-                    client=client.address,
-                    connection_id=client.connection_id,
-                    reason=rejection.reason,
-                    reverse_path=rejection.reverse_path,
-                    forward_path=rejection.forward_path,
-                )
-            )
-        session.violations.clear()
-        session.rejections.clear()
-
-    def _violation(self, words: str) -> None:
-        client = self.client
-        self._gate.event(
-            events.ProtocolViolation(client=client.address, connection_id=client.connection_id, violation=words)
-        )
-
-    def _event_connection(self, result: str) -> None:
-        client = self.client
-        self._gate.event(
-            events.ConnectionFrom(result=result, client=client.address, connection_id=client.connection_id)
-        )
-
     def _refuse(self, reply: Reply) -> None:
         """No session for this client."""
-        self._event_connection("refused")
+        self._reporter.connection("refused")
         self._say_last(reply)
 
     def _say_last(self, reply: Reply) -> None:
@@ -402,7 +373,7 @@ class Connection(asyncio.Protocol):
         self._ended = True
         if not self._lost:
             if violation:
-                self._violation(violation)
+                self._reporter.violation(violation)
             transport = self._transport
             self.connection_lost(None)
             transport.abort()
