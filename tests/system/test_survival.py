@@ -1,10 +1,13 @@
 """After 250 nothing is lost, whatever is killed (PROC-03, PROC-12, PROC-14)."""
 
 import base64
+import contextlib
 import io
 import os
 import random
 import signal
+import smtplib
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -55,6 +58,43 @@ def test_fifty_kills_under_load_lose_nothing(tmp_path: Path) -> None:
     assert result.accepted > KILLS
     assert result.lost == 0
     assert result.changed == 0
+
+
+def test_what_is_forwarded_survives_kills(gateway: Gateway, mailbox: Mailbox) -> None:
+    """PROC-18, PROC-03: everything at once, while mail comes in. Each message arrives there, and nowhere else."""
+    boss = {"to": "boss@example.com", "subject": "Look"}
+    gateway.configure(blocking={"subject": {"enabled": True, "lines": ["*"], "action": "forward", "forward": boss}})
+    gateway.start()
+    accepted: list[str] = []
+    halt = threading.Event()
+
+    def send() -> None:
+        number = 0
+        while not halt.is_set():
+            number += 1
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # killed meanwhile
+                gateway.send(f"Subject: number {number}.\r\n\r\nbody\r\n".encode())
+                accepted.append(f"Subject: number {number}.")
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        for _ in range(4):
+            before = len(accepted)
+            until(lambda before=before: len(accepted) > before + 5, "mail flows between kills")  # type: ignore[misc]
+            gateway.kill()
+            gateway.start()
+    finally:
+        halt.set()
+        sending.join()
+
+    def arrived() -> list[str]:
+        return [line for mail in mailbox.mail() for line in mail.content.decode().split("\r\n") if "number" in line]
+
+    until(lambda: set(accepted) <= set(arrived()), "everything that was accepted has arrived")
+    until(lambda: not list(gateway.queued()), "nothing is left")
+    assert {path for mail in mailbox.mail() for path in mail.forward_paths} == {boss["to"]}
+    assert {mail.reverse_path for mail in mailbox.mail()} == {""}
 
 
 def _heavy() -> bytes:
