@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.dns_server import Names, scripted
-from tests.engine.sender.signing import NAME, dkimpy_says, pem, rsa_record, signed
+from tests.engine.sender.signing import NAME, dkimpy_says, hand_signed, pem, rsa_record, signed
 from tests.engine.sender.test_arc import dkimpy_says as dkimpy_says_of_chain
 from tests.engine.sender.test_arc import sealed
 from tests.engine.sender.zone import txt
@@ -30,7 +30,8 @@ _FIRST = re.compile(rb"(?:Received|Authentication-Results):[^\r\n]*\r\n(?:[ \t][
 def names() -> Iterator[Names]:
     record = rsa_record()
     strings = [record[at : at + 255] for at in range(0, len(record), 255)]
-    with scripted({(NAME, "TXT"): [txt(*strings)]}) as server:
+    both = {(NAME, "TXT"): [txt(*strings)], ("sel._domainkey.xn--bcher-kva.example", "TXT"): [txt(*strings)]}
+    with scripted(both) as server:
         yield server
 
 
@@ -82,6 +83,14 @@ def test_signed_mail_holds_behind_the_gateway(
     assert dkimpy_says(trace + rest, rsa_record())
     assert opendkim.verifies(trace + rest, NAME, rsa_record(), tmp_path)
     assert b"dkim=pass header.d=example.com header.s=sel" in re.sub(rb"\s+", b" ", trace)
+
+
+def test_domains_beyond_ascii_are_read_in_the_sandbox(running: tuple[Gateway, Mailbox]) -> None:
+    """RFC 8616: what their A-labels need was loaded before the sandbox closed."""
+    message = hand_signed(MESSAGE, {"d": "b\u00fccher.example"})
+    trace, rest = behind(running, message)
+    assert rest == message
+    assert b"dkim=pass header.d=xn--bcher-kva.example" in re.sub(rb"\s+", b" ", trace)
 
 
 def test_a_changed_message_fails_and_the_gateway_says_so(running: tuple[Gateway, Mailbox]) -> None:
