@@ -185,7 +185,8 @@ class Dmarc(Section, frozen=True):
     """What to do with mail that fails DMARC, by what the domain asks for (RFC 9989 s8.3).
 
     corroborated: `reject` is followed only if something besides speaks against the message (SPF says fail, a block
-    list names the client), and counts as `quarantine` otherwise: forwarders and lists break what is genuine.
+    list names the client, no signature claims to be of the domain), and counts as `quarantine` otherwise: forwarders
+    and lists break what is genuine.
     """
 
     enabled: bool = False

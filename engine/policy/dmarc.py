@@ -2,8 +2,8 @@
 
 A failure means less than it seems. Mailing lists add a footer or a tag to the subject, which breaks the author's
 signature, and send from their own address, which SPF confirms for the list; alumni and role addresses pass mail on
-from a host that the author's SPF record does not know. So a mail receiver must not reject by p=reject alone (s7.4):
-without other knowledge such mail is treated as p=quarantine. What counts as other knowledge here (`corroborated`):
+from a host that the author's SPF record does not know. So a mail receiver must not reject by p=reject alone (s7.4,
+s8.3): without other knowledge such mail is treated as p=quarantine. What counts as that here (`corroborated`):
 
 - a DNS block list names the client, by the settings of that criterion;
 - SPF says fail: the domain of the reverse-path disowns the client in as many words;

@@ -295,6 +295,8 @@ async def _any_aligned(
         return False
     if not organization:
         raise _Unclear
+    if organization in names:
+        return True  # a walk that ends there from below does so from there, too
     # Others cannot have this organization, so nothing is asked about them: strangers name as many as they like.
     below = [one for one in names if one == organization or one.endswith("." + organization)]
     for name in below[: limits.ALIGNMENT_WALKS]:

@@ -153,6 +153,26 @@ def test_organizational_domain(policies: dict[str, str], organization: str) -> N
     assert organization_of("a.mail.example.com", walk) == organization
 
 
+tags = st.sampled_from(["p=none", "psd=n", "psd=y"])
+
+
+@given(st.dictionaries(st.sampled_from(targets("a.mail.example.com")), tags))
+def test_the_organization_of_an_organization_is_itself(policies: dict[str, str]) -> None:
+    """RFC 9989 s4.10.2: so a signature of the organization is aligned without another walk."""
+
+    def organization(domain: str) -> str:
+        walk = []
+        for name in targets(domain):
+            if name in policies:
+                walk.append((name, record := parse(f"v=DMARC1; {policies[name]}".encode())))
+                if record.psd in ("y", "n"):
+                    break
+        return organization_of(domain, walk)
+
+    found = organization("a.mail.example.com")
+    assert organization(found) == found
+
+
 def test_only_the_names_of_the_walk_are_asked() -> None:
     """RFC 9989 s4.10: eight questions for a long name."""
     resolver = zone({})
