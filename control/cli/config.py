@@ -9,9 +9,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from control.cli.options import root_option
 from control.reference import page
@@ -80,10 +77,9 @@ def show(root: Path, section: str, as_json: bool, everything: bool) -> None:
     if not shown:
         click.echo("everything is as by default: see --all")
         return
-    table = Table(box=None, show_header=False, pad_edge=False)
+    width = max(map(len, shown))
     for name in shown:
-        table.add_row("*" if differs[name] else " ", name, Text(literal(values[name])))
-    Console(soft_wrap=True).print(table)
+        click.echo(f"{'*' if differs[name] else ' '} {name:<{width}}  {literal(values[name])}")
 
 
 def _is_in(name: str, section: str) -> bool:

@@ -5,14 +5,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
 from control.cli.config import file_type, in_force
 from control.cli.files import files, shown
@@ -217,31 +214,24 @@ def _report(told: Rehearsal) -> None:
     if not told.messages:
         click.echo("the journal knows of no message yet")
         return
-    click.echo(f"{told.messages} messages from {told.since} to {told.until}: {told.changed} would be treated otherwise")
-    console = Console(soft_wrap=True)
-    if told.changes:
-        table = _table("ID", "from", "to", "subject", "before", "after", "why")
-        for one in told.changes:
-            to = one.forward_paths[0] + (f" +{len(one.forward_paths) - 1}" if len(one.forward_paths) > 1 else "")
-            cells = (one.smtp_id, one.reverse_path or "<>", to, one.subject, one.before, one.after, one.why)
-            table.add_row(*(Text(_words(cell)) for cell in cells))
-        console.print(table)
-        if told.changed > len(told.changes):
-            click.echo(f"and {told.changed - len(told.changes)} more")
-    for title, counts in (("what becomes of them", told.fates), ("found by", told.criteria)):
-        if counts:
-            console.print(_counts(title, counts))
+    messages = "1 message" if told.messages == 1 else f"{told.messages} messages"
+    click.echo(f"{messages} from {told.since} to {told.until}: {told.changed} would be treated otherwise")
+    for one in told.changes:
+        to = one.forward_paths[0] + (f" +{len(one.forward_paths) - 1}" if len(one.forward_paths) > 1 else "")
+        sender = _words(one.reverse_path) or "<>"
+        click.echo(f"{one.smtp_id} from {sender} to {_words(to)}: {_words(one.subject)}")
+        click.echo(f"  {one.before} -> {one.after}: {_words(one.why)}")
+    if told.changed > len(told.changes):
+        click.echo(f"and {told.changed - len(told.changes)} more")
+    _print_counts("what becomes of them", told.fates)
+    _print_counts("found by", told.criteria)
     for gap in told.not_judged:
         click.echo(f"not judged: {gap.setting}: {gap.why}")
     click.echo("mail that was refused during SMTP is not known here")
 
 
-def _counts(title: str, counts: list[Count]) -> Table:
-    table = _table(title, "before", "after")
+def _print_counts(title: str, counts: list[Count]) -> None:
+    if counts:
+        click.echo(f"{title:<22}{'before':>8}{'after':>8}")
     for one in counts:
-        table.add_row(one.criterion, str(one.before), str(one.after))
-    return table
-
-
-def _table(*titles: Any) -> Table:
-    return Table(*titles, box=None, pad_edge=False)
+        click.echo(f"  {one.criterion:<20}{one.before:>8}{one.after:>8}")
