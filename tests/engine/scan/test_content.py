@@ -354,6 +354,7 @@ def test_what_is_logged_only_stays_beside_what_policy_takes_out() -> None:
     outcome = examined(data, log, files=names)
     assert (outcome.deleted, outcome.logged) == ([], [(VIRUS, "3")])
     assert walk(delivered(data, outcome)).facts.verdict is Verdict.INFECTED
+    assert "only logged" in outcome.reason
     drop = Antivirus(detected=VirusAction.LOG, left_over=LeftoverAction.DROP)
     assert examined(data, drop, files=names).disposition is Disposition.DROP
 
