@@ -292,6 +292,27 @@ def test_the_strongest_wins(actions: list[Action], scanned: Disposition) -> None
     assert ("scanned" in reason) is (not removed and disposition is scanned)
 
 
+@pytest.mark.parametrize(
+    ("section", "options"),
+    [
+        ("subject", ["drop", "log", "forward"]),
+        ("containers", ["drop"]),
+        ("encrypted", ["delete", "drop", "log", "forward"]),
+        ("senders", ["drop", "log", "forward"]),
+        ("block_lists", ["drop", "log", "forward"]),
+    ],
+)
+def test_options_of_each_criterion(section: str, options: list[str]) -> None:
+    """BLK-03: each is there, the first one is the default, and each is something that can be done to a message."""
+    default = getattr(Blocking(), section).action
+    assert default == options[0]
+    assert set(options) <= set(type(default))
+    done = [Action(one.value) for one in type(default) if one != "reject"]  # said at RCPT (DNSBL-06)
+    for action in done:
+        disposition, _, _ = decide((Violation(Criterion.SUBJECT, action),), Disposition.DELIVER, "", Found())
+        assert (disposition is Disposition.DELIVER) is (action in (Action.LOG, Action.DELETE))
+
+
 def test_order_of_the_criteria() -> None:
     """PROC-20: sender address, block lists, then content; each named in the reason if it leads to what is done."""
     hot = Violation(Criterion.SUBJECT, Action.DROP, "*hot*", "hot stuff")
