@@ -10,6 +10,7 @@ not routed, the first administrator gets it. Without an administrator there is n
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from engine.config import ListAction, Settings
 from engine.dns import DnsFailure, Resolver
@@ -21,6 +22,7 @@ from engine.smtp.address import domain_of
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
 
 _DENIED = Answer(Reply.RELAY_DENIED)
+_NAMED_LEN: Final = 400  # of block lists; a reply line has 512 octets at most (RFC 5321 s4.5.3.1.5)
 
 
 class Reception:
@@ -92,4 +94,4 @@ class Reception:
             return ACCEPTED  # DNSBL-03
         listings = await self._lists.ask(client.address, self._blocking.block_lists)
         named = block_list.refusal(reverse_path, listings, self._blocking)
-        return Answer(Reply.BLOCK_LISTED, named) if named else ACCEPTED
+        return Answer(Reply.BLOCK_LISTED, named[:_NAMED_LEN]) if named else ACCEPTED

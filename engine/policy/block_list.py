@@ -31,13 +31,13 @@ def judge(evidence: Evidence, blocking: Blocking) -> list[Violation]:
 
 
 def refusal(reverse_path: str, listings: Iterable[Listing], blocking: Blocking) -> str:
-    """The lists for whose sake recipients are refused during SMTP, as text; empty if they are not. Pure.
+    """The lists for whose sake recipients are refused during SMTP, as ASCII text; empty if they are not. Pure.
 
     Who is on the white list is not refused, even if that has to be confirmed yet: `judge` decides then.
     """
     if blocking.block_lists.action is not ListAction.REJECT or white_list.entry_for(reverse_path, blocking):
         return ""
-    return ", ".join(one.list for one in counted(listings, blocking.block_lists))
+    return ", ".join(domain(one.list) for one in counted(listings, blocking.block_lists))
 
 
 def counted(listings: Iterable[Listing], settings: BlockLists) -> list[Listing]:

@@ -14,10 +14,12 @@ from engine.reception import Reception
 from engine.relay_rule import Field
 from engine.replies import Reply
 from engine.sender.block_lists import BlockListClient
+from engine.smtp.address import a_labels
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
 from tests.dns_server import Names, block_lists
 
 LISTED, CLEAN = "192.0.2.7", "192.0.2.8"
+ASKED = ("7.2.0.192", "2.0.0.127")
 ZONES = {"bl.example": {"ip4set": f":127.0.0.2:listed\n127.0.0.2\n{LISTED}\n"}}
 REJECT = BlockLists(lists=(BlockList("bl.example", enabled=True),), action=ListAction.REJECT, timeout_s=1)
 
@@ -65,6 +67,26 @@ def test_a_listed_client_is_refused_by_name_of_the_list(tmp_path: Path) -> None:
             assert await verdict(one, CLEAN) == ACCEPTED
 
         asyncio.run(main())
+
+
+def test_names_of_lists_fit_a_reply() -> None:
+    """DNSBL-06, RFC 5321 s4.5.3.1.5: in ASCII, and cut where a line ends."""
+
+    async def main() -> None:
+        lists = tuple(BlockList(f"blü{number}.example", enabled=True) for number in range(40))
+        zone = {(f"{at}.{a_labels(one.domain)}", "A"): ["127.0.0.2"] for at in ASKED for one in lists}
+        names = await Names(zone).start()
+        try:
+            one = reception(names.resolver(), BlockLists(lists=lists, action=ListAction.REJECT, timeout_s=10))
+            answer = await verdict(one, LISTED)
+        finally:
+            names.stop()
+        assert answer is not None and answer.reply is Reply.BLOCK_LISTED
+        line = answer.reply.line(answer.blank)
+        assert b"the block list xn--bl0-ioa.example, xn--bl1-ioa.example" in line
+        assert len(line) <= 512
+
+    asyncio.run(main())
 
 
 def test_the_white_list_comes_first(tmp_path: Path) -> None:
