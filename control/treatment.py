@@ -14,7 +14,7 @@ from engine.config import Action, Settings
 from engine.delivery.route import Router
 from engine.policy import block_list, criteria
 from engine.policy.criteria import Judge
-from engine.policy.evidence import Evidence
+from engine.policy.evidence import Envelope, Evidence
 from engine.policy.violation import Violation, disposition_of, forwards_of, sentence
 from engine.queue.record import Disposition
 from engine.relay_rule import Decision, RelayRule, Source
@@ -103,6 +103,10 @@ class Rules:
         if refused and fate in (Fate.LOGGED, Fate.DELIVERED):
             fate, details = Fate.PARTLY_REFUSED, tuple(sorted(refused))
         return Treatment(fate, details, tuple(refusals), violations, unsure)
+
+    def is_ours(self, envelope: Envelope) -> bool | None:
+        """Whether DNS is not asked about the client, as a host of relay.hosts (DNSBL-03). None: hangs on its names."""
+        return bool(envelope.client) and self._relay.is_listed(envelope.client, envelope.names or None)
 
     def refusals(self, evidence: Evidence) -> tuple[list[Refusal], str]:
         """What happens during SMTP already, and what could not be told of it. Pure."""

@@ -6,6 +6,7 @@
 DNS is asked only with `dns`, which takes a client's address. Nothing is queued, sent or written.
 """
 
+import contextlib
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,7 +15,7 @@ import msgspec
 
 from control.treatment import Refusal, Rules
 from engine.config import ListAction, Settings
-from engine.dns import Resolver
+from engine.dns import DnsFailure, Resolver
 from engine.events import Event
 from engine.policy import criteria, notify, white_list
 from engine.policy.decision import decide, infections_of
@@ -79,6 +80,7 @@ _OFF: Final = "off"
 _PASSED: Final = "passed"
 _MATCHED: Final = "matched"
 _UNKNOWN: Final = "unknown"
+_OURS: Final = "nobody is asked about hosts of relay.hosts (DNSBL-03)"
 _NO_CLIENT: Final = "nobody was asked: name the client with --as-from"
 
 
@@ -139,11 +141,19 @@ class Trial:
             self._resolver = Resolver(settings.dns.servers)
             self._client = BlockListClient(self._resolver, _unheard)
         assert self._client is not None
+        envelope = evidence.envelope
+        if self._rules.is_ours(envelope) is None:
+            with contextlib.suppress(DnsFailure):
+                names = await self._resolver.confirmed_names(envelope.client)
+                envelope = msgspec.structs.replace(envelope, names=names)
+                evidence = msgspec.structs.replace(evidence, envelope=envelope)
+        if self._rules.is_ours(envelope):
+            return evidence
         if any(one.enabled for one in settings.blocking.block_lists.lists):
-            listings = await self._client.ask(evidence.envelope.client, settings.blocking.block_lists)
+            listings = await self._client.ask(envelope.client, settings.blocking.block_lists)
             evidence = msgspec.structs.replace(evidence, listings=listings)
         if is_wanted(settings):
-            found = await authenticate(self._resolver, settings, evidence.envelope, evidence.header, claims)
+            found = await authenticate(self._resolver, settings, envelope, evidence.header, claims)
             evidence = msgspec.structs.replace(evidence, authentication=found)
         return evidence
 
@@ -191,7 +201,7 @@ class Trial:
     def _state(self, criterion: Criterion, evidence: Evidence) -> tuple[bool, str]:
         """Whether a criterion is on, and what it would need to know."""
         blocking = self._settings.blocking
-        without = "" if self._dns else _NO_CLIENT
+        without = _NO_CLIENT if not self._dns else _OURS if self._rules.is_ours(evidence.envelope) else ""
         match criterion:
             case Criterion.SENDER:
                 return blocking.senders.enabled, ""

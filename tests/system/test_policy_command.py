@@ -133,6 +133,11 @@ def test_dns_is_asked_only_with_a_client(root: Path, tmp_path: Path) -> None:
         (listed,) = verdicts(
             call("test", "--root", root, "--settings", settings, "--json", "--as-from", "198.51.100.7", path)
         )
+        settings.write_text(settings.read_text() + '[relay]\nhosts = ["198.51.100.0/24"]\n')
+        (ours,) = verdicts(
+            call("test", "--root", root, "--settings", settings, "--json", "--as-from", "198.51.100.7", path)
+        )
+        assert ours["disposition"] == "deliver" and "relay.hosts" in rule(ours, "block-list")["note"]
         assert listed["disposition"] == "hold" and "127.0.0.4" in rule(listed, "block-list")["matches"][0]["value"]
 
 
