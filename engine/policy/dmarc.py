@@ -13,9 +13,11 @@ s8.3): without other knowledge such mail is treated as p=quarantine. What counts
 
 Who forges can add a worthless signature or list fields, and gets the action for quarantine instead: that is why there
 are two. A trusted ARC sealer overrides the failure (RFC 8617 s7.2.1) if it says that DMARC passed when the message came
-to it. p=none asks for nothing, so nothing is done (s5.4).
+to it. p=none asks for nothing, so nothing is done (s5.4). Of a From field with more domains than are asked about some
+may disown the message, and honest mail has no such field: it counts as p=quarantine (s11.5).
 """
 
+from engine import limits
 from engine.config import Action, Blocking
 from engine.policy import block_list
 from engine.policy.evidence import Evidence
@@ -25,22 +27,23 @@ from engine.policy.violation import Criterion, Violation
 def judge(evidence: Evidence, blocking: Blocking) -> list[Violation]:
     """The violation, if there is one. Pure."""
     settings, found = blocking.dmarc, evidence.authentication
-    if not settings.enabled or found.dmarc != "fail" or found.dmarc_policy not in ("quarantine", "reject"):
+    if not settings.enabled or (found.arc == "pass" and found.arc_sealer and found.arc_dmarc == "pass"):
         return []
-    if found.arc == "pass" and found.arc_sealer and found.arc_dmarc == "pass":
+    policy, words, action = found.dmarc_policy, "", settings.quarantine
+    if found.dmarc == "fail" and policy in ("quarantine", "reject"):
+        reasons = corroboration(evidence, blocking)
+        if policy == "reject" and (reasons or not settings.corroborated):
+            action = settings.reject
+        words = ", ".join([f"From {found.dmarc_domain}", *reasons])
+    elif found.dmarc == "permerror" and (count := _author_domains(evidence)) > limits.FROM_DOMAINS:
+        policy, words = "quarantine", f"From names {count} domains"
+    else:
         return []
-    reasons = corroboration(evidence, blocking)
-    is_reject = found.dmarc_policy == "reject" and (bool(reasons) or not settings.corroborated)
-    words = ", ".join([f"From {found.dmarc_domain}", *reasons])
-    return [
-        Violation(
-            Criterion.DMARC,
-            Action((settings.reject if is_reject else settings.quarantine).value),
-            entry=found.dmarc_policy,
-            value=words,
-            forward=settings.forward,
-        )
-    ]
+    return [Violation(Criterion.DMARC, Action(action.value), policy, words, forward=settings.forward)]
+
+
+def _author_domains(evidence: Evidence) -> int:
+    return len({sender.rpartition("@")[2] for sender in evidence.header.senders})
 
 
 def corroboration(evidence: Evidence, blocking: Blocking) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine import limits
 from engine.config import Action, Blocking, BlockList, BlockLists, Dmarc, Forward, ListAction, MessageAction
 from engine.policy.criteria import SENDER, judge
 from engine.policy.dmarc import judge as judge_dmarc
@@ -48,6 +49,14 @@ def test_actions_by_policy() -> None:
 def test_only_a_failure_counts(result: str) -> None:
     """RFC 9989 s5.3.6: without an answer of DNS nothing is applied."""
     assert actions(with_(dmarc=result)) == []
+
+
+@pytest.mark.parametrize(("domains", "is_one"), [(limits.FROM_DOMAINS, False), (limits.FROM_DOMAINS + 1, True)])
+def test_a_crowd_of_authors_hides_nobody(domains: int, is_one: bool) -> None:
+    """RFC 9989 s11.5: what was not asked about cannot have passed."""
+    senders = tuple(f"{name}@d{number}.example" for number in range(domains) for name in "ab")
+    crowd = msgspec.structs.replace(with_(dmarc="permerror"), header=Header(senders=senders))
+    assert actions(crowd, quarantine=MessageAction.HOLD) == [Action.HOLD] * is_one
 
 
 def test_off_is_off() -> None:
