@@ -14,7 +14,7 @@ import msgspec
 from engine.dns import Resolver
 from engine.scan.arc_sets import ArcClaims
 from engine.scan.claims import Claims
-from engine.sender.public_key import Keys, check, find_keys
+from engine.sender.public_key import KEY_TIMEOUT_S, Keys, check, find_keys
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -36,10 +36,11 @@ async def verify(
     claims: Claims,
     trusted_sealers: tuple[str, ...] = (),
     clock: Callable[[], float] = time.time,
+    timeout_s: float = KEY_TIMEOUT_S,
 ) -> Chain:
     """Never raises on answers of DNS. At most limits.ARC_SETS + 1 lookups, all at once.
 
-    A key that DNS did not give fails the chain (s5.2). clock: Unix time.
+    A key that DNS did not give fails the chain (s5.2). clock: Unix time. timeout_s: for each key.
     """
     arc = claims.arc
     if arc is None:
@@ -47,7 +48,7 @@ async def verify(
     sealer = arc.seals[-1].domain if arc.seals else ""
     reason = _broken(arc)
     if not reason:
-        keys = await find_keys(resolver, [arc.message, *arc.seals])
+        keys = await find_keys(resolver, [arc.message, *arc.seals], timeout_s)
         reason = _failed(arc, keys, clock())
     if reason:
         return Chain("fail", sealer, reason=reason)

@@ -13,16 +13,22 @@ from collections.abc import Callable
 from engine.dns import Resolver
 from engine.policy.evidence import Signature
 from engine.scan.claims import Claims
-from engine.sender.public_key import check, find_keys
+from engine.sender.public_key import KEY_TIMEOUT_S, check, find_keys
 
 
-async def verify(resolver: Resolver, claims: Claims, clock: Callable[[], float] = time.time) -> tuple[Signature, ...]:
+async def verify(
+    resolver: Resolver,
+    claims: Claims,
+    clock: Callable[[], float] = time.time,
+    timeout_s: float = KEY_TIMEOUT_S,
+) -> tuple[Signature, ...]:
     """One result for each signature in the order of the message, and one for all that are left out.
 
     domain and selector are empty where a signature does not name them legibly. Only `pass` speaks for a domain. Never
-    raises on answers of DNS. clock: Unix time. Lookups are at most limits.DKIM_SIGNATURES, all at once.
+    raises on answers of DNS. clock: Unix time. timeout_s: for each key. At most limits.DKIM_SIGNATURES lookups, all at
+    once.
     """
-    keys = await find_keys(resolver, claims.signatures)
+    keys = await find_keys(resolver, claims.signatures, timeout_s)
     now = clock()
     results = [Signature(claim.domain, claim.selector, *check(claim, keys, now)) for claim in claims.signatures]
     if claims.left_out:

@@ -6,6 +6,7 @@ A name with several records has no key: which one would answer is left to chance
 import asyncio
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,6 +22,8 @@ from engine.dns import DnsFailure, Resolver
 from engine.scan import tag_list
 from engine.scan.signed import SignatureClaim
 from engine.scan.tag_list import BadTagList
+
+KEY_TIMEOUT_S: Final = 8.0  # below authentication.timeout_s as it is set by default
 
 _PADDING = PKCS1v15()
 _PREHASHED = Prehashed(SHA256())
@@ -44,11 +47,15 @@ _NAMELESS = Key(None, "permerror", "it names no key")
 Keys = dict[tuple[str, str], Key]  # by selector and domain
 
 
-async def find_keys(resolver: Resolver, claims: Iterable[SignatureClaim]) -> Keys:
-    """The keys that these claims need, all asked for at once and each once. Never raises on answers of DNS."""
+async def find_keys(resolver: Resolver, claims: Iterable[SignatureClaim], timeout_s: float) -> Keys:
+    """The keys that these claims need, all asked for at once and each once. Never raises on answers of DNS.
+
+    A key that does not come within timeout_s is temperror and does not hold up the others: else a sender could keep a
+    forged signature from being told as such, by one of a domain that does not answer.
+    """
     wanted = [claim for claim in claims if not claim.result and claim.selector and claim.domain]
     names = list(dict.fromkeys((claim.selector, claim.domain) for claim in wanted))
-    keys = await asyncio.gather(*(_find(resolver, selector, domain) for selector, domain in names))
+    keys = await asyncio.gather(*(_find(resolver, selector, domain, timeout_s) for selector, domain in names))
     return dict(zip(names, keys, strict=True))
 
 
@@ -89,9 +96,12 @@ def _verified(claim: SignatureClaim, public: RSAPublicKey | Ed25519PublicKey) ->
     return "pass", ""
 
 
-async def _find(resolver: Resolver, selector: str, domain: str) -> Key:
+async def _find(resolver: Resolver, selector: str, domain: str, timeout_s: float) -> Key:
     try:
-        records = await resolver.records(f"{selector}._domainkey.{domain}", "TXT")
+        async with asyncio.timeout(timeout_s):
+            records = await resolver.records(f"{selector}._domainkey.{domain}", "TXT")
+    except TimeoutError:
+        return Key(None, "temperror", "DNS did not answer in time")
     except DnsFailure as failure:
         return Key(None, "permerror" if failure.permanent else "temperror", "DNS did not give the key")
     if not records:

@@ -54,8 +54,11 @@ def chain(message: bytes, resolver: Zone | None = None, trusted: tuple[str, ...]
     return asyncio.run(arc.verify(resolver or zone(), collect(message), trusted, lambda: 1_800_000_000.0))
 
 
-def hand_sealed(sets: int, message: bytes = MESSAGE, change: tuple[bytes, bytes] = (b"", b"")) -> bytes:
-    """Any number of sets, with true seals whatever is changed in their text before they are sealed."""
+def hand_sealed(sets: int, change: tuple[bytes, bytes] = (b"", b""), spoilt: int = 0) -> bytes:
+    """Any number of sets, with true seals whatever is changed in their text before they are sealed.
+
+    spoilt: the instance whose seal is not true.
+    """
     body_hash = base64.b64encode(hashlib.sha256(b"A line. Some more\r\n\r\nlast line\r\n").digest())
     subject = relaxed_field(b"From: A Person <a@example.com>") + b"\r\n"
     before, fields = b"", b""
@@ -67,10 +70,10 @@ def hand_sealed(sets: int, message: bytes = MESSAGE, change: tuple[bytes, bytes]
         seal = b"ARC-Seal: i=%d; a=rsa-sha256; d=example.com; s=sel; cv=%s; b="
         seal = (seal % (instance, b"pass" if instance > 1 else b"none")).replace(*change)
         before += relaxed_field(results) + b"\r\n" + relaxed_field(own) + b"\r\n"
-        seal += _signature(before + relaxed_field(seal))
+        seal += _signature(before + relaxed_field(seal) + b"x" * (instance == spoilt))
         before += relaxed_field(seal) + b"\r\n"
         fields = seal + b"\r\n" + own + b"\r\n" + results + b"\r\n" + fields
-    return fields + message
+    return fields + MESSAGE
 
 
 def _signature(octets: bytes) -> bytes:
@@ -172,6 +175,12 @@ def test_a_message_signature_of_part_of_the_body_fails() -> None:
     whole = base64.b64encode(hashlib.sha256(b"A line. Some more\r\n\r\nlast line\r\n").digest())
     found = chain(hand_sealed(1, change=(b"h=from; bh=" + whole, b"h=from; l=3; bh=" + part)))
     assert found.reason == "newest message signature: it covers 3 of 32 octets of the body"
+
+
+@pytest.mark.parametrize("spoilt", [1, 2, 3])
+def test_every_seal_must_hold(spoilt: int) -> None:
+    """RFC 8617 s5.2 step 6: also where those above it are true."""
+    assert chain(hand_sealed(3, spoilt=spoilt)).reason == f"seal {spoilt}: the signature does not fit"
 
 
 def test_an_older_message_signature_may_be_broken() -> None:

@@ -248,9 +248,8 @@ def test_asks_a_real_server_for_all_keys_at_once() -> None:
     """Keys of more than 255 octets come in several strings, and too long for a datagram they come by TCP."""
 
     async def main() -> None:
-        long = rsa_record(4096)
-        strings = [long[at : at + 255] for at in range(0, len(long), 255)]
-        table = {(f"s{n}._domainkey.example.com", "TXT"): [txt(*strings)] for n in range(3)}
+        key = txt(*_strings(rsa_record(4096)))
+        table = {(f"s{n}._domainkey.example.com", "TXT"): [key] for n in range(3)}
         names = await Names(table).start()
         names.delay_s = 0.05
         try:
@@ -264,6 +263,30 @@ def test_asks_a_real_server_for_all_keys_at_once() -> None:
             names.stop()
 
     asyncio.run(main())
+
+
+def test_a_domain_that_does_not_answer_holds_up_no_other() -> None:
+    """Else a sender could keep a forged signature from being told as such, by a slow one of his own."""
+
+    async def main() -> None:
+        names = await Names({(NAME, "TXT"): [txt(*_strings(rsa_record()))]}).start()
+        names.silent.add("s._domainkey.example.net")
+        try:
+            forged = signed().replace(b"two  words", b"two  wOrds")
+            message = hand_signed(forged, {"d": "example.net", "s": "s"})
+            found = await dkim.verify(names.resolver(), collect(message), timeout_s=0.3)
+            assert [(one.domain, one.result) for one in found] == [
+                ("example.net", "temperror"),
+                ("example.com", "fail"),
+            ]
+        finally:
+            names.stop()
+
+    asyncio.run(main())
+
+
+def _strings(record: bytes) -> list[bytes]:
+    return [record[at : at + 255] for at in range(0, len(record), 255)]
 
 
 @given(st.binary(max_size=80) | st.binary(max_size=40).map(lambda octets: b"p=" + base64.b64encode(octets)))
