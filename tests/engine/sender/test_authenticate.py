@@ -16,7 +16,7 @@ from engine.sender import dkim, dmarc
 from engine.sender.authenticate import authenticate, begin
 from engine.sender.wanted import is_wanted
 from tests.dns_server import Names
-from tests.engine.sender.signing import MESSAGE, NAME, rsa_record, signed
+from tests.engine.sender.signing import MESSAGE, NAME, hand_signed, rsa_record, signed
 from tests.engine.sender.zone import Zone
 
 ON = Settings(authentication=Options(enabled=True))
@@ -162,6 +162,16 @@ def test_what_nobody_wants_to_know_is_asked_no_more() -> None:
     asyncio.run(ask())
 
 
+def test_a_forger_cannot_buy_time_with_a_domain_that_does_not_answer() -> None:
+    """PROC-20: DMARC fails though the key of the sender's own signature never comes."""
+    resolver = Hanging(DOMAIN)
+    resolver.hanging = frozenset({"s._domainkey.example.net"})
+    forged = signed().replace(b"two  words", b"two  wOrds")
+    result = found(resolver, hand_signed(forged, {"d": "example.net", "s": "s"}), settings=SOON)
+    assert [(one.domain, one.result) for one in result.dkim] == [("example.net", "temperror"), ("example.com", "fail")]
+    assert result.dmarc == "fail"
+
+
 def test_no_task_is_left_after_a_time_out() -> None:
     async def ask() -> None:
         resolver = Hanging(DOMAIN)
@@ -178,7 +188,7 @@ def test_no_task_is_left_after_a_time_out() -> None:
 def test_a_defect_of_ours_holds_no_mail_up(
     module: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(*_: object) -> object:
+    async def broken(*_: object, **__: object) -> object:
         raise ZeroDivisionError
 
     monkeypatch.setattr(module, "verify" if module is dkim else "discover", broken)
