@@ -27,7 +27,10 @@ def events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Itera
         yield from _of_violation(verdict.id, violation, judgement)
     if not judgement.removed:
         yield from _of_scan(verdict.id, outcome)
-        if errors := [words for cause, words in causes if cause is not Cause.DISABLED]:
+        told = {Cause.DISABLED}
+        if any(one.criterion is Criterion.ENCRYPTED for one in judgement.violations):
+            told.add(Cause.ENCRYPTED)  # a violation, and nothing that failed (ENC-05)
+        if errors := [words for cause, words in causes if cause not in told]:
             yield events.ScanError(smtp_id=verdict.id, description="; ".join(errors))
     yield from judgement.notifications
 
@@ -79,19 +82,18 @@ def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> I
         case Criterion.CONTAINER_LIMIT:
             yield events.ContainerLimitExceeded(
                 smtp_id=smtp_id,
-                limit=violation.value or violation.entry,
+                limit=violation.entry,
                 part=evidence.limit_part,
                 handling=handling,
             )
         case Criterion.ENCRYPTED | Criterion.FILE_NAME:
-            yield from _of_files(smtp_id, violation, judgement)
+            yield from _of_files(smtp_id, violation)
 
 
-def _of_files(smtp_id: str, violation: Violation, judgement: Judgement) -> Iterator[events.Event]:
-    names = {file.part: file.names[0] for file in judgement.evidence.files if file.names}
-    handling = str(violation.action)
+def _of_files(smtp_id: str, violation: Violation) -> Iterator[events.Event]:
+    """By the name that matched, which need not be the one that a file shows first (FILE-06)."""
+    file, handling = violation.value, str(violation.action)
     for part in violation.parts or ("",):
-        file = names.get(part, violation.value)
         if violation.criterion is Criterion.ENCRYPTED:
             yield events.EncryptedContainer(smtp_id=smtp_id, part=part, file=file, handling=handling)
         else:

@@ -11,7 +11,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -69,7 +69,7 @@ class Outcome(msgspec.Struct):
     logged: list[tuple[str, str]] = []
     attachments_deleted: list[tuple[str, str, str]] = []
     evidence: Evidence = Evidence()
-    violations: list[Violation] = []
+    violations: Annotated[list[Violation], msgspec.Meta(max_length=limits.FINDINGS)] = []
     claims: Claims = Claims()
 
 

@@ -95,7 +95,7 @@ def told(violation: Violation) -> list[dict[str, Any]]:
             ],
         ),
         (
-            Violation(Criterion.CONTAINER_LIMIT, Action.DROP, "depth", "depth 10"),
+            Violation(Criterion.CONTAINER_LIMIT, Action.DROP, "depth 10", "2/a.zip"),
             [{"event": events.ContainerLimitExceeded, "limit": "depth 10", "part": "2/x", "handling": "drop"}],
         ),
         (
@@ -105,8 +105,8 @@ def told(violation: Violation) -> list[dict[str, Any]]:
         (
             Violation(Criterion.FILE_NAME, Action.DELETE, "*.exe", "b.exe", ("2", "2/b.exe")),
             [
-                {"event": events.FileNameBlocked, "part": part, "file": file, "entry": "*.exe", "handling": "delete"}
-                for part, file in (("2", "a.zip"), ("2/b.exe", "b.exe"))
+                {"event": events.FileNameBlocked, "part": part, "file": "b.exe", "entry": "*.exe", "handling": "delete"}
+                for part in ("2", "2/b.exe")
             ],
         ),
     ],

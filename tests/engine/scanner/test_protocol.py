@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.config import Blocking, ContainerLimits, Settings
-from engine.limits import SCANNER_DEADLINE_S
+from engine.config import Action, Blocking, ContainerLimits, Settings
+from engine.limits import FINDINGS, SCANNER_DEADLINE_S
+from engine.policy.violation import Criterion, Violation
 from engine.queue.record import Disposition, Splice
 from engine.scan.facts import Cause, Facts, Finding, Match, Unscanned
 from engine.scan.service import Outcome
@@ -115,6 +116,19 @@ def test_splices_that_pass_can_be_applied_in_one_pass(splices: list[Splice], siz
 def test_the_number_of_splices_is_bounded() -> None:
     with pytest.raises(ProtocolError):
         protocol.check_splices([Splice(0, 0, b"")] * (protocol.SPLICES + 1), 10)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_number_of_violations_is_bounded(more: int) -> None:
+    """Each is an event of the journal, so limits.FINDINGS of them are believed and not one more."""
+    violation = Violation(Criterion.FILE_NAME, Action.DELETE, "*.exe", "a.exe", ("2",))
+    outcome = Outcome(Facts(), violations=[violation] * (FINDINGS + more))
+    payload = bytes(protocol.encode(ExamineAnswer(1, outcome)))[protocol.HEADER_LEN :]
+    if more:
+        with pytest.raises(ProtocolError):
+            protocol.decode_answer(payload)
+    else:
+        assert protocol.decode_answer(payload) == ExamineAnswer(1, outcome)
 
 
 @pytest.mark.parametrize("time_s", [1, 60, 3600])
