@@ -306,7 +306,7 @@ def test_options_of_each_criterion(section: str, options: list[str]) -> None:
     """BLK-03: each is there, the first one is the default, and each is something that can be done to a message."""
     default = getattr(Blocking(), section).action
     assert default == options[0]
-    assert set(options) <= set(type(default))
+    assert set(options) <= {one.value for one in type(default)}
     done = [Action(one.value) for one in type(default) if one != "reject"]  # said at RCPT (DNSBL-06)
     for action in done:
         disposition, _, _ = decide((Violation(Criterion.SUBJECT, action),), Disposition.DELIVER, "", Found())
