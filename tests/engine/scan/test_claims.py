@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine import limits
 from engine.scan import canonical
+from engine.scan import signed as signature
 from engine.scan.claims import Claims, collect
 from engine.scan.signed import SignatureClaim
 from tests.engine.sender.signing import MESSAGE, hand_signed, signed
@@ -93,6 +94,16 @@ def test_tags(tags: dict[str, str | None], want: str) -> None:
     assert bool(reason) == bool(want)
 
 
+@pytest.mark.parametrize(
+    ("form", "relaxed_body"),
+    [(None, False), ("simple", False), ("relaxed", False), ("simple/relaxed", True), ("Relaxed / relaxed", True)],
+)
+def test_the_form_of_the_body(form: str | None, relaxed_body: bool) -> None:
+    """RFC 6376 s3.5: one name is that of the header, and the body is simple then."""
+    section = canonical.Section(hand_signed(tags={"c": form}))
+    assert signature.read(section, section.named(b"dkim-signature")[0]).span == (relaxed_body, None)
+
+
 def test_a_tag_that_is_there_twice_is_neutral() -> None:
     field = signed()
     assert claim(field.replace(b"s=sel;", b"s=sel; s=other;")).result == "neutral"
@@ -106,6 +117,14 @@ def test_the_signed_part_of_a_body() -> None:
         assert (found[True, length], lengths) == (want, {True: 32})
     assert claim(signed(length=True)).partial == ""
     assert claim(signed(length=True) + b"more\r\n").partial == "it covers 32 of 42 octets of the body"
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n", b"\r\n\r\n"])
+def test_an_empty_body(body: bytes) -> None:
+    """RFC 6376 s3.4.3, s3.4.4 give both hashes."""
+    found, _ = canonical.body_hashes(body, 0, {(True, None), (False, None)})
+    assert base64.b64encode(found[False, None]) == b"frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY="
+    assert base64.b64encode(found[True, None]) == b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 
 def test_lengths_beyond_the_body_have_no_hash() -> None:
