@@ -23,7 +23,7 @@ import dns.nameserver
 import dns.resolver
 import dns.reversename
 
-from engine import limits
+from engine import dns_query, limits
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import address_text
 
@@ -62,6 +62,14 @@ class DnsFailure(Exception):
     @property
     def permanent(self) -> bool:
         return self.reply.permanent
+
+
+class _Refused(dns.exception.DNSException):
+    """The only name server has no answer."""
+
+
+def _refused(server: str) -> _Refused:
+    return _Refused(f"{server} answers with an error")  # type: ignore[no-untyped-call]
 
 
 class _Answer:
@@ -241,27 +249,54 @@ class Resolver:
         return answer
 
     async def _answer(self, name: str, kind: str) -> _Answer:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
+            found = await self._asked_at_first(name, kind)
+            if isinstance(found, dns_query.Found):
+                return self._kept(found.records, found.ttl)
             resolver = self._configured()
-            result = await resolver.resolve(name, kind, raise_on_no_answer=False)
+            cut = found is dns_query.Odd.TRUNCATED
+            left_s = resolver.lifetime - (loop.time() - began)
+            result = await resolver.resolve(name, kind, tcp=cut, raise_on_no_answer=False, lifetime=left_s)
         except dns.resolver.NXDOMAIN as error:
             responses = error.responses()  # type: ignore[no-untyped-call]
-            return self._without(None, min(one.resolve_chaining().minimum_ttl for one in responses.values()))
+            return self._kept(None, min(one.resolve_chaining().minimum_ttl for one in responses.values()))
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape):
-            return self._without(None, limits.DNS_NEGATIVE_TTL_MAX_S)  # such a name cannot exist
+            return self._kept(None, limits.DNS_NEGATIVE_TTL_MAX_S)  # such a name cannot exist
         except (dns.name.IDNAException, UnicodeError):
-            return self._without(None, limits.DNS_NEGATIVE_TTL_MAX_S)
+            return self._kept(None, limits.DNS_NEGATIVE_TTL_MAX_S)
         except (dns.exception.DNSException, OSError) as error:
             reply = own_words("4.4.3", f"looking up {kind} of {name} failed: {error}")
             return _Answer(None, self._clock() + limits.DNS_FAILURE_TTL_S, reply)
         ttl = result.chaining_result.minimum_ttl
-        if result.rrset is None:
-            return self._without((), ttl)
-        records = tuple(itertools.islice(result.rrset, limits.DNS_RECORDS))
-        return _Answer(records, self._clock() + min(ttl, limits.DNS_TTL_MAX_S))
+        return self._kept(tuple(itertools.islice(result.rrset or (), limits.DNS_RECORDS)), ttl)
 
-    def _without(self, records: tuple[Any, ...] | None, ttl: float) -> _Answer:
-        return _Answer(records, self._clock() + min(ttl, limits.DNS_NEGATIVE_TTL_MAX_S))
+    async def _asked_at_first(self, name: str, kind: str) -> "dns_query.Found | dns_query.Odd | None":
+        """The answer of the first server to one question, which is what nearly all look-ups take.
+
+        Else None or what dnspython's resolver has to see to: other servers, more patience, TCP. Raises _Refused if
+        there is nobody else to ask.
+        """
+        asked = dns_query.question(name, kind)
+        if not asked:
+            return None
+        resolver = self._configured()
+        server = resolver.nameservers[0]
+        assert isinstance(server, _Server)
+        try:
+            found = await dns_query.ask(server.address, server.port, asked, min(resolver.timeout, resolver.lifetime))
+        except OSError:
+            server.silent = True
+            return None
+        server.silent = False
+        if found is dns_query.Odd.REFUSED and len(resolver.nameservers) == 1:
+            raise _refused(server.address)
+        return found
+
+    def _kept(self, records: tuple[Any, ...] | None, ttl: float) -> _Answer:
+        most = limits.DNS_TTL_MAX_S if records else limits.DNS_NEGATIVE_TTL_MAX_S
+        return _Answer(records, self._clock() + min(ttl, most))
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         # read late: a machine without resolv.conf must still deliver to addresses
