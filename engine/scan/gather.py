@@ -9,7 +9,7 @@ from engine.policy.evidence import FILES_KEPT, Evidence, File, Header
 from engine.policy.violation import Violation
 from engine.scan.header import Fields, clean_name, parse
 from engine.scan.mailboxes import addresses
-from engine.scan.node import ENTITY, MULTIPART, Node
+from engine.scan.node import ENTITY, MULTIPART, UUE, Node
 from engine.scan.walk import Walk
 
 
@@ -40,7 +40,10 @@ def header_of(subject: str, fields: Fields) -> Header:
 
 
 def _files(root: Node) -> tuple[list[File], list[Node]]:
-    """What has a name, or is encrypted. A further reading of a part that tells nothing new is left out."""
+    """What has a name, or is encrypted. A further reading of a part that tells nothing new is left out.
+
+    Files that a body spells out (UUE), and those in a winmail.dat, are top-level attachments: clients show them so.
+    """
     files: list[File] = []
     nodes: list[Node] = []
     seen: set[File] = set()
@@ -58,7 +61,9 @@ def _files(root: Node) -> tuple[list[File], list[Node]]:
                 files.append(file)
                 nodes.append(node)
         if node.children:
-            stack.extend((child, top, inside) for child in reversed(node.children))
+            shown = outside and (inside or node.type == "tnef")
+            body = outside and not node.names
+            stack.extend((child, top, shown or (body and child.role == UUE)) for child in reversed(node.children))
     return files, nodes
 
 

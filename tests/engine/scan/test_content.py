@@ -24,10 +24,11 @@ from engine.config import (
 )
 from engine.policy.evidence import FILES_KEPT, File
 from engine.policy.violation import Criterion
-from engine.queue.record import Disposition
-from engine.rewrite import spliced
+from engine.queue.record import Disposition, Splice
+from engine.rewrite import CannotRewrite, spliced
 from engine.scan.facts import Cause, Verdict
 from engine.scan.service import Outcome, examine
+from engine.scan.walk import Walk
 from engine.scanner import protocol
 from tests.engine.scan.formats.archives_made import rar5
 from tests.engine.scan.formats.compound import compound
@@ -45,6 +46,7 @@ from tests.engine.scan.material import (
     walk,
     zipped,
 )
+from tests.oracles.tnef import MAGIC, attachment
 
 TO = Forward("postmaster@example.com", "blocked")
 NAMES = FileNames(enabled=True)
@@ -129,6 +131,20 @@ def test_members_and_nested_mail_lie_in_their_attachment() -> None:
     found = {file.part: file for file in examined(nested(inner)).evidence.files}
     assert found["2.2"] == File("2.2", "2", ("x.zip",), "zip", found["2.2"].size)
     assert found["2.2/x.zip/d/m.txt"].names == ("d/m.txt", "m.txt") and not found["2.2"].is_top
+
+
+def test_what_clients_show_as_an_attachment_is_one() -> None:
+    """FILE-07: a file that a body spells out, and what Outlook packs together; not what a named text holds."""
+    body = message("words\n" + uuencoded(b"MZ", "b.exe", b"\n").decode())
+    outcome = examined(body, files=NAMES)
+    assert [one.value for one in outcome.violations] == ["b.exe"]
+    assert b"begin 644 DELETED0.TXT" in delivered(body, outcome)
+    text = message("t\n", [("notes.txt", uuencoded(b"MZ", "b.exe"))])
+    assert examined(text, files=NAMES).violations == []
+    packed = message("t\n", [("winmail.dat", MAGIC + attachment("b.exe", b"MZ"))])
+    outcome = examined(packed, files=NAMES)
+    assert outcome.attachments_deleted == [("2", "winmail.dat", "file name")]
+    assert b"winmail.dat: b.exe (*.exe)" in delivered(packed, outcome)
 
 
 def test_the_evidence_is_bounded() -> None:
@@ -309,6 +325,19 @@ def test_thousands_of_named_files_take_no_longer_than_their_number() -> None:
     outcome = examined(data, files=INSIDE)
     assert len(outcome.violations) == limits.FINDINGS and len(outcome.attachments_deleted) == limits.FINDINGS
     assert not [path for path in files(delivered(data, outcome)) if path.endswith(".exe")]
+
+
+def test_what_cannot_be_removed_cannot_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FILE-07, ENC-02: it is never delivered as if it had been; SCAN-07 says what becomes of it."""
+
+    def refuse(data: bytes, walk: Walk, deletions: object) -> list[Splice]:
+        raise CannotRewrite(walk.root)
+
+    monkeypatch.setattr("engine.scan.service.apply", refuse)
+    outcome = examined(message("t\n", [("a.exe", b"MZ"), ("b.zip", locked({"a": b"a"}))]), files=NAMES)
+    assert (outcome.disposition, outcome.splices, outcome.attachments_deleted) == (Disposition.HOLD, [], [])
+    assert "2: engine (file name, cannot be removed)" in outcome.reason
+    assert len(outcome.violations) == 2
 
 
 # --- one rewrite for policy and antivirus ---------------------------------------------------------------------
