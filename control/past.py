@@ -14,12 +14,13 @@ import msgspec
 
 from engine.events import Accepted, Scanned
 from engine.journal import SUFFIX
-from engine.policy.evidence import Envelope, Evidence
+from engine.policy.evidence import Envelope, Evidence, Header
 
 _DAY_LEN: Final = len("-YYYY-MM-DD")
 _LINE_LEN: Final = 16 << 20  # a longer line is none that we wrote
 _ACCEPTED: Final = b'{"event":"accepted"'
 _SCANNED: Final = b'{"event":"scanned"'
+_UNREAD: Final = Header()
 _accepted: Final = msgspec.json.Decoder(Accepted)
 _scanned: Final = msgspec.json.Decoder(Scanned)
 
@@ -64,7 +65,9 @@ def _of_process(paths: list[Path]) -> Iterator[Past]:
 
 def _joined(accepted: Accepted, scanned: Scanned | None) -> Past:
     if scanned is not None and scanned.evidence.envelope.client:
-        return Past(accepted.smtp_id, accepted.time, scanned.evidence)
+        # Where nothing asked for it the content was not read, and then not even a sender is there.
+        examined = scanned.evidence.header != _UNREAD or bool(scanned.evidence.files)
+        return Past(accepted.smtp_id, accepted.time, scanned.evidence, examined)
     envelope = Envelope(
         client=accepted.client,
         reverse_path=accepted.reverse_path,

@@ -1,7 +1,8 @@
 """Every setting, typed: the one declaration that forms, validation, API and defaults come from (PROC-15).
 
-A Struct for each table of the file, in the module of its subject; `file.py` reads and writes, `checks.py` says what
-types cannot.
+A Struct for each table of the file, in the module of its subject; `descriptions.py` has the words for each field and
+`fields.py` all of them as data. `file.py` reads and writes: values by `read.py`, places by `lines.py`. `checks.py` says
+what types cannot, with the syntax of lists in `entries.py` and of texts in `metatags.py`.
 """
 
 from engine.config.antivirus import Antivirus, LeftoverAction, UnrepairableAction, UnscannedAction, VirusAction

@@ -252,6 +252,20 @@ def test_the_journal_is_read_from_its_end(tmp_path: Path) -> None:
     assert [one.smtp_id for one in told.changes] == ["TWICE"] and told.messages == 3
 
 
+def test_mail_that_nobody_had_to_read(tmp_path: Path) -> None:
+    """With every criterion off only the envelope is known, and that is said."""
+    unread = Evidence(evidence().envelope, listings=(LISTED,))
+    write(
+        tmp_path,
+        "relay-0",
+        "2026-01-02",
+        [accepted(1, "A"), scanned(1, "A", unread), accepted(2, "B"), scanned(2, "B", evidence())],
+    )
+    assert [(one.smtp_id, one.examined) for one in newest(tmp_path, 9)] == [("B", True), ("A", False)]
+    (gap,) = rehearse(tmp_path, settings(), settings(subject=SUBJECT)).not_judged
+    assert gap.setting == "blocking" and gap.why.startswith("1 of 2 messages")
+
+
 def test_a_journal_without_mail(tmp_path: Path) -> None:
     told = rehearse(tmp_path, settings(), settings(subject=SUBJECT))
     assert (told.messages, told.changed, told.since) == (0, 0, "")

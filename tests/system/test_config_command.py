@@ -9,7 +9,7 @@ import pytest
 
 from engine import config
 from engine.layout import Layout
-from tests.system.harness import MAILWARD, Gateway
+from tests.system.harness import MAILWARD, Gateway, until
 
 
 @pytest.fixture
@@ -137,3 +137,18 @@ def test_set_saves_only_what_is_good(gateway: Gateway) -> None:
 def test_reference_is_the_committed_page() -> None:
     page = Path(__file__).parents[2] / "docs" / "settings.md"
     assert call("reference").stdout == page.read_text(encoding="utf-8")
+
+
+def test_a_running_gateway_takes_what_is_set(gateway: Gateway) -> None:
+    """PROC-15: without a restart, and a mistake leaves in force what was."""
+    try:
+        gateway.start()
+        assert call("set", "--root", gateway.root, "blocking.size.enabled", "true").returncode == 0
+        until(lambda: gateway.service_events("configuration-applied"), "the settings in force have changed")
+        path = Layout(gateway.root).config
+        write(path, path.read_text(encoding="utf-8") + "[blocking.subject]\naction = 'forward'\n")
+        (refused,) = until(lambda: gateway.service_events("configuration-refused"), "a broken file was noticed")
+        assert f"{path}:" in refused["reason"] and "blocking.subject.forward.to" in refused["reason"]
+        assert "blocking.size.enabled  true" in call("show", "--root", gateway.root).stdout
+    finally:
+        gateway.stop()
