@@ -18,6 +18,7 @@ from engine import limits
 from engine.sender import spf_record
 from engine.sender.spf import LOOKUPS, NAMES, VOID_LOOKUPS, check, dns_name
 from engine.sender.spf_record import SyntaxFault, is_spf, parse
+from tests.dns_server import Names
 from tests.engine.sender.zone import Zone
 
 CLIENT = "192.0.2.1"
@@ -342,6 +343,22 @@ def test_names_for_dns_are_read_back_as_they_were(name: str) -> None:
     if text:
         labels = [label.decode() for label in dns.name.from_text(text).labels[:-1]]
         assert ".".join(labels) == name.lower().removesuffix(".")
+
+
+@pytest.mark.parametrize("local", ["plain", 'a"b', "a\\b", "@", "a@b", "a b", "$", "a/b+c=d", "*", "\x7f"])
+def test_odd_local_parts_reach_a_name_server_as_they_are(local: str) -> None:
+    """RFC 7208 s7: macros may put any octets into a name; through the real resolver."""
+
+    async def ask() -> tuple[str, str]:
+        names = await Names({("a.example", "TXT"): ['"v=spf1 exists:%{l}.x.example -all"']}).start()
+        try:
+            result = await check(names.resolver(), CLIENT, "mx.a.example", f"{local}@a.example")
+        finally:
+            names.stop()
+        assert names.asked[-1] == (dns.name.from_text(dns_name(f"{local}.x.example")).to_text(True), "A")
+        return result
+
+    assert asyncio.run(ask()) == ("fail", "a.example")
 
 
 def test_spf_is_told_from_other_records() -> None:
