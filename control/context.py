@@ -32,7 +32,7 @@ class Context:
         self.layout = Layout(root)
         self.layout.make()
         self.clock = clock
-        self.settings = CurrentSettings(self.layout.config)
+        self.settings = CurrentSettings(self.layout.config, in_force=self.layout.in_force)
         self.store = Store(self.layout.control / STORE_FILE)
         self.follower = Follower(self.layout.journal, self.store)
         self.access = AccessDatabase(root)
@@ -41,7 +41,7 @@ class Context:
         self._journal = JournalWriter(self.layout.journal, PROCESS)
         self._journal_lock = threading.Lock()
         watchers = Watchers(self.layout, self.event, time.monotonic)
-        self.postman = Postman(self.layout, self.settings, self.host, self.event, clock, watchers)
+        self.postman = Postman(self.layout, self.settings.fresh, self.host, self.event, clock, watchers)
 
     def host(self) -> str:
         """What the gateway calls itself."""

@@ -7,7 +7,8 @@ Theory of operation. Each event is looked at once: position in the journal, rate
 transaction, and only then is the mail handed to a relay, which has it on disk when it answers. So an event leads to its
 mail at least once, whenever a process dies, unless the disk is lost. It does so at most once as well, but for one case:
 this process is killed after a relay took the mail and before that was noted, and that relay, which knows by name what
-it took and what is in its queue, is started anew after the mail left it. Then it comes twice, with one Message-ID.
+it took and what is in its queue, does not run when relays are asked again, or was started anew after the mail had left
+it. Then it comes twice, with one Message-ID.
 
 It does not use the store of the pages, which may be thrown away and read anew: that must never send mail again. Without
 a memory of its own (the first start of this version, or a lost file) it begins with the present run of the service.

@@ -1,5 +1,6 @@
 """The settings as the control plane sees them: reread when the file changes, the last good ones kept (PROC-15)."""
 
+import contextlib
 import os
 import threading
 import time
@@ -14,22 +15,32 @@ LOOK_AGAIN_S = 1.0
 class CurrentSettings:
     """Call it for the settings in force. Safe from any thread; the file is looked at no more than once a second.
 
-    A file that is broken from the start leaves the defaults in force: the pages have to come up then more than ever,
-    and `problem` tells the operator what to mend. It is empty while the file is good.
+    A file that is broken from the start leaves what was in force before, or the defaults: the pages have to come up
+    then more than ever, and `problem` tells the operator what to mend. It is empty while the file is good.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic, in_force: Path | None = None) -> None:
+        """in_force: the supervisor's copy of the last good file."""
         self._path = path
         self._clock = clock
         self._lock = threading.Lock()
         self._settings = Settings()
         self.problem = ""
         self.reread()
+        if self.problem and in_force is not None:
+            with contextlib.suppress(ConfigError):
+                self._settings = load(in_force)
 
     def __call__(self) -> Settings:
         with self._lock:
             if self._clock() - self._looked_at >= LOOK_AGAIN_S:
                 self._look()
+            return self._settings
+
+    def fresh(self) -> Settings:
+        """The settings in force at this moment: the file is looked at in any case."""
+        with self._lock:
+            self._look()
             return self._settings
 
     def reread(self) -> None:

@@ -45,9 +45,9 @@ def compose(letter: Letter, author: Author, word: str, now: float) -> bytes:
     plain = text.isascii() and all(len(line) <= _LINE_LEN for line in text.split("\r\n"))
     head = [
         f"Date: {rfc5322(int(now * 1e9))}",
-        fields.sender(author.name, author.address),
-        "To: " + ",\r\n\t".join(f"<{fields.path(address)}>" for address in letter.to[:_NAMED]),
-        fields.subject(letter.subject),
+        fields.sender(clean(author.name), author.address),
+        "To: " + ",\r\n\t".join(f"<{fields.path(clean(address))}>" for address in letter.to[:_NAMED]),
+        fields.subject(clean(letter.subject)),
         f"Message-ID: <mailward.{word}@{author.host}>",
         "Auto-Submitted: auto-generated",
         "MIME-Version: 1.0",
