@@ -169,9 +169,8 @@ _NOT_JUDGED: Final = {
 
 
 def _not_judged(before: Settings, after: Settings) -> Iterator[Gap]:
-    old, new = fields.flat(before), fields.flat(after)
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name, ...) != new.get(name, ...) and (why := _why_not(name)):
+    for name in fields.differing(before, after):
+        if why := _why_not(name):
             yield Gap(name, why)
     if before.relay != after.relay and any(grant.tls_name for grant in after.relay.grants):
         yield Gap("relay.grants", "names of certificates are not recorded: who has one counts as without")

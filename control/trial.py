@@ -93,7 +93,7 @@ class Trial:
         self._dns = dns
         self._rules = Rules(settings)
         hostname = settings.smtp.hostname or socket.getfqdn()
-        self._own_address = (settings.smtp.from_address or f"mailward-noreply@{hostname}").lower()
+        self._own_address = settings.smtp.own_address(hostname).lower()
         self._client: BlockListClient | None = None
         self._resolver: Resolver | None = None
 

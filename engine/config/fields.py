@@ -57,13 +57,6 @@ def differing(before: Settings, after: Settings) -> list[str]:
     return sorted({name.partition("[")[0] for name in changed})
 
 
-def literal_default(setting: Setting) -> Any:
-    """The default as plain data; None for a table and for what has none."""
-    if setting.section or setting.default is msgspec.UNSET:
-        return None
-    return msgspec.to_builtins(setting.default)
-
-
 def _walk(type_: type[Section], defaults: Section | None, prefix: str) -> Iterator[Setting]:
     hints = typing.get_type_hints(type_, include_extras=True)
     own = {field.name: field.default for field in msgspec.structs.fields(type_)}
