@@ -202,7 +202,10 @@ class Names(asyncio.DatagramProtocol):
     async def start(self, port: int = 0) -> "Names":
         self._loop = loop = asyncio.get_running_loop()
         self.port = port or free_port()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", self.port))
+        sock = socket.socket(type=socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)  # questions come in bursts, and this is slow
+        sock.bind(("127.0.0.1", self.port))
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=sock)
         self._tcp = await asyncio.start_server(self._stream, "127.0.0.1", self.port)
         return self
 
