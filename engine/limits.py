@@ -109,6 +109,6 @@ DMARC_RECORD_LEN: Final = 4096  # a longer record is none; those of use have som
 DMARC_MEMO_ENTRIES: Final = 1000  # records that are kept as read, a few words each
 FROM_DOMAINS: Final = 5  # domains of one From field that DMARC asks about, each with up to 8 questions
 ALIGNMENT_WALKS: Final = 10  # signing domains under the author's organization that are asked about
-RESULTS_VALUE_LEN: Final = 320  # characters of one value in Authentication-Results: an address of 64 + 1 + 255
+RESULTS_VALUE_LEN: Final = 320  # octets of one value in Authentication-Results: an address of 64 + 1 + 255
 RESULTS_SIGNATURES: Final = 10  # DKIM signatures that it names; honest mail bears up to four
 AUTHSERV_ID_LEN: Final = 255  # characters of an authserv-id, which is a host name, that are compared

@@ -13,6 +13,7 @@ _HELO = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_])?|\[[A-Za-
 _COMMENT = re.compile(r"[^A-Za-z0-9 ._:/+=,-]")
 _PROTOCOL = re.compile(r"[A-Z0-9]{1,32}")
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f]+")
+_LONGEST_LINE_LEN = 990  # octets
 _LINE_LEN = 200  # characters, of up to four octets: well below the 998 of RFC 5322 s2.1.1
 _UNSAFE_PATH = re.compile(r"[\x00-\x1f\x7f<>]")
 
@@ -60,5 +61,13 @@ def results_field(body: str) -> bytes:
 
     body: unfolded, of limited length, its values quoted. Whatever it holds, this is one field, with no line too long.
     """
-    parts = [textwrap.wrap(part, _LINE_LEN, break_on_hyphens=False) for part in _NOT_TEXT.sub(" ", body).split("; ")]
-    return ("Authentication-Results: " + ";\r\n\t".join("\r\n\t".join(lines) for lines in parts) + "\r\n").encode()
+    parts = map(_folded, _NOT_TEXT.sub(" ", body).split("; "))
+    return ("Authentication-Results: " + ";\r\n\t".join(map("\r\n\t".join, parts)) + "\r\n").encode()
+
+
+def _folded(part: str) -> list[str]:
+    """Lines of a result. A word is a value, and cutting one breaks the field; what is too long for a line is none."""
+    lines = textwrap.wrap(part, _LINE_LEN, break_long_words=False, break_on_hyphens=False)
+    if any(len(line.encode()) > _LONGEST_LINE_LEN for line in lines):
+        return textwrap.wrap(part, _LINE_LEN)
+    return lines

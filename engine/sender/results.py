@@ -59,8 +59,9 @@ def _result(word: str) -> str:
 
 
 def _quoted(value: str, is_utf8: bool) -> str:
-    if len(value) > limits.RESULTS_VALUE_LEN:
-        value = value[: limits.RESULTS_VALUE_LEN - 3] + "..."
+    octets = value.encode("utf-8", "replace")
+    if len(octets) > limits.RESULTS_VALUE_LEN:
+        value = octets[: limits.RESULTS_VALUE_LEN - 3].decode("utf-8", "ignore") + "..."
     if _PLAIN.fullmatch(value):
         return value
     value = "".join(one if one.isprintable() and (is_utf8 or one.isascii()) else "?" for one in value)

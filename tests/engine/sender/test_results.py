@@ -6,19 +6,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import limits
+from engine.delivery.trace import results_field
 from engine.policy.evidence import Authentication, Envelope, Signature
 from engine.sender.results import authserv_id_of, body, canonical
 
 FROM_A = Envelope(client="192.0.2.1", helo="mx.example.com", reverse_path="a@example.com")
 HOSTILE = 'x"; dmarc=pass header.from=bank.example\r\nX-Forged: 1 (\\'
-words = st.text(max_size=400) | st.sampled_from([HOSTILE, "", "a b", "é", "a;b", "(", '"', "\\", "a\0b", "\u202e"])
+words = (
+    st.text(max_size=400)
+    | st.text('a"\\;é ', min_size=300, max_size=400)
+    | st.sampled_from([HOSTILE, "", "a b", "é", "a;b", "(", '"', "\\", "a\0b", "\u202e"])
+)
 results = st.sampled_from(["pass", "fail", "none", "temperror", "permerror", "softfail", "neutral", "policy"])
 
 
 def properties(field: str) -> dict[str, list[tuple[str, dict[str, str]]]]:
-    """method -> (result, properties), as the oracle reads the field; it knows no UTF-8 (RFC 6532)."""
-    field = field.encode("ascii", "replace").decode()
-    parsed = authres.AuthenticationResultsHeader.parse("Authentication-Results: " + field)
+    """method -> (result, properties), as the oracle reads the field, folded; it knows no UTF-8 (RFC 6532)."""
+    folded = results_field(field).decode().removesuffix("\r\n")
+    assert all(line.startswith("\t") for line in folded.split("\r\n")[1:])
+    unfolded = folded.replace("\r\n", "").encode("ascii", "replace").decode()
+    parsed = authres.AuthenticationResultsHeader.parse(unfolded)
     found: dict[str, list[tuple[str, dict[str, str]]]] = {}
     for one in parsed.results:
         values = {f"{each.type}.{each.name}": each.value for each in one.properties}
@@ -113,7 +120,10 @@ def test_values_and_signatures_are_bounded() -> None:
     for length, kept in ((limits.RESULTS_VALUE_LEN, True), (limits.RESULTS_VALUE_LEN + 1, False)):
         path = "a" * length
         text = body("gw", Envelope(reverse_path=path), Authentication(spf="none"))
-        assert text.endswith(path if kept else "a" * (limits.RESULTS_VALUE_LEN - 3) + "...")
+        shown = path if kept else "a" * (limits.RESULTS_VALUE_LEN - 3) + "..."
+        assert properties(text)["spf"] == [("none", {"smtp.mailfrom": shown})]  # folding does not break it either
+    wide = body("gw", Envelope(reverse_path="é" * limits.RESULTS_VALUE_LEN), Authentication(spf="none"))
+    assert limits.RESULTS_VALUE_LEN - 2 <= len(wide.partition('"')[2][:-1].encode()) <= limits.RESULTS_VALUE_LEN
 
 
 def test_results_are_words() -> None:
