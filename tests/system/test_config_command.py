@@ -107,7 +107,7 @@ def test_explain(gateway: Gateway) -> None:
 
 
 def test_set_saves_only_what_is_good(gateway: Gateway) -> None:
-    """PROC-15, PROC-18, SUBJ-03: as a person would by editing; what cannot be saved leaves the file as it is."""
+    """PROC-15, PROC-18, SUBJ-03, FILE-03: as by editing the file; what cannot be saved leaves it as it is."""
     path = Layout(gateway.root).config
     assert call("set", "--root", gateway.root, "blocking.size.max_mb", "7").stdout == "blocking.size.max_mb = 7\n"
     assert config.load(path).blocking.size.max_mb == 7
@@ -115,6 +115,9 @@ def test_set_saves_only_what_is_good(gateway: Gateway) -> None:
     assert call("set", "--root", gateway.root, "relay.hosts", '["10.0.0.0/8", " 10.0.0.0/8 "]').returncode == 0
     found = config.load(path)
     assert (found.smtp.from_name, found.relay.hosts) == ("Mail gate", ("10.0.0.0/8",))
+    for names in ('["*.exe", "badnews.*"]', '["badnews.*", "x.doc"]', "[]"):
+        assert call("set", "--root", gateway.root, "blocking.files.names", names).returncode == 0
+        assert list(config.load(path).blocking.files.names) == json.loads(names)
     before = path.read_bytes()
     for key, value, words in [
         ("blocking.subject.action", "forward", "BLK-04"),
