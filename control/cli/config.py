@@ -183,7 +183,7 @@ def set_(root: Path, drop_comments: bool, key: str, value: str) -> None:
         privileges.become_owner(root)  # the service has to be able to read what is saved
         engine_config.save(settings, path)
     except ConfigError as error:
-        raise click.ClickException("\n".join(str(one) for one in error.problems)) from None
+        raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or path}: {error.strerror}") from None
     click.echo(f"{setting.name} = {literal(fields.flat(engine_config.load(path))[setting.name])}")

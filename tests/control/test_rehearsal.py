@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import control.past
 from control.past import Past, newest
 from control.rehearsal import compare, rehearse
 from control.treatment import Fate, Rules
@@ -250,6 +251,27 @@ def test_the_journal_is_read_from_its_end(tmp_path: Path) -> None:
     assert [one.smtp_id for one in newest(tmp_path, 2)] == ["WAITS", "TWICE"]
     told = rehearse(tmp_path, settings(), settings(subject=SUBJECT), last=3)
     assert [one.smtp_id for one in told.changes] == ["TWICE"] and told.messages == 3
+
+
+def test_the_last_messages_cost_the_same_however_much_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only as much of the journal is read as is asked for."""
+    read = 0
+    backwards = control.past._backwards
+
+    def counted(path: Path) -> Iterable[bytes]:
+        nonlocal read
+        for line in backwards(path):
+            read += 1
+            yield line
+
+    monkeypatch.setattr(control.past, "_backwards", counted)
+    lines = [
+        event for number in range(500) for event in (accepted(1, f"N{number}"), scanned(1, f"N{number}", evidence()))
+    ]
+    for day in ("2026-01-01", "2026-01-02"):
+        write(tmp_path, "relay-0", day, lines)
+    assert [one.smtp_id for one in newest(tmp_path, 5)] == [f"N{number}" for number in range(499, 494, -1)]
+    assert read <= 2 * 5 + 2
 
 
 def test_mail_that_nobody_had_to_read(tmp_path: Path) -> None:
