@@ -95,8 +95,8 @@ class OwnMail:
         try:
             draft.write(forward.head(message.received, letter, survey))
             for piece in self._store.content(message):
+                await draft.ready()
                 draft.write(bytes(piece))
-                await asyncio.sleep(0)
             draft.write(forward.tail(letter))
         except BaseException:
             draft.abort()

@@ -1,5 +1,6 @@
 """A message on its way in."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -72,6 +73,11 @@ class Draft:
                 self._append(whole=False)
             except QueueFull as error:
                 self._fail(error)
+
+    async def ready(self) -> None:
+        """For who has all octets at hand: waited for before each write(), other work of the event loop goes on."""
+        await self._log.ready()
+        await asyncio.sleep(0)
 
     async def commit(self) -> MessageState:
         """The message is complete: durable when this returns. The caller may say 250 then, and not before (PROC-03).

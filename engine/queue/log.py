@@ -151,6 +151,11 @@ class Log:
         elif room < self._segment_len // 2:
             self._ready_ahead()
 
+    async def ready(self) -> None:
+        """Wait for the segment that is being made, if one is: a writer faster than a network would block on it."""
+        if self._ahead is not None and not self._ahead.done():
+            await asyncio.wait([asyncio.wrap_future(self._ahead)])
+
     def append(self, message: MessageState, payload: bytes) -> None:
         """One record of new mail. Raises QueueFull."""
         self.reserve(framing.HEADER_LEN + len(payload))

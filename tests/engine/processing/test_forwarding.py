@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import shutil
+import threading
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from engine.queue.state import HOLD
 from engine.queue.store import Draft, Store
 from engine.scan.facts import Facts, Match
 from engine.scan.service import Outcome
-from tests.engine.pipeline_room import DELIVERY, HOUR_NS, Room, run
+from tests.engine.pipeline_room import DELIVERY, HOUR_NS, PATIENCE_S, Room, run
 
 POSTMASTER = Forward("postmaster@example.org", "A message for you to look at")
 SECURITY = Forward("security@example.org", "Mail from a blocked sender")
@@ -275,7 +276,7 @@ def test_a_large_message_is_not_copied_whole(tmp_path: Path) -> None:
         class Watched:
             def __init__(self, draft: Draft) -> None:
                 self.draft = draft
-                self.commit, self.abort = draft.commit, draft.abort
+                self.commit, self.abort, self.ready = draft.commit, draft.abort, draft.ready
 
             def write(self, data: bytes) -> None:
                 pieces.append(len(data))
@@ -289,5 +290,32 @@ def test_a_large_message_is_not_copied_whole(tmp_path: Path) -> None:
         await room.until(lambda: room.said(events.Forwarded), "forwarded")
         assert sum(pieces) > 3 << 20
         assert len(pieces) > 10 and max(pieces) <= limits.BODY_CHUNK_LEN
+
+    run(tmp_path, test)
+
+
+def test_a_large_message_does_not_stop_the_others(tmp_path: Path) -> None:
+    """PROC-18: while room is made for it on a slow disk, the event loop does other work."""
+
+    async def test(room: Room) -> None:
+        room.settings, room.outcome = SETTINGS, forwarding
+        room.scan_gate.clear()
+        await room.accept(body=b"0123456789abcde\n" * 65536)
+        await room.until(lambda: room.examined, "being examined")
+        loop = asyncio.get_running_loop()
+        waited: list[bool] = []
+
+        def slow(call: str, what: object) -> int:
+            if call == "allocate":  # it ends only when the event loop answers
+                answered = threading.Event()
+                loop.call_soon_threadsafe(answered.set)
+                waited.append(answered.wait(PATIENCE_S))
+            return 0
+
+        room.disk.fault = slow
+        room.scan_gate.set()
+        await room.until(lambda: room.said(events.Forwarded), "forwarded")
+        room.disk.heal()
+        assert len(waited) > 5 and all(waited)
 
     run(tmp_path, test)
