@@ -26,11 +26,12 @@ import dns.reversename
 from engine import dns_query, limits
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import address_text
+from engine.dns_cache import Answer, Cache, Key
 
 Exchanges = tuple[tuple[int, str], ...]
 
 
-def _key(name: str, kind: str) -> tuple[str, str]:
+def _key(name: str, kind: str) -> Key:
     return name.removesuffix(".").lower(), kind
 
 
@@ -72,23 +73,6 @@ def _refused(server: str) -> _Refused:
     return _Refused(f"{server} answers with an error")  # type: ignore[no-untyped-call]
 
 
-class _Answer:
-    """records: empty for a name that exists without them; None for a name that does not exist."""
-
-    __slots__ = ("expires", "failure", "len", "records")
-
-    def __init__(self, records: tuple[Any, ...] | None, expires: float, failure: Reply | None = None) -> None:
-        self.records = records
-        self.expires = expires
-        self.failure = failure
-        self.len = sum(_len(record) for record in records or ())
-
-
-def _len(record: Any) -> int:
-    """Octets that a record takes in the cache, roughly: only TXT can be long."""
-    return 200 + sum(map(len, getattr(record, "strings", ())))
-
-
 class Resolver:
     """Asks these name servers, or those of the machine if none are given.
 
@@ -110,13 +94,11 @@ class Resolver:
         self._servers = tuple(servers)
         self._timeout_s = timeout_s
         self._lifetime_s = lifetime_s
-        self._cache_entries = cache_entries
         self._clock = clock
         self._hosts_file = hosts_file
         self._resolver: dns.asyncresolver.Resolver | None = None
-        self._cache: dict[tuple[str, str], _Answer] = {}
-        self._cache_len = 0
-        self._asking: dict[tuple[str, str], asyncio.Task[_Answer]] = {}
+        self._cache = Cache(cache_entries, clock)
+        self._asking: dict[Key, asyncio.Task[Answer]] = {}
 
     def configure(self, servers: Sequence[str]) -> None:
         """Ask these from now on. What others said is forgotten: they may be left because it was wrong."""
@@ -126,7 +108,6 @@ class Resolver:
         self._resolver = None
         self._asking = {}
         self._cache.clear()
-        self._cache_len = 0
 
     async def exchanges(self, domain: str) -> Exchanges:
         """(preference, host) for mail to domain (an A-label name), sorted (RFC 5321 s5.1).
@@ -206,7 +187,7 @@ class Resolver:
         else, when DNS does not answer. kind: "A", "TXT", ... fresh: ask in any case.
         """
         key = _key(name, kind)
-        answer = None if fresh else self._cached(key)
+        answer = None if fresh else self._cache.get(key)
         if answer is None:
             task = self._asking.get(key)
             if task is None:
@@ -221,7 +202,7 @@ class Resolver:
 
     def knows(self, name: str, kind: str) -> bool:
         """Whether `records` answers this from the cache, so that it need not be a task beside others."""
-        return self._cached(_key(name, kind)) is not None
+        return self._cache.get(_key(name, kind)) is not None
 
     async def texts(self, name: str) -> tuple[bytes, ...] | None:
         """TXT records of a name, the strings of each joined (RFC 7208 s3.3, RFC 6376 s3.6.2.2); else as `records`."""
@@ -230,25 +211,19 @@ class Resolver:
 
     def forget(self, domain: str) -> None:
         """Drop what is cached of the names below domain."""
-        below = "." + _key(domain, "")[0]
-        for key in [key for key in self._cache if key[0].endswith(below)]:
-            self._drop(key)
+        self._cache.forget(_key(domain, "")[0])
 
-    def _cached(self, key: tuple[str, str]) -> _Answer | None:
-        answer = self._cache.get(key)
-        return answer if answer is not None and answer.expires > self._clock() else None
-
-    async def _ask(self, key: tuple[str, str]) -> _Answer:
+    async def _ask(self, key: Key) -> Answer:
         asking = self._asking
         try:
             answer = await self._answer(*key)
         finally:
             asking.pop(key, None)
         if asking is self._asking:  # else other servers were configured meanwhile
-            self._keep(key, answer)
+            self._cache.keep(key, answer)
         return answer
 
-    async def _answer(self, name: str, kind: str) -> _Answer:
+    async def _answer(self, name: str, kind: str) -> Answer:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -268,7 +243,7 @@ class Resolver:
             return self._kept(None, limits.DNS_NEGATIVE_TTL_MAX_S)
         except (dns.exception.DNSException, OSError) as error:
             reply = own_words("4.4.3", f"looking up {kind} of {name} failed: {error}")
-            return _Answer(None, self._clock() + limits.DNS_FAILURE_TTL_S, reply)
+            return Answer(None, self._clock() + limits.DNS_FAILURE_TTL_S, reply)
         ttl = result.chaining_result.minimum_ttl
         return self._kept(tuple(itertools.islice(result.rrset or (), limits.DNS_RECORDS)), ttl)
 
@@ -294,9 +269,9 @@ class Resolver:
             raise _refused(server.address)
         return found
 
-    def _kept(self, records: tuple[Any, ...] | None, ttl: float) -> _Answer:
+    def _kept(self, records: tuple[Any, ...] | None, ttl: float) -> Answer:
         most = limits.DNS_TTL_MAX_S if records else limits.DNS_NEGATIVE_TTL_MAX_S
-        return _Answer(records, self._clock() + min(ttl, most))
+        return Answer(records, self._clock() + min(ttl, most))
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         # read late: a machine without resolv.conf must still deliver to addresses
@@ -312,30 +287,6 @@ class Resolver:
             servers.sort(key=lambda one: one.silent)
             self._resolver.nameservers = servers
         return self._resolver
-
-    def _keep(self, key: tuple[str, str], answer: _Answer) -> None:
-        self._drop(key)
-        if len(self._cache) >= self._cache_entries or self._cache_len + answer.len > limits.DNS_CACHE_LEN:
-            self._evict()
-        self._cache[key] = answer
-        self._cache_len += answer.len
-
-    def _drop(self, key: tuple[str, str]) -> None:
-        answer = self._cache.pop(key, None)
-        if answer is not None:
-            self._cache_len -= answer.len
-
-    def _evict(self) -> None:
-        """Make room: what has expired and, if that is little, the oldest (dicts keep the order of insertion).
-
-        A tenth at least, so that the next ones find room without a look at all others.
-        """
-        now = self._clock()
-        for key in [key for key, answer in self._cache.items() if answer.expires <= now]:
-            self._drop(key)
-        most = (self._cache_entries * 9 // 10, limits.DNS_CACHE_LEN * 9 // 10)
-        while self._cache and (len(self._cache) > most[0] or self._cache_len > most[1]):
-            self._drop(next(iter(self._cache)))
 
     def _from_hosts_file(self, host: str) -> tuple[str, ...]:
         if self._hosts_file is None:

@@ -1,0 +1,84 @@
+"""What DNS answered, for as long as it may be used: a map with bounds in entries and octets."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine import limits
+from engine.delivery.reply import Reply
+
+Key = tuple[str, str]  # name in lower case without a last dot, kind of records
+
+_RECORD_LEN: Final = 200  # octets of one that is not text, roughly
+
+
+class Answer:
+    """records: empty for a name that exists without them; None for a name that does not exist.
+
+    expires: by the clock of the cache. failure: there was no answer, and why.
+    """
+
+    __slots__ = ("expires", "failure", "len", "records")
+
+    def __init__(self, records: tuple[Any, ...] | None, expires: float, failure: Reply | None = None) -> None:
+        self.records = records
+        self.expires = expires
+        self.failure = failure
+        self.len = sum(_len(record) for record in records or ())
+
+
+def _len(record: Any) -> int:
+    return _RECORD_LEN + sum(map(len, getattr(record, "strings", ())))  # of TXT, which alone can be long
+
+
+class Cache:
+    """clock: seconds, monotonic. len: octets of all records in it."""
+
+    def __init__(self, entries: int = limits.DNS_CACHE_ENTRIES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = entries
+        self._clock = clock
+        self._answers: dict[Key, Answer] = {}
+        self.len = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._answers
+
+    def get(self, key: Key) -> Answer | None:
+        """What is known and has not expired."""
+        answer = self._answers.get(key)
+        return answer if answer is not None and answer.expires > self._clock() else None
+
+    def keep(self, key: Key, answer: Answer) -> None:
+        self._drop(key)
+        if len(self._answers) >= self._most or self.len + answer.len > limits.DNS_CACHE_LEN:
+            self._evict()
+        self._answers[key] = answer
+        self.len += answer.len
+
+    def forget(self, below: str) -> None:
+        """Drop what is known of names below this one, of which `below` is the key's name. O(entries)."""
+        for key in [key for key in self._answers if key[0].endswith("." + below)]:
+            self._drop(key)
+
+    def clear(self) -> None:
+        self._answers.clear()
+        self.len = 0
+
+    def _drop(self, key: Key) -> None:
+        answer = self._answers.pop(key, None)
+        if answer is not None:
+            self.len -= answer.len
+
+    def _evict(self) -> None:
+        """Make room: what has expired and, if that is little, the oldest (dicts keep the order of insertion).
+
+        A tenth at least, so that the next ones find room without a look at all others.
+        """
+        now = self._clock()
+        for key in [key for key, answer in self._answers.items() if answer.expires <= now]:
+            self._drop(key)
+        while self._answers and (len(self) > self._most * 9 // 10 or self.len > limits.DNS_CACHE_LEN * 9 // 10):
+            self._drop(next(iter(self._answers)))
