@@ -38,7 +38,7 @@ def alert_of(event: events.Event) -> str:
     match event:
         case events.ServiceStarted(after_crash=crashed):
             return "start_after_crash" if crashed else "start"
-        case events.Held(suspect=False) | events.Logon(result="Succeeded"):
+        case events.Held(suspect=False) | events.Logon(result="Succeeded") | events.BlockListUnusable(recovered=True):
             return ""
         case events.Logon(failures=failures) if failures < LOGONS:
             return ""

@@ -346,10 +346,11 @@ class ScanError(MessageEvent, tag="scan-error"):
 
 
 class BlockListUnusable(Event, tag="block-list-unusable"):
-    """A DNS block list failed its self-test or answers errors: it is not used for a while."""
+    """A DNS block list failed its self-test or answers errors: it is not used for a while. recovered: it is again."""
 
     list: str
     reason: str
+    recovered: bool = False
 
 
 class ConnectionFailed(Event, tag="connection-failed"):

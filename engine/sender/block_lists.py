@@ -227,9 +227,11 @@ class BlockListClient:
         one.tested_at = self._clock()
         if not one.good:
             one.good_since = one.tested_at
-            log.info("block list %s is in order", one.domain)
         if one.problem:
             self._resolver.forget(one.domain)  # what it said while it was broken must not come back
+            reason = "it passed its test and is used again"
+            self._event(BlockListUnusable(list=one.domain, reason=reason, recovered=True))
+            log.info("block list %s is used again", one.domain)
         one.good, one.problem = True, ""
 
     def _unusable(self, one: _List, why: str) -> None:

@@ -11,6 +11,7 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.alerts import alert_of
 from engine.config import BlockList, BlockLists
 from engine.dns import Resolver
 from engine.events import BlockListUnusable, Event
@@ -49,7 +50,12 @@ class Room:
 
     @property
     def unusable(self) -> list[tuple[str, str]]:
-        return [(one.list, one.reason) for one in self.events if isinstance(one, BlockListUnusable)]
+        found = [one for one in self.events if isinstance(one, BlockListUnusable)]
+        return [(one.list, one.reason) for one in found if not one.recovered]
+
+    @property
+    def recovered(self) -> list[str]:
+        return [one.list for one in self.events if isinstance(one, BlockListUnusable) and one.recovered]
 
     async def idle(self) -> None:
         """Tests of lists that nobody waited for have ended."""
@@ -134,7 +140,7 @@ def test_rbldnsd_names_hosts_with_their_codes(tmp_path: Path) -> None:
         assert [one.list for one in await room.ask(LISTED, settings)] == [one.domain for one in settings.lists]
         assert await room.codes(CLEAN, settings) == [(), (), (), ()]
         assert await room.codes(LISTED_6, settings) == [(), (), (), ("127.0.0.6",)]
-        assert room.unusable == []
+        assert room.events == []
 
     with_rbldnsd(tmp_path, zones, test)
 
@@ -380,11 +386,14 @@ def test_a_dead_list_is_left_alone_for_longer_each_time() -> None:
             assert len(names.asked) == asked + 3
             pause = min(2 * pause, PAUSE_LAST_S)
         assert len(room.unusable) == 1  # told once, not at each test
+        assert room.recovered == []
 
         names.broken.clear()
         room.now += PAUSE_LAST_S
         await room.ask(CLEAN, settings)
         await room.idle()
+        assert room.recovered == ["bl.example"]
+        assert [alert_of(one) for one in room.events] == ["block_list", ""]  # people are told of the first only
         assert await room.codes(LISTED, settings) == [("127.0.0.4",)]
 
     with_names(TEST_ENTRIES, test)
