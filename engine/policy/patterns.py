@@ -10,7 +10,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-_WILD: Final = re.compile(r"[*?]")
+_SIMPLE: Final = re.compile(r"(\*?)([^*?]*)(\*?)", re.S)  # a `*` at either end, and no other wildcard
 
 
 def folded(text: str) -> str:
@@ -66,20 +66,32 @@ class _Piece:
 
 
 class Patterns:
-    """A list of entries. Most are like `*.exe`: those are tried all at once."""
+    """A list of entries. Those of a simple shape are tried all at once, as no text matches any of them mostly."""
 
     def __init__(self, entries: tuple[str, ...]) -> None:
         self._entries = [Entry(one) for one in entries]
-        plain = [one for one in entries if one[:1] == "*" and not _WILD.search(one, 1)]
-        self._ends = tuple(folded(one[1:]) for one in plain)
-        self._others = [one for one in self._entries if one.entry not in plain]
+        simple = {one: _SIMPLE.fullmatch(one) for one in entries}
+        shapes: dict[tuple[bool, bool], list[str]] = {}
+        for found in filter(None, simple.values()):
+            shapes.setdefault((bool(found[1]), bool(found[3])), []).append(folded(found[2]))
+        self._whole = frozenset(shapes.get((False, False), ()))
+        self._ends = tuple(shapes.get((True, False), ()))
+        self._begins = tuple(shapes.get((False, True), ()))
+        self._holds = tuple(shapes.get((True, True), ()))
+        self._others = [one for one in self._entries if simple[one.entry] is None]
 
     def first(self, text: str) -> str | None:
         """The first entry of the list that matches, as it was written, or None."""
         text = folded(text)
-        if not text.endswith(self._ends) and not any(one.matches(text) for one in self._others):
-            return None
-        return next(one.entry for one in self._entries if one.matches(text))
+        if (
+            text in self._whole
+            or text.endswith(self._ends)
+            or text.startswith(self._begins)
+            or any(map(text.__contains__, self._holds))
+            or any(one.matches(text) for one in self._others)
+        ):
+            return next((one.entry for one in self._entries if one.matches(text)), None)
+        return None
 
 
 @lru_cache(maxsize=16)
