@@ -115,7 +115,7 @@ class BlockListClient:
             return ()
         if settings is not self._settings:
             self._adopt(settings)
-        found: dict[str, Listing | asyncio.Task[Listing]] = {}
+        found: dict[str, tuple[_List, Listing | asyncio.Task[Listing]]] = {}
         for setting in settings.lists:
             domain = plain_domain(setting.domain)
             if not setting.enabled or domain in found:  # DNSBL-02
@@ -123,14 +123,14 @@ class BlockListClient:
             one = self._lists.get(domain) or self._lists.setdefault(domain, _List(domain))
             asking = self._ask(one, host)
             if one.good and not self._is_due(one) and self._resolver.knows(f"{host}.{domain}", "A"):
-                found[domain] = await asking  # does not wait for anything
+                found[domain] = one, await asking  # does not wait for anything
             else:
-                found[domain] = asyncio.get_running_loop().create_task(asking)
-        tasks = [one for one in found.values() if isinstance(one, asyncio.Task)]
+                found[domain] = one, asyncio.get_running_loop().create_task(asking)
+        tasks = [said for _, said in found.values() if isinstance(said, asyncio.Task)]
         try:
             if tasks:
                 await asyncio.wait(tasks, timeout=settings.timeout_s)
-            return tuple(self._outcome(self._lists[domain], host, one) for domain, one in found.items())
+            return tuple(self._outcome(one, host, said) for one, said in found.values())
         finally:
             for task in tasks:
                 task.cancel()

@@ -478,6 +478,20 @@ def test_a_list_is_tested_when_it_comes_into_use_again() -> None:
     with_names(TEST_ENTRIES, test)
 
 
+def test_settings_that_change_meanwhile_do_not_disturb_a_question() -> None:
+    """DNSBL-02, PROC-15: it is answered by the settings that it was asked with."""
+
+    async def test(room: Room, names: Names) -> None:
+        names.delay_s = 0.02
+        first = asyncio.create_task(room.codes(LISTED, of("bl.example")))
+        while not names.asked:
+            await asyncio.sleep(0.001)
+        assert await room.codes(LISTED, of("other.example")) == [()]
+        assert await first == [("127.0.0.4",)]
+
+    with_names(TEST_ENTRIES, test)
+
+
 def test_a_list_that_is_there_twice_is_asked_once() -> None:
     """DNSBL-01: without regard to case, a last dot, or how an international domain is written."""
 
