@@ -43,7 +43,9 @@ def _says(message: bytes, bits: int) -> bytes:
 def dkimpy_says(message: bytes, bits: int = 2048) -> str:
     try:
         cv, _, _ = dkim.arc_verify(message, dnsfunc=lambda name, timeout: rsa_record(bits))
-    except (dkim.DKIMException, IndexError):
+    except (dkim.MessageFormatError, IndexError):  # no message at all for it, so it may have no chain either
+        return "refused"
+    except dkim.DKIMException:
         return "fail"
     except binascii.Error:  # base64 without padding, which we take
         return "unknown"
@@ -232,7 +234,8 @@ def test_agrees_with_dkimpy(where: float, gone: int, come: bytes) -> None:
     """Two sets by dkimpy, changed anywhere."""
     message = changed(_two_sets(), (where, gone, come))
     theirs = dkimpy_says(message, 1024)
-    assert theirs == "unknown" or chain(message, zone(rsa_record(1024))).result == theirs
+    ours = chain(message, zone(rsa_record(1024))).result
+    assert theirs == "unknown" or ours == theirs or (theirs == "refused" and ours != "pass")
 
 
 _made: list[bytes] = []
