@@ -209,6 +209,21 @@ def test_start_stop_and_crash(both: Gateway, mailbox: Mailbox) -> None:
     assert {subject for _, subject in own(mailbox)} == {"Gateway restarted after a crash"}
 
 
+def test_settings_that_were_changed_while_nothing_ran(both: Gateway, mailbox: Mailbox) -> None:
+    """ALR-07: one alert for a save, with the names of what was changed and no values; none without a change."""
+    told_by(both, alerts={"configuration_changed": True, "start": True})
+    both.start()
+    wait_for(mailbox, "Gateway started")
+    both.stop()
+    mailbox.clear()
+    both.configure(relay={"hosts": ["192.0.2.77"]}, delivery={"days": 9})
+    both.start()
+    text = wait_for(mailbox, "Configuration changed")
+    assert "Settings: delivery.days, relay.hosts" in text.splitlines() and "192.0.2.77" not in text
+    (applied,) = both.service_events("configuration-applied")
+    assert applied["changed"] == ["delivery.days", "relay.hosts"]
+
+
 class Pages:
     """A client of the HTTPS port without a session."""
 
