@@ -287,6 +287,7 @@ def test_a_truncated_answer_whose_tcp_is_silent_is_a_failure() -> None:
         names = await room.names({("a.example", "A"): ["192.0.2.1"]})
         names.truncated.add("*")
         assert await names.resolver().records("a.example", "A")
+        assert (len(names.asked), len(names.asked_tcp)) == (1, 1)
         names.silent_tcp.add("*")
         with pytest.raises(DnsFailure):
             await names.resolver(timeout_s=0.05, lifetime_s=0.1).records("a.example", "A")
