@@ -443,6 +443,20 @@ def test_a_silent_list_costs_no_more_than_its_time_out_and_the_others_count() ->
     with_names(zone, test)
 
 
+def test_a_silent_test_costs_no_more_than_the_time_out() -> None:
+    """DNSBL-09: also where the answer itself is in the cache."""
+
+    async def test(room: Room, names: Names) -> None:
+        settings = of("bl.example", timeout_s=1)
+        assert await room.codes(LISTED, settings) == [("127.0.0.4",)]
+        names.silent.add("1.0.0.127.bl.example")
+        room.now += TEST_S
+        [listing] = await room.ask(LISTED, settings)
+        assert listing.codes == () and "in time" in listing.problem
+
+    with_names(TEST_ENTRIES, test)
+
+
 def test_a_list_whose_test_gets_no_answer_is_not_believed() -> None:
     """DNSBL-09: what was never tested names nobody, and neither does what cannot be tested any more."""
 
