@@ -522,7 +522,7 @@ LIMITS = [
 
 @pytest.mark.parametrize(("containers", "data", "named"), LIMITS)
 def test_a_limit_that_is_exceeded_drops_the_message(containers: ContainerLimits, data: bytes, named: str) -> None:
-    """PROC-23, CONT-03..06, CONT-08, CONT-09, CONT-11: the limit is named in the reason."""
+    """PROC-23, CONT-03, CONT-04, CONT-05, CONT-06, CONT-08, CONT-09, CONT-11: the limit is named in the reason."""
     outcome = examined(data, containers=containers)
     assert outcome.disposition is Disposition.DROP
     assert outcome.evidence.limit.startswith(named) and named in outcome.reason

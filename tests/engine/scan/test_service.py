@@ -29,6 +29,7 @@ def test_clean() -> None:
 
 
 def test_an_infected_attachment_is_deleted() -> None:
+    """AV-08: by default, where nothing can repair it."""
     data = message("t\n", [("e.com", EICAR)])
     outcome = examined(memoryview(bytearray(data)))  # type: ignore[arg-type]
     assert outcome.disposition is Disposition.DELIVER
@@ -40,6 +41,7 @@ def test_an_infected_attachment_is_deleted() -> None:
 
 
 def test_a_member_is_deleted_and_its_attachment_stays() -> None:
+    """AV-09, AV-11: files in containers are treated one by one."""
     outcome = examined(message("t\n", [("x.zip", zipped({"a": b"a", "e.com": EICAR}))]))
     assert outcome.deleted == [(VIRUS, "2/x.zip/e.com")] and outcome.attachments_deleted == []
 
