@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -105,10 +104,10 @@ def result(message: bytes, resolver: Zone | None = None, now: float = 1_800_000_
 
 
 def dkimpy_says(message: bytes, record: bytes) -> bool | None:
-    """None if it fails over base64 without padding, which OpenDKIM and we take."""
+    """None for what is no message to it, such as one with white space before a colon."""
     try:
         return bool(dkim.DKIM(message).verify(dnsfunc=lambda name, timeout: record))
-    except (dkim.DKIMException, IndexError):  # the latter if the first line continues another
-        return False
-    except binascii.Error:
+    except (dkim.MessageFormatError, IndexError):  # the latter if the first line continues another
         return None
+    except dkim.DKIMException:
+        return False

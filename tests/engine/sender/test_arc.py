@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import hashlib
 
 import dkim
@@ -10,7 +9,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from engine import limits
@@ -43,12 +42,10 @@ def _says(message: bytes, bits: int) -> bytes:
 def dkimpy_says(message: bytes, bits: int = 2048) -> str:
     try:
         cv, _, _ = dkim.arc_verify(message, dnsfunc=lambda name, timeout: rsa_record(bits))
-    except (dkim.MessageFormatError, IndexError):  # no message at all for it, so it may have no chain either
+    except (dkim.MessageFormatError, IndexError):  # no message at all for it
         return "refused"
     except dkim.DKIMException:
         return "fail"
-    except binascii.Error:  # base64 without padding, which we take
-        return "unknown"
     return str(cv.decode())
 
 
@@ -233,9 +230,10 @@ def test_what_a_broken_scanner_says_is_no_proof() -> None:
 def test_agrees_with_dkimpy(where: float, gone: int, come: bytes) -> None:
     """Two sets by dkimpy, changed anywhere."""
     message = changed(_two_sets(), (where, gone, come))
+    assume(message.count(b"=") == _two_sets().count(b"="))  # it does not take base64 without padding
     theirs = dkimpy_says(message, 1024)
     ours = chain(message, zone(rsa_record(1024))).result
-    assert theirs == "unknown" or ours == theirs or (theirs == "refused" and ours != "pass")
+    assert theirs in ("refused", ours)
 
 
 _made: list[bytes] = []

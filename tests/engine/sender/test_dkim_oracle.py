@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.sender import signing
@@ -66,10 +66,10 @@ def test_agrees_with_dkimpy(
     if change is None:
         assert result(text, zone(record)) == ("pass", "")
     else:
-        text = changed(text, change)
+        before, text = text, changed(text, change)
+        assume(text.count(b"=") == before.count(b"="))  # it does not take base64 without padding
         ours = [one.result for one in signing.verify(text, zone(record))]
-        theirs = dkimpy_says(text, record)
-        assert theirs is None or ("pass" in ours) == theirs, (text, ours)
+        assert dkimpy_says(text, record) in (None, "pass" in ours), (text, ours)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
