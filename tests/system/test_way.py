@@ -36,6 +36,7 @@ def untraced(content: bytes) -> bytes:
 
 
 def test_clean_message_gains_one_received_field_and_nothing_else(running: tuple[Gateway, Mailbox]) -> None:
+    """PROC-01, PROC-24."""
     gateway, mailbox = running
     gateway.send(CLEAN)
     (mail,) = mailbox.wait(1)
