@@ -7,10 +7,11 @@ and a local part that is quoted without need as if it were not (RFC 5321 s4.1.2)
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Final
 
 import idna
+
+from engine.policy.once import once
 
 DOMAIN_LEN: Final = 255  # RFC 1035 s2.3.4: what is longer is no domain, and is not mapped, which costs more than it
 
@@ -54,29 +55,7 @@ class AddressList:
         return ""
 
 
-def address_list(entries: tuple[str, ...]) -> AddressList:
-    """The compiled form of a list in the settings; made once for each, however often it is asked for."""
-    return _compiled(_Same(entries))
-
-
-class _Same:
-    """A tuple as itself: to hash or compare thousands of entries would cost more than to look one up."""
-
-    __slots__ = ("entries",)
-
-    def __init__(self, entries: tuple[str, ...]) -> None:
-        self.entries = entries
-
-    def __hash__(self) -> int:
-        return id(self.entries)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.entries is self.entries
-
-
-@lru_cache(maxsize=32)  # lists of the settings in force and of those before: grants have one each
-def _compiled(same: _Same) -> AddressList:
-    return AddressList(same.entries)
+address_list: Final = once(AddressList)
 
 
 def plain(address: str) -> str:

@@ -1,5 +1,6 @@
 """Names and types of attachments (FILE-01..08). A file with any matching name is deleted (FILE-06)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from engine.config import Action, Blocking
@@ -23,7 +24,8 @@ def judge(evidence: Evidence, blocking: Blocking) -> list[Violation]:
     settings = blocking.files
     if not settings.enabled:
         return []
-    patterns = compiled(settings.names + settings.modern_names if settings.modern else settings.names)
+    lists = (settings.names, settings.modern_names) if settings.modern else (settings.names,)
+    patterns = [compiled(one) for one in lists]
     found = []
     for file in evidence.files:
         if file.names and (settings.in_containers or file.is_top):
@@ -33,12 +35,13 @@ def judge(evidence: Evidence, blocking: Blocking) -> list[Violation]:
     return found
 
 
-def _match(file: File, patterns: Patterns, settings: FileNames) -> tuple[str, str]:
+def _match(file: File, patterns: Sequence[Patterns], settings: FileNames) -> tuple[str, str]:
     """(entry, the name that it matches), or empty ones."""
     for name in file.names:
-        entry = patterns.first(name)
-        if entry is not None:
-            return entry, name
+        for one in patterns:
+            entry = one.first(name)
+            if entry is not None:
+                return entry, name
     if settings.disguised and file.type in PROGRAMS:
         for name in file.names:
             if name.rpartition(".")[2].lower() in HARMLESS and "." in name:

@@ -7,10 +7,13 @@ Cost O(length of text * length of the longest piece).
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Final
 
-_SIMPLE: Final = re.compile(r"(\*?)([^*?]*)(\*?)", re.S)  # a `*` at either end, and no other wildcard
+import ahocorasick
+
+from engine.policy.once import once
+
+_WILDCARD: Final = re.compile(r"[*?]")
 
 
 def folded(text: str) -> str:
@@ -24,7 +27,6 @@ class Entry:
     """One entry."""
 
     def __init__(self, entry: str) -> None:
-        self.entry = entry
         first, *others = entry.split("*")
         self._open = bool(others)  # there is a `*`
         self._first = _Piece(first)
@@ -66,35 +68,50 @@ class _Piece:
 
 
 class Patterns:
-    """A list of entries. Those of a simple shape are tried all at once, as no text matches any of them mostly."""
+    """A list of entries. One is tried only where its longest piece without wildcards occurs: few are in any text."""
 
     def __init__(self, entries: tuple[str, ...]) -> None:
-        self._entries = [Entry(one) for one in entries]
-        simple = {one: _SIMPLE.fullmatch(one) for one in entries}
-        shapes: dict[tuple[bool, bool], list[str]] = {}
-        for found in filter(None, simple.values()):
-            shapes.setdefault((bool(found[1]), bool(found[3])), []).append(folded(found[2]))
-        self._whole = frozenset(shapes.get((False, False), ()))
-        self._ends = tuple(shapes.get((True, False), ()))
-        self._begins = tuple(shapes.get((False, True), ()))
-        self._holds = tuple(shapes.get((True, True), ()))
-        self._others = [one for one in self._entries if simple[one.entry] is None]
+        self._texts = entries
+        self._entries: dict[int, Entry] = {}  # those that were tried, by place in the list
+        self._whole: dict[str, int] = {}  # those without wildcards
+        places: dict[str, list[int]] = {}  # of the others, by that piece
+        for place, entry in enumerate(entries):
+            pieces = _WILDCARD.split(entry)
+            if len(pieces) == 1:
+                self._whole.setdefault(folded(entry), place)
+            else:
+                places.setdefault(max(map(folded, pieces), key=len), []).append(place)
+        self._anywhere = places.pop("", [])  # nothing but wildcards
+        self._pieces = _automaton(places) if places else None
 
     def first(self, text: str) -> str | None:
         """The first entry of the list that matches, as it was written, or None."""
         text = folded(text)
-        if (
-            text in self._whole
-            or text.endswith(self._ends)
-            or text.startswith(self._begins)
-            or any(map(text.__contains__, self._holds))
-            or any(one.matches(text) for one in self._others)
-        ):
-            return next((one.entry for one in self._entries if one.matches(text)), None)
-        return None
+        having = {*self._anywhere}
+        if self._pieces is not None:
+            for _, places in self._pieces.iter(text):
+                having.update(places)
+        whole = self._whole.get(text)
+        for place in sorted(having):
+            if whole is not None and whole < place:
+                break
+            if self._entry(place).matches(text):
+                return self._texts[place]
+        return None if whole is None else self._texts[whole]
+
+    def _entry(self, place: int) -> Entry:
+        entry = self._entries.get(place)
+        if entry is None:
+            entry = self._entries[place] = Entry(self._texts[place])
+        return entry
 
 
-@lru_cache(maxsize=16)
-def compiled(entries: tuple[str, ...]) -> Patterns:
-    """The patterns of a list of the settings, made once."""
-    return Patterns(entries)
+def _automaton(values: dict[str, list[int]]) -> ahocorasick.Automaton:
+    automaton = ahocorasick.Automaton()
+    for words, value in values.items():
+        automaton.add_word(words, value)
+    automaton.make_automaton()
+    return automaton
+
+
+compiled: Final = once(Patterns)

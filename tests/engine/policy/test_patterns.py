@@ -65,7 +65,7 @@ def test_it_is_what_a_naive_matcher_says(entry: str, text: str) -> None:
     assert Entry(entry).matches(folded(text)) is naive(unicodedata.normalize("NFKC", entry), text)
 
 
-@given(st.lists(LETTERS, max_size=6), LETTERS)
+@given(st.lists(LETTERS | st.text("a?*", max_size=3), max_size=9), LETTERS)
 def test_the_first_entry_in_the_order_of_the_list_is_named(entries: list[str], text: str) -> None:
     """SUBJ-04: the first matching entry in list order is reported."""
     expected = next((one for one in entries if naive(one, text)), None)
@@ -89,3 +89,27 @@ def test_no_entry_makes_it_backtrack() -> None:
     assert not entry.matches(Counted("a" * 5000 + "c"))
     assert 0 < Counted.searches <= 60
     assert not Entry("*?" * 60 + "x").matches("y" * 1000)
+
+
+def test_of_a_long_list_only_entries_whose_words_occur_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SUBJ-02, SUBJ-04: the cost of a subject does not grow with the list."""
+    tried = 0
+    matches = Entry.matches
+
+    def counted(entry: Entry, text: str) -> bool:
+        nonlocal tried
+        tried += 1
+        return matches(entry, text)
+
+    monkeypatch.setattr(Entry, "matches", counted)
+    words = [f"w{number:05}w" for number in range(10_000)]
+    entries = [one for word in words for one in (f"*{word}*", f"*{word}", f"{word}?*", word)]
+    patterns = Patterns(tuple(entries))
+    assert patterns.first("nothing of it") is None
+    assert tried == 0
+    assert patterns.first("say w00007w") == "*w00007w*"
+    assert patterns.first("w09999w") == "*w09999w*"
+    assert tried == 2
+    assert Patterns(("?", "*w1w", "w1w", "*w*")).first("W1W") == "*w1w"
+    assert Patterns(("?*?", "w1w", "*w*")).first("W1W") == "?*?"
+    assert Patterns(("x*", "w1w", "*w*")).first("W1W") == "w1w"
