@@ -29,11 +29,17 @@ typedef struct {
     uint8_t white[MW_QP_HELD];
 } mw_qp;
 
-static int8_t mw_qp_hex[256]; /* filled once at import, then read only */
+/* filled once at import, then read only */
+static int8_t mw_qp_hex[256];
+static uint8_t mw_qp_kept[256][8]; /* which of eight octets a mask keeps; the rest does not matter */
 
 static void mw_qp_init(void)
 {
     memset(mw_qp_hex, -1, sizeof mw_qp_hex);
+    for (int mask = 0; mask < 256; mask++)
+        for (uint8_t octet = 0, kept = 0; octet < 8; octet++)
+            if (mask >> octet & 1)
+                mw_qp_kept[mask][kept++] = octet;
     for (int v = 0; v < 16; v++) {
         mw_qp_hex[(uint8_t)"0123456789ABCDEF"[v]] = (int8_t)v;
         mw_qp_hex[(uint8_t)"0123456789abcdef"[v]] = (int8_t)v;
@@ -220,7 +226,7 @@ static uint8_t *mw_qp_feed_scalar(mw_qp *s, const uint8_t *p, size_t n, uint8_t 
  * escape; soft3, soft2: a soft break of CRLF or LF; equals: every "="; white, ends: blanks and CR or LF; next: the octet
  * behind the block. Stops at every other "=", and at white space that a line end follows, or that reaches the end of the
  * block and may go on. *keep: octets that yield output; the result is how many are used up. */
-MW_TARGET("popcnt,bmi,bmi2,lzcnt")
+MW_TARGET("popcnt,bmi,lzcnt")
 MW_INLINE size_t mw_qp_plan(uint64_t equals, uint64_t valid, uint64_t soft3, uint64_t soft2, uint64_t white,
                             uint64_t ends, uint8_t next, uint64_t *keep)
 {
@@ -243,78 +249,86 @@ MW_INLINE size_t mw_qp_plan(uint64_t equals, uint64_t valid, uint64_t soft3, uin
     return 64 + ((three >> 63) ? 2 : ((three >> 62 | soft2 >> 63) & 1));
 }
 
-/* Values of hexadecimal digits; other octets get the highest bit. */
-MW_TARGET("avx2") MW_INLINE __m256i mw_qp_digits(__m256i v)
-{
-    __m256i digit = _mm256_sub_epi8(v, _mm256_set1_epi8('0'));
-    __m256i letter = _mm256_sub_epi8(_mm256_or_si256(v, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('a'));
-    __m256i is_digit = _mm256_cmpeq_epi8(_mm256_min_epu8(digit, _mm256_set1_epi8(9)), digit);
-    __m256i is_letter = _mm256_cmpeq_epi8(_mm256_min_epu8(letter, _mm256_set1_epi8(5)), letter);
-    letter = _mm256_add_epi8(letter, _mm256_set1_epi8(10));
-    return _mm256_blendv_epi8(_mm256_blendv_epi8(_mm256_set1_epi8((char)0x80), letter, is_letter), digit, is_digit);
-}
-
 MW_TARGET("avx2") MW_INLINE uint64_t mw_qp_mask(__m256i low, __m256i high)
 {
     return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
 }
 
-MW_TARGET("avx2") MW_INLINE uint64_t mw_qp_are(__m256i low, __m256i high, char c)
+MW_TARGET("avx2") MW_INLINE __m256i mw_qp_are(__m256i v, char c)
 {
-    const __m256i v = _mm256_set1_epi8(c);
-    return mw_qp_mask(_mm256_cmpeq_epi8(low, v), _mm256_cmpeq_epi8(high, v));
+    return _mm256_cmpeq_epi8(v, _mm256_set1_epi8(c));
+}
+
+/* All bits of the octets that are hexadecimal digits. */
+MW_TARGET("avx2") MW_INLINE __m256i mw_qp_are_digits(__m256i v)
+{
+    __m256i digit = _mm256_sub_epi8(v, _mm256_set1_epi8('0'));
+    __m256i letter = _mm256_sub_epi8(_mm256_or_si256(v, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('a'));
+    return _mm256_or_si256(_mm256_cmpeq_epi8(_mm256_min_epu8(digit, _mm256_set1_epi8(9)), digit),
+                           _mm256_cmpeq_epi8(_mm256_min_epu8(letter, _mm256_set1_epi8(5)), letter));
+}
+
+/* Values of hexadecimal digits; of other octets anything below 16. */
+MW_TARGET("avx2") MW_INLINE __m256i mw_qp_digits(__m256i v)
+{
+    __m256i letter = _mm256_and_si256(_mm256_cmpgt_epi8(v, _mm256_set1_epi8('9')), _mm256_set1_epi8(9));
+    return _mm256_and_si256(_mm256_add_epi8(v, letter), _mm256_set1_epi8(0x0f));
+}
+
+/* 32 octets at p, every "=" of v (the same octets) as what its two digits stand for. Reads p[0..34). */
+MW_TARGET("avx2") MW_INLINE __m256i mw_qp_values(const uint8_t *p, __m256i v)
+{
+    __m256i upper = mw_qp_digits(_mm256_loadu_si256((const __m256i *)(p + 1)));
+    __m256i lower = mw_qp_digits(_mm256_loadu_si256((const __m256i *)(p + 2)));
+    return _mm256_blendv_epi8(v, _mm256_or_si256(_mm256_slli_epi16(upper, 4), lower), mw_qp_are(v, '='));
 }
 
 /* Out of the 64 octets of two vectors those that keep names, eight at a time. Writes 64 octets. */
-MW_TARGET("avx2,bmi2,popcnt") MW_INLINE uint8_t *mw_qp_squeeze(__m256i low, __m256i high, uint64_t keep, uint8_t *out)
+MW_TARGET("avx2,popcnt") MW_INLINE uint8_t *mw_qp_squeeze(__m256i low, __m256i high, uint64_t keep, uint8_t *out)
 {
-    uint64_t words[8];
-    if (keep == ~(uint64_t)0) {
-        _mm256_storeu_si256((__m256i *)out, low);
-        _mm256_storeu_si256((__m256i *)(out + 32), high);
-        return out + 64;
-    }
-    _mm256_storeu_si256((__m256i *)words, low);
-    _mm256_storeu_si256((__m256i *)(words + 4), high);
-    for (int k = 0; k < 8; k++, keep >>= 8) {
-        uint64_t octets = _pext_u64(words[k], _pdep_u64(keep & 0xff, 0x0101010101010101) * 0xff);
-        memcpy(out, &octets, 8);
+    uint8_t octets[64];
+    _mm256_storeu_si256((__m256i *)octets, low);
+    _mm256_storeu_si256((__m256i *)(octets + 32), high);
+    for (int k = 0; k < 64; k += 8, keep >>= 8) {
+        __m128i kept = _mm_loadl_epi64((const __m128i *)mw_qp_kept[keep & 0xff]);
+        _mm_storel_epi64((__m128i *)out, _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)(octets + k)), kept));
         out += __builtin_popcountll(keep & 0xff);
     }
     return out;
 }
 
-MW_TARGET("avx2,popcnt,bmi,bmi2,lzcnt")
+MW_TARGET("avx2,popcnt,bmi,lzcnt")
 static uint8_t *mw_qp_blocks_avx2(const uint8_t *p, size_t n, size_t *at, uint8_t *out)
 {
     size_t i = *at;
     while (n - i >= 66) {
         __m256i low = _mm256_loadu_si256((const __m256i *)(p + i));
         __m256i high = _mm256_loadu_si256((const __m256i *)(p + i + 32));
-        uint64_t equals = mw_qp_are(low, high, '=');
-        uint64_t white = mw_qp_are(low, high, ' ') | mw_qp_are(low, high, '\t');
-        uint64_t lf = mw_qp_are(low, high, '\n'), ends = lf | mw_qp_are(low, high, '\r');
+        uint64_t equals = mw_qp_mask(mw_qp_are(low, '='), mw_qp_are(high, '='));
+        uint64_t white = mw_qp_mask(_mm256_or_si256(mw_qp_are(low, ' '), mw_qp_are(low, '\t')),
+                                    _mm256_or_si256(mw_qp_are(high, ' '), mw_qp_are(high, '\t')));
+        uint64_t cr = mw_qp_mask(mw_qp_are(low, '\r'), mw_qp_are(high, '\r'));
+        uint64_t lf = mw_qp_mask(mw_qp_are(low, '\n'), mw_qp_are(high, '\n'));
         uint64_t valid = 0, soft3 = 0, soft2 = 0, keep;
+        uint8_t next = p[i + 64], second = p[i + 65];
         if (equals) {
-            __m256i low1 = _mm256_loadu_si256((const __m256i *)(p + i + 1));
-            __m256i high1 = _mm256_loadu_si256((const __m256i *)(p + i + 33));
-            __m256i low2 = _mm256_loadu_si256((const __m256i *)(p + i + 2));
-            __m256i high2 = _mm256_loadu_si256((const __m256i *)(p + i + 34));
-            __m256i upper_low = mw_qp_digits(low1), upper_high = mw_qp_digits(high1);
-            __m256i lower_low = mw_qp_digits(low2), lower_high = mw_qp_digits(high2);
-            valid = equals & ~mw_qp_mask(_mm256_or_si256(upper_low, lower_low), _mm256_or_si256(upper_high, lower_high));
-            soft3 = equals & mw_qp_are(low1, high1, '\r') & mw_qp_are(low2, high2, '\n');
-            soft2 = equals & mw_qp_are(low1, high1, '\n');
-            /* every "=" that is kept is one that becomes its octet */
-            upper_low = _mm256_slli_epi16(_mm256_and_si256(upper_low, _mm256_set1_epi8(0x0f)), 4);
-            upper_high = _mm256_slli_epi16(_mm256_and_si256(upper_high, _mm256_set1_epi8(0x0f)), 4);
-            low = _mm256_blendv_epi8(low, _mm256_or_si256(upper_low, lower_low),
-                                     _mm256_cmpeq_epi8(low, _mm256_set1_epi8('=')));
-            high = _mm256_blendv_epi8(high, _mm256_or_si256(upper_high, lower_high),
-                                      _mm256_cmpeq_epi8(high, _mm256_set1_epi8('=')));
+            uint64_t digit = mw_qp_mask(mw_qp_are_digits(low), mw_qp_are_digits(high));
+            uint64_t next_digit = mw_qp_hex[next] >= 0, second_digit = mw_qp_hex[second] >= 0;
+            uint64_t lf1 = lf >> 1 | (uint64_t)(next == '\n') << 63;
+            valid = equals & (digit >> 1 | next_digit << 63) & (digit >> 2 | next_digit << 62 | second_digit << 63);
+            soft2 = equals & lf1;
+            soft3 = equals & (cr >> 1 | (uint64_t)(next == '\r') << 63) & (lf1 >> 1 | (uint64_t)(second == '\n') << 63);
+            low = mw_qp_values(p + i, low); /* every "=" that is kept is one that becomes its octet */
+            high = mw_qp_values(p + i + 32, high);
         }
-        size_t len = mw_qp_plan(equals, valid, soft3, soft2, white, ends, p[i + 64], &keep);
-        out = mw_qp_squeeze(low, high, keep, out);
+        size_t len = mw_qp_plan(equals, valid, soft3, soft2, white, cr | lf, next, &keep);
+        if (keep == ~(uint64_t)0) {
+            _mm256_storeu_si256((__m256i *)out, low);
+            _mm256_storeu_si256((__m256i *)(out + 32), high);
+            out += 64;
+        } else {
+            out = mw_qp_squeeze(low, high, keep, out);
+        }
         i += len;
         if (len < 64)
             break;
