@@ -222,7 +222,7 @@ cdef size_t _colon(const uint8_t* p, size_t n, size_t at, size_t* name_end) noex
 
     name_end: where its name ends. White space and one comment are passed over before the colon, as some clients do.
     """
-    cdef size_t i = at, depth
+    cdef size_t i = at
     while i < n and 32 < p[i] < 127 and p[i] != c':' and p[i] != c'(':
         i += 1
     name_end[0] = i
@@ -251,7 +251,7 @@ def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_
     """
     cdef Py_buffer view
     cdef const uint8_t* p
-    cdef size_t n, at, line_end = 0, colon = 0, name_end = 0, last, i, field_end = 0, value = 0
+    cdef size_t n, at, line_end = 0, colon = 0, name_end = 0, last, field_end = 0, value = 0
     cdef Py_ssize_t seen = 0, not_field = -1, blank = -1
     cdef int flags = 0, kind = -1, open_kind = -1
     cdef bint first = True, more = True

@@ -151,7 +151,7 @@ cdef class Costs:
     def grams(self, const uint8_t[::1] literal not None) -> list:
         """Rarity of the sequence of four at each offset; literal of at least 4 octets, at most 4096."""
         cdef uint32_t costs[4096]
-        cdef Py_ssize_t n = literal.shape[0], i
+        cdef Py_ssize_t n = literal.shape[0]
         if not 4 <= n <= 4096:
             raise ValueError("literal of {} octets".format(n))
         self.of(&literal[0], n, costs)
@@ -175,13 +175,13 @@ def build(
     Returns (filter words, bitmap words, starts and entries of the slots, offset of each literal's window or -1, share
     of positions in ordinary text that hold one of the grams).
     """
-    cdef Py_ssize_t n = numbers.shape[0], i, k
+    cdef Py_ssize_t n = numbers.shape[0], i
     cdef size_t window = gram + stride - 1, at, phase, length
     cdef const uint8_t *octets = blob
     cdef const uint8_t *p
     cdef uint32_t cost[_LONGEST]
     cdef uint32_t word, bits, low, high, value, here
-    cdef uint64_t hashed, bit, slot, mask
+    cdef uint64_t hashed, bit, slot
     cdef long best_value, found
     cdef int32_t best
     cdef Py_ssize_t entries = 0, grams = 0

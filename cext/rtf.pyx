@@ -47,7 +47,6 @@ def objects(data, int reading, Py_ssize_t room, Py_ssize_t most):
     """
     cdef Py_buffer view
     cdef mw_rtf state
-    cdef size_t i
     if room < 0 or most < 0:
         raise ValueError("negative limit")
     memset(&state, 0, sizeof(state))

@@ -150,7 +150,7 @@ def decode_scalar(data):
 cdef tuple _find_begin(object data, Py_ssize_t start, bint wide):
     cdef Py_buffer view
     cdef const uint8_t* p
-    cdef size_t n, at, line_end, name = 0
+    cdef size_t n, at, line_end = 0, name = 0
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         if not 0 <= start <= view.len:
