@@ -13,6 +13,8 @@ class Delivery(Section, frozen=True):
     pause: bool = False
     reject_incoming: bool = False
     days: Annotated[int, msgspec.Meta(ge=1, le=14)] = 5  # DLV-04
+    delay_warning_hours: Annotated[int, msgspec.Meta(ge=1, le=336)] = 4  # DLV-05
+    warn_of_delay: bool = False  # DLV-05: also senders who did not ask for it
     retry_first_s: Positive = 300
     retry_last_s: Positive = 14400
     connect_timeout_s: Positive = 30

@@ -55,6 +55,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "asks for 300."),
         "data_timeout_s": W("Time for data", "Seconds that a client may be silent within a message; RFC 5321 asks for "
             "180."),
+        "proxies": W("Proxies", "Addresses and networks of proxies, such as haproxy, that say with the PROXY protocol "
+            "(version 1 or 2) who their client is. They have to say it on every connection, and nobody else can."),
         "from_name": W("Name of the sender", "Name that mail of Mailward's own comes from.", "SMTP-09"),
         "from_address": W("Address of the sender", "Address that mail of Mailward's own comes from; empty is "
             "mailward-noreply@ and the host name.", "SMTP-09"),
@@ -75,6 +77,9 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "reject_incoming": W("Reject incoming mail", "Every message is refused for now; its sender's server tries "
             "again.", "DLV-02"),
         "days": W("Days to retry", "Days after which mail that cannot be delivered is returned.", "DLV-04"),
+        "delay_warning_hours": W("Warn of delay after", "Hours after which the sender of mail that still waits is "
+            "told, once, if they asked for it.", "DLV-05"),
+        "warn_of_delay": W("Warn every sender", "Tell of the delay also those who did not ask for it.", "DLV-05"),
         "retry_first_s": W("First retry", "Seconds until a failed delivery is tried again; it doubles each time.",
             "PROC-06"),
         "retry_last_s": W("Longest retry", "Seconds between retries at most.", "PROC-06"),

@@ -22,6 +22,11 @@ def expired(accepted_ns: int, now_ns: int, delivery: Delivery) -> bool:
     return now_ns >= expires_ns(accepted_ns, delivery)
 
 
+def warning_ns(accepted_ns: int, delivery: Delivery) -> int:
+    """When the sender of a message that still waits is told of it (DLV-05)."""
+    return accepted_ns + delivery.delay_warning_hours * 3_600 * S_NS
+
+
 class Backoff:
     """Failures in a row of each next hop, by its key (route.Decision.key). Bounded: the oldest entry goes.
 

@@ -1,9 +1,9 @@
-"""What the sender is told when recipients failed: a delivery status notification (RFC 3464, RFC 6522), pure.
+"""What the sender is told of recipients: delivery status notifications (RFC 3464, RFC 6522), pure.
 
-Three parts: plain words with what to do next, the machine-readable status, and the original (RFC 3461 s6: RET). It
-goes out with the null reverse-path, and mail that came with one is never answered (PROC-09).
-
-Known gaps: no notice for NOTIFY=SUCCESS (delivered, relayed) and NOTIFY=DELAY is made yet.
+There are three kinds: failed, delayed (DLV-05), and relayed, to a host that does not tell of deliveries itself. Each
+has three parts: plain words with what to do next, the machine-readable status, and the original (RFC 3461 s6: RET,
+which is only for what failed; others bring back the header section). It goes out with the null reverse-path, and mail
+that came with one is never answered (PROC-09).
 """
 
 import re
@@ -14,38 +14,22 @@ import msgspec
 
 from engine import limits
 from engine.config import Settings
-from engine.delivery import fields
+from engine.delivery import backoff, fields
+from engine.delivery.advice import HAPPENED, SUBJECT, next_step
 from engine.delivery.deliver import Message
 from engine.delivery.reply import printable
 from engine.delivery.trace import rfc5322
-from engine.queue.record import Attempt, Received, Recipient
+from engine.queue.record import Attempt, Notice, Received, Recipient
 
 _REPLY = re.compile(r"(?:(?P<code>[245]\d\d) )?(?:(?P<status>[245]\.\d{1,3}\.\d{1,3})\b)?")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _ATOM_HOST = re.compile(r"[A-Za-z0-9._-]+")
 
-# What a person can do next, by the end of the enhanced status code (RFC 3463); the longest one that fits.
-_NEXT_STEP = {
-    "": "Try again later. If it fails again, ask the recipient in another way, and show them this message.",
-    "1": "Check the address for typing errors, and ask the recipient in another way for the right one.",
-    "1.1": "There is no such mailbox. Check the part before the @ for typing errors, then send the message again.",
-    "1.2": "There is no such mail domain. Check the part behind the @ for typing errors, then send the message again.",
-    "1.10": "This domain does not accept mail at all. Ask the recipient in another way for another address.",
-    "2.1": "The mailbox is closed. Ask the recipient in another way for another address.",
-    "2.2": "The mailbox is full. Send the message again later, or tell the recipient in another way.",
-    "2.3": "The message is too large for this mailbox. Send less, or share large files by a link.",
-    "3.4": "The message is too large for the other side. Send less, or share large files by a link.",
-    "4": "The other side could not be reached. Send the message again later; it may be out of order for a while.",
-    "4.6": "The mail system is set up in a loop. Ask your own postmaster to look at the routing.",
-    "4.7": "The other side could not be reached for days. Ask the recipient in another way if the address still works.",
-    "6": "The other side cannot take this kind of message. Send it as plain text, with plain letters in the address.",
-    "7": "The other side refuses the message by its rules. Its answer above may say why; else ask its postmaster.",
-}
 
+class Fact(msgspec.Struct, frozen=True):
+    """What is told of one recipient: the last reply or our own words, the host that said it, and when."""
 
-class Failure(msgspec.Struct, frozen=True):
-    """One recipient that failed: the last reply or our own words, the host that said it, and when."""
-
+    notice: Notice
     recipient: Recipient
     reply: str
     next_hop: str
@@ -53,10 +37,13 @@ class Failure(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """The enhanced status code of the reply; where it has none, the general one of its class."""
+        """The enhanced status code of the reply; where it has none that fits, the general one of its class."""
         match = _REPLY.match(self.reply)
         code, status = (match["code"], match["status"]) if match else (None, None)
-        return status or (f"{code[0]}.0.0" if code else "5.0.0")
+        if self.notice is Notice.FAILED:
+            return status or (f"{code[0]}.0.0" if code else "5.0.0")
+        general = "4.0.0" if self.notice is Notice.DELAYED else "2.0.0"
+        return status if status and status[0] == general[0] else general
 
     @property
     def from_next_hop(self) -> bool:
@@ -75,9 +62,32 @@ class Original(msgspec.Struct):
         return _header(self.octets).isascii()
 
 
-def bounces_for(
+class Author(msgspec.Struct, frozen=True):
+    """Who writes the notice, when, and until when it goes on trying (nanoseconds since 1970)."""
+
+    hostname: str
+    name: str
+    address: str
+    now_ns: int
+    until_ns: int
+
+
+def wanted(notice: Notice, recipient: Recipient, *, warn_all: bool = False) -> bool:
+    """Whether the sender wants to be told so of it (RFC 3461 s4.1): without NOTIFY of failures, and with warn_all of
+    delays."""
+    match notice:
+        case Notice.FAILED:
+            return not recipient.notify or recipient.wants("FAILURE")
+        case Notice.DELAYED:
+            return (warn_all and not recipient.notify) or recipient.wants("DELAY")
+        case Notice.RELAYED:
+            return recipient.wants("SUCCESS")
+
+
+def notice_for(
     message: Message,
-    failed: Sequence[Attempt],
+    notice: Notice,
+    attempts: Sequence[Attempt],
     settings: Settings,
     content: Callable[[], Iterator[bytes | memoryview]],
     now_ns: int,
@@ -85,54 +95,54 @@ def bounces_for(
     hostname: str = "",
     headers_only: bool = False,
 ) -> tuple[str, bytes] | None:
-    """The notification for what failed of one message: (its recipient, its octets), or None if there is none to send.
+    """The notification about recipients of one message: (its recipient, its octets), or None if there is none to send.
 
-    failed: attempts whose result is final; content is read only as far as it is returned. headers_only: never return
-    the content, whatever RET says; for what may be dangerous.
+    attempts: the last one of each; content is read only as far as it is returned. headers_only: never return the
+    content, whatever RET says; for what may be dangerous.
     """
     received = message.received
-    failures = [
-        Failure(received.recipients[attempt.recipient], attempt.reply, attempt.next_hop, attempt.time_ns)
-        for attempt in failed
+    warn_all = settings.delivery.warn_of_delay
+    facts = [
+        Fact(notice, recipient, attempt.reply, attempt.next_hop, attempt.time_ns)
+        for attempt in attempts
+        if wanted(notice, recipient := received.recipients[attempt.recipient], warn_all=warn_all)
     ]
+    if not received.reverse_path or not facts:
+        return None
     hostname = hostname or settings.smtp.hostname or "localhost"
-    sender = settings.smtp.own_address(hostname)
-    if headers_only:
+    address = settings.smtp.own_address(hostname)
+    until_ns = backoff.expires_ns(received.time_ns, settings.delivery)
+    if headers_only or notice is not Notice.FAILED:
         received = msgspec.structs.replace(received, ret="HDRS")
-    made = build(received, failures, content, hostname, settings.smtp.from_name, sender, now_ns)
-    return None if made is None else (received.reverse_path, made)
+    author = Author(hostname, settings.smtp.from_name, address, now_ns, until_ns)
+    return received.reverse_path, build(received, facts, content, author)
 
 
 def build(
     received: Received,
-    failures: Sequence[Failure],
+    facts: Sequence[Fact],
     content: Callable[[], Iterable[bytes | memoryview]],
-    hostname: str,
-    from_name: str,
-    from_address: str,
-    now_ns: int,
-) -> bytes | None:
-    """The octets of a notification, CRLF line ends. None: null reverse-path, or nobody wants to know (NOTIFY)."""
-    told = [failure for failure in failures if _wanted(failure.recipient)]
-    if not received.reverse_path or not told:
-        return None
+    author: Author,
+) -> bytes:
+    """The octets of a notification, CRLF line ends. facts: one or more, of one notice; reverse-path not null."""
+    notice = facts[0].notice
     original = _original(received, content())
     wide = not original.header_is_ascii  # then the types of RFC 6533 apply
-    wide_status = any(not failure.recipient.address.isascii() for failure in told)
-    text = _text(received, told, hostname, original)
+    wide_status = any(not fact.recipient.address.isascii() for fact in facts)
+    text = _text(received, facts, author, original)
     boundary = _boundary(received.id, (original.octets, text.encode()))
     if original.whole:
         returned = "message/global" if wide else "message/rfc822"
     else:
         returned = "message/global-headers" if wide else "text/rfc822-headers"
-    status = _status(received, told, hostname).encode("utf-8" if wide_status else "ascii", "replace")
+    status = _status(received, facts, author).encode("utf-8" if wide_status else "ascii", "replace")
     eight_bit = not (original.octets.isascii() and status.isascii() and text.isascii())
     head = [
-        f"Date: {rfc5322(now_ns)}",
-        fields.sender(from_name, from_address),
+        f"Date: {rfc5322(author.now_ns)}",
+        fields.sender(author.name, author.address),
         f"To: <{fields.path(received.reverse_path)}>",
-        "Subject: Undelivered mail returned to sender",
-        f"Message-ID: <bounce.{received.id}.{now_ns}@{hostname}>",
+        f"Subject: {SUBJECT[notice]}",
+        f"Message-ID: <{notice}.{received.id}.{author.now_ns}@{author.hostname}>",
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
         f"Content-Transfer-Encoding: {'8bit' if eight_bit else '7bit'}",
@@ -149,11 +159,6 @@ def build(
         _part(boundary, returned, original.octets),
     ]
     return "\r\n".join(head).encode() + b"".join(parts) + f"\r\n--{boundary}--\r\n".encode()
-
-
-def _wanted(recipient: Recipient) -> bool:
-    """RFC 3461 s4.1: without NOTIFY failures are told."""
-    return not recipient.notify or "FAILURE" in recipient.notify.upper().split(",")
 
 
 def _original(received: Received, pieces: Iterable[bytes | memoryview]) -> Original:
@@ -197,19 +202,16 @@ def _part(boundary: str, content_type: str, content: bytes) -> bytes:
     return head.encode() + content
 
 
-def _text(received: Received, failures: Sequence[Failure], hostname: str, original: Original) -> str:
-    lines = [
-        f"This is the mail gateway at {hostname}.",
-        "",
-        "Your message could not be delivered to the recipients below. They have not",
-        "received it, and the gateway does not try again.",
-        "",
-    ]
-    for failure in failures:
-        said = f"{_host(failure.next_hop)} answered: " if failure.from_next_hop else "Reason: "
-        lines += [f"<{printable(failure.recipient.address)}>"]
-        lines += _wrapped(f"{said}{printable(failure.reply)}")
-        lines += [*_wrapped(f"What to do: {next_step(failure.status)}"), ""]
+def _text(received: Received, facts: Sequence[Fact], author: Author, original: Original) -> str:
+    happened = "\r\n".join(HAPPENED[facts[0].notice]).format(until=rfc5322(author.until_ns))
+    lines = [f"This is the mail gateway at {author.hostname}.", "", happened, ""]
+    for fact in facts:
+        said = f"{_host(fact.next_hop)} answered: " if fact.from_next_hop else "Reason: "
+        lines += [f"<{printable(fact.recipient.address)}>"]
+        lines += _wrapped(f"{said}{printable(fact.reply)}")
+        if fact.notice is Notice.FAILED:
+            lines += _wrapped(f"What to do: {next_step(fact.status)}")
+        lines.append("")
     what = "The message" if original.whole else "The header of the message"
     lines += [
         f"{what} is attached. If you ask for help, send this whole",
@@ -223,27 +225,24 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 74, initial_indent="    ", subsequent_indent="    ")
 
 
-def next_step(status: str) -> str:
-    """What a person can do about an enhanced status code."""
-    subject = status.partition(".")[2]
-    return _NEXT_STEP.get(subject) or _NEXT_STEP.get(subject.partition(".")[0]) or _NEXT_STEP[""]
-
-
-def _status(received: Received, failures: Sequence[Failure], hostname: str) -> str:
+def _status(received: Received, facts: Sequence[Fact], author: Author) -> str:
     """message/delivery-status (RFC 3464 s2): fields about the message, then a block for each recipient."""
-    lines = [f"Reporting-MTA: dns; {hostname}"]
+    lines = [f"Reporting-MTA: dns; {author.hostname}"]
     if received.envid:
         lines.insert(0, f"Original-Envelope-Id: {printable(xtext_decode(received.envid))}")
     if received.helo and _ATOM_HOST.fullmatch(received.helo):
         lines.append(f"Received-From-MTA: dns; {received.helo}")
     lines += [f"Arrival-Date: {rfc5322(received.time_ns)}", ""]
-    for failure in failures:
-        lines += [*_recipient_fields(failure), ""]
+    for fact in facts:
+        lines += _recipient_fields(fact)
+        if fact.notice is Notice.DELAYED:
+            lines.append(f"Will-Retry-Until: {rfc5322(author.until_ns)}")
+        lines.append("")
     return "\r\n".join(lines) + "\r\n"
 
 
-def _recipient_fields(failure: Failure) -> list[str]:
-    recipient = failure.recipient
+def _recipient_fields(fact: Fact) -> list[str]:
+    recipient = fact.recipient
     lines = []
     kind, _, original = recipient.orcpt.partition(";")
     if original:
@@ -251,15 +250,15 @@ def _recipient_fields(failure: Failure) -> list[str]:
     address_type = "rfc822" if recipient.address.isascii() else "utf-8"
     lines += [
         f"Final-Recipient: {address_type}; {printable(recipient.address)}",
-        "Action: failed",
-        f"Status: {failure.status}",
+        f"Action: {fact.notice}",
+        f"Status: {fact.status}",
     ]
-    if failure.from_next_hop:
-        lines.append(f"Remote-MTA: dns; {_host(failure.next_hop)}")
-        lines.append(_folded(f"Diagnostic-Code: smtp; {printable(failure.reply)}"))
+    if fact.from_next_hop:
+        lines.append(f"Remote-MTA: dns; {_host(fact.next_hop)}")
+        lines.append(_folded(f"Diagnostic-Code: smtp; {printable(fact.reply)}"))
     else:
-        lines.append(_folded(f"Diagnostic-Code: x-mailward; {printable(failure.reply)}"))
-    lines.append(f"Last-Attempt-Date: {rfc5322(failure.time_ns)}")
+        lines.append(_folded(f"Diagnostic-Code: x-mailward; {printable(fact.reply)}"))
+    lines.append(f"Last-Attempt-Date: {rfc5322(fact.time_ns)}")
     return lines
 
 

@@ -9,7 +9,7 @@ PIPELINING (RFC 2920) the whole envelope goes out at once; with CHUNKING (RFC 30
 When a transaction is over, `results` holds one reply for each recipient. Nothing is ever raised on what comes in.
 
 Known gaps: a message with 8-bit octets is not converted for a host without 8BITMIME (RFC 6152 s3), it fails there
-with 5.6.3; BINARYMIME is not used; a host without DSN gets no DSN parameters, and no "relayed" notice is made.
+with 5.6.3; BINARYMIME is not used.
 """
 
 import re
@@ -100,6 +100,11 @@ class Session:
     @property
     def closed(self) -> bool:
         return self.state is State.CLOSED
+
+    @property
+    def takes_dsn(self) -> bool:
+        """Whether the host takes over what the sender wants to be told (RFC 3461); known from READY on."""
+        return "DSN" in self.capabilities
 
     # --- octets -------------------------------------------------------------------------------------
 
@@ -211,7 +216,6 @@ class Session:
         self._max_size = int(capabilities.get("SIZE") or 0) if capabilities.get("SIZE", "").isdigit() else 0
         self._8bitmime = "8BITMIME" in capabilities
         self._smtputf8 = "SMTPUTF8" in capabilities
-        self._dsn = "DSN" in capabilities
         self.state = State.READY
 
     # --- transaction --------------------------------------------------------------------------------
@@ -309,13 +313,13 @@ class Session:
             line += " BODY=8BITMIME"
         if self._utf8:
             line += " SMTPUTF8"
-        if self._dsn:
+        if self.takes_dsn:
             line += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
         return f"{line}\r\n".encode()
 
     def _rcpt(self, recipient: Recipient) -> bytes:
         line = f"RCPT TO:<{self._path(recipient.address)}>"
-        if self._dsn and (recipient.notify or recipient.orcpt):
+        if self.takes_dsn and (recipient.notify or recipient.orcpt):
             line += _parameter("NOTIFY", recipient.notify) + _parameter("ORCPT", recipient.orcpt)
         return f"{line}\r\n".encode()
 

@@ -50,12 +50,16 @@ M = TypeVar("M", bound=Message)
 
 
 class Fate(NamedTuple):
-    """What one attempt gave. recipient: its index. server and connection_id: empty if there was no connection."""
+    """What one attempt gave. recipient: its index. server and connection_id: empty if there was no connection.
+
+    takes_dsn: whether the server tells the sender what it wants to know.
+    """
 
     recipient: int
     reply: Reply
     server: str = ""
     connection_id: str = ""
+    takes_dsn: bool = False
 
 
 class Mail(Generic[M]):
@@ -246,7 +250,10 @@ class Deliverer(Generic[M]):
         if isinstance(replies, _Lacks):
             replies = [replies.reply] * len(indexes)
         server, connection_id = connection.server, connection.connection_id
-        return [Fate(index, reply, server, connection_id) for index, reply in zip(indexes, replies, strict=True)]
+        takes_dsn = connection.session.takes_dsn
+        return [
+            Fate(index, reply, server, connection_id, takes_dsn) for index, reply in zip(indexes, replies, strict=True)
+        ]
 
     async def _on(self, connection: Connection, envelope: Envelope, mail: Mail[M]) -> "list[Reply] | _Lacks":
         """The transaction on a connection that is ours now, and is given back."""
@@ -264,9 +271,12 @@ class Deliverer(Generic[M]):
         received = message.received
         reply = fate.reply
         text = str(reply)
-        forward_path = received.recipients[fate.recipient].address
+        recipient = received.recipients[fate.recipient]
+        forward_path = recipient.address
+        relayed = False
         if reply.positive:
             result = Result.DELIVERED
+            relayed = bool(received.reverse_path) and not fate.takes_dsn and recipient.wants("SUCCESS")
             self._event(
                 Delivered(
                     smtp_id=message.id,
@@ -295,7 +305,7 @@ class Deliverer(Generic[M]):
             self._event(
                 DeliveryDeferred(smtp_id=message.id, forward_path=forward_path, reason=text, server=fate.server)
             )
-        return Attempt(message.id, now_ns, fate.recipient, result, text, fate.server)
+        return Attempt(message.id, now_ns, fate.recipient, result, text, fate.server, relayed)
 
 
 class _Lacks(NamedTuple):

@@ -6,7 +6,7 @@ from typing import assert_never
 from engine import events
 from engine.processing.own_mail import OwnMail
 from engine.processing.services import Services
-from engine.queue.record import Attempt, Disposition, Result, Verdict
+from engine.queue.record import Attempt, Disposition, Notice, Result, Verdict
 from engine.queue.state import MessageState
 from engine.queue.store import Store
 from engine.slow import SlowQueue
@@ -64,7 +64,7 @@ class Ends:
     async def _return_to_sender(self, message: MessageState, reason: str) -> None:
         """SCAN-08: by policy; never to the null reverse-path."""
         failures = self._all(message, Result.FAILED, f"550 5.7.1 {reason}")
-        await self._own_mail.bounce(message, failures)
+        await self._own_mail.tell(message, Notice.FAILED, failures)
         self._store.note(message, *failures)
         for failure in failures:
             address = message.received.recipients[failure.recipient].address

@@ -1,4 +1,5 @@
-"""Mail that the gateway writes itself: bounces, forwards, and what it is given to send (notifications, alerts).
+"""Mail that the gateway writes itself: notices of failure, delay and relaying, forwards, and what it is given to send
+(notifications, alerts).
 
 It has the null reverse-path, so that nothing answers it and no loop begins, is not scanned, and goes out also while
 delivery is paused (DLV-01, GAP-44). Each is durable before the message that it is about counts as dealt with: after a
@@ -11,12 +12,18 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from engine import events, forward, limits
-from engine.delivery.bounce import bounces_for
+from engine.delivery.bounce import notice_for
 from engine.processing.services import Services
 from engine.queue.errors import QueueFull
-from engine.queue.record import Attempt, Disposition, Received, Recipient
+from engine.queue.record import Attempt, Disposition, Notice, Received, Recipient
 from engine.queue.state import MessageState
 from engine.queue.store import Draft, Store
+
+_SAID = {
+    Notice.FAILED: "could not be delivered",
+    Notice.DELAYED: "is delayed",
+    Notice.RELAYED: "was passed on",
+}
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +59,14 @@ class OwnMail:
             if len(self._words) > limits.OWN_MAIL_WORDS:
                 del self._words[next(iter(self._words))]
 
-    async def bounce(self, message: MessageState, failed: Sequence[Attempt]) -> None:
-        """Queue the DSN for failed recipients, if one is to be sent. Raises QueueFull."""
-        if not failed:
+    async def tell(self, message: MessageState, notice: Notice, attempts: Sequence[Attempt]) -> None:
+        """Queue the DSN about these recipients, if one is to be sent. Raises QueueFull."""
+        if not attempts:
             return
-        made = bounces_for(
+        made = notice_for(
             message,
-            failed,
+            notice,
+            attempts,
             self._services.settings,
             lambda: self._store.content(message),
             self._clock(),
@@ -71,11 +79,16 @@ class OwnMail:
         try:
             await self.send((recipient,), content)
         except QueueFull:
-            log.error("%s: the queue is full, its bounce is tried again with the message", message.id)
+            log.error("%s: the queue is full, its sender is told later that it %s", message.id, _SAID[notice])
             raise
 
-    async def forward(self, message: MessageState, to: str, subject: str, reason: str) -> None:
-        """Queue a message for somebody else, as it was received (PROC-18). Raises QueueFull."""
+    async def forward(
+        self, message: MessageState, to: str, subject: str, reason: str, *, is_copy: bool = False
+    ) -> None:
+        """Queue a message for somebody else, as it was received (PROC-18). Raises QueueFull.
+
+        is_copy: besides what becomes of the message itself, because a person wants it so (HOLD-04).
+        """
         services = self._services
         survey = forward.Survey()
         for piece in self._store.content(message):
@@ -89,6 +102,7 @@ class OwnMail:
             from_name=services.settings.smtp.from_name,
             from_address=services.own_address,
             now_ns=self._clock(),
+            is_copy=is_copy,
             boundary=f"mailward-{secrets.token_hex(16)}",  # nobody who wrote the message could know it
         )
         draft = self._begin((to,), forward_of=message.id)

@@ -1,8 +1,9 @@
 """Delivery of one message to its next hops, and what follows from the answers (PROC-05..11).
 
-Recipients that failed are noted when their bounce is durable, because nobody would make it afterwards. What is left
-goes to the slow queue. A slow next hop holds up nobody else: of the messages of the fast queue only FOR_ONE_HOP may be
-in delivery to one, the others are parked.
+Recipients that failed are noted when their bounce is durable, because nobody would make it afterwards; those that were
+relayed are noted as that at once, so that they get it once, and are done with when the notice of it is durable. What
+is left goes to the slow queue. A slow next hop holds up nobody else: of the messages of the fast queue only
+FOR_ONE_HOP may be in delivery to one, the others are parked.
 """
 
 from collections import Counter, deque
@@ -12,11 +13,12 @@ from typing import Final
 from engine import events
 from engine.config import Delivery
 from engine.delivery import backoff
+from engine.delivery.bounce import wanted
 from engine.delivery.deliver import Deliverer
 from engine.processing.ends import Ends
 from engine.processing.own_mail import OwnMail
 from engine.processing.services import Services
-from engine.queue.record import Attempt, Result
+from engine.queue.record import Attempt, Notice, Result, Told
 from engine.queue.state import FAST, MessageState
 from engine.queue.store import Store
 from engine.slow import SlowQueue
@@ -56,6 +58,7 @@ class Sending:
         if await self._suppress_own(message):
             return
         failed: list[Attempt] = []
+        attempts: list[Attempt] = []
         if message.pending:
             keys = self.keys(message)
             if message.place == FAST:
@@ -68,17 +71,41 @@ class Sending:
             failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
             self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
             self._learn(message, attempts)
-        if backoff.expired(message.received.time_ns, self._clock(), self._delivery):
+        if backoff.expired(message.received.time_ns + message.held_ns, self._clock(), self._delivery):  # HOLD-06
             failed += self._expire(message, {attempt.recipient for attempt in failed})
         if failed and message.received.forward_of:
             await self._keep_forward(message, failed[0].reply)
             return
-        await self._own_mail.bounce(message, failed)
+        await self._own_mail.tell(message, Notice.FAILED, failed)
         self._store.note(message, *failed)
+        await self._tell(message, Notice.RELAYED, message.relayed)
+        if self._warning_ns(message) <= self._clock():
+            unwarned = set(self._unwarned(message))
+            await self._tell(message, Notice.DELAYED, [one for one in attempts if one.recipient in unwarned])
         if message.pending:
             await self._defer(message, message.replies[message.pending[0]])
         else:
             self._ends.complete(message)
+
+    async def _tell(self, message: MessageState, notice: Notice, attempts: Sequence[Attempt]) -> None:
+        """Once for each recipient (RFC 3461 s5.2)."""
+        if attempts:
+            await self._own_mail.tell(message, notice, attempts)
+            self._store.note(message, Told(message.id, notice, tuple(one.recipient for one in attempts)))
+
+    def _warning_ns(self, message: MessageState) -> int:
+        return backoff.warning_ns(message.received.time_ns, self._delivery)
+
+    def _unwarned(self, message: MessageState) -> list[int]:
+        """Of those that wait: whose sender wants to know of the delay and does not yet (DLV-05)."""
+        if not message.received.reverse_path:
+            return []
+        recipients, warn_all = message.received.recipients, self._delivery.warn_of_delay
+        return [
+            index
+            for index in message.pending
+            if index not in message.warned and wanted(Notice.DELAYED, recipients[index], warn_all=warn_all)
+        ]
 
     async def _keep_forward(self, message: MessageState, reason: str) -> None:
         """Nobody else has the message that a forward carries, and nobody would get a bounce of it."""
@@ -157,6 +184,8 @@ class Sending:
         own_ns = now + backoff.interval_s(max(message.attempts, 1), self._delivery) * backoff.S_NS
         # A next hop whose time has come did answer, only not with 250: then the message has its own interval.
         due_ns = min((due if (due := self._backoff.due_ns(key)) > now else own_ns for key in keys), default=own_ns)
+        if due_ns > (warning_ns := self._warning_ns(message)) > now and self._unwarned(message):
+            due_ns = warning_ns  # once more then, so that what is told of the delay is new
         await self._store.defer(message, due_ns, reason)
         self._slow.add(message, keys)
 

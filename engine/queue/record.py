@@ -1,7 +1,7 @@
 """The records of queue files, as Structs. Framing and checksums are in framing.py.
 
 One message is the sequence Received, Body..., End and then what happened to it: Started, Crashed, Verdict,
-Edited, Attempt, Moved, Done. Replaying the sequence gives the state of the message (state.py).
+Edited, Attempt, Told, Moved, Done. Replaying the sequence gives the state of the message (state.py).
 """
 
 from enum import StrEnum
@@ -34,12 +34,24 @@ class Disposition(StrEnum):
     DROP = "drop"
 
 
+class Onward(StrEnum):
+    """How a message goes on that was moved."""
+
+    USUAL = ""  # a held one is processed anew, any other goes on where it was
+    AS_IS = "as-is"  # released: delivered, whatever was found and decided
+    ANEW = "anew"  # examined and judged again
+
+
 class Recipient(msgspec.Struct, frozen=True, array_like=True):
     """A forward-path without its angle brackets, and its DSN parameters (RFC 3461 s4.1, s4.2)."""
 
     address: str
     notify: str = ""  # comma list of NEVER, SUCCESS, FAILURE, DELAY; empty: not given
     orcpt: str = ""
+
+    def wants(self, keyword: str) -> bool:
+        """Whether NOTIFY names it; the case of letters does not matter."""
+        return keyword in self.notify.upper().split(",")
 
 
 class Record(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -134,6 +146,7 @@ class Attempt(Record, tag=8):
     result: Result  # PENDING: failed for now
     reply: str  # last reply of the next hop, or our own words for connection and DNS troubles
     next_hop: str
+    relayed: bool = False  # the sender wants to know of DELIVERED, and this next hop will not say so (RFC 3461)
 
 
 class Moved(Record, tag=9):
@@ -144,10 +157,26 @@ class Moved(Record, tag=9):
     reason: str
     due_ns: int = 0  # not to be tried again before
     attempts: int = 0  # delivery attempts so far: a copy keeps only the last Attempt of each recipient
+    onward: Onward = Onward.USUAL
 
 
 class Done(Record, tag=10):
     """Nothing is left to do, or the message was copied out into a file of its own."""
 
 
-AnyRecord = Received | Body | End | Started | Crashed | Verdict | Edited | Attempt | Moved | Done
+class Notice(StrEnum):
+    """What a delivery status notification says, as its Action field (RFC 3464 s2.3.3)."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    RELAYED = "relayed"
+
+
+class Told(Record, tag=11):
+    """A notice about these recipients is durable, so none is made again. FAILED is not noted: its Attempt says it."""
+
+    notice: Notice
+    recipients: tuple[int, ...]
+
+
+AnyRecord = Received | Body | End | Started | Crashed | Verdict | Edited | Attempt | Moved | Done | Told

@@ -3,19 +3,25 @@
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from engine.queue.record import (
     AnyRecord,
     Attempt,
     Body,
     Crashed,
+    Disposition,
     Done,
     Edited,
     End,
     Moved,
+    Notice,
+    Onward,
     Received,
     Result,
     Splice,
     Started,
+    Told,
     Verdict,
 )
 
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 FAST = "fast"
 SLOW = "slow"
+_UNSCANNED = "unscanned"  # engine.scan.facts.Verdict, of what was released before it was examined
 HOLD = "hold"
 
 
@@ -41,6 +48,8 @@ class MessageState:
     size: octets of the body as received. results, replies, tried: by recipient, as in received.recipients.
     started: it was handed to a scanner and nothing came back yet. place: fast, slow or hold.
     due_ns: not to be tried again before (since 1970). reason: why it was moved last.
+    held_ns: how long it was in the hold queue, up to when it left it last; held_since_ns: when it came there last.
+    relayed: deliveries that its sender has still to be told of. warned: recipients of which it knows the delay.
     """
 
     __slots__ = (
@@ -52,6 +61,8 @@ class MessageState:
         "due_ns",
         "file_len",
         "file_records",
+        "held_ns",
+        "held_since_ns",
         "id",
         "lock",
         "moving",
@@ -59,6 +70,7 @@ class MessageState:
         "place",
         "reason",
         "received",
+        "relayed",
         "replies",
         "results",
         "runs",
@@ -69,6 +81,7 @@ class MessageState:
         "tried",
         "unwritten",
         "verdict",
+        "warned",
     )
 
     def __init__(self, received: Received) -> None:
@@ -79,6 +92,8 @@ class MessageState:
         self.results = [Result.PENDING] * len(received.recipients)
         self.replies = [""] * len(received.recipients)
         self.tried = [0] * len(received.recipients)
+        self.relayed: tuple[Attempt, ...] = ()
+        self.warned: frozenset[int] = frozenset()
         self.attempted_ns = 0
         self.next_hop = ""
         self.crashes = 0
@@ -88,6 +103,7 @@ class MessageState:
         self.place = FAST
         self.due_ns = 0
         self.reason = ""
+        self.held_ns = self.held_since_ns = 0
         self.committed = False  # has its End
         self.done = False
         self.moving = False  # on its way from one place to another: no notes meanwhile
@@ -135,15 +151,29 @@ class MessageState:
                 self.splices = self.splices[:index] + splices
             case Attempt():
                 self._attempt(record)
+            case Told():
+                self._told(record)
             case Moved():
-                if self.place == HOLD and record.place != HOLD:  # processed anew (HOLD-02)
-                    self.verdict, self.splices, self.crashes, self.started = None, (), 0, False
-                self.place, self.due_ns, self.reason = record.place, record.due_ns, record.reason
-                self.tried = [max(tried, record.attempts) if tried else 0 for tried in self.tried]
+                self._move(record)
             case Done():
                 self.done = True
             case Received() | Body() | End():
                 raise ValueError(f"{type(record).__name__} does not follow End")
+
+    def _move(self, record: Moved) -> None:
+        leaves = self.place == HOLD and record.place != HOLD
+        if record.onward is Onward.ANEW or (leaves and record.onward is Onward.USUAL):  # HOLD-02
+            self.verdict, self.splices, self.crashes, self.started = None, (), 0, False
+        elif record.onward is Onward.AS_IS:
+            verdict = self.verdict or Verdict(self.id, _UNSCANNED, Disposition.DELIVER)
+            self.verdict = msgspec.structs.replace(verdict, disposition=Disposition.DELIVER)
+            self.crashes, self.started = 0, False
+        if leaves:  # HOLD-06: the days do not run while it is held
+            self.held_ns += max(record.time_ns - self.held_since_ns, 0)
+        elif record.place == HOLD and self.place != HOLD:
+            self.held_since_ns = record.time_ns
+        self.place, self.due_ns, self.reason = record.place, record.due_ns, record.reason
+        self.tried = [max(tried, record.attempts) if tried else 0 for tried in self.tried]
 
     def _attempt(self, record: Attempt) -> None:
         index = record.recipient
@@ -153,8 +183,17 @@ class MessageState:
         self.attempted_ns = max(self.attempted_ns, record.time_ns)
         self.next_hop = record.next_hop
         self.replies[index] = record.reply
-        if self.results[index] is Result.PENDING:  # a final result stays
-            self.results[index] = record.result
+        if self.results[index] is not Result.PENDING:  # a final result stays
+            return
+        self.results[index] = record.result
+        if record.relayed:
+            self.relayed = (*self.relayed, record)
+
+    def _told(self, record: Told) -> None:
+        if record.notice is Notice.RELAYED:
+            self.relayed = tuple(one for one in self.relayed if one.recipient not in record.recipients)
+        else:
+            self.warned |= frozenset(record.recipients)
 
     def notes(self, moved: Moved) -> list[AnyRecord]:
         """The records behind End of a copy of this message: they give this state again, moved to another place."""
@@ -167,11 +206,15 @@ class MessageState:
             records.append(Started(self.id))
         if self.splices:
             records.append(Edited(self.id, self.splices))
+        owed = {one.recipient for one in self.relayed}
+        records += self.relayed
         records += [
             Attempt(self.id, self.attempted_ns, index, self.results[index], self.replies[index], self.next_hop)
             for index, tried in enumerate(self.tried)
-            if tried
+            if tried and index not in owed
         ]
+        if self.warned:
+            records.append(Told(self.id, Notice.DELAYED, tuple(sorted(self.warned))))
         return [*records, moved]
 
 

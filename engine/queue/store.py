@@ -27,7 +27,7 @@ from engine.queue.errors import NoSuchMessage, QueueError, QueueFull
 from engine.queue.files import PLACES, MessageFiles
 from engine.queue.lock import WAIT_S, Lock
 from engine.queue.log import Log
-from engine.queue.record import AnyRecord, Body, Done, Edited, End, Moved, Received
+from engine.queue.record import AnyRecord, Body, Done, Edited, End, Moved, Onward, Received
 from engine.queue.replay import Broken
 from engine.queue.state import FAST, HOLD, SLOW, MessageState, Run, split_splices
 
@@ -36,6 +36,7 @@ MAX_LOG_LEN: Final = 1024 * limits.MIB
 CACHE_LEN: Final = 64 * limits.MIB  # octets of small messages kept in memory until they are done
 _FILE_THREADS: Final = 4
 _AGAIN_S: Final = 1.0
+_SETTLE_S: Final = 10.0
 
 T = TypeVar("T")
 _logger = logging.getLogger("mailward.queue")
@@ -202,7 +203,8 @@ class Store:
     # --- notes -------------------------------------------------------------------------------------
 
     def note(self, message: MessageState, *records: AnyRecord) -> None:
-        """Apply to the message at once, append without waiting: Started, Crashed, Verdict, Edited, Attempt.
+        """Apply to the message at once, append without waiting: Started, Crashed, Verdict, Edited, Attempt,
+        Told.
 
         They are durable after the next commit(), or a second or so later.
         """
@@ -279,10 +281,10 @@ class Store:
         await self._move(message, HOLD, message.due_ns, reason)
         self.messages.pop(message.id, None)
 
-    async def release(self, message: MessageState, reason: str = "released") -> None:
-        """A held or slow message is due now, in the slow queue. Nothing changes for a fast one."""
-        if message.place != FAST:
-            await self._move(message, SLOW, 0, reason)
+    async def release(self, message: MessageState, reason: str = "released", onward: Onward = Onward.USUAL) -> None:
+        """A held or slow message is due now, in the slow queue. A fast one goes there only to go on in another way."""
+        if message.place != FAST or onward is not Onward.USUAL:
+            await self._move(message, SLOW, 0, reason, onward)
             self.messages[message.id] = message
 
     async def load(self, smtp_id: str) -> MessageState:
@@ -301,12 +303,19 @@ class Store:
                 self._counts[place] -= 1
         raise NoSuchMessage(f"no message {smtp_id} here")
 
-    async def _move(self, message: MessageState, place: str, due_ns: int, reason: str) -> None:
+    async def settled(self) -> None:
+        """What done() ended so far has left the disk, as far as that takes no long."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=_SETTLE_S)
+
+    async def _move(
+        self, message: MessageState, place: str, due_ns: int, reason: str, onward: Onward = Onward.USUAL
+    ) -> None:
         self._may_change(message)
         message.moving = True
         try:
             async with self._alone(message):
-                moved = Moved(message.id, self._clock(), place, reason, due_ns, message.attempts)
+                moved = Moved(message.id, self._clock(), place, reason, due_ns, message.attempts, onward)
                 if message.place == FAST:
                     await self._copy_out(message, moved)
                 else:

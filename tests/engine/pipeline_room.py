@@ -44,6 +44,7 @@ class Room:
         self.listings: tuple[Listing, ...] = ()
         self.asked: list[str] = []  # clients, of block lists
         self.sent: list[tuple[Received, bytes]] = []  # delivered, each message with its content
+        self.takes_dsn = False
         self.next_hop = "mail.example[192.0.2.1]:25"
         self.gates: dict[str, asyncio.Event] = {}  # a delivery to that domain waits for it
         self.scan_gate = asyncio.Event()
@@ -79,10 +80,13 @@ class Room:
         self.examined.clear()
         await self.open()
 
-    async def accept(self, *recipients: str, sender: str = "sender@example.net", body: bytes = b"x") -> MessageState:
+    async def accept(
+        self, *recipients: str | Recipient, sender: str = "sender@example.net", body: bytes = b"x", **fields: Any
+    ) -> MessageState:
         received = Received(
             self.ids.next(), self.now_ns, "c", "192.0.2.9", 1, "h", "ESMTP", "", sender,
-            tuple(Recipient(one) for one in recipients or ("user@example.com",)),
+            tuple(Recipient(one) if isinstance(one, str) else one for one in recipients or ("user@example.com",)),
+            **fields,
         )  # fmt: skip
         draft = self.store.begin(received)
         draft.write(b"Subject: s\r\n\r\n" + body + b"\r\n")
@@ -137,9 +141,20 @@ class Room:
         if Result.DELIVERED in answers:
             self.sent.append((message.received, b"".join(self.store.content(message))))
         return [
-            Attempt(message.id, self.now_ns, index, answer, "the other side's words", self.next_hop)
+            Attempt(
+                message.id,
+                self.now_ns,
+                index,
+                answer,
+                "the other side's words",
+                self.next_hop,
+                self.relays(answer, message.received.recipients[index]),
+            )
             for index, answer in zip(pending, answers, strict=True)
         ]
+
+    def relays(self, answer: Result, recipient: Recipient) -> bool:
+        return answer is Result.DELIVERED and not self.takes_dsn and recipient.wants("SUCCESS")
 
 
 def run(root: Path, test: Callable[[Room], Coroutine[Any, Any, None]]) -> None:

@@ -1,4 +1,4 @@
-"""Delivery status notifications (RFC 3464, PROC-09), read back with the standard library's parser."""
+"""Delivery status notifications (RFC 3461, RFC 3464, PROC-09, DLV-05), read back with the standard library's parser."""
 
 import email
 import email.message
@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from engine import limits
-from engine.config import Settings, Smtp
-from engine.delivery.bounce import bounces_for, next_step
-from engine.queue.record import Attempt, Recipient, Result
+from engine.config import Delivery, Settings, Smtp
+from engine.delivery.advice import next_step
+from engine.delivery.bounce import notice_for
+from engine.delivery.trace import rfc5322
+from engine.queue.record import Attempt, Notice, Recipient, Result
 from tests.engine.delivery.peers import Mail, mail
 
 SETTINGS = Settings(smtp=Smtp(hostname="gw.example.net"))
@@ -18,13 +20,15 @@ CONTENT = b"From: a@example.org\r\nSubject: hello\r\n\r\nbody\r\n"
 REFUSED = "550 5.1.1 no such user"
 
 
-def bounce(message: Mail, *replies: str, **options: Any) -> tuple[str, bytes] | None:
-    failed = [
+def bounce(
+    message: Mail, *replies: str, notice: Notice = Notice.FAILED, settings: Settings = SETTINGS, **options: Any
+) -> tuple[str, bytes] | None:
+    attempts = [
         Attempt(message.id, 1_700_000_000_000_000_000, index, Result.FAILED, reply, "mx.example[192.0.2.9]:25")
         for index, reply in enumerate(replies)
         if reply
     ]
-    return bounces_for(message, failed, SETTINGS, message.pieces, 1_700_000_001_000_000_000, **options)
+    return notice_for(message, notice, attempts, settings, message.pieces, 1_700_000_001_000_000_000, **options)
 
 
 def parts(message: Mail, *replies: str, **options: Any) -> tuple[email.message.EmailMessage, list[Any]]:
@@ -140,6 +144,74 @@ def test_utf8_types_rfc_6533() -> None:
     made = bounce(message, REFUSED)
     assert made is not None
     assert "Final-Recipient: utf-8; grün@example.com".encode() in made[1]
+
+
+def test_relayed() -> None:
+    """RFC 3461 s5.2.2: what was asked for, with the header section only, whatever RET says."""
+    message = mail(Recipient("b@example.com", notify="SUCCESS", orcpt="rfc822;b@example.org"), envid="abc", ret="FULL")
+    parsed, (text, status, original) = parts(message, "250 2.1.5 queued as 5.1.1", notice=Notice.RELAYED)
+    assert parsed["Subject"] == "Your mail was passed on"
+    assert "mx.example answered: 250 2.1.5" in text.get_content()
+    assert "What to do" not in text.get_content() and "does not tell of deliveries" in text.get_content()
+    blocks = [dict(block.items()) for block in status.get_payload()]
+    assert blocks[0]["Original-Envelope-Id"] == "abc"
+    assert blocks[1]["Original-Recipient"] == "rfc822; b@example.org"
+    assert (blocks[1]["Action"], blocks[1]["Status"]) == ("relayed", "2.1.5")
+    assert "Will-Retry-Until" not in blocks[1]
+    assert original.get_content_type() == "text/rfc822-headers"
+
+
+def test_delayed() -> None:
+    """DLV-05, RFC 3464 s2.3.9: with the time until which it is tried, which the days of DLV-04 give."""
+    message = mail(Recipient("b@example.com", notify="DELAY,FAILURE"))
+    settings = Settings(smtp=Smtp(hostname="gw.example.net"), delivery=Delivery(days=2))
+    parsed, (text, status, original) = parts(message, "451 4.7.1 greylisted", notice=Notice.DELAYED, settings=settings)
+    until = rfc5322(message.received.time_ns + 2 * 86_400 * 1_000_000_000)
+    assert parsed["Subject"] == "Delayed mail: still on its way"
+    assert until in text.get_content() and "need not" in text.get_content()
+    blocks = [dict(block.items()) for block in status.get_payload()]
+    assert (blocks[1]["Action"], blocks[1]["Status"]) == ("delayed", "4.7.1")
+    assert blocks[1]["Will-Retry-Until"] == until
+    assert original.get_content_type() == "text/rfc822-headers"
+
+
+@pytest.mark.parametrize(
+    ("notice", "reply", "status"),
+    [
+        (Notice.RELAYED, "250 ok", b"2.0.0"),
+        (Notice.RELAYED, "250 5.1.1 ok", b"2.0.0"),
+        (Notice.DELAYED, "4.4.1 cannot connect", b"4.4.1"),
+        (Notice.DELAYED, "", b"4.0.0"),
+    ],
+)
+def test_class_of_the_status_is_that_of_the_notice(notice: Notice, reply: str, status: bytes) -> None:
+    message = mail(Recipient("b@example.com", notify="SUCCESS,DELAY"))
+    attempt = Attempt(message.id, 1, 0, Result.PENDING, reply, "mx.example:25")
+    made = notice_for(message, notice, [attempt], SETTINGS, message.pieces, 2)
+    assert made is not None and b"Status: " + status + b"\r\n" in made[1]
+
+
+@pytest.mark.parametrize(
+    ("notice", "notify", "warn_all", "told"),
+    [
+        (Notice.RELAYED, "", True, False),
+        (Notice.RELAYED, "FAILURE,DELAY", True, False),
+        (Notice.RELAYED, "never", True, False),
+        (Notice.RELAYED, "success", False, True),
+        (Notice.DELAYED, "", False, False),
+        (Notice.DELAYED, "", True, True),
+        (Notice.DELAYED, "FAILURE,SUCCESS", True, False),
+        (Notice.DELAYED, "NEVER", True, False),
+        (Notice.DELAYED, "SUCCESS,DELAY", False, True),
+    ],
+)
+def test_who_is_told(notice: Notice, notify: str, warn_all: bool, told: bool) -> None:
+    """RFC 3461 s4.1, DLV-05: what NOTIFY names; without it of delays only if the settings say so."""
+    settings = Settings(delivery=Delivery(warn_of_delay=warn_all))
+    message = mail(Recipient("b@example.com", notify=notify))
+    assert (bounce(message, "250 ok", notice=notice, settings=settings) is not None) is told
+    nobody = mail(Recipient("b@example.com", notify=notify), sender="")
+    assert bounce(nobody, "250 ok", notice=notice, settings=settings) is None
 
 
 def test_status_without_enhanced_code_and_next_steps() -> None:

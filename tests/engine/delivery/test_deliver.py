@@ -339,6 +339,28 @@ def test_dsn_parameters_are_passed_on() -> None:
     run(test)
 
 
+def test_who_tells_of_success() -> None:
+    """RFC 3461 s5.2: the next hop if it offers DSN, else we; and nobody who was not asked to, or of what failed."""
+
+    async def test(room: Room) -> None:
+        asks = Recipient("a@example.com", notify="success,failure")
+        others = (Recipient("b@example.com"), Recipient("c@example.com", notify="NEVER"))
+        for capabilities, sender, relayed in (
+            (FULL, "x@example.org", False),
+            (PLAIN, "x@example.org", True),
+            (PLAIN, "", False),
+        ):
+            hop = await room.hop(capabilities)
+            out = room.outbound(settings_for(hop.port))
+            attempts = await out.deliverer.deliver(mail(asks, *others, sender=sender))
+            assert [attempt.relayed for attempt in attempts] == [relayed, False, False]
+            hop.answers["RCPT"] = lambda line: b"550 5.1.1 no\r\n"
+            attempts = await out.deliverer.deliver(mail(asks, sender=sender))
+            assert [(one.result, one.relayed) for one in attempts] == [(Result.FAILED, False)]
+
+    run(test)
+
+
 def test_eight_bit_content_needs_8bitmime() -> None:
     async def test(room: Room) -> None:
         hop = await room.hop(without("8BITMIME"))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.queue.record import Attempt, Result
+from engine.queue.record import Attempt, Notice, Result, Told
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
 from engine.queue.store import Store
 from tests.engine.queue.rooms import FaultyDisk, Room, octets
@@ -18,7 +18,9 @@ from tests.engine.queue.rooms import FaultyDisk, Room, octets
 BODIES = [b"", b"small\r\n", b"middle" * 3000, b"large and long" * 9000]
 OPERATIONS = st.lists(
     st.tuples(
-        st.sampled_from(["accept"] * 4 + ["attempt", "attempt", "done", "done", "defer", "hold", "release", "abort"]),
+        st.sampled_from(
+            ["accept"] * 4 + ["attempt"] * 2 + ["done"] * 2 + ["defer", "hold", "release", "abort", "told"]
+        ),
         st.integers(0, 1000),
     ),
     max_size=25,
@@ -30,6 +32,8 @@ class Known(NamedTuple):
     place: str
     results: tuple[Result, ...]
     attempts: int
+    relayed: tuple[int, ...] = ()
+    warned: frozenset[int] = frozenset()
 
 
 Model = dict[str, Known]
@@ -58,11 +62,21 @@ async def change(store: Store, message: MessageState, model: Model, name: str, n
             del model[message.id]
         case "attempt":
             index, result = number % 2, [Result.PENDING, Result.DELIVERED, Result.FAILED][number % 3]
-            store.note(message, Attempt(message.id, number, index, result, "reply", "mx"))
-            results = list(known.results)
+            owed = result is Result.DELIVERED and number % 4 < 2
+            store.note(message, Attempt(message.id, number, index, result, "reply", "mx", owed))
+            results, relayed = list(known.results), known.relayed
             if results[index] is Result.PENDING:
                 results[index] = result
-            model[message.id] = known._replace(results=tuple(results), attempts=message.attempts)
+                relayed += (index,) * owed
+            attempts = message.attempts
+            model[message.id] = known._replace(results=tuple(results), attempts=attempts, relayed=relayed)
+        case "told":
+            index, notice = number % 2, Notice.RELAYED if number % 3 else Notice.DELAYED
+            store.note(message, Told(message.id, notice, (index,)))
+            if notice is Notice.DELAYED:
+                model[message.id] = known._replace(warned=known.warned | {index})
+            else:
+                model[message.id] = known._replace(relayed=tuple(one for one in known.relayed if one != index))
         case "defer" if known.place != HOLD:
             await store.defer(message, number, "deferred")
             model[message.id] = known._replace(place=SLOW)
@@ -78,7 +92,14 @@ async def everything(store: Store, ids: Sequence[str]) -> Model:
     """What a store holds after open()."""
     held = [await store.load(smtp_id) for smtp_id in ids if store._files.path(HOLD, smtp_id).exists()]
     return {
-        message.id: Known(octets(store, message), message.place, tuple(message.results), message.attempts)
+        message.id: Known(
+            octets(store, message),
+            message.place,
+            tuple(message.results),
+            message.attempts,
+            tuple(one.recipient for one in message.relayed),
+            message.warned,
+        )
         for message in [*store.messages.values(), *held]
     }
 
