@@ -26,13 +26,15 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the message's own header section, decoded (RFC 2047).
 
-    senders: the addresses of the From field, lower case (SNDR-02). automatic: the message came from a program or a
-    list (RFC 3834 s2: Auto-Submitted, List-*, Precedence), so nothing is ever answered to it.
+    other_subjects: of further Subject fields: a client may show any of them. senders: the addresses of the From
+    field, lower case (SNDR-02). automatic: the message came from a program or a list (RFC 3834 s2: Auto-Submitted,
+    List-*, Precedence), so nothing is ever answered to it.
     """
 
     subject: str = ""
     senders: tuple[str, ...] = ()
     automatic: bool = False
+    other_subjects: tuple[str, ...] = ()
 
 
 class File(msgspec.Struct, frozen=True, omit_defaults=True):

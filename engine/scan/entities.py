@@ -45,7 +45,7 @@ class Entities:
         node.body = body = fields.body
         if top:
             self._ledger.fields = fields
-            self._ledger.facts.subject = subject_text(fields.subject)
+            self._ledger.facts.subject = subject_text(fields)
         content_types = [parse(one) for one in fields.content_types]
         if fields.dispositions or content_types:
             self._names(node, [parse(one) for one in fields.dispositions], content_types)

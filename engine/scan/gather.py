@@ -7,7 +7,7 @@ import msgspec
 from engine import limits
 from engine.policy.evidence import FILES_KEPT, Evidence, File, Header
 from engine.policy.violation import Violation
-from engine.scan.header import Fields, clean_name, parse
+from engine.scan.header import Fields, clean_name, parse, subject_texts
 from engine.scan.mailboxes import addresses
 from engine.scan.node import ENTITY, MULTIPART, UUE, Node
 from engine.scan.walk import Walk
@@ -31,12 +31,15 @@ def gather(walk: Walk) -> Gathered:
 
 
 def header_of(subject: str, fields: Fields) -> Header:
-    """The header evidence from these fields. subject: as subject_text gives it."""
+    """The header evidence from these fields. subject: as subject_text gives it; here it is not cut."""
     automatic = fields.automatic
     for one in fields.content_types:
         if b"report" in one.lower() and parse(one).token == "multipart/report":
             automatic = True
-    return Header(subject, addresses(fields.senders), automatic)
+    others: list[str] = []
+    if len(fields.subjects) > 1 or (fields.subjects and len(fields.subjects[0]) > limits.NAME_LEN):
+        subject, *others = subject_texts(fields)
+    return Header(subject, addresses(fields.senders), automatic, tuple(others))
 
 
 def _files(root: Node) -> tuple[list[File], list[Node]]:
@@ -80,7 +83,12 @@ def _names(node: Node) -> tuple[str, ...]:
 
 def kept(evidence: Evidence, violations: Iterable[Violation]) -> Evidence:
     """The evidence with FILES_KEPT files and limits.EVIDENCE_TEXT_LEN characters at most: those first that violate
-    something, then top-level ones."""
+    something, then top-level ones. Subjects are cut to limits.NAME_LEN."""
+    header = evidence.header
+    if header.other_subjects or len(header.subject) > limits.NAME_LEN:
+        subject, *others = (one[: limits.NAME_LEN] for one in (header.subject, *header.other_subjects))
+        header = msgspec.structs.replace(header, subject=subject, other_subjects=tuple(others))
+        evidence = msgspec.structs.replace(evidence, header=header)
     files = evidence.files
     if not files:
         return evidence

@@ -21,7 +21,7 @@ _ENCODED_PER_CHARACTER: Final = 12  # octets of an encoded-word for a character,
 _USUAL_LEN: Final = 120  # octets of a field-body that is likely to come again
 _BLANKS: Final = (b" ", b"\t")
 _BULK: Final = frozenset({b"bulk", b"list", b"junk"})
-_PLACE: Final = {mime.CONTENT_TYPE: 0, mime.TRANSFER_ENCODING: 1, mime.DISPOSITION: 2, mime.FROM: 3}
+_PLACE: Final = {mime.CONTENT_TYPE: 0, mime.TRANSFER_ENCODING: 1, mime.DISPOSITION: 2, mime.SUBJECT: 3, mime.FROM: 4}
 
 # A quoted-string (RFC 5322 s3.2.4) without its last quote, which may be missing. Each octet fits one alternative only:
 # no field can make it backtrack.
@@ -43,13 +43,13 @@ class Fields(msgspec.Struct):
     """Unfolded field-bodies in order of occurrence. Offsets are those of the octets that were read.
 
     body: where the body begins. not_field: the first line that is no field, or -1. blank: behind the first line of
-    nothing but white space, or -1. Of a whole message only: subject, senders (From), automatic (RFC 3834 s2).
+    nothing but white space, or -1. Of a whole message only: senders (From), automatic (RFC 3834 s2).
     """
 
     content_types: list[bytes] = []
     encodings: list[bytes] = []
     dispositions: list[bytes] = []
-    subject: bytes = b""
+    subjects: list[bytes] = []
     senders: list[bytes] = []
     automatic: bool = False
     body: int = 0
@@ -121,14 +121,13 @@ def _keep(fields: Fields, buf: bytes, wanted: Iterable[tuple[int, int, int]]) ->
         if b"\n" in body or b"\r" in body:  # unfolded (RFC 5322 s2.2.3): line ends go, the white space stays
             body = body.replace(b"\r", b"").replace(b"\n", b"")
         body = body.strip()
-        if kind == mime.SUBJECT:
-            fields.subject = fields.subject or body
-            continue
         if kind > mime.FROM:
             fields.automatic = fields.automatic or _is_automatic(kind, body)
             continue
-        known = (fields.content_types, fields.encodings, fields.dispositions, fields.senders)[_PLACE[kind]]
-        if body not in known:
+        known = (fields.content_types, fields.encodings, fields.dispositions, fields.subjects, fields.senders)[
+            _PLACE[kind]
+        ]
+        if body not in known and (body or kind != mime.SUBJECT):
             if len(known) < limits.OCCURRENCES:
                 known.append(body)
             else:
@@ -344,9 +343,19 @@ def text_of(octets: bytes) -> str:
         return octets.decode("latin-1")
 
 
-def subject_text(body: bytes) -> str:
-    """Subject for events and pages: decoded, no control characters, cut to limits.NAME_LEN."""
-    text = decode_words(text_of(body[: limits.NAME_LEN * _ENCODED_PER_CHARACTER]))
+def subject_texts(fields: Fields) -> tuple[str, ...]:
+    """The subject, and that of each further Subject field: decoded, white space as blanks, without other characters
+    that are not shown; an empty one if there is none."""
+    return tuple(map(_shown, fields.subjects)) or ("",)
+
+
+def subject_text(fields: Fields) -> str:
+    """The subject for events and pages, cut."""
+    return _shown(fields.subjects[0])[: limits.NAME_LEN] if fields.subjects else ""
+
+
+def _shown(body: bytes) -> str:
+    text = decode_words(text_of(body))
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    return text[: limits.NAME_LEN]
+        text = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+    return text

@@ -117,13 +117,14 @@ def _not_examined(buf: bytes, detail: str, settings: Settings) -> Outcome:
     """The header section can still be judged."""
     unscanned = Unscanned("", Cause.ENGINE, detail)
     fields = collect(buf[:_HEADER_LEN], whole=True)
-    facts = Facts(subject_text(fields.subject), unscanned=[unscanned])
+    facts = Facts(subject_text(fields), unscanned=[unscanned])
     evidence = Evidence(header=header_of(facts.subject, fields))
     violations = judge(CONTENT, evidence, settings.blocking)
     blocked = disposition_of(violations)
     disposition, _ = settle((), [unscanned], settings.antivirus)
     reason = _joined(_words(violations, _ACTIONS.get(blocked)), f"cannot be processed: {detail}")
-    return Outcome(facts, max(blocked, disposition, key=strength), reason, evidence=evidence, violations=violations)
+    disposition = max(blocked, disposition, key=strength)
+    return Outcome(facts, disposition, reason, evidence=kept(evidence, violations), violations=violations)
 
 
 class _Examination:

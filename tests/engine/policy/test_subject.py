@@ -1,5 +1,6 @@
 """Subject lines (SUBJ-01..05)."""
 
+from engine import limits
 from engine.config import Action, Blocking, Forward, MessageAction, SubjectLines
 from engine.policy import subject
 from engine.policy.evidence import Evidence, Header
@@ -38,3 +39,17 @@ def test_a_missing_subject_is_the_empty_string() -> None:
 def test_a_tagged_subject() -> None:
     """SUBJ-05: what an engine put in front of it is matched like any text."""
     assert judged("[SPAM] offer", "[SPAM]*")[0].entry == "[SPAM]*"
+
+
+def test_any_of_several_subject_fields_counts() -> None:
+    """SUBJ-04, PROC-22: clients show one or the other."""
+    several = Evidence(header=Header("fine", other_subjects=("dull", "so hot")))
+    settings = Blocking(subject=SubjectLines(True, ("*hot*",)))
+    (found,) = subject.judge(several, settings)
+    assert (found.entry, found.value) == ("*hot*", "so hot")
+
+
+def test_a_long_subject_is_cut_in_what_is_told_only() -> None:
+    """SUBJ-03: the event holds as much of it as any text of a stranger's."""
+    (found,) = judged("x" * 5000 + "hot", "*hot")
+    assert len(found.value) == limits.NAME_LEN

@@ -85,6 +85,28 @@ def files(data: bytes) -> list[str]:
 # --- evidence -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Subject: fine\r\nSubject: hot stuff",
+        b"Subject: hot stuff\r\nSubject: fine",
+        b"Subject:\r\nSubject: hot stuff",
+        b"Subject: " + b"x\r\n " * 9000 + b"hot stuff",
+        b"Subject: " + "\u200b".encode() * 9000 + b"hot stuff",
+        "Subject: h\u200bot st\u00aduff".encode(),
+        b"Subject: =?utf-8?q?h=00ot=C2=A0stuff?=",
+        b"Subject: =?utf-16be?b?AGgAbwB0?= =?utf-8?q?_stuff?=",
+    ],
+)
+def test_a_subject_is_found_however_it_is_written(fields: bytes) -> None:
+    """SUBJ-04, PROC-22: several fields, beyond what is shown of it, and characters that no client shows."""
+    data = b"From: a@b.example\r\n" + fields + b"\r\n\r\nhello\r\n"
+    outcome = examined(data, subject=SubjectLines(True, ("*hot stuff",)))
+    assert outcome.disposition is Disposition.DROP
+    header = outcome.evidence.header
+    assert all(len(one) <= limits.NAME_LEN for one in (header.subject, *header.other_subjects))
+
+
 def test_plain_mail_has_a_small_evidence() -> None:
     outcome = examined(message())
     assert outcome.evidence.header.senders == ("alice@example.com",)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import limits
-from engine.scan.header import Value, clean_name, collect, decode_words, filenames, parse, subject_text
+from engine.scan.header import Value, clean_name, collect, decode_words, filenames, parse, subject_text, subject_texts
 
 
 def names(disposition: bytes = b"", content_type: bytes = b"") -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def test_nul_and_length_are_noticed() -> None:
 
 def test_subject_is_decoded_for_people() -> None:
     fields = collect(b"subject: =?utf-8?Q?caf=C3=A9?=\r\n =?utf-8?b?IG5vaXI=?=\t!\r\n", whole=True)
-    assert subject_text(fields.subject) == "café noir !"
+    assert subject_text(fields) == "café noir !"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_charset_that_is_none_is_not_looked_up(charset: str) -> None:
 @given(st.binary(max_size=300))
 def test_nothing_raises(octets: bytes) -> None:
     fields = collect(b"Content-Disposition: " + octets + b"\nSubject: " + octets, whole=True)
-    subject_text(fields.subject)
+    subject_texts(fields)
     value = parse(octets)
     assert isinstance(value, Value)
     filenames([value, parse(b"a; filename" + octets)], [value])
