@@ -27,7 +27,7 @@ from engine.sender import arc, dkim, dmarc, spf
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_KEYS_SHARE: Final = 0.8  # of the time: a key that never comes leaves time to tell what the others found
+_ASKING_SHARE: Final = 0.8  # of the time: a key or policy that never comes leaves time to tell what others say
 
 
 class Begun:
@@ -44,16 +44,16 @@ class Begun:
         """The results, within timeout_s. Called once. Raises nothing but for cancellation."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
         resolver, trusted = self._resolver, self._settings.trusted_sealers
-        keys_s = self._settings.timeout_s * _KEYS_SHARE
+        asking_s = self._settings.timeout_s * _ASKING_SHARE
         signing = sealing = None
         if claims.signatures or claims.left_out:
-            signing = self._start(dkim.verify(resolver, claims, timeout_s=keys_s))
+            signing = self._start(dkim.verify(resolver, claims, timeout_s=asking_s))
         if claims.arc is not None:
-            sealing = self._start(arc.verify(resolver, claims, trusted, timeout_s=keys_s))
+            sealing = self._start(arc.verify(resolver, claims, trusted, timeout_s=asking_s))
         try:
             # Here and not in a task: if the cache answers, a task would cost as much as the question.
             unknown = [dmarc.Finding(one, problem="temperror") for one in dmarc.domains_of(header.senders)[:1]]
-            findings = await _by(deadline, dmarc.discover(resolver, header.senders), unknown)
+            findings = await _by(deadline, dmarc.discover(resolver, header.senders, asking_s), unknown)
             await self._settle(deadline)
             _, named = spf.identity(self._envelope.helo, self._envelope.reverse_path)
             result, domain = _result(self._spf, ("temperror", named))

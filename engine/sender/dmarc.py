@@ -207,16 +207,18 @@ async def _exists(resolver: Resolver, domain: str) -> bool:
 # --- evaluation -----------------------------------------------------------------------------------
 
 
-async def discover(resolver: Resolver, senders: Iterable[str]) -> list[Finding]:
+async def discover(resolver: Resolver, senders: Iterable[str], timeout_s: float) -> list[Finding]:
     """The policies of the domains in the From field, in its order: what can be asked before DKIM is verified.
 
     senders: addresses. At most limits.FROM_DOMAINS domains are asked about; further ones are a permerror, because
-    the evaluation is incomplete (s11.5). Never raises on content or answers.
+    the evaluation is incomplete (s11.5). timeout_s: for each domain, so that one that does not answer hides nothing
+    about the others. Never raises on content or answers.
     """
     domains = domains_of(senders)
     if len(domains) == 1:
-        return [await _find(resolver, domains[0])]
-    found = await asyncio.gather(*(_find(resolver, domain) for domain in domains[: limits.FROM_DOMAINS]))
+        return [await _find(resolver, domains[0], timeout_s)]
+    asked = domains[: limits.FROM_DOMAINS]
+    found = await asyncio.gather(*(_find(resolver, domain, timeout_s) for domain in asked))
     return [*found, *(Finding(domain, problem="permerror") for domain in domains[limits.FROM_DOMAINS :][:1])]
 
 
@@ -232,10 +234,11 @@ def _author_domain(sender: str) -> str:
     return domain if at and is_mail_domain(domain) else ""
 
 
-async def _find(resolver: Resolver, domain: str) -> Finding:
+async def _find(resolver: Resolver, domain: str, timeout_s: float) -> Finding:
     try:
-        return Finding(domain, await _policy_of(resolver, domain))
-    except _Unclear:
+        async with asyncio.timeout(timeout_s):
+            return Finding(domain, await _policy_of(resolver, domain))
+    except (_Unclear, TimeoutError):
         return Finding(domain, problem="temperror")
 
 

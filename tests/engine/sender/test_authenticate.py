@@ -172,6 +172,15 @@ def test_a_forger_cannot_buy_time_with_a_domain_that_does_not_answer() -> None:
     assert result.dmarc == "fail"
 
 
+@pytest.mark.parametrize("senders", [("a@example.com", "b@slow.example"), ("b@slow.example", "a@example.com")])
+def test_a_second_author_whose_domain_does_not_answer_hides_nobody(senders: tuple[str, ...]) -> None:
+    """PROC-20: else a From field with an address of the forger's own would switch DMARC off."""
+    resolver = Hanging(DOMAIN)
+    resolver.hanging = frozenset({"_dmarc.slow.example"})
+    result = asyncio.run(authenticate(resolver, SOON, envelope(), Header(senders=senders), collect(MESSAGE)))
+    assert (result.dmarc, result.dmarc_domain, result.dmarc_policy) == ("fail", "example.com", "reject")
+
+
 def test_no_task_is_left_after_a_time_out() -> None:
     async def ask() -> None:
         resolver = Hanging(DOMAIN)

@@ -36,7 +36,7 @@ def verdict_of(
 
     async def ask() -> Verdict:
         signatures = [Signature(domain, "s", result) for domain, result in dkim]
-        return await evaluate(resolver, await discover(resolver, senders), spf, spf_domain, signatures)
+        return await evaluate(resolver, await discover(resolver, senders, 30.0), spf, spf_domain, signatures)
 
     found = asyncio.run(ask())
     asked = list(resolver.asked)
