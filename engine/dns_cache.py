@@ -9,7 +9,8 @@ from engine.delivery.reply import Reply
 
 Key = tuple[str, str]  # name in lower case without a last dot, kind of records
 
-_RECORD_LEN: Final = 200  # octets of one that is not text, roughly
+_RECORD_LEN: Final = 200  # octets of one with nothing in it, roughly
+_PIECE_LEN: Final = 48  # of a string or label, beside its octets: an answer of 64 KiB can have as many of them
 
 
 class Answer:
@@ -28,11 +29,14 @@ class Answer:
 
 
 def _len(record: Any) -> int:
-    return _RECORD_LEN + sum(map(len, getattr(record, "strings", ())))  # of TXT, which alone can be long
+    """Octets of memory, roughly: what senders can make large are the strings of TXT, and names of MX and PTR."""
+    name = getattr(record, "exchange", None) or getattr(record, "target", None)
+    pieces = getattr(record, "strings", ()) if name is None else name.labels
+    return _RECORD_LEN + sum(_PIECE_LEN + len(piece) for piece in pieces)
 
 
 class Cache:
-    """clock: seconds, monotonic. len: octets of all records in it."""
+    """clock: seconds, monotonic. len: octets of memory that all records in it take, roughly."""
 
     def __init__(self, entries: int = limits.DNS_CACHE_ENTRIES, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = entries
