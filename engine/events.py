@@ -111,6 +111,7 @@ class ConnectionFrom(Event, tag="connection-from"):
     result: str  # accepted, queued or refused
     client: str
     connection_id: str
+    proxy: str = ""  # the host that said who the client is
 
 
 class ConnectedTo(Event, tag="connected-to"):

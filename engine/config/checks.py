@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_network
 
 from engine.config import entries, metatags
 from engine.config.antivirus import UnscannedAction
@@ -65,6 +66,7 @@ def _names(settings: Settings) -> Iterator[Problem]:
     if smtp.from_address:
         yield from _one(("smtp", "from_address"), smtp.from_address, entries.address_error)
     yield from _one(("smtp", "from_name"), smtp.from_name, entries.one_line_error)
+    yield from _each(("smtp", "proxies"), smtp.proxies, entries.network_error)
     yield from _each(("dns", "servers"), settings.dns.servers, entries.name_server_error)
 
 
@@ -243,9 +245,15 @@ def _without_effect(settings: Settings) -> Iterator[Problem]:
 
 
 def _surprising(settings: Settings) -> Iterator[Problem]:
+    from engine.relay_rule import HostList  # it is built on the Structs of this package
+
     if settings.relay.allow_all:
         words = "makes this an open relay: anybody may send to anybody through it (RELAY-02)"
         yield Problem(("relay", "allow_all"), words)
+    for index, proxy in enumerate(settings.smtp.proxies):
+        if HostList(settings.relay.hosts).holds(ip_network(proxy, strict=False)[0], None):
+            words = f"{proxy!r} is in relay.hosts too: clients that it cannot name may send to anybody"
+            yield Problem(("smtp", "proxies", index), words)
     if not settings.antivirus.enabled:
         yield Problem(("antivirus", "enabled"), "is off: nothing is scanned for viruses")
     if settings.antivirus.unscanned is UnscannedAction.DELIVER:

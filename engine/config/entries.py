@@ -127,6 +127,17 @@ def relay_entry_error(entry: str) -> str:
     return ""
 
 
+def network_error(entry: str) -> str:
+    """An address or a network: where a name would be as good as what its owner writes into DNS."""
+    try:
+        ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return "is not an address or a network: write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32"
+    if entry.endswith("/0"):
+        return "is the whole Internet: name the hosts or networks that you mean"
+    return ""
+
+
 def certificate_name_error(entry: str) -> str:
     """A DNS name of a certificate; `*.domain` for any below."""
     if _NUMBERS.fullmatch(entry) or host_error(entry.removeprefix("*.")):

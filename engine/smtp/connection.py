@@ -51,8 +51,10 @@ class Connection(asyncio.Protocol):
     _decisions: Decisions
     client: ClientInfo
 
-    def __init__(self, server: "SmtpServer") -> None:
+    def __init__(self, server: "SmtpServer", client: tuple[str, int, str] | None = None) -> None:
+        """client: its address and port, and the address of the proxy that says so; None: it is the peer itself."""
         self._server = server
+        self._named = client
         self._gate = server.gate
         self._loop = server.loop
         self._task: asyncio.Task[None] | None = None
@@ -76,13 +78,15 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has no base class
-        peer = transport.get_extra_info("peername")
+        peer = self._named or transport.get_extra_info("peername")
         if not peer:  # gone before it was accepted
             self._lost = True
             self._transport.abort()
             return
         gate = self._gate
         self.client = ClientInfo(str(plain_address(peer[0])), peer[1], gate.next_connection_id())
+        if self._named:
+            self.client.proxy = self._named[2]
         self._reporter = Reporter(gate, self.client)
         self._intake = Intake(gate, self.client)
         self._decisions = Decisions(gate, self.client)

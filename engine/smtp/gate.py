@@ -22,7 +22,7 @@ class ClientInfo:
 
     address: IPv4 or IPv6 text, a mapped IPv4 address as IPv4. helo: what it said last in HELO or EHLO, printable.
     tls: empty, or version and cipher. tls_names: of its certificate, if that was verified. names: confirmed by PTR and
-    address record (RELAY-08); None: not asked yet.
+    address record (RELAY-08); None: not asked yet. proxy: address of the host that said who the client is, or empty.
     """
 
     address: str
@@ -32,6 +32,7 @@ class ClientInfo:
     tls: str = ""
     tls_names: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

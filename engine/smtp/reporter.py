@@ -16,7 +16,9 @@ class Reporter:
         """result: accepted, queued or refused."""
         client = self._client
         self._gate.event(
-            events.ConnectionFrom(result=result, client=client.address, connection_id=client.connection_id)
+            events.ConnectionFrom(
+                result=result, client=client.address, connection_id=client.connection_id, proxy=client.proxy
+            )
         )
 
     def disconnected(self, side: str) -> None:

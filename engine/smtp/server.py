@@ -8,7 +8,10 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.config import Settings
+from engine.limits import PROXY_HEADERS
+from engine.relay_rule import HostList
 from engine.smtp.admission import POLL_S, Admission, Place
+from engine.smtp.arrival import Arrival
 from engine.smtp.connection import Connection
 from engine.smtp.gate import ClientInfo, Gate
 from engine.smtp.tls import Unverified
@@ -39,6 +42,7 @@ class SmtpServer:
         self.clock = clock
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
+        self.expected: set[Arrival] = set()  # proxies whose header has not come yet
         self.stopping = False
         self._admission = admission
         self._listening: list[asyncio.Server] = []
@@ -46,10 +50,12 @@ class SmtpServer:
         self._poll_timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
         self.unverified = Unverified(self.loop.time)
+        self._proxies: HostList | None = None
+        self._read(gate.settings)
 
     async def start(self, sock: socket.socket) -> asyncio.Server:
         """Listen on a bound socket, in addition to others. Closing the result ends that and no connection."""
-        server = await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=BACKLOG)
+        server = await self.loop.create_server(self._arrives, sock=sock, backlog=BACKLOG)
         self._listening.append(server)
         return server
 
@@ -57,6 +63,7 @@ class SmtpServer:
         """New settings: sessions ask the gate for theirs; our name counts for sessions to come."""
         self.hostname = settings.smtp.hostname or socket.gethostname()
         self._admission.settings = settings.smtp
+        self._read(settings)
         self._poll()
 
     async def shut_down(self, patience_s: float = STOP_PATIENCE_S) -> None:
@@ -64,6 +71,8 @@ class SmtpServer:
         self.stopping = True
         for server in self._listening:
             server.close()
+        for arrival in list(self.expected):
+            arrival.abort()
         for connection in list(self.connections):
             connection.stop()
         if self.connections:
@@ -81,6 +90,12 @@ class SmtpServer:
         wanted = self.asking is not None and client.address not in self.unverified
         return self.asking if wanted and self.gate.wants_certificate(client) and self.asking else self.tls
 
+    def _read(self, settings: Settings) -> None:
+        self._proxies = HostList(settings.smtp.proxies) if settings.smtp.proxies else None
+
+    def _arrives(self) -> asyncio.Protocol:
+        return Connection(self) if self._proxies is None else Arrival(self, self._proxies)
+
     # --- for connections -------------------------------------------------------------------------
 
     def enter(self, connection: Connection) -> Place:
@@ -88,6 +103,13 @@ class SmtpServer:
         if place is Place.WAITING and self._poll_timer is None:
             self._poll_timer = self.loop.call_later(POLL_S, self._poll)
         return place
+
+    def expect(self, arrival: Arrival) -> bool:
+        """Whether there is room to wait for its header."""
+        if len(self.expected) >= PROXY_HEADERS:
+            return False
+        self.expected.add(arrival)
+        return True
 
     def leave(self, connection: Connection) -> None:
         """It needs its place no more. May be told twice."""

@@ -185,6 +185,7 @@ def test_brackets_without_end() -> None:
         ("[antivirus]\nunscanned = 'deliver'\n", "antivirus.unscanned"),
         ("[delivery]\npause = true\n", "delivery.pause"),
         ("[delivery]\nreject_incoming = true\n", "delivery.reject_incoming"),
+        ('[smtp]\nproxies = ["10.0.0.1"]\n[relay]\nhosts = ["10.0.0.0/8"]', "smtp.proxies[0]"),
     ],
 )  # fmt: skip
 def test_remarks(text: str, setting: str) -> None:

@@ -28,6 +28,7 @@ GOOD: dict[Callable[[str], str], list[str]] = {
         "2001:db8::/32",
         "2001:db8::1", "localhost", "*.1.2",
     ],
+    entries.network_error: ["192.0.2.1", "192.0.2.0/24", "192.0.2.1/24", "2001:db8::/32", "::1"],
     entries.code_error: ["127.0.0.2", "127.0.0.255", "127.255.254.255"],
     entries.characters_error: ["%!", "%", "!#$|", ""],
     entries.name_server_error: ["192.0.2.53", "2001:db8::53", "192.0.2.53#5353", "2001:db8::53#1"],
@@ -61,6 +62,10 @@ BAD: dict[Callable[[str], str], list[tuple[str, str]]] = {
         ("1.2.3.4.*", "elsewhere"),
         ("999.*", "elsewhere"), ("300.1.1.1", "not a host"), ("10.0.0.0/33", "192.0.2.0/24"),
         ("two words", "not a host"), ("a,b", "not a host"), ("host:25", "not a host"), ("*example.com", "elsewhere"),
+    ],
+    entries.network_error: [
+        ("proxy.example.com", "192.0.2.1"), ("1.2.3.*", "192.0.2.0/24"), ("10.0.0.0/33", "192.0.2.0/24"),
+        ("0.0.0.0/0", "whole Internet"), ("::/0", "whole Internet"),
     ],
     entries.code_error: [
         ("10.0.0.2", "127.0.0.0/8"), ("128.0.0.2", "127.0.0.0/8"), ("127.255.255.254", "error code"),
