@@ -1,6 +1,8 @@
 """From a walk to the evidence that policy judges: a small record of what the message says, not of what it holds."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -11,6 +13,9 @@ from engine.scan.header import Fields, clean_name, parse, subject_texts
 from engine.scan.mailboxes import addresses
 from engine.scan.node import ENTITY, MULTIPART, UUE, Node
 from engine.scan.walk import Walk
+
+_NOT_KEPT: Final = re.compile(r"""[\0"':/\\<>|?*]|[,;]\s*$""")
+_ENDS: Final = "'<>|?*,;:/. \t\u3000"
 
 
 class Gathered(msgspec.Struct):
@@ -71,14 +76,22 @@ def _files(root: Node) -> tuple[list[File], list[Node]]:
 
 
 def _names(node: Node) -> tuple[str, ...]:
-    """Each name cleaned (FILE-06), and without the folders before it."""
+    """Each name cleaned (FILE-06), and as it is when it is saved, if it has characters that no name of a file keeps."""
     found: dict[str, None] = {}
-    for name in map(clean_name, node.names):
-        found[name] = None
-        if "/" in name or "\\" in name:
-            found[name.replace("\\", "/").rpartition("/")[2]] = None
+    for name in node.names:
+        found[clean_name(name)] = None
+        if _NOT_KEPT.search(name):
+            found.update(dict.fromkeys(_saved(name)))
     found.pop("", None)
     return tuple(found)
+
+
+def _saved(name: str) -> Iterator[str]:
+    """Without folders, a stream behind a colon, quotes, and whatever is behind NUL."""
+    name = name.partition("\0")[0].replace("\\", "/").replace('"', "").strip(_ENDS).rpartition("/")[2]
+    yield clean_name(name)
+    for one in name.split(":")[:2]:  # file:stream, or volume:file
+        yield clean_name(one.strip(_ENDS))
 
 
 def kept(evidence: Evidence, violations: Iterable[Violation]) -> Evidence:

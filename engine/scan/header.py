@@ -6,7 +6,7 @@ a section is noted with the offsets where clients may see the body begin instead
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -20,6 +20,8 @@ from engine import limits
 _ENCODED_PER_CHARACTER: Final = 12  # octets of an encoded-word for a character, at the very most
 _USUAL_LEN: Final = 120  # octets of a field-body that is likely to come again
 _BLANKS: Final = (b" ", b"\t")
+_NAMING: Final = ("filename", "name")
+_END_LEN: Final = 64  # characters at the end of a name that is too long
 _BULK: Final = frozenset({b"bulk", b"list", b"junk"})
 _PLACE: Final = {mime.CONTENT_TYPE: 0, mime.TRANSFER_ENCODING: 1, mime.DISPOSITION: 2, mime.SUBJECT: 3, mime.FROM: 4}
 
@@ -156,7 +158,9 @@ def _parse(body: bytes) -> Value:
     if b"(" in head:
         head = without_comments(head)
     token, more = _token(head.strip().strip(b"\"'").lower())
-    if not semicolon and b"=" in more:  # a parameter that lacks its semicolon
+    if b"=" in token and b"/" not in token:  # nothing but parameters
+        semicolon, rest = b";", body
+    elif not semicolon and b"=" in more:  # a parameter that lacks its semicolon
         semicolon, rest = b";", body[body.lower().rfind(more) :]
     parameters = _parameters(rest) if semicolon else []
     over = len(parameters) > limits.PARAMETERS
@@ -191,7 +195,8 @@ def _parameters(rest: bytes) -> list[tuple[str, bytes]]:
     at = 0
     while len(found) <= limits.PARAMETERS and (equals := rest.find(b"=", at)) >= 0:
         at = rest.rfind(b";", at, equals) + 1 or at
-        words = rest[at:equals].split()
+        words = rest[at:equals]
+        words = (without_comments(words) if b"(" in words else words).split()
         at = equals + 1
         while rest[at : at + 1] in _BLANKS:
             at += 1
@@ -209,7 +214,22 @@ def _parameters(rest: bytes) -> list[tuple[str, bytes]]:
             if quoted is not None and b"\\" in value:  # as the grammar has it, and as it stands: DOS paths, boundaries
                 found.append((name, _ESCAPED.sub(rb"\1", value)))
             found.append((name, value))
+            if name.startswith(_NAMING):
+                found += [(name, one) for one in _loose(rest, end, value, quoted is not None)]
     return found
+
+
+def _loose(rest: bytes, end: int, value: bytes, quoted: bool) -> Iterator[bytes]:
+    """What lenient readers make of a name that ends at rest[end] besides: without comments, and with what stands behind
+    a quoted-string."""
+    if not quoted:
+        if b"(" in value:
+            yield without_comments(value).strip()
+        return
+    stop = rest.find(b";", end)
+    behind = without_comments(rest[end : len(rest) if stop < 0 else stop]).strip()
+    if behind:
+        yield value + behind
 
 
 def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str, ...]:
@@ -218,9 +238,9 @@ def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str,
     At most limits.NAMES and one more, which tells that there are too many.
     """
     names: dict[str, None] = {}
-    for values, attribute in ((disposition, "filename"), (content_type, "name")):
-        for value in values:
-            for name in _names(value, attribute) if value.parameters else ():
+    for values, attributes in ((disposition, ("filename", "name")), (content_type, ("name", "filename"))):
+        for value, attribute in ((value, one) for value in values if value.parameters for one in attributes):
+            for name in _names(value, attribute):
                 for said in (name, name.partition("\0")[0]) if "\0" in name else (name,):  # some readers stop at NUL
                     cleaned = clean_name(said)
                     if cleaned and len(names) <= limits.NAMES:
@@ -239,7 +259,7 @@ def _names(value: Value, attribute: str) -> list[str]:
         if not key.startswith(attribute):
             continue
         if key == attribute:
-            text = text_of(raw[: limits.NAME_LEN * _ENCODED_PER_CHARACTER])
+            text = text_of(_shortened(raw))
             names.append(decode_words(text))
             if "=?" in text:
                 names.append(text)
@@ -264,34 +284,43 @@ def _names(value: Value, attribute: str) -> list[str]:
 
 def _extended(raw: bytes) -> str:
     """ext-value of RFC 2231 s4 (charset'language'octets); without its quotes it is only percent-decoded."""
-    parts = raw[: limits.NAME_LEN * _ENCODED_PER_CHARACTER].split(b"'", 2)
+    raw = _shortened(raw)
+    parts = raw.split(b"'", 2)
     if len(parts) == 3:
         return decode_charset(unquote_to_bytes(parts[2]), parts[0].decode("latin-1"))
-    return text_of(unquote_to_bytes(raw[: limits.NAME_LEN * _ENCODED_PER_CHARACTER]))
+    return text_of(unquote_to_bytes(raw))
+
+
+def _shortened(raw: bytes) -> bytes:
+    """Without the middle of what is too long for a name: how it ends says what the file is."""
+    room = limits.NAME_LEN * _ENCODED_PER_CHARACTER // 2
+    return raw if len(raw) <= 2 * room else raw[:room] + raw[-room:]
 
 
 def _joined(pieces: dict[int, tuple[bytes, bool]]) -> str:
     """Continuations of RFC 2231 s3 and s4.1, in the order of their numbers; gaps are passed over."""
     charset = ""
-    octets = b""
+    octets = []
     for index, (raw, extended) in sorted(pieces.items()):
         if extended:
             if index == 0 and raw.count(b"'") >= 2:
-                name, _, raw = raw.split(b"'", 2)
-                charset = name.decode("latin-1")
+                words, _, raw = raw.split(b"'", 2)
+                charset = words.decode("latin-1")
             raw = unquote_to_bytes(raw)
-        octets += raw
-        if len(octets) > limits.NAME_LEN * _ENCODED_PER_CHARACTER:
-            break
-    octets = octets[: limits.NAME_LEN * _ENCODED_PER_CHARACTER]
-    return decode_charset(octets, charset) if charset else decode_words(text_of(octets))
+        octets.append(raw)
+    name = _shortened(b"".join(octets))
+    return decode_charset(name, charset) if charset else decode_words(text_of(name))
 
 
 def clean_name(name: str) -> str:
-    """Without control and direction characters, surrounding and trailing dots and blanks, cut for display (FILE-06)."""
+    """Without control and direction characters, surrounding and trailing dots and blanks (FILE-06).
+
+    Cut to limits.NAME_LEN, in its middle: the end says what kind of file it is.
+    """
     if not name.isprintable():
         name = "".join(c for c in name if c.isprintable() or c == "\u3000")
-    return name.strip().rstrip(". \u3000")[: limits.NAME_LEN]
+    name = name.strip().rstrip(". \u3000")
+    return name if len(name) <= limits.NAME_LEN else name[: limits.NAME_LEN - _END_LEN] + name[-_END_LEN:]
 
 
 def decode_words(text: str) -> str:

@@ -86,6 +86,37 @@ def files(data: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        b"'a.exe'",
+        b'"\\"a.exe\\""',
+        b'a".exe"',
+        b'"<a.exe>"',
+        b"a.exe,",
+        b'"a.exe?"',
+        b'"C:\\\\x\\\\a.exe"',
+        b'"a.exe/"',
+        b'"a.exe\\\\"',
+        b'"a.exe::$DATA"',
+        b'"a.exe:x.txt"',
+        b'"a.txt:a.exe"',
+        b'"a.exe\xc2\xa0. "',
+        '"a.\uff45\uff58\uff45"'.encode(),
+        '"a.e\u200bxe\u202e"'.encode(),
+        b'"' + b"a" * 2000 + b'.exe"',
+        b'"a.txt' + b" " * 20_000 + b'.exe"',
+    ],
+)
+def test_a_name_is_found_however_it_is_written(written: bytes) -> None:
+    """FILE-06: what is left of it when it is saved counts."""
+    data = (
+        b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n\r\nhello\r\n--B\r\n"
+        b"Content-Disposition: attachment; filename=" + written + b"\r\n\r\nprogram\r\n--B--\r\n"
+    )
+    assert b"program" not in delivered(data, examined(data, files=NAMES))
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         b"Subject: fine\r\nSubject: hot stuff",

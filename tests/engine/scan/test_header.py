@@ -95,7 +95,11 @@ def test_structured_bodies(body: bytes, token: str, parameters: dict[str, bytes]
         (b"", b'x/y; name="=?koi8-r?B?xi5leGU=?="', ("ф.exe", "=?koi8-r?B?xi5leGU=?=")),
         (b"a; filename=\xc4\xd6.exe", b"", ("ÄÖ.exe",)),
         (b"a;filename=a.exe;filename=b.exe", b"x/y;name=a.exe;name=c.exe", ("a.exe", "b.exe", "c.exe")),
-        (b"filename=a.exe", b"", ()),
+        (b"filename=a.exe", b"", ("a.exe",)),
+        (b"a; name=a.exe", b"x/y; filename=b.exe", ("a.exe", "b.exe")),
+        (b"a; filename=a.exe (x)", b"", ("a.exe (x)", "a.exe")),
+        (b"a; (x) filename (y) = a.exe", b"", ("a.exe",)),
+        (b'a; filename="a".exe; b=c', b"", ("a", "a.exe")),
         (b"; filename=a.exe", b"", ("a.exe",)),
     ],
 )
@@ -124,8 +128,20 @@ def test_places_where_clients_may_see_the_body_begin() -> None:
     assert collect(b"Subject : y\r\n").not_field == 0
 
 
-def test_names_are_cut() -> None:
-    assert len(clean_name("x" * 100_000)) == limits.NAME_LEN
+def test_names_are_cut_in_their_middle() -> None:
+    """FILE-06: an extension cannot be pushed out of sight."""
+    assert len(clean_name("x" * limits.NAME_LEN)) == limits.NAME_LEN
+    cut = clean_name("x" * 100_000 + ".exe")
+    assert len(cut) == limits.NAME_LEN and cut.endswith("x.exe")
+    long = b"x" * 100_000
+    pieces = b"a" + b"".join(b";filename*%d=%s" % (number, b"x" * 100) for number in range(900))
+    for written in (
+        b"a; filename=" + long + b".exe",
+        b"a; filename*=utf-8''" + long + b"%2Eexe",
+        b'a; filename="=?utf-8?q?' + long + b'=2Eexe?="',
+        pieces + b";filename*900=.exe",
+    ):
+        assert names(written)[0].endswith(".exe"), written[:30]
 
 
 @pytest.mark.parametrize("charset", ["unicode_escape", "idna", "zlib", "rot13", "no-such-charset", "utf-8-sig-x"])
