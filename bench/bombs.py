@@ -50,9 +50,9 @@ class _Counting:
         self.revision = self._image.revision
         self.octets = 0
 
-    def scan(self, data: Any, target: str = "any", first: bool = False) -> tuple[str, ...]:
+    def scan(self, data: Any, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         self.octets += len(data)
-        return self._image.scan(data, target, first)
+        return self._image.scan(data, target, container=container)
 
     def match_name(self, filename: str) -> tuple[str, ...]:
         return self._image.match_name(filename)

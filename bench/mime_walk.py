@@ -37,7 +37,7 @@ class NoMatcher:
 
     revision = ""
 
-    def scan(self, data: object, target: str = "any", first: bool = False) -> tuple[str, ...]:
+    def scan(self, data: object, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         return ()
 
     def match_name(self, filename: str) -> tuple[str, ...]:

@@ -23,7 +23,12 @@ class Image:
     @property
     def level(self) -> str: ...
     def scan(
-        self, data: Buffer, target: str = "any", first: bool = False, family: str = "malware"
+        self,
+        data: Buffer,
+        target: str = "any",
+        first: bool = False,
+        family: str = "malware",
+        container: str = "",
     ) -> tuple[str, ...]: ...
     def match_name(self, filename: str, family: str = "malware") -> tuple[str, ...]: ...
     def stream(self, target: str = "any", *, family: str = "malware", size: int | None = None) -> Stream: ...

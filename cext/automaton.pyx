@@ -53,6 +53,7 @@ cdef extern from "match.h" nogil:
     uint32_t MW_NO_TARGET
     ctypedef struct mw_scan:
         const mw_image *image
+        uint32_t container
         int done
         int trusted
         int failed
@@ -246,13 +247,13 @@ cdef class Image:
         """The instruction set in use."""
         return LEVELS[self._level]
 
-    def scan(self, data, str target="any", bint first=False, str family="malware") -> tuple:
+    def scan(self, data, str target="any", bint first=False, str family="malware", str container="") -> tuple:
         """Names of the signatures that content matches, in the image's order, each once.
 
         data: C-contiguous octets, may be empty; the whole content of one file or part.
         target: type of the content; signatures for another type are not reported. "any": the type is not known, so
         only signatures for any type are. first: stop at the first match and return at most that.
-        family: "malware", "spam", or "any".
+        family: "malware", "spam", or "any". container: type of what the content was taken out of; empty: of nothing.
         Never raises on content. O(len(data)) whatever the octets; digests are computed only if a signature asks for
         one at this size. The GIL is released.
         """
@@ -266,6 +267,7 @@ cdef class Image:
             PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
             try:
                 s.size = view.len
+                s.container = self._target(container)
                 kinds = mw_digest_kinds(&self.m, view.len)
                 if self.m.trusts:
                     self._digest(&s, data, kinds, view.len)

@@ -12,7 +12,7 @@ from cext.automaton import Image
 from signatures import grammar, image, source
 from signatures.diagnostics import SourceErrors
 from signatures.image import Info, describe
-from signatures.model import FileName, Signature
+from signatures.model import Condition, FileName, Signature
 
 __all__ = ["Failure", "Info", "SourceErrors", "compile_sources", "describe", "read_sources", "starter", "test_vectors"]
 
@@ -68,7 +68,8 @@ def compile_sources(paths: Sequence[Path]) -> bytes:
 def _run(matcher: Image, signature: Signature, vector: bytes) -> bool:
     if isinstance(signature.body, FileName):
         return signature.name in matcher.match_name(vector.decode("utf-8", "replace"), family="any")
-    return signature.name in matcher.scan(vector, signature.target, family="any")
+    inside = signature.body.container.partition(",")[0] if isinstance(signature.body, Condition) else ""
+    return signature.name in matcher.scan(vector, signature.target, family="any", container=inside)
 
 
 def _failures(matcher: Image, signature: Signature) -> Iterator[Failure]:

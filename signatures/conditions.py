@@ -14,6 +14,7 @@ EDGES = {"word": 0, "wide": 2, "line": 4}  # of the left; the right one is the n
 EXPR_SUB, EXPR_AND, EXPR_OR, EXPR_EQUAL, EXPR_MORE, EXPR_LESS, EXPR_SKIP = range(1, 8)
 _COMPARE = {"=": EXPR_EQUAL, ">": EXPR_MORE, "<": EXPR_LESS}
 MOST_WORDS = 2048  # MW_EXPR_WORDS
+RECORD = struct.Struct("<5I4x2Q")  # mw_condition: signature, target, expression, words, container, sizes
 
 
 class TooComplex(ValueError):
@@ -93,17 +94,16 @@ class Sections:
             case Count(op, of, value, different):
                 return [*self.words(of, first, subs), _COMPARE[op], value, different]
 
-    def add(self, condition: Condition, signature: int, target: int, first: frozenset[int]) -> int:
+    def add(self, condition: Condition, signature: int, target: int, container: int, first: frozenset[int]) -> int:
         """Lay out one. first: sub-patterns that are the likeliest to fail. Returns its index."""
         subs = [self.sub(sub) for sub in condition.subs]
         self.subs_of.append(subs)
         words = self.words(condition.logic, first, subs)
         if len(words) > MOST_WORDS:
             raise TooComplex(f"{len(words)} words of logic")
-        number = len(self.conditions) // 32
-        self.conditions += struct.pack(
-            "<4I2Q", signature, target, len(self.expressions), len(words), condition.size_min, condition.size_max
-        )
+        number = len(self.conditions) // RECORD.size
+        sizes = condition.size_min, condition.size_max
+        self.conditions += RECORD.pack(signature, target, len(self.expressions), len(words), container, *sizes)
         self.expressions.extend(words)
         return number
 

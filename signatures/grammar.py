@@ -27,6 +27,7 @@ KEYS = (
     "size",
     "condition",
     "filesize",
+    "container",
     *_NOTES,
     "specimen",
     "clean",
@@ -132,7 +133,7 @@ class _Reader:
         if "size" in values and key not in _DIGESTS:
             self.wrong(f'"size" has no meaning with {key}', "it goes with " + ", ".join(_DIGESTS), "size")
         if key != "patterns":
-            for word in ("condition", "filesize"):
+            for word in ("condition", "filesize", "container"):
                 if word in values:
                     self.wrong(f'"{word}" has no meaning with {key}', "it goes with patterns", word)
         if key == "patterns" or (key == "hex" and not subpatterns.WILDCARDS.isdisjoint(self.text("hex"))):

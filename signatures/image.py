@@ -18,9 +18,9 @@ from cext.crc32c import crc32c
 from signatures import anchors, automaton, conditions, prefilter, statistics
 from signatures.model import (
     ANY,
+    CONTAINERS,
     FAMILIES,
     SEVERITIES,
-    TARGETS,
     Condition,
     Digest,
     FileName,
@@ -31,7 +31,7 @@ from signatures.model import (
 from signatures.names import suffix_of
 
 MAGIC = b"MWIMAGE\n"
-LAYOUT = 2
+LAYOUT = 3
 HEADER_LEN = 64
 ALIGN = 64
 REVISION_LEN = 12  # hexadecimal digits
@@ -99,12 +99,14 @@ class _Builder:
         return start
 
     def heads(self) -> None:
-        used = {word for target in {s.target for s in self.signatures} for word in target.split(",")}
-        self.targets = [t for t in TARGETS if t == ANY or t in used]
+        asked = {s.target for s in self.signatures}
+        asked |= {s.body.container for s in self.signatures if isinstance(s.body, Condition)}
+        used = {word for target in asked for word in target.split(",")}
+        self.targets = [t for t in CONTAINERS if t == ANY or t in used]
         self.sections[TARGET_NAMES] = b"".join(self.string(t) for t in self.targets)
         masks = [(1 << 64) - 1]
         self.sets[ANY] = 0
-        for target in sorted({s.target for s in self.signatures} - {ANY}):
+        for target in sorted(asked - {ANY}):
             self.sets[target] = len(masks)
             masks.append(sum(1 << self.targets.index(word) for word in set(target.split(","))))
         self.sections[TARGET_SETS] = struct.pack(f"<{len(masks)}Q", *masks)
@@ -144,7 +146,7 @@ class _Builder:
                 if found is None:
                     raise ValueError(f"{s.name}: nothing of it can be looked for")
                 literals, placed, first = found
-                number = made.add(s.body, self.ids[place], self.sets[s.target], first)
+                number = made.add(s.body, self.ids[place], self.sets[s.target], self.sets[s.body.container], first)
                 for literal in sorted(literals):
                     touching.setdefault(literal, []).append(number)
                 for sub in sorted(placed):
@@ -330,7 +332,7 @@ def describe(image: bytes) -> Info:
         severities=_tally((h[2] for h in heads), SEVERITIES),
         kinds=_tally((h[3] for h in heads), kinds),
         targets=_tally((h[0] for h in heads), [set_name(m, checked.targets) for m in masks]),
-        conditions=len(section.get(CONDITIONS, b"")) // 32,
+        conditions=len(section.get(CONDITIONS, b"")) // conditions.RECORD.size,
         patterns=len(section.get(PATTERNS, b"")) // 24,
         filtered=sum(struct.unpack_from("<I", f, 20)[0] for f in filters),
         sections={kind: length for kind, _, length in table},

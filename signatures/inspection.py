@@ -63,6 +63,7 @@ class Contents:
         self._section = {kind: octets[offset : offset + length] for kind, offset, length in table}
         self._programs = self._table(image.PROGRAMS, "<BxHI")
         self._literals = self._section.get(image.LITERALS, b"")
+        self._sets = [image.set_name(mask, self.image.targets) for (mask,) in self._table(image.TARGET_SETS, "<Q")]
         self.signatures = list(self._heads())
         anchors: defaultdict[int, list[tuple[bool, bytes]]] = defaultdict(list)
         for at, length, _, program, _, flags in self._table(image.PATTERNS, "<6I"):
@@ -92,11 +93,10 @@ class Contents:
             program += 1
 
     def _heads(self) -> Iterator[Described]:
-        targets = [image.set_name(mask, self.image.targets) for (mask,) in self._table(image.TARGET_SETS, "<Q")]
         for at, length, target, family, severity, kind in self._table(image.SIGNATURES, "<3I3Bx"):
             yield Described(
                 self._text(at, length),
-                targets[target],
+                self._sets[target],
                 FAMILIES[family],
                 SEVERITIES[severity] if severity < len(SEVERITIES) else "",
                 Kind(kind).name.lower(),
@@ -169,10 +169,11 @@ class Contents:
             where = "" if not origin else f"{ORIGINS[origin]} {section} {low}+{span}: "
             subs.append(Variant(where + " ".join(t for t, _ in parts), re.compile(b"".join(e for _, e in parts))))
         words = [word for (word,) in self._table(image.EXPRESSIONS, "<I")]
-        for number, row in enumerate(self._table(image.CONDITIONS, "<4I2Q")):
-            signature, _, start, length, least, most = row
+        for number, row in enumerate(conditions.RECORD.iter_unpack(self._section.get(image.CONDITIONS, b""))):
+            signature, _, start, length, container, least, most = row
             text, used = self._expression(words[start : start + length])
             size = "" if (least, most) == (0, image.ANY_SIZE) else f" size {least}-{most}"
+            size += f" inside {self._sets[container]}" if container else ""
             variants = [subs[first : first + count] for first, count in used]
             described = self.signatures[signature]
             described.logic.append((text + size, variants, anchors.get(number, [])))

@@ -17,6 +17,11 @@ TARGETS = (
     "xar", "ar", "cpio", "rpm", "stuffit", "installshield", "squashfs", "vhd", "vhdx", "vmdk", "egg", "alz", "zpaq",
 )  # fmt: skip
 
+# What content may lie in: a type, or one of these, which only their members know.
+DOCUMENTS = ("docx", "xlsx", "pptx")
+CONTAINERS = (*TARGETS, *DOCUMENTS)
+ANY_ZIP = ",".join(("zip", *DOCUMENTS))  # who asks for a zip means documents as well
+
 
 class Kind(IntEnum):
     LITERAL = 1
@@ -81,12 +86,16 @@ class SubPattern:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Logic over sub-patterns, in content of size_min to size_max octets. Evaluated on whole content only."""
+    """Logic over sub-patterns, in content of size_min to size_max octets. Evaluated on whole content only.
+
+    container: one of CONTAINERS or several, joined by commas: what the content has to be taken out of.
+    """
 
     subs: tuple[SubPattern, ...]
     logic: Node
     size_min: int = 0
     size_max: int = (1 << 64) - 1
+    container: str = ANY
 
 
 @dataclass(frozen=True, slots=True)

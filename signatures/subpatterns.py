@@ -3,6 +3,7 @@
 patterns = ["4d5a ?? {2-10} (50|51)", { hex = "...", nocase = true, offset = "EOF-512,512" }]
 condition = "0&1"       # all of them if left out
 filesize = [1000, 200000]
+container = "xlsx"      # what the file was taken out of
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from signatures import anchors, hexpattern, logic, offsets
 from signatures.conditions import too_complex
 from signatures.hexpattern import PatternError
-from signatures.model import Condition, SubPattern
+from signatures.model import ANY, ANY_ZIP, CONTAINERS, Condition, SubPattern
 
 WILDCARDS = frozenset("?*{[(!")  # in "hex": it is a sub-pattern, not octets
 _FLAGS = ("nocase", "wide", "ascii", "fullword")
@@ -79,7 +80,11 @@ def condition(values: Mapping[str, Any], key: str, wrong: Wrong) -> Condition | 
     except logic.LogicError as e:
         wrong(f"condition: {e}", "0&1, 0|1, (0|1|2)>1, 0=2", "condition", text[e.at : e.at + 1] or text)
         return None
-    made = Condition(tuple(s for s in subs if s is not None), node, least, most)
+    inside = values.get("container", ANY)
+    if inside not in CONTAINERS:
+        wrong(f'"{inside}" is no container', "one of " + ", ".join(CONTAINERS), "container", "")
+        return None
+    made = Condition(tuple(s for s in subs if s is not None), node, least, most, ANY_ZIP if inside == "zip" else inside)
     if len(made.subs) < len(items):
         return None
     if not anchors.possible(made):

@@ -21,7 +21,7 @@
 
 #include "crc32c.h"
 
-#define MW_IMAGE_LAYOUT 2
+#define MW_IMAGE_LAYOUT 3
 #define MW_IMAGE_HEADER_LEN 64
 #define MW_IMAGE_ALIGN 64
 #define MW_IMAGE_SECTIONS 64 /* capacity of the section table that a reader accepts */
@@ -186,6 +186,8 @@ typedef struct {
     uint32_t signature;
     uint32_t target; /* index in TARGET_SETS */
     uint32_t expression, words;
+    uint32_t container; /* index in TARGET_SETS: what the content has to lie in */
+    uint32_t reserved;
     uint64_t size_min, size_max;
 } mw_condition;
 
@@ -474,6 +476,7 @@ static int mw_conditions_ok(const mw_image *m) {
     for (size_t i = 0; i < m->condition_count; i++) {
         const mw_condition *c = &m->conditions[i];
         if (c->signature >= m->signature_count || c->target >= m->target_set_count) return 0;
+        if (c->container >= m->target_set_count) return 0;
         if (c->expression > m->expression_count || c->words > m->expression_count - c->expression) return 0;
         if (!mw_expression_ok(m, c)) return 0;
     }

@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     const mw_image *image;
     uint32_t target;   /* index in TARGETS, or MW_NO_TARGET: a type that no signature asks for */
+    uint32_t container; /* the same, of what the content lies in */
     uint32_t families; /* 1 << MW_FAMILY_*, those that are reported */
     int first;         /* stop at the first report */
     int done;
@@ -46,6 +47,7 @@ static int mw_scan_open(mw_scan *s, const mw_image *image, uint32_t target, uint
     memset(s, 0, sizeof *s);
     s->image = image;
     s->target = target;
+    s->container = MW_NO_TARGET;
     s->families = families;
     s->first = first;
     s->seen = (uint64_t *)calloc(seen + reported + touched, 8);
@@ -72,12 +74,18 @@ static inline int mw_serves(const mw_scan *s, uint64_t targets) {
     return targets == ~0ull || (s->target < 64 && targets >> s->target & 1);
 }
 
+/* Whether the condition is for this content at all. */
+static inline int mw_concerns(const mw_scan *s, const mw_condition *c) {
+    if (!mw_in_target(s, c->target) || s->size < c->size_min || s->size > c->size_max) return 0;
+    return !c->container || (s->container < 64 && s->image->target_sets[c->container] >> s->container & 1);
+}
+
 /* An anchor of the condition occurred. */
 static void mw_touch(mw_scan *s, uint32_t id) {
     const mw_condition *c = &s->image->conditions[id];
     uint64_t bit = 1ull << id % 64;
     if (s->touched[id / 64] & bit) return;
-    if (!mw_in_target(s, c->target) || s->size < c->size_min || s->size > c->size_max) return;
+    if (!mw_concerns(s, c)) return;
     s->touched[id / 64] |= bit;
     if (s->queued == s->queue_room) {
         size_t room = s->queue_room ? 2 * s->queue_room : 64;

@@ -296,9 +296,7 @@ static void mw_conditions_run(mw_scan *s, const mw_pe *pe, const uint8_t *p, siz
     for (size_t i = 0; i < s->image->always_count && !s->done; i++) {
         const mw_always *a = &s->image->always[i];
         const mw_condition *c = &s->image->conditions[a->condition];
-        if (mw_in_target(s, c->target) && n >= c->size_min && n <= c->size_max &&
-            mw_count(s, &s->image->subs[a->sub], pe, p, n))
-            mw_touch(s, a->condition);
+        if (mw_concerns(s, c) && mw_count(s, &s->image->subs[a->sub], pe, p, n)) mw_touch(s, a->condition);
     }
     for (size_t i = 0; i < s->queued && !s->done && !s->failed; i++) {
         const mw_condition *c = &s->image->conditions[s->queue[i]];

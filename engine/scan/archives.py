@@ -27,6 +27,7 @@ class Archives:
         node.format = ZIP
         for kind, severe in directory.problems.items():
             self._ledger.finding(node.part, kind, severe)
+        node.document = ooxml.document(entry.text_name for entry in directory.entries)
         for kind in ooxml.roles(entry.text_name for entry in directory.entries):
             self._ledger.finding(node.part, kind)
         for entry in directory.entries:
@@ -109,7 +110,7 @@ class Archives:
         for piece in pieces[1:]:
             kind = magic.identify(piece, 0, len(piece))
             if kind in magic.OPENED or kind in magic.UNOPENED:
-                apart = Place(inside.containers, inside.mime, True, "gzip member by itself")
+                apart = Place(inside.containers, inside.mime, True, "gzip member by itself", container=inside.container)
                 other = Node(child.part, MEMBER, child.start, child.body, child.end, "gzip", alternate=True)
                 node.children.append(other)
                 self._course.contents.examine(

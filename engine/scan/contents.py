@@ -24,7 +24,6 @@ from engine.scan.node import MEMBER, TEXT, UUE, Node
 _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
 # Documents whose mark any text may have, and that do not mind an archive behind them: they may be either as well.
 _LOOSE: Final = frozenset({"pdf", "rtf"})
-_IMAGES: Final = frozenset({"png", "gif", "jpeg", "tiff", "bmp"})
 
 
 _END_TO_END: Final = frozenset({"smime-encrypted", "pgp-encrypted"})
@@ -56,7 +55,7 @@ class Contents:
         part.examined = part.size
         if (kind in magic.OPENED or kind in OPENERS) and self._open(kind, node, part, buf, start, end, place):
             part.container = True
-            names = self._image.scan(octets, kind)
+            names = self._image.scan(octets, kind, container=place.container)
             if names:
                 below = {name for inner in node.everything() for name in inner.viruses}
                 self._ledger.matched(node, tuple(name for name in names if name not in below))
@@ -64,7 +63,7 @@ class Contents:
                 self._text(node, buf, start, end, place)
                 self._zip_behind(node, buf, start, end, place)
             return
-        names = self._image.scan(octets, "image" if kind in _IMAGES else kind)
+        names = self._image.scan(octets, kind, container=place.container)
         if names:
             self._ledger.matched(node, names)
         if kind in magic.UNOPENED:
@@ -193,7 +192,8 @@ class Contents:
             names += (base,)
         node = Node(path, MEMBER, 0, 0, 0, names=names, alternate=place.alternate)
         parent.children.append(node)
-        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading)
+        kind = parent.document or parent.type
+        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading, container=kind)
         return node, Part(path, filenames=(shown,), reading=place.reading), inside
 
     def unread(self, parent: Node, node: Node, part: Part, size: int, place: Place, cause: Cause, detail: str) -> None:
@@ -265,7 +265,7 @@ class Contents:
         for kind in kinds:
             self._ledger.finding(node.part, kind)
         self._budget.spend(len(content))
-        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading)
+        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading, container="text")
         self.examine(
             node, Part(node.part, filenames=node.names, reading=place.reading), content, 0, len(content), inside
         )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Place(msgspec.Struct, frozen=True):
     """Where in the nesting a part is. containers: opened around it (CONT-03); mime: multiparts and messages.
 
+    container: type of what it was taken out of, empty for a file by itself; of documents docx, xlsx, pptx.
     around: boundary and end of each multipart around it in the same octets, outermost first.
     """
 
@@ -33,9 +34,11 @@ class Place(msgspec.Struct, frozen=True):
     alternate: bool = False
     reading: str = ""
     around: tuple[tuple[bytes, int], ...] = ()
+    container: str = ""
 
 
 TOP: Final = Place()
+IN_MESSAGE: Final = Place(container="mail")
 
 
 class Course:

@@ -14,8 +14,11 @@ class Matcher(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def scan(self, data: Buffer, target: str = "any", first: bool = False) -> tuple[str, ...]:
-        """Names of the signatures that match data. target: type of the content, as engine.scan.magic names it."""
+    def scan(self, data: Buffer, target: str = "any", *, container: str = "") -> tuple[str, ...]:
+        """Names of the signatures that match data.
+
+        target: type of the content, as engine.scan.magic names it; container: of what it was taken out of.
+        """
 
     def match_name(self, filename: str) -> tuple[str, ...]:
         """Names of the signatures that match a declared file name."""

@@ -56,7 +56,7 @@ class Multiparts:
                 self._ledger.unscanned(node.part, Cause.LIMIT, named)
             node.format = MULTIPART
             self._list(node, reading, end - start, place)
-            inside = Place(place.containers, place.mime + 1, place.alternate, place.reading)
+            inside = Place(place.containers, place.mime + 1, place.alternate, place.reading, container=place.container)
             if not reading.encoding:
                 around = (*place.around, (reading.boundary, end))
                 inside = msgspec.structs.replace(inside, around=around)

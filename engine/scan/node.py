@@ -32,8 +32,8 @@ FILE = "file"  # the root of a file scan
 class Node(msgspec.Struct, eq=False):
     """names: every declared file name, best first. viruses: signatures that matched this node itself.
 
-    type, size: of its content, as in the ledger. encrypted: something in it cannot be read without a password or key,
-    be it its content or one of its members.
+    type, size: of its content, as in the ledger. document: which one a zip is (ooxml.document). encrypted: something in
+    it cannot be read without a password or key, be it its content or one of its members.
     alternate: the node exists only in a second reading of its parent, so it cannot be rewritten by itself.
     """
 
@@ -49,6 +49,7 @@ class Node(msgspec.Struct, eq=False):
     alternate: bool = False
     key: int = 0
     type: str = ""
+    document: str = ""
     size: int = 0
     encrypted: bool = False
     children: list[Node] = []

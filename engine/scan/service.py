@@ -78,7 +78,7 @@ class Nothing:
 
     revision = ""
 
-    def scan(self, data: "Buffer", target: str = "any", first: bool = False) -> tuple[str, ...]:
+    def scan(self, data: "Buffer", target: str = "any", *, container: str = "") -> tuple[str, ...]:
         return ()
 
     def match_name(self, filename: str) -> tuple[str, ...]:

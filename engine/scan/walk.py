@@ -14,7 +14,7 @@ from engine.scan import magic
 from engine.scan.archives import Archives
 from engine.scan.budget import Budget, OutOfTime, time_s
 from engine.scan.contents import Contents
-from engine.scan.course import TOP, Course
+from engine.scan.course import IN_MESSAGE, TOP, Course
 from engine.scan.entities import Entities
 from engine.scan.facts import Facts, Part
 from engine.scan.header import Fields, clean_name
@@ -101,7 +101,7 @@ class _Course(Course):
 
     def message(self, buf: bytes) -> Node:
         root = Node("", ENTITY, 0, 0, len(buf))
-        self._in_time(lambda: self.entities.walk(root, buf, "", TOP, top=True))
+        self._in_time(lambda: self.entities.walk(root, buf, "", IN_MESSAGE, top=True))
         return root
 
     def file(self, buf: bytes, name: str) -> Node:

@@ -4,7 +4,7 @@ import re
 
 from signatures import offsets
 from signatures.hexpattern import Element, Octets, PatternError, parse
-from signatures.model import Condition, Literal, Start, SubPattern
+from signatures.model import ANY, ANY_ZIP, Condition, Literal, Start, SubPattern
 
 OUR_LEVEL = 230  # functionality level that lines for newer and older engines are measured by
 PATTERN_LEN = 4096  # MW_PATTERN_LEN
@@ -23,6 +23,13 @@ TARGETS = {
     "11": "swf",
     "12": "java",
 }
+# What the walker opens, by the names of ClamAV.
+CONTAINERS = {
+    "ZIP": ANY_ZIP, "RAR": "rar", "7Z": "7z", "GZ": "gzip", "BZ": "bzip2", "XZ": "xz", "POSIX_TAR": "tar",
+    "OLD_TAR": "tar", "MSCAB": "cab", "MSOLE2": "ole", "RTF": "rtf", "PDF": "pdf", "MAIL": "mail", "MHTML": "mail",
+    "TNEF": "tnef", "ISO9660": "iso", "EGG": "egg", "ALZ": "alz", "OOXML_WORD": "docx", "OOXML_XL": "xlsx",
+    "OOXML_PPT": "pptx", "ONENOTE": "onenote", "LHA_LZH": "lha", "CPIO_NEWC": "cpio", "CPIO_ODC": "cpio",
+}  # fmt: skip
 NORMALISED = ("3", "7")  # ClamAV matches these against text in lower case
 _NAME = re.compile(r"[\x21-\x7e]{1,256}")
 
@@ -51,6 +58,16 @@ def target(number: str) -> str:
     return TARGETS[number]
 
 
+def container(type_name: str) -> str:
+    """What content has to lie in, by ClamAV's name of a type."""
+    if type_name == "CL_TYPE_ANY":
+        return ANY
+    found = CONTAINERS.get(type_name.removeprefix("CL_TYPE_"))
+    if found is None:
+        raise NotTaken(f'container "{type_name}" is not opened')
+    return found
+
+
 def start(text: str) -> Start:
     """An offset, as signatures/offsets.py reads it, or VI."""
     if text == "VI":
@@ -72,7 +89,7 @@ def simple(condition: Condition) -> Literal | Condition:
     """A condition that is nothing but a literal somewhere, as a literal."""
     match condition:
         case Condition((SubPattern((Octets(octets),), nocase, True, False, False, Start("anywhere")),), logic, 0, most):
-            plain = most == (1 << 64) - 1 and type(logic).__name__ == "Sub"
+            plain = condition.container == ANY and most == (1 << 64) - 1 and type(logic).__name__ == "Sub"
             if plain and SHORTEST_LITERAL <= len(octets) <= PATTERN_LEN:
                 return Literal(octets, nocase)
     return condition

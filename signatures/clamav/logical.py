@@ -3,15 +3,14 @@
 import re
 
 from signatures import anchors, conditions, logic
-from signatures.clamav.line import NORMALISED, NotTaken, check_level, elements, name, simple, start, target
-from signatures.model import Condition, Signature, SubPattern
+from signatures.clamav.line import NORMALISED, NotTaken, check_level, container, elements, name, simple, start, target
+from signatures.model import ANY, Condition, Signature, SubPattern
 
 _SIZE = re.compile(r"(\d{1,19})-(\d{1,19})")
 _MODIFIERS = re.compile(r"[iwaf]*")
 _OFFSET = re.compile(r"(?:\*|\d+(?:,\d+)?|EOF-\d+(?:,\d+)?|EP[+-]\d+(?:,\d+)?|S\w+[+-]?\d*(?:,\d+)?|VI):")
 _UNSUPPORTED = {
-    "Container": "condition on the container is not matched yet",
-    "Intermediates": "condition on the container is not matched yet",
+    "Intermediates": "condition on a chain of containers is not matched yet",
     "IconGroup1": "icon matching is not supported",
     "IconGroup2": "icon matching is not supported",
     "EntryPoint": "condition on the entry point is not matched yet",
@@ -47,9 +46,9 @@ def sub(text: str, nocase: bool) -> SubPattern:
     )
 
 
-def _description(text: str) -> tuple[str, int, int]:
-    """(number of the target, least size, most size)."""
-    number, least, most = "0", 0, (1 << 64) - 1
+def _description(text: str) -> tuple[str, int, int, str]:
+    """(number of the target, least size, most size, container)."""
+    number, least, most, inside = "0", 0, (1 << 64) - 1, ANY
     for field in text.split(","):
         key, _, value = field.partition(":")
         if key == "Target":
@@ -57,6 +56,8 @@ def _description(text: str) -> tuple[str, int, int]:
         elif key == "Engine":
             low, _, high = value.partition("-")
             check_level(low, high)
+        elif key == "Container":
+            inside = container(value)
         elif key == "FileSize":
             found = _SIZE.fullmatch(value)
             if not found:
@@ -64,7 +65,7 @@ def _description(text: str) -> tuple[str, int, int]:
             least, most = int(found[1]), int(found[2])
         else:
             raise NotTaken(_UNSUPPORTED.get(key, f'condition "{key}" is not known'))
-    return number, least, most
+    return number, least, most, inside
 
 
 def read(line: str) -> Signature:
@@ -73,10 +74,10 @@ def read(line: str) -> Signature:
         raise NotTaken(f'"{len(fields)}" fields instead of at least 4')
     if len(fields) - 3 > logic.MOST_SUBS:
         raise NotTaken(f"more than {logic.MOST_SUBS} sub-signatures")
-    number, least, most = _description(fields[1])
+    number, least, most, inside = _description(fields[1])
     subs = tuple(sub(text, number in NORMALISED) for text in fields[3:])
     try:
-        condition = Condition(subs, logic.parse(fields[2], len(subs)), least, most)
+        condition = Condition(subs, logic.parse(fields[2], len(subs)), least, most, inside)
     except logic.LogicError as e:
         raise NotTaken(f"logic: {e}") from None
     if not anchors.possible(condition):

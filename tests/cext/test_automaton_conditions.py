@@ -118,6 +118,15 @@ def test_a_condition_is_for_its_target() -> None:
         assert matcher.scan(b"abcdefghi.", target) == names
 
 
+def test_a_condition_is_for_its_container() -> None:
+    """Also one that is looked for at its place, without an anchor."""
+    parts = SubPattern(parse("616263646566676869??")), SubPattern(parse("6162"), start=Start("start"))
+    for part in parts:
+        matcher = Image(image.build([Signature("c", Condition((part,), logic.parse("0", 1), container="docx"))]))
+        for container, names in (("docx", ("c",)), ("zip", ()), ("", ()), ("any", ())):
+            assert matcher.scan(b"abcdefghi.", container=container) == names
+
+
 def test_what_is_trusted_matches_nothing() -> None:
     data = b"a known good file with badword"
     import hashlib

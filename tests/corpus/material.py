@@ -24,7 +24,7 @@ class Recorder:
         empty = hashlib.sha256(b"").hexdigest()
         self.norms = {empty: empty}
 
-    def scan(self, data: Any, target: str = "any", first: bool = False) -> tuple[str, ...]:
+    def scan(self, data: Any, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         octets = bytes(data)
         norm = octets.replace(b"\r\n", b"\n").rstrip(b"\r\n")
         self.norms[hashlib.sha256(octets).hexdigest()] = hashlib.sha256(norm).hexdigest()

@@ -19,7 +19,7 @@ _SUBS = (
 )
 
 SIGNATURES = [
-    Signature("c0", Condition(_SUBS, logic("((0|1)>1,1&2)|1", 3), 5, 1000)),
+    Signature("c0", Condition(_SUBS, logic("((0|1)>1,1&2)|1", 3), 5, 1000, "zip")),
     Signature("c1", Condition(_SUBS[2:], logic("0", 1)), target="pe"),
     Signature("g", Digest("md5", bytes(16), 5, True), target="pe"),
     Signature("t", Literal(b"ab")),
@@ -54,7 +54,7 @@ def one_input(data: bytes) -> None:
     except ImageError:
         return
     for target in ("any", "pe"):
-        matcher.scan(text, target, family="any")
+        matcher.scan(text, target, family="any", container="zip")
     stream = matcher.stream(family="any")
     for at in range(0, len(text), 17):
         stream.feed(text[at : at + 17])

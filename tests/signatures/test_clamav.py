@@ -108,7 +108,8 @@ def test_logical(tmp_path: Path, line: str, found: bytes, missed: bytes) -> None
     [
         ("ldb", "P;Target:0;0&1;41424344;0/a.b/i", "PCRE"),
         ("ldb", "P;Target:0;0&1;41424344;0(>>5#hb2#=5)", "byte comparison"),
-        ("ldb", "P;Target:0,Container:CL_TYPE_ZIP;0;41424344", "container"),
+        ("ldb", "P;Target:0,Container:CL_TYPE_MSCHM;0;41424344", "is not opened"),
+        ("ldb", "P;Target:0,Intermediates:CL_TYPE_ZIP>CL_TYPE_PDF;0;41424344", "chain of containers"),
         ("ldb", "P;Target:1,IconGroup1:X;0;41424344", "icon"),
         ("ldb", "P;Target:0;0&;41424344", "logic"),
         ("ldb", "P;Target:0;0=0;41424344", "fixed run"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cext.automaton import Image
 from signatures import compile as compiler
 from signatures.compile import SourceErrors, compile_sources
 
@@ -35,6 +36,20 @@ def test_vectors_hold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("container", "inside"), [("rtf", {"rtf"}), ("zip", {"zip", "docx", "xlsx"}), ("docx", {"docx"})]
+)
+def test_a_container_is_asked_for(tmp_path: Path, container: str, inside: set[str]) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        f'[[signature]]\nname = "A"\npatterns = ["61626364"]\ncontainer = "{container}"\nspecimen = "abcd"\n'
+    )
+    assert compiler.test_vectors([path]) == []
+    matcher = Image(compile_sources([path]))
+    for kind in ("", "rtf", "zip", "docx", "xlsx"):
+        assert bool(matcher.scan(b"abcd", container=kind)) == (kind in inside)
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ('hex = "41424344 {5-2}"', "ends before it begins"),
@@ -50,6 +65,7 @@ def test_vectors_hold(tmp_path: Path) -> None:
         ('patterns = "61626364"', "list"),
         ('text = "abcdef"\ncondition = "0"', "no meaning"),
         ("patterns = [5]", "without octets"),
+        ('patterns = ["61626364"]\ncontainer = "box"', "is no container"),
     ],
 )
 def test_mistakes_are_said_where_they_are(tmp_path: Path, line: str, message: str) -> None:

@@ -7,7 +7,21 @@ from collections.abc import Iterable
 from typing import Final
 
 ODF_MANIFEST: Final = "META-INF/manifest.xml"
+_DOCUMENTS: Final = {"word": "docx", "xl": "xlsx", "ppt": "pptx"}
 _XLM_FOLDERS: Final = ("xl/macrosheets/", "xl/intlmacrosheets/")
+
+
+def document(names: Iterable[str]) -> str:
+    """docx, xlsx or pptx by the names of the parts of a zip, or empty. O(number of names).
+
+    Without a list of types what comes first decides: ClamAV, whose signatures ask for it, reads it that way.
+    """
+    found, is_package = "", False
+    for number, name in enumerate(names):
+        part = name.replace("\\", "/").lstrip("/").lower()
+        found = found or _DOCUMENTS.get(part.partition("/")[0], "")
+        is_package |= part == "[content_types].xml" or (not number and found != "")
+    return found if is_package else ""
 
 
 def roles(names: Iterable[str]) -> tuple[str, ...]:

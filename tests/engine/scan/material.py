@@ -29,7 +29,7 @@ class Matcher:
     def __init__(self) -> None:
         self.seen: list[tuple[str, bytes]] = []
 
-    def scan(self, data: Any, target: str = "any", first: bool = False) -> tuple[str, ...]:
+    def scan(self, data: Any, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         octets = bytes(data)
         self.seen.append((target, octets))
         return (VIRUS,) if EICAR in octets else ()

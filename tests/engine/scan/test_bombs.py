@@ -28,7 +28,7 @@ class Counter:
     def __init__(self) -> None:
         self.octets = 0
 
-    def scan(self, data: Any, target: str = "any", first: bool = False) -> tuple[str, ...]:
+    def scan(self, data: Any, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         self.octets += len(data)
         return ()
 

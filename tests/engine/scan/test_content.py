@@ -290,7 +290,7 @@ def test_a_failure_inside_still_judges_the_subject() -> None:
     """SCAN-09: it could not be examined, but what is known of it counts."""
 
     class Broken(Matcher):
-        def scan(self, data: object, target: str = "any", first: bool = False) -> tuple[str, ...]:
+        def scan(self, data: object, target: str = "any", *, container: str = "") -> tuple[str, ...]:
             raise MemoryError
 
     settings = Settings(blocking=Blocking(subject=SubjectLines(True, ("hot",))))

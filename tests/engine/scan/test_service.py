@@ -98,7 +98,7 @@ def test_scanning_off() -> None:
 
 def test_a_failure_inside_is_never_clean() -> None:
     class Broken(Matcher):
-        def scan(self, data: object, target: str = "any", first: bool = False) -> tuple[str, ...]:
+        def scan(self, data: object, target: str = "any", *, container: str = "") -> tuple[str, ...]:
             raise MemoryError("no room")
 
     outcome = examine(message(), Broken(), Settings(), clock=Clock())

@@ -41,7 +41,7 @@ class Definitions:
         self.revision = content.split()[1].decode()
         self.signatures = len(content.split()) - 2
 
-    def scan(self, data: object, target: str = "any", first: bool = False) -> tuple[str, ...]:
+    def scan(self, data: object, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         return ()
 
     def match_name(self, filename: str) -> tuple[str, ...]:

@@ -1,0 +1,74 @@
+"""AV-02: what is taken of ClamAV's formats finds what ClamAV itself finds, on specimens made here."""
+
+import io
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cext.automaton import Image
+from engine.scan.offline import examine
+from signatures import image
+from signatures.clamav.collect import collect
+
+MARK = b"a mark that nothing else has"
+HEX = MARK.hex()
+
+
+def document(folder: str, *, content_types: bool = True) -> bytes:
+    made = io.BytesIO()
+    kind = {"word": "wordprocessingml.document", "xl": "spreadsheetml.sheet", "ppt": "presentationml.presentation"}
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        if content_types:
+            main = f"application/vnd.openxmlformats-officedocument.{kind[folder]}.main+xml"
+            archive.writestr(
+                "[Content_Types].xml",
+                '<?xml version="1.0" encoding="UTF-8"?><Types '
+                'xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+                f'<Override PartName="/{folder}/document.xml" ContentType="{main}"/></Types>',
+            )
+            archive.writestr("_rels/.rels", "<Relationships/>")
+            archive.writestr("docProps/app.xml", "<Properties/>")
+        archive.writestr(f"{folder}/document.xml", b"<x>" + MARK + b"</x>")
+    return made.getvalue()
+
+
+SPECIMENS = {
+    "word.docx": document("word"),
+    "sheet.xlsx": document("xl"),
+    "slides.pptx": document("ppt"),
+    "plain.zip": document("plain", content_types=False),
+    "plain.bin": b"\0\1\2" + MARK + bytes(99),
+    "clean.bin": b"\0\1\2" + MARK[1:] + bytes(99),
+    "two.bin": b"\0\1\2" + MARK + bytes(99) + MARK.upper(),
+}
+LINES = {
+    "ldb": (
+        f"In.Word;Engine:81-255,Container:CL_TYPE_OOXML_WORD,Target:0;0;{HEX}",
+        f"In.Excel;Engine:81-255,Container:CL_TYPE_OOXML_XL,Target:0;0;{HEX}",
+        f"In.Slides;Engine:81-255,Container:CL_TYPE_OOXML_PPT,Target:0;0;{HEX}",
+        f"In.Zip;Engine:81-255,Container:CL_TYPE_ZIP,Target:0;0;{HEX}",
+        f"Twice;Engine:81-255,Target:0;0>1;{HEX}::i",
+        f"At;Engine:81-255,Target:0;0;3:{HEX}",
+    ),
+    "ndb": (f"Gap:0:*:{MARK[:10].hex()}{{2-4}}{MARK[13:].hex()}", f"End:0:EOF-{99 + len(MARK)}:{HEX}"),
+}
+
+
+@pytest.mark.parametrize("suffix", LINES)
+def test_clamscan_agrees(tmp_path: Path, suffix: str) -> None:
+    for name, octets in SPECIMENS.items():
+        (tmp_path / name).write_bytes(octets)
+    for number, line in enumerate(LINES[suffix]):
+        database = tmp_path / f"db{number}.{suffix}"
+        database.write_text(line + "\n")
+        command = ["clamscan", "--no-summary", "-d", str(database), *(str(tmp_path / name) for name in SPECIMENS)]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert told.returncode in (0, 1), told.stderr
+        signature = line[: line.index(":" if suffix == "ndb" else ";")]
+        theirs = {name for name in SPECIMENS if f"{name}: {signature}" in told.stdout}
+        known = Image(image.build(collect([database]).signatures))
+        ours = {name for name, octets in SPECIMENS.items() if examine(octets, name, known).matches}
+        assert ours == theirs, (line, told.stdout)
+        assert theirs and len(theirs) < len(SPECIMENS)
