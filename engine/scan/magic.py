@@ -129,6 +129,7 @@ _CMS: Final = re.compile(
     rb"(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\1-\6]|\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01[\x09\x17])",
     re.S,
 )
+_ARC: Final = re.compile(rb"\x1a[\x01-\x09][!-~]{1,12}\0")  # method, and a name of at most 8 + 1 + 3
 _VOLUME: Final = re.compile(r"\.(?:7z|zip|rar|tar|gz|tgz|bz2|xz|cab|iso)\.\d{3}$|\.z\d\d$", re.I)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CD001_OFFS: Final = (32769, 34817, 36865)
@@ -170,12 +171,14 @@ def _text_type(head: bytes, declared: str) -> str:
 
 def _deeper(buf: bytes, start: int, end: int, head: bytes) -> str:
     """Types whose mark is not at offset 0."""
-    if is_tar_header(head):
+    if is_tar_header(head) or head[257:262] == b"ustar":  # with a wrong checksum too: readers go on to the next header
         return "tar"
     if head[2:4] in (b"-l", b"-p") and head[6:7] == b"-" and head[5:6].isalnum():
         return "lha"
     if head[7:14] == b"**ACE**":
         return "ace"
+    if _ARC.match(head):
+        return "arc"
     if head[20:24] == b"\xdc\xa7\xc4\xfd":
         return "zoo"
     if head[24:28] in (b"\x6b\xea\0\0", b"\x6c\xea\0\0"):

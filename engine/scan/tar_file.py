@@ -104,6 +104,10 @@ def members(buf: bytes) -> Iterator[Member]:
                 common.update(_pax(data))
             elif kind != b"K":
                 pax = _pax(data)
+                if _unsound(pax.get("size")):
+                    problems["tar-bad-size"] = True
+            if kind == b"X":  # of Solaris: readers that do not know it make a file of it
+                yield Member(_text(block[:100]), at, at, data_off, len(data), kind, True)
             at = data_off + -(-size // BLOCK) * BLOCK
             continue
         member = _member(block, {**common, **pax}, long_name, first, at, size)
@@ -134,13 +138,18 @@ def _member(block: bytes, pax: dict[str, bytes], long_name: str, first: int, at:
     sparse = kind == b"S" or any(key.startswith("GNU.sparse") for key in pax)
     if "GNU.sparse.name" in pax:
         name = pax["GNU.sparse.name"].decode("utf-8", "replace")
-    if pax.get("size", b"").isdigit() and len(pax["size"]) < 16:
+    if "size" in pax and not _unsound(pax["size"]):
         size = int(pax["size"])
     data_off = at + BLOCK
     file = kind not in (b"2", b"3", b"4", b"5", b"6") and not (
         kind in (b"0", b"\0") and name.endswith("/") and not size
     )
     return Member(name, first, at, data_off, size, kind, file, sparse)
+
+
+def _unsound(size: bytes | None) -> bool:
+    """Whether a pax record tells a size that none can be: readers differ in what they make of it."""
+    return size is not None and (not size.isdigit() or len(size) >= 16)
 
 
 def _pax(data: bytes) -> dict[str, bytes]:

@@ -43,6 +43,8 @@ _HEADERS: Final = 100_000  # marks of local headers outside of the directory tha
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END: Final = struct.Struct("<4s4H2LH")
+_DESCRIPTOR: Final = struct.Struct("<4s3L")
+_DESCRIPTOR64: Final = struct.Struct("<4sL2Q")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64: Final = struct.Struct("<4sLQL")
 _LZMA_HEADER_LEN: Final = 9
@@ -248,6 +250,22 @@ def _read_local(buf: bytes, directory: Directory, entry: Entry) -> None:
             )
     if len(buf) - entry.data_off < entry.packed_len:
         directory.problems["zip-truncated"] = True
+    elif not packed and flags & DESCRIPTOR and entry.method == STORED and not _described(buf, entry):
+        directory.problems["zip-descriptor"] = True  # who reads from the front sees other sizes than the directory's
+
+
+def _described(buf: bytes, entry: Entry) -> bool:
+    """Whether what lies behind a stored entry tells its end to who reads from the front (APPNOTE 4.3.9)."""
+    at = entry.data_off + entry.packed_len
+    for form in (_DESCRIPTOR, _DESCRIPTOR64):
+        if form.unpack_from(buf[at : at + form.size].ljust(form.size)) == (
+            b"PK\x07\x08",
+            entry.crc,
+            entry.packed_len,
+            entry.size,
+        ):
+            return True
+    return not entry.packed_len
 
 
 def _same_name(one: bytes, other: bytes) -> bool:

@@ -16,7 +16,6 @@ from engine.scan.walk import Walker
 from tests.corpus.material import Recorder, Unpack
 
 SLOWEST_S = 65.0  # the limit on time, and what one step may take beyond it
-AGREEMENT = 0.99  # of what we do not ourselves call unscanned
 STRONG = ("full", "content")
 DOCUMENTS = frozenset({"ole", "onenote", "pdf", "rtf", "tnef", "pkcs7", "activemime"})  # have tests of their own
 ARCHIVES = (OPENED | OPENERS.keys()) - DOCUMENTS - {"mail"}
@@ -52,7 +51,7 @@ def test_members_agree_and_nothing_known_passes(unpack: Unpack, recorder: Record
         agreement = entry.get("agreement") or entry.get("role") or "-"
         outcome = _outcome(entry, facts)
         table[kind, agreement][outcome] += 1
-        if agreement in STRONG and outcome == "silent":
+        if outcome == "silent":
             silent.append(entry["file"])
         elif agreement in STRONG and outcome != "agree":
             closed.append((entry["file"], facts.unscanned[0].cause.value, facts.unscanned[0].detail))
@@ -62,5 +61,4 @@ def test_members_agree_and_nothing_known_passes(unpack: Unpack, recorder: Record
         print("not agreed, and said so:", *line)
     agreed = sum(outcomes["agree"] for (_, agreement), outcomes in table.items() if agreement in STRONG)
     print(f"{agreed} agree, {len(closed)} are called unscanned, {len(silent)} silently differ; {len(entries)} walked")
-    assert agreed / (agreed + len(silent)) >= AGREEMENT
     assert not missed and not slow and not silent

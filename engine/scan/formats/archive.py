@@ -33,6 +33,8 @@ _PLAIN: Final = frozenset({"data", "text", "empty"})
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
 _CAB: Final = struct.Struct("<4s5L2B")
 _SECTOR: Final = 2048
+_AR_MAGIC_LEN: Final = 8
+_AR_HEADER_LEN: Final = 60
 _RPM_FILTERS: Final = ("rpm", "gzip", "bzip2", "lzma", "xz", "zstd")
 
 
@@ -152,7 +154,28 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
         return (yield from _iso(buf, at, room, first))
     if kind == "rpm":
         return (yield from _walked(Reader(buf, "cpio", start=at, filters=_RPM_FILTERS), kind, room, first)) + at
-    return (yield from _walked(Reader(buf, kind, start=at), kind, room, first)) + at
+    used = yield from _walked(Reader(buf, kind, start=at), kind, room, first)
+    if kind == "ar":
+        yield from _long_names(buf, at, room)
+    return used + at
+
+
+def _long_names(buf: bytes, at: int, room: Room) -> Iterator[Item]:
+    """Members of an ar whose names are said to be in their data (BSD), and too long for one: who does not know that
+    form takes all of it for content."""
+    at += _AR_MAGIC_LEN
+    for _ in range(limits.SCAN_FILES_CEILING):
+        head = buf[at : at + _AR_HEADER_LEN]
+        size = head[48:58].strip()
+        if len(head) < _AR_HEADER_LEN or not size.isdigit():
+            return
+        room.check_time()
+        at += _AR_HEADER_LEN
+        name = head[:16].strip()
+        if name[:3] == b"#1/" and name[3:].isdigit() and int(name[3:]) > limits.NAME_LEN:
+            content = buf[at : at + min(int(size), room.room() + 1)]
+            yield Member("#1", content[: room.room()], len(content) > room.room(), len(content) == int(size))
+        at += int(size) + int(size) % 2
 
 
 def _cab_end(buf: bytes, at: int) -> int:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.scan import gzip_file, tar_file, zip_file
+from engine.scan.facts import Verdict
 from engine.scan.inflate import inflate
-from tests.engine.scan.material import gzipped, tarred, zipped
+from tests.engine.scan.material import gzipped, tarred, walk_file, zipped
 
 FILES = {"a.txt": b"alpha " * 50, "dir/b.bin": bytes(range(256)), "c": b""}
 
@@ -90,25 +91,44 @@ def test_a_zip_that_lacks_its_directory_is_read_by_local_headers() -> None:
     assert zip_file.read(buf, local_only=False) is None
 
 
-def test_sizes_behind_the_data_are_no_disagreement() -> None:
-    class Unseekable(io.RawIOBase):
-        def __init__(self) -> None:
-            self.octets = bytearray()
+class Unseekable(io.RawIOBase):
+    """To this, archives are written from front to end: sizes follow the data."""
 
-        def writable(self) -> bool:
-            return True
+    def __init__(self) -> None:
+        self.octets = bytearray()
 
-        def write(self, data: object) -> int:
-            piece = bytes(memoryview(data))  # type: ignore[arg-type]
-            self.octets += piece
-            return len(piece)
+    def writable(self) -> bool:
+        return True
 
+    def write(self, data: object) -> int:
+        piece = bytes(memoryview(data))  # type: ignore[arg-type]
+        self.octets += piece
+        return len(piece)
+
+
+def streamed(method: int) -> bytes:
     out = Unseekable()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", method) as archive:
         archive.writestr("a.txt", FILES["a.txt"])
-    directory = zip_file.read(bytes(out.octets))
+        archive.writestr("b", b"")
+    return bytes(out.octets)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_sizes_behind_the_data_are_no_disagreement(method: int) -> None:
+    directory = zip_file.read(streamed(method))
     assert directory is not None and not directory.problems
     assert directory.entries[0].flags & zip_file.DESCRIPTOR
+
+
+@pytest.mark.parametrize("at", [0, 4, 8, 12])
+def test_a_stored_member_whose_end_only_the_directory_tells(at: int) -> None:
+    """CONT-01: who reads from the front sees another file, whatever is wrong: mark, CRC or one of the sizes."""
+    buf = bytearray(streamed(zipfile.ZIP_STORED))
+    buf[buf.index(b"PK\x07\x08") + at] ^= 1
+    directory = zip_file.read(bytes(buf))
+    assert directory is not None and directory.problems == {"zip-descriptor": True}
+    assert walk_file(bytes(buf), "a.zip").facts.verdict is Verdict.UNSCANNED
 
 
 def test_zip64_sizes() -> None:
@@ -196,12 +216,45 @@ def test_a_truncated_tar_says_so() -> None:
     assert member.problems == {"tar-truncated": True} and member.end == 1500
 
 
-def test_sparse_members_are_marked() -> None:
-    block = bytearray(tarred({"one": b"1"}, tarfile.GNU_FORMAT)[:512])
-    block[156:157] = b"S"
+def _with_kind(header: bytes, kind: bytes) -> bytes:
+    block = bytearray(header)
+    block[156:157] = kind
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
-    (member, *_) = tar_file.members(bytes(block) + bytes(512 * 4))
+    return bytes(block)
+
+
+@pytest.mark.parametrize("size", ["-1", "1e3", "9" * 16, ""])
+def test_a_pax_size_that_cannot_be_is_told(size: str) -> None:
+    """CONT-01: readers differ in how much of what follows belongs to the member."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("one")
+        info.pax_headers = {"size": size, "comment": "c"}
+        archive.addfile(info)
+    (member,) = tar_file.members(out.getvalue())
+    assert member.problems == {"tar-bad-size": True}
+
+
+def test_extension_headers_of_solaris_are_files_too() -> None:
+    """CONT-01: readers that do not know their kind make files of them."""
+    buf = tarred({"ext": b"hidden"}, tarfile.USTAR_FORMAT)[:1024]
+    found = list(tar_file.members(_with_kind(buf[:512], b"X") + buf[512:] + tarred({"one": b"1"})))
+    assert [(one.name, one.file) for one in found] == [("ext", True), ("one", True)]
+
+
+def test_a_tar_whose_first_header_is_damaged_is_read_on() -> None:
+    """CONT-01: GNU tar skips to the next header and extracts what follows."""
+    buf = bytearray(tarred({"one": b"1", "two": b"2"}, tarfile.USTAR_FORMAT))
+    buf[148:155] = b"0000001"
+    facts = walk_file(bytes(buf), "a.tar").facts
+    assert facts.parts[0].type == "tar" and facts.verdict is Verdict.UNSCANNED
+    assert [one.name for one in tar_file.members(bytes(buf)) if one.file] == ["two"]
+
+
+def test_sparse_members_are_marked() -> None:
+    block = _with_kind(tarred({"one": b"1"}, tarfile.GNU_FORMAT)[:512], b"S")
+    (member, *_) = tar_file.members(block + bytes(512 * 4))
     assert member.sparse
 
 

@@ -31,6 +31,7 @@ from tests.engine.scan.material import gzipped, message, tarred, zipped
         (b"%PDF-1.7", "pdf"),
         (b"junk\n%PDF-1.7\n", "pdf"),
         (b"\x21\x04-lh5-\x00\x01", "lha"),
+        (b"\x1a\x04TECT.TXT\0\x01F", "arc"),
         (bytes(32769) + b"CD001" + bytes(9), "iso"),
         (b"From: a@b\r\nSubject: c\r\n\r\nd", "mail"),
         (b"Received: x\r\n\ty\r\nDate: z\r\n\r\n", "mail"),

@@ -207,6 +207,15 @@ def test_further_volumes_are_known_by_name_only(name: str, closed: bool) -> None
     assert bool(walk_file(bytes(range(256)), name).facts.unscanned) == closed
 
 
+def test_names_in_the_data_of_an_ar_up_to_the_limit() -> None:
+    """CONT-01: a member that would be all name (BSD) is content for readers that do not know the form."""
+    for over in (0, 1):
+        length = limits.NAME_LEN + over
+        head = b"#1/%-13d%-12d%-6d%-6d%-8s%-10d`\n" % (length, 0, 0, 0, b"100644", length + 4)
+        found = Found(OPENERS["ar"], b"!<arch>\n" + head + b"n" * length + b"data")
+        assert [len(one.data) for one in found.files.values()] == [4, length + 4][: 1 + over]
+
+
 def test_signatures_in_a_program_up_to_the_limit() -> None:
     for count, limited in ((999, False), (1000, True)):
         found = Found(CARRIERS["pe"], b"MZ" + b"Rar!\x1a\x07\0 " * count)
