@@ -73,6 +73,22 @@ def _refused(server: str) -> _Refused:
     return _Refused(f"{server} answers with an error")  # type: ignore[no-untyped-call]
 
 
+class _Lookup:
+    """A question under way. waiting: how many want its answer. lasting: it goes on also when nobody does any more."""
+
+    __slots__ = ("lasting", "task", "waiting")
+
+    def __init__(self, task: "asyncio.Task[Answer]") -> None:
+        self.task = task
+        self.waiting = 0
+        self.lasting = False
+
+
+def _forget(asking: dict[Key, _Lookup], key: Key, lookup: _Lookup) -> None:
+    if asking.get(key) is lookup:
+        del asking[key]
+
+
 class Resolver:
     """Asks these name servers, or those of the machine if none are given.
 
@@ -98,7 +114,9 @@ class Resolver:
         self._hosts_file = hosts_file
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._cache = Cache(cache_entries, clock)
-        self._asking: dict[Key, asyncio.Task[Answer]] = {}
+        self._asking: dict[Key, _Lookup] = {}
+        self._slots = asyncio.Semaphore(limits.DNS_AT_ONCE)
+        self._slots_of_senders = asyncio.Semaphore(limits.DNS_OF_SENDERS)
 
     def configure(self, servers: Sequence[str]) -> None:
         """Ask these from now on. What others said is forgotten: they may be left because it was wrong."""
@@ -180,45 +198,65 @@ class Resolver:
             raise failure
         return tuple(confirmed)
 
-    async def records(self, name: str, kind: str, *, fresh: bool = False) -> tuple[Any, ...] | None:
+    async def records(
+        self, name: str, kind: str, *, fresh: bool = False, lasting: bool = True
+    ) -> tuple[Any, ...] | None:
         """Records of a name, from the cache or asked for, as dnspython's objects; at most limits.DNS_RECORDS.
 
         None: there is no such name (NXDOMAIN). Empty: it exists without such records. Raises DnsFailure, and nothing
-        else, when DNS does not answer. kind: "A", "TXT", ... fresh: ask in any case.
+        else, when DNS does not answer. kind: "A", "TXT", ... fresh: ask in any case. lasting: the answer is kept for
+        those to come, also if this caller gives up.
         """
         key = _key(name, kind)
         answer = None if fresh else self._cache.get(key)
         if answer is None:
-            task = self._asking.get(key)
-            if task is None:
-                if len(self._asking) >= limits.DNS_AT_ONCE:
-                    raise DnsFailure(own_words("4.4.3", f"looking up {kind} of {name} failed: too many at once"))
-                task = asyncio.get_running_loop().create_task(self._ask(key))
-                self._asking[key] = task
-            answer = await asyncio.shield(task)  # one caller that gives up must not fail the others
+            answer = await self._asked(key, lasting)
         if answer.failure is not None:
             raise DnsFailure(answer.failure)
         return answer.records
+
+    async def claimed(self, name: str, kind: str) -> tuple[Any, ...] | None:
+        """As `records`, of a name that a sender chose. Only limits.DNS_OF_SENDERS of these are under way at a time, and
+        none that nobody waits for: however many names have no answer, they keep nothing else from being asked."""
+        if self.knows(name, kind):
+            return await self.records(name, kind)
+        async with self._slots_of_senders:
+            return await self.records(name, kind, lasting=False)
 
     def knows(self, name: str, kind: str) -> bool:
         """Whether `records` answers this from the cache, so that it need not be a task beside others."""
         return self._cache.get(_key(name, kind)) is not None
 
     async def texts(self, name: str) -> tuple[bytes, ...] | None:
-        """TXT records of a name, the strings of each joined (RFC 7208 s3.3, RFC 6376 s3.6.2.2); else as `records`."""
-        found = await self.records(name, "TXT")
+        """TXT records of a name, the strings of each joined (RFC 7208 s3.3, RFC 6376 s3.6.2.2); else as `claimed`."""
+        found = await self.claimed(name, "TXT")
         return None if found is None else tuple(b"".join(record.strings) for record in found)
 
     def forget(self, domain: str) -> None:
         """Drop what is cached of the names below domain."""
         self._cache.forget(_key(domain, "")[0])
 
+    async def _asked(self, key: Key, lasting: bool) -> Answer:
+        """Asked for now, or by others before: one that gives up must not fail them."""
+        asking = self._asking
+        lookup = asking.get(key)
+        if lookup is None:
+            lookup = asking[key] = _Lookup(asyncio.get_running_loop().create_task(self._ask(key)))
+            lookup.task.add_done_callback(lambda _: _forget(asking, key, lookup))
+        lookup.waiting += 1
+        lookup.lasting = lookup.lasting or lasting
+        try:
+            return await asyncio.shield(lookup.task)
+        finally:
+            lookup.waiting -= 1
+            if not lookup.waiting and not lookup.lasting:
+                lookup.task.cancel()
+                _forget(asking, key, lookup)  # at once: nobody may join it now
+
     async def _ask(self, key: Key) -> Answer:
         asking = self._asking
-        try:
+        async with self._slots:
             answer = await self._answer(*key)
-        finally:
-            asking.pop(key, None)
         if asking is self._asking:  # else other servers were configured meanwhile
             self._cache.keep(key, answer)
         return answer

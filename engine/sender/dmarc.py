@@ -199,7 +199,7 @@ async def _exists(resolver: Resolver, domain: str) -> bool:
     """Whether a name exists (s3.2.13); the question is that of SPF, so it often is in the cache. Raises _Unclear."""
     name = dns_name(domain)
     try:
-        return bool(name) and await resolver.records(name, "TXT") is not None
+        return bool(name) and await resolver.claimed(name, "TXT") is not None
     except DnsFailure:
         raise _Unclear from None
 

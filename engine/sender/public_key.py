@@ -99,7 +99,7 @@ def _verified(claim: SignatureClaim, public: RSAPublicKey | Ed25519PublicKey) ->
 async def _find(resolver: Resolver, selector: str, domain: str, timeout_s: float) -> Key:
     try:
         async with asyncio.timeout(timeout_s):
-            records = await resolver.records(f"{selector}._domainkey.{domain}", "TXT")
+            records = await resolver.claimed(f"{selector}._domainkey.{domain}", "TXT")
     except TimeoutError:
         return Key(None, "temperror", "DNS did not answer in time")
     except DnsFailure as failure:

@@ -262,7 +262,7 @@ class _Check:
         found: tuple[Any, ...] | None = ()
         if text:
             try:
-                found = await self._resolver.records(text, kind)
+                found = await self._resolver.claimed(text, kind)
             except DnsFailure:
                 raise _Ended("temperror") from None
         if not found and void:

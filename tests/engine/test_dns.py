@@ -425,22 +425,63 @@ def test_a_full_cache_makes_room_for_many() -> None:
 
 
 def test_lookups_at_once_are_bounded() -> None:
-    """Each has a socket. One more fails at once, and is not remembered as failed."""
+    """Each has a socket. One more waits for its turn, and nothing fails for that (DNSBL-09)."""
 
     async def test(room: Room) -> None:
         names = await room.names({})
-        names.delay_s = 0.1
-        resolver = names.resolver()
-        asking = [
-            asyncio.create_task(resolver.records(f"n{number}.example", "A")) for number in range(limits.DNS_AT_ONCE)
-        ]
-        await asyncio.sleep(0)
-        with pytest.raises(DnsFailure) as caught:
-            await resolver.records("more.example", "A")
-        assert not caught.value.permanent
+        names.silent = {"*"}
+        resolver = names.resolver(timeout_s=0.2, lifetime_s=0.2)
+        more = 50
+        asked = [resolver.records(f"n{number}.example", "A") for number in range(limits.DNS_AT_ONCE + more)]
+        asking = asyncio.gather(*asked, return_exceptions=True)
+        while len(names.asked) < limits.DNS_AT_ONCE:
+            await asyncio.sleep(0)
+        assert len(names.asked) == limits.DNS_AT_ONCE
+        await asking
+        assert len({name for name, _ in names.asked}) == limits.DNS_AT_ONCE + more
+
+    run(test)
+
+
+def test_names_that_nobody_answers_for_keep_no_others_from_being_asked() -> None:
+    """PROC-23, DNSBL-09: however many of them senders choose."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({("listed.bl.example", "A"): ["127.0.0.2"]})
+        silent = [f"n{number}.example" for number in range(limits.DNS_OF_SENDERS + 50)]
+        names.silent = set(silent)
+        resolver = names.resolver(timeout_s=60.0, lifetime_s=60.0)
+        asking = [asyncio.create_task(resolver.claimed(name, "TXT")) for name in silent]
+        while len(names.asked) < limits.DNS_OF_SENDERS:
+            await asyncio.sleep(0.002)
+        assert await resolver.records("listed.bl.example", "A")
+        assert len(names.asked) == limits.DNS_OF_SENDERS + 1, "one more of a sender's waits"
         for task in asking:
-            assert await task is None
-        assert await resolver.records("more.example", "A") is None
+            task.cancel()
+        await asyncio.wait(asking)
+        assert await resolver.claimed("listed.bl.example", "TXT") == ()
+
+    run(test)
+
+
+def test_what_nobody_waits_for_is_asked_no_more() -> None:
+    """PROC-23: and who asks for it then begins anew."""
+
+    async def test(room: Room) -> None:
+        names = await room.names({("slow.example", "A"): ["192.0.2.1"]})
+        names.silent = {"slow.example"}
+        resolver = names.resolver(timeout_s=60.0, lifetime_s=60.0)
+        before = asyncio.all_tasks()
+        asking = asyncio.create_task(resolver.claimed("slow.example", "A"))
+        while not names.asked:
+            await asyncio.sleep(0.002)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        names.silent = set()
+        assert await resolver.claimed("slow.example", "A")
+        if left := asyncio.all_tasks() - before:
+            await asyncio.wait(left)
+        assert not resolver._asking
 
     run(test)
 

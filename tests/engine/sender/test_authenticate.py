@@ -38,7 +38,9 @@ class Hanging(Zone):
 
     hanging: frozenset[str] = frozenset()
 
-    async def records(self, name: str, kind: str, *, fresh: bool = False) -> tuple[Any, ...] | None:
+    async def records(
+        self, name: str, kind: str, *, fresh: bool = False, lasting: bool = True
+    ) -> tuple[Any, ...] | None:
         if name in self.hanging:
             await asyncio.Event().wait()
         return await super().records(name, kind)

@@ -28,7 +28,9 @@ class Zone(Resolver):
         self.asked: list[tuple[str, str]] = []
         self.is_warm = False  # whether all answers count as cached
 
-    async def records(self, name: str, kind: str, *, fresh: bool = False) -> tuple[Any, ...] | None:
+    async def records(
+        self, name: str, kind: str, *, fresh: bool = False, lasting: bool = True
+    ) -> tuple[Any, ...] | None:
         wire = dns.name.from_text(name).to_wire()  # as dnspython would read it: what it cannot is a defect of ours
         assert wire is not None
         name = _plain(name)
