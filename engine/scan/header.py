@@ -195,8 +195,8 @@ def _parameters(rest: bytes) -> list[tuple[str, bytes]]:
     at = 0
     while len(found) <= limits.PARAMETERS and (equals := rest.find(b"=", at)) >= 0:
         at = rest.rfind(b";", at, equals) + 1 or at
-        words = rest[at:equals]
-        words = (without_comments(words) if b"(" in words else words).split()
+        attribute = rest[at:equals]
+        words = (without_comments(attribute) if b"(" in attribute else attribute).split()
         at = equals + 1
         while rest[at : at + 1] in _BLANKS:
             at += 1
