@@ -1,9 +1,11 @@
 """The relay's command socket: what people do to queued messages from the command line and the pages.
 
 One JSON object a line each way, over a Unix socket that only the service account may open:
-`{"op": "retry" | "hold" | "drop", "id": "..."}` is answered by `{"ok": true}` or `{"ok": false, "error": "..."}`.
-An empty id with `retry` means every message of the slow queue. `"elsewhere": true` beside an error: ask another relay.
-Commands of one relay are done one after the other.
+`{"op": "drop", "ids": ["..."]}` is answered by `{"ok": true, "count": 1}` or `{"ok": false, "error": "..."}`.
+What can be done to messages: retry, hold, release, requeue, drop, forward (`to` one address, `subject`). A relay does
+it to those that are its own, leaves the others alone, and says in `failed` which of its own it could not, and why.
+`retry` without ids means every message of the slow queue, or all that wait for `domain`. Commands of one relay are done
+one after the other.
 
 `submit` queues mail of our own: `to` are its recipients, `content` its octets in base64, `id` any word that names it:
 a word that was submitted before is answered with success and nothing is queued, so that asking again does no harm.
@@ -22,7 +24,9 @@ from engine.queue.errors import QueueError
 OWN_MAIL_LEN = 256 * 1024  # octets of one mail of our own: texts of settings and a few values of limited length
 OWN_MAIL_RECIPIENTS = 1000  # RFC 5321 s4.5.3.1.8 asks for 100 at least
 LINE_LEN = 1024 * 1024  # a mail in base64 and its recipients
-OPERATIONS = ("retry", "hold", "drop", "lengths", "submit")
+IDS = 500  # messages of one batch: a second or so of work, for which other commands wait
+ON_MESSAGES = ("retry", "hold", "release", "requeue", "drop", "forward")
+OPERATIONS = (*ON_MESSAGES, "lengths", "submit")
 
 log = logging.getLogger(__name__)
 
@@ -32,30 +36,29 @@ class Command(msgspec.Struct, forbid_unknown_fields=True):
     id: str = ""
     to: tuple[str, ...] = ()
     content: bytes = b""
+    ids: tuple[str, ...] = ()
+    subject: str = ""
+    domain: str = ""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """again: it failed for now only, and may be asked for later."""
+    """again: it failed for now only, and may be asked for later. failed: of a batch, ids with reasons."""
 
     ok: bool
     error: str = ""
     count: int = 0
-    elsewhere: bool = False
     again: bool = False
+    failed: tuple[tuple[str, str], ...] = ()
 
 
 class CommandFailed(Exception):
-    """Why an operation was not done, for the person who asked. elsewhere: another relay can do it."""
-
-    def __init__(self, reason: str, elsewhere: bool = False) -> None:
-        super().__init__(reason)
-        self.elsewhere = elsewhere
+    """Why an operation was not done, for the person who asked."""
 
 
 class CommandServer:
-    """Serves one relay. perform: does it and returns how many messages it touched, or raises CommandFailed."""
+    """Serves one relay. perform: does it and answers how many messages it touched, or raises CommandFailed."""
 
-    def __init__(self, path: Path, perform: Callable[[Command], Awaitable[int]]) -> None:
+    def __init__(self, path: Path, perform: Callable[[Command], Awaitable[Answer]]) -> None:
         self._path = path
         self._perform = perform
         self._one = asyncio.Lock()
@@ -90,12 +93,14 @@ class CommandServer:
                 raise CommandFailed(
                     f"mail of our own has at most {OWN_MAIL_LEN} octets, {OWN_MAIL_RECIPIENTS} recipients"
                 )
+            if len(command.ids) > IDS:
+                raise CommandFailed(f"a batch has at most {IDS} messages")
             async with self._one:
-                return Answer(True, count=await self._perform(command))
+                return await self._perform(command)
         except msgspec.MsgspecError as error:
             return Answer(False, f"not a command: {error}")
         except CommandFailed as error:
-            return Answer(False, str(error), elsewhere=error.elsewhere)
+            return Answer(False, str(error))
         except QueueError as error:
             return Answer(False, f"the queue refuses it now: {error}", again=True)
         except Exception as error:

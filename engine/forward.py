@@ -19,10 +19,21 @@ from engine.delivery.trace import rfc5322
 from engine.queue.record import Received
 
 _RECIPIENTS_NAMED: Final = 20
+_IN_PLACE: Final = (
+    "The attached message was not delivered to its recipients. It was sent to you",
+    "in their place, because of a rule of this gateway:",
+)
+_COPY: Final = (
+    "The administrator of this gateway wants you to have a copy of the attached",
+    "message, which waits in its queue:",
+)
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """to, subject: as the settings say. reason: the criterion, in words. boundary: one that the message cannot hold."""
+    """to, subject: as the settings say. reason: the criterion, in words. boundary: one that the message cannot hold.
+
+    is_copy: a person wanted it, and the message itself stays in the queue (HOLD-04, HOLD-05).
+    """
 
     to: str
     subject: str
@@ -32,6 +43,7 @@ class Letter(msgspec.Struct, frozen=True):
     from_address: str
     now_ns: int
     boundary: str
+    is_copy: bool = False
 
 
 class Survey:
@@ -99,8 +111,7 @@ def _note(received: Received, letter: Letter) -> str:
     lines = [
         f"This is the mail gateway at {letter.hostname}.",
         "",
-        "The attached message was not delivered to its recipients. It was sent to you",
-        "in their place, because of a rule of this gateway:",
+        *(_COPY if letter.is_copy else _IN_PLACE),
         "",
         *_indented(letter.reason),
         "",

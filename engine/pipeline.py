@@ -29,7 +29,7 @@ from engine.processing.own_mail import OwnMail
 from engine.processing.sending import FOR_ONE_HOP, IN_HAND, Sending
 from engine.processing.services import Services
 from engine.queue.errors import QueueError, QueueFull
-from engine.queue.record import Crashed
+from engine.queue.record import Crashed, Onward
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
 from engine.queue.store import Store
 from engine.scanner.pool import PoolStopped, ScannerPool
@@ -247,13 +247,27 @@ class Pipeline:
         with self.claim(message):
             self._ends.drop(message, reason)
 
-    async def retry_by_hand(self, message: MessageState, reason: str) -> None:
-        """A held one is processed anew (HOLD-02), a slow one is due now. Raises Busy, QueueFull: nothing changed."""
+    async def retry_by_hand(self, message: MessageState, reason: str, onward: Onward = Onward.USUAL) -> None:
+        """A held one is processed anew (HOLD-02), a slow one is due now. Raises Busy, QueueFull: nothing changed.
+
+        onward: whether it goes on in another way, wherever it is: delivered as it is, or processed anew.
+        """
         with self.claim(message):
-            if message.place == HOLD:
-                await self._store.release(message, reason)
+            if message.place == HOLD or onward is not Onward.USUAL:
+                keys = self._sending.keys(message)
+                await self._store.release(message, reason, onward)
                 self._services.event(events.QueueMoved(smtp_id=message.id, place=SLOW, reason=reason))
+                self.slow.add(message, keys)
         self.slow.due_now(message)
+
+    async def forward_by_hand(self, message: MessageState, to: str, subject: str, reason: str) -> None:
+        """A copy for somebody; the original stays where it is (HOLD-04, HOLD-05). Raises Busy, QueueFull."""
+        with self.claim(message):
+            try:
+                await self._own_mail.forward(message, to, subject, reason, is_copy=True)
+            finally:
+                if message.place == FAST:  # it may have been its turn meanwhile
+                    self._go_on(message)
 
     def _go_on(self, message: MessageState) -> None:
         """What a person wanted came to nothing."""

@@ -17,19 +17,20 @@ import uvloop
 
 from engine import definitions, events
 from engine.alerts import told_to_people
-from engine.command import Command, CommandFailed, CommandServer
+from engine.by_hand import ByHand
+from engine.command import CommandServer
 from engine.config import Settings
 from engine.delivery.deliver import Deliverer
 from engine.delivery.route import Router
 from engine.dns import Resolver
-from engine.ids import IdMaker, relay_of
+from engine.ids import IdMaker
 from engine.journal import JournalWriter
 from engine.judge import Judge
 from engine.layout import Layout
-from engine.pipeline import Busy, Pipeline
-from engine.queue.errors import NoSuchMessage, QueueError
+from engine.pipeline import Pipeline
+from engine.queue.errors import QueueError
 from engine.queue.record import Received
-from engine.queue.state import FAST, HOLD, MessageState
+from engine.queue.state import MessageState
 from engine.queue.store import Draft, Store
 from engine.reception import Reception
 from engine.replies import Reply
@@ -83,7 +84,8 @@ class Relay:
         )
         judge = Judge(self, self.resolver, self.block_lists, self._is_ours)
         self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, judge, time.time_ns)
-        self.commands = CommandServer(self.layout.command_socket(number), self._perform)
+        by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address)
+        self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
         context = server_context(self.layout.tls, self.hostname)
         self.server = SmtpServer(self, Admission(slots, number, settings.smtp), context, self.hostname)
         self.server.asking = self._asking()
@@ -285,48 +287,6 @@ class Relay:
         if abs(by_ns) > CLOCK_JUMP_NS:
             log.warning("the clock was set by %+.1f s", by_ns / 1e9)
             self.pipeline.clock_moved(by_ns)
-
-    # --- commands ---------------------------------------------------------------------------------
-
-    async def _perform(self, command: Command) -> int:
-        pipeline, by_hand = self.pipeline, "on request of the administrator"
-        if command.op == "lengths":
-            return sum(self.store.lengths())
-        if command.op == "submit":
-            await pipeline.submit_own(command.to, command.content, command.id)
-            return 1
-        if command.op == "retry" and not command.id:
-            waiting = pipeline.slow.messages()
-            for message in waiting:
-                pipeline.slow.due_now(message)
-            return len(waiting)
-        message = await self._find(command.id)
-        try:
-            if command.op == "retry":
-                if message.place == FAST and message.id not in pipeline.slow:
-                    raise CommandFailed(f"{command.id} is being processed already")
-                await pipeline.retry_by_hand(message, f"processed again {by_hand}")
-            elif command.op == "drop":
-                pipeline.drop_by_hand(message, f"dropped {by_hand}")
-            elif message.place == HOLD:
-                raise CommandFailed(f"{command.id} is in the hold queue already")
-            else:
-                await pipeline.hold_by_hand(message, f"held {by_hand}")
-        except Busy:
-            raise CommandFailed(f"{command.id} is being processed just now: try again in a moment") from None
-        return 1
-
-    async def _find(self, smtp_id: str) -> MessageState:
-        try:
-            owner = relay_of(smtp_id) % self._count
-        except ValueError as error:
-            raise CommandFailed(str(error)) from None
-        if owner != self.number:
-            raise CommandFailed(f"{smtp_id} belongs to relay {owner}", elsewhere=True)
-        try:
-            return await self.store.load(smtp_id)
-        except NoSuchMessage as error:
-            raise CommandFailed(str(error)) from None
 
 
 async def _run(arguments: argparse.Namespace) -> None:

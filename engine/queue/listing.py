@@ -1,17 +1,21 @@
 """The queues as others see them: listed at any time without a lock, changed only while no relay runs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 from engine import ids, limits
 from engine.queue import recovery
+from engine.queue.content import Octets
 from engine.queue.disk import Disk
+from engine.queue.errors import NoSuchMessage, QueueError
 from engine.queue.files import PLACES, MessageFiles, OpenFile
 from engine.queue.framing import Reader
+from engine.queue.record import Onward
 from engine.queue.replay import Broken, Replay
-from engine.queue.segment import generations, segment_path
-from engine.queue.state import HOLD, SLOW, MessageState
+from engine.queue.segment import Segment, generations, segment_path
+from engine.queue.state import FAST, HOLD, MessageState
 from engine.queue.store import Store
 
 _SEGMENT_LEN = limits.RECORD_LEN + limits.MIB  # for a few records; the relay removes such segments again
@@ -59,43 +63,91 @@ def _read_logs(base: Path, disk: Disk) -> dict[str, MessageState]:
                 file = OpenFile(segment_path(directory, generation), disk)
             except FileNotFoundError:  # recycled meanwhile: everything in it was done
                 continue
-            replay.feed(str(file), Reader(file.pread), generation, None)
+            replay.feed(str(file), Reader(file.pread), generation, cast(Segment, file))  # to read from it is one
         states |= replay.states
     return states
 
 
-def move(root: Path, smtp_id: str, place: str, reason: str = "moved by hand") -> None:
-    """Move a message to slow (due now) or hold while no relay runs.
+def find(root: Path, smtp_id: str) -> MessageState | None:
+    """One unfinished message, wherever it is. Raises ValueError: that is no SMTP ID."""
+    ids.relay_of(smtp_id)
+    disk = Disk()
+    files = MessageFiles(root / "queue", disk)
+    for place in PLACES:
+        if (message := _load(files, place, smtp_id)) is not None:
+            return message
+    return _read_logs(root / "queue", disk).get(smtp_id)
 
-    Blocks; not for use inside an event loop. Raises QueueLocked: its relay runs, ask that one; NoSuchMessage;
-    QueueError; ValueError: not an SMTP ID or not a place.
+
+def octets(root: Path, smtp_id: str) -> Iterator[bytes]:
+    """The octets of a message as received, in pieces, also while its relay works on it.
+
+    Raises NoSuchMessage; QueueError: it was moved or finished meanwhile, so that these are not its octets.
     """
-    if place not in PLACES:
-        raise ValueError(f"{place!r} is neither {SLOW} nor {HOLD}")
+    message = find(root, smtp_id)
+    if message is None:
+        raise NoSuchMessage(f"there is no message {smtp_id} in the queue")
+    file = None if message.place == FAST else MessageFiles(root / "queue", Disk()).open(message.place, smtp_id)
+    yield from Octets(message.runs, file, lambda: True).pieces(0, message.size)
+    if file is None and find(root, smtp_id) is None:
+        # A segment is used again when all of its messages are done. This one is not, so those were its octets.
+        raise QueueError(f"message {smtp_id} was finished while it was read")
+
+
+Change = Callable[[Store, MessageState], Awaitable[None]]
+
+
+def holding(reason: str) -> Change:
+    async def change(store: Store, message: MessageState) -> None:
+        if message.place == HOLD:
+            raise QueueError(f"{message.id} is in the hold queue already")
+        await store.hold(message, reason)
+
+    return change
+
+
+def deferring(reason: str, onward: Onward = Onward.USUAL) -> Change:
+    """Into the slow queue, due as soon as its relay runs."""
 
     async def change(store: Store, message: MessageState) -> None:
-        if place == HOLD:
-            await store.hold(message, reason)
-        else:
+        if onward is Onward.AS_IS and message.place != HOLD:
+            raise QueueError(f"{message.id} is not in the hold queue, but in the {message.place} queue")
+        if message.place == FAST and onward is Onward.USUAL:
             await store.defer(message, 0, reason)
+        else:
+            await store.release(message, reason, onward)
 
-    asyncio.run(_change(root, smtp_id, change))
-
-
-def drop(root: Path, smtp_id: str) -> None:
-    """Remove a message while no relay runs. Blocks and raises as move() does."""
-
-    async def change(store: Store, message: MessageState) -> None:
-        store.done(message)
-
-    asyncio.run(_change(root, smtp_id, change))
+    return change
 
 
-async def _change(root: Path, smtp_id: str, change: Callable[[Store, MessageState], Awaitable[None]]) -> None:
+async def dropping(store: Store, message: MessageState) -> None:
+    store.done(message)
+
+
+def change_all(root: Path, wanted: Iterable[str], change: Change) -> dict[str, str]:
+    """Change messages while no relay runs. Returns why some were not, by id.
+
+    Blocks; not for use inside an event loop. Raises QueueLocked: a relay runs, ask that one; QueueError: the queue
+    cannot be opened; ValueError: one of these is not an SMTP ID.
+    """
+    by_relay: dict[int, list[str]] = {}
+    for smtp_id in dict.fromkeys(wanted):
+        by_relay.setdefault(ids.relay_of(smtp_id), []).append(smtp_id)
+    failed: dict[str, str] = {}
+    for number, own in sorted(by_relay.items()):
+        asyncio.run(_change(root, number, own, change, failed))
+    return failed
+
+
+async def _change(root: Path, number: int, wanted: list[str], change: Change, failed: dict[str, str]) -> None:
     # With the greatest number of relays, each owns the ids that carry its number, and no others.
-    store = Store(root, ids.relay_of(smtp_id), ids.MAX_RELAYS, segment_len=_SEGMENT_LEN, lock_wait_s=0.0)
+    store = Store(root, number, ids.MAX_RELAYS, segment_len=_SEGMENT_LEN, lock_wait_s=0.0)
     await store.open()
     try:
-        await change(store, await store.load(smtp_id))
+        for smtp_id in wanted:
+            try:
+                await change(store, await store.load(smtp_id))
+            except QueueError as error:
+                failed[smtp_id] = str(error)
     finally:
         await store.close()

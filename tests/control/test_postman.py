@@ -12,7 +12,7 @@ import pytest
 from control.post.memory import WAITING, Memory
 from control.postman import AGAIN_S, FILE_NAME, Postman
 from engine import config, events
-from engine.command import Command, CommandFailed, CommandServer
+from engine.command import Answer, Command, CommandFailed, CommandServer
 from engine.config import Alerts, Delivery, Notifications, Outbreak, Settings, Smtp
 from engine.journal import JournalWriter, file_name
 from engine.layout import Layout
@@ -46,12 +46,12 @@ class Relay:
     def _do(self, work) -> None:  # type: ignore[no-untyped-def]
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _perform(self, command: Command) -> int:
+    async def _perform(self, command: Command) -> Answer:
         self.asked += 1
         if self.fault is not None:
             raise self.fault
         self.taken.setdefault(command.id, command)
-        return 1
+        return Answer(True, count=1)
 
     def subjects(self) -> list[str]:
         return [email.message_from_bytes(command.content)["Subject"] for command in self.taken.values()]

@@ -19,15 +19,15 @@ from engine.command import (
 from engine.queue.errors import QueueFull
 
 
-async def perform(command: Command) -> int:
+async def perform(command: Command) -> Answer:
     match command.id:
         case "broken":
             raise ZeroDivisionError
         case "full":
             raise QueueFull("no room")
         case "other":
-            raise CommandFailed("belongs to relay 1", elsewhere=True)
-    return 7
+            raise CommandFailed("not now")
+    return Answer(True, count=7)
 
 
 def test_answers(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_answers(tmp_path: Path) -> None:
             return answer
 
         assert await ask(b'{"op":"retry"}\n') == Answer(True, count=7)
-        assert await ask(b'{"op":"drop","id":"other"}\n') == Answer(False, "belongs to relay 1", elsewhere=True)
+        assert await ask(b'{"op":"drop","id":"other"}\n') == Answer(False, "not now")
         assert "no room" in (await ask(b'{"op":"drop","id":"full"}\n')).error
         assert "internal error" in (await ask(b'{"op":"drop","id":"broken"}\n')).error
         for nonsense in (b"\n", b"{}\n", b"[1]\n", b'{"op":"reboot"}\n', b'{"op":"drop","more":1}\n', b"\xff\n"):
@@ -72,14 +72,14 @@ def test_answers(tmp_path: Path) -> None:
 def test_one_after_the_other(tmp_path: Path) -> None:
     inside = 0
 
-    async def slowly(command: Command) -> int:
+    async def slowly(command: Command) -> Answer:
         nonlocal inside
         inside += 1
         assert inside == 1
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         inside -= 1
-        return 1
+        return Answer(True, count=1)
 
     async def test() -> None:
         server = CommandServer(tmp_path / "s", slowly)

@@ -11,7 +11,7 @@ from engine.queue.record import Received, Recipient
 TEXT = st.text(max_size=500)
 
 
-def letter(**changes: str) -> forward.Letter:
+def letter(is_copy: bool = False, **changes: str) -> forward.Letter:
     return forward.Letter(
         **{
             "to": "postmaster@example.org", "subject": "Look", "reason": 'subject "*hot*": hot stuff',
@@ -19,6 +19,7 @@ def letter(**changes: str) -> forward.Letter:
             "boundary": "mailward-0123456789abcdef", **changes,
         },
         now_ns=1_900_000_000_000_000_000,
+        is_copy=is_copy,
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from control.cli.queue import act, look
 
 @click.group()
 def queue() -> None:
-    """The queue: list, show, stats, retry, hold, drop."""
+    """What waits: look at it, and decide what becomes of it."""
 
 
-for command in (look.list_, look.show, look.stats, act.retry, act.hold, act.drop):
+for command in (look.list_, look.show, look.stats, *act.COMMANDS):
     queue.add_command(command)

@@ -1,128 +1,235 @@
-"""What people do to queued messages: retry, hold, drop. Through the relays when the gateway runs, else on the files."""
+"""What people do to queued messages: by their ids, or to all that a filter means.
 
-import fcntl
-import os
+Through the relays when the gateway runs, else on the files.
+"""
+
+import functools
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 import msgspec
 
 from control.cli.options import root_option
-from control.cli.queue.lines import json_option, reading
+from control.cli.queue import ask
+from control.cli.queue.lines import Filter, filtered, json_option, line_of, now_ns, reading
 from engine import privileges
-from engine.command import Answer, Command, send
+from engine.command import Command
 from engine.ids import relay_of
-from engine.layout import Layout
 from engine.queue import listing
 from engine.queue.errors import QueueError
-from engine.queue.state import HOLD, SLOW
+from engine.queue.record import Onward
+from engine.queue.state import FAST, HOLD, SLOW
 
-BY_HAND = "on request of the administrator"
-PATIENCE_S = 15.0  # for a relay that is being started again
-ASK_AGAIN_S = 0.2
-
-
-@click.command()
-@root_option
-@json_option
-@click.argument("smtp_id", metavar="[ID]", default="")
-def retry(root: Path, as_json: bool, smtp_id: str) -> None:
-    """Try ID again now, or everything in the slow queue; a held message is processed anew (HOLD-02)."""
-    _act(root, "retry", smtp_id, as_json, lambda: _retry_offline(root, smtp_id))
-
-
-@click.command()
-@root_option
-@json_option
-@click.argument("smtp_id", metavar="ID")
-def hold(root: Path, as_json: bool, smtp_id: str) -> None:
-    """Move ID to the hold queue, where it stays until a person decides."""
-    _act(root, "hold", smtp_id, as_json, lambda: _one(lambda: listing.move(root, smtp_id, HOLD, BY_HAND)))
-
-
-@click.command()
-@root_option
-@json_option
-@click.argument("smtp_id", metavar="ID")
-def drop(root: Path, as_json: bool, smtp_id: str) -> None:
-    """Remove ID for good: nobody receives it, nobody is told."""
-    _act(root, "drop", smtp_id, as_json, lambda: _one(lambda: listing.drop(root, smtp_id)))
+T = TypeVar("T")
+BY_HAND: Final = "on request of the administrator"
+REASONS_SHOWN: Final = 10
+_DIRECTLY: Final[dict[str, listing.Change]] = {
+    "retry": listing.deferring(f"processed again {BY_HAND}"),
+    "requeue": listing.deferring(f"processed again {BY_HAND}", Onward.ANEW),
+    "release": listing.deferring(f"released {BY_HAND}", Onward.AS_IS),
+    "hold": listing.holding(f"held {BY_HAND}"),
+    "drop": listing.dropping,
+}
+# What a filter means that names no queue. Held messages are not tried unless a person says so (HOLD-06).
+_PLACES: Final = {
+    "retry": (SLOW,),
+    "requeue": (SLOW, HOLD),
+    "release": (HOLD,),
+    "hold": (FAST, SLOW),
+    "drop": (FAST, SLOW, HOLD),
+    "forward": (FAST, SLOW, HOLD),
+}
 
 
-def _one(change: Callable[[], None]) -> int:
-    change()
-    return 1
-
-
-def _retry_offline(root: Path, smtp_id: str) -> int:
-    """Due as soon as the gateway runs again."""
-    wanted = [smtp_id] if smtp_id else [one.id for one in listing.read_queue(root) if one.place == SLOW]
-    for one in wanted:
-        listing.move(root, one, SLOW, BY_HAND)
-    return len(wanted)
+class Refusal(msgspec.Struct):
+    id: str
+    reason: str
 
 
 class Report(msgspec.Struct):
+    """What `--json` prints. id: if one was named. count: done, or with dry_run what would be; those are ids then."""
+
     operation: str
     id: str
     count: int
+    failed: list[Refusal] = []
+    dry_run: bool = False
+    ids: list[str] = []
 
 
-def _act(root: Path, operation: str, smtp_id: str, as_json: bool, directly: Callable[[], int]) -> None:
-    """Through the relays when the gateway runs, else on the files."""
+def _on_messages(command: Any, recipient: tuple[str, ...] = ("--to", "--recipient")) -> Any:
+    for option in (
+        functools.partial(filtered, recipient=recipient),
+        click.option("--dry-run", is_flag=True, help="Only say what would be done."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        json_option,
+        click.argument("smtp_ids", metavar="[ID...]", nargs=-1),
+        root_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_on_messages
+def retry(root: Path, **how: Any) -> None:
+    """Try messages again now; without ID and filter, everything in the slow queue.
+
+    A held message is processed anew (see requeue).
+    """
+    if how["smtp_ids"] or how["wanted"] != Filter() or how["dry_run"]:
+        _act(root, Command("retry"), **how)
+    else:
+        _flush(root, "", how["as_json"], "retry")
+
+
+@click.command()
+@_on_messages
+def requeue(root: Path, **how: Any) -> None:
+    """Process messages anew, from the start: examined and judged by the settings and definitions of now.
+
+    A message that was held because its processing crashed will probably do so again.
+    """
+    _act(root, Command("requeue"), **how)
+
+
+@click.command()
+@_on_messages
+def release(root: Path, **how: Any) -> None:
+    """Deliver held messages as they are, whatever was found in them: they are not examined again.
+
+    What was cut out of a message stays out. One that was held before it was examined is delivered unexamined.
+    """
+    _act(root, Command("release"), **how)
+
+
+@click.command()
+@_on_messages
+def hold(root: Path, **how: Any) -> None:
+    """Move messages to the hold queue, where they stay until a person decides."""
+    _act(root, Command("hold"), **how)
+
+
+@click.command()
+@_on_messages
+def drop(root: Path, **how: Any) -> None:
+    """Remove messages for good: nobody receives them, nobody is told."""
+    _act(root, Command("drop"), **how)
+
+
+@click.command()
+@functools.partial(_on_messages, recipient=("--recipient",))
+@click.option("--to", "address", required=True, help="Who gets the copies: one mail address.")
+@click.option("--subject", default="", help="Of each copy; if not given, it names the message.")
+def forward(root: Path, address: str, subject: str, **how: Any) -> None:
+    """Send copies of messages to an address, attached to a letter. The messages themselves stay where they are.
+
+    Copies are not examined for viruses: they may hold what the message was kept back for.
+    """
+    _act(root, Command("forward", to=(address,), subject=subject), **how)
+
+
+@click.command()
+@root_option
+@json_option
+@click.argument("domain", default="")
+def flush(root: Path, as_json: bool, domain: str) -> None:
+    """Try everything in the slow queue now, or all that waits for DOMAIN."""
+    _flush(root, domain, as_json, "flush")
+
+
+def _flush(root: Path, domain: str, as_json: bool, operation: str) -> None:
+    def directly() -> int:
+        wanted = _meant(root, Filter(recipient=f"*@{domain}" if domain else ""), (SLOW,))
+        return len(wanted) - len(listing.change_all(root, wanted, _DIRECTLY["retry"]))
+
+    count = _carefully(
+        root, lambda: ask.for_all(root, Command("retry", domain=domain)) if ask.runs(root) else directly()
+    )
+    _tell(Report(operation, "", count), as_json)
+
+
+def _act(
+    root: Path,
+    command: Command,
+    *,
+    smtp_ids: tuple[str, ...],
+    wanted: Filter,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    op = command.op
+    if bool(smtp_ids) == (wanted != Filter()):
+        raise click.UsageError(f"name the messages to {op}: either by ID, or by a filter such as --queue or --from")
+    if smtp_ids:
+        ids = list(dict.fromkeys(smtp_ids))
+    else:
+        places = (wanted.queue,) if wanted.queue else _PLACES[op]
+        with reading(root):
+            ids = _meant(root, wanted, places)
+    one = ids[0] if len(smtp_ids) == 1 else ""
+    if dry_run:
+        _tell(Report(op, one, len(ids), dry_run=True, ids=ids), as_json)
+        return
+    if not smtp_ids and ids and not yes:
+        click.confirm(f"{op} {_messages(len(ids))}?", abort=True, err=True)
+    failed = _carefully(root, lambda: _do(root, command, ids))
+    if one and failed:
+        _fail(failed[one])
+    _tell(Report(op, one, len(ids) - len(failed), [Refusal(*each) for each in failed.items()]), as_json)
+    if failed:
+        sys.exit(1)
+
+
+def _do(root: Path, command: Command, ids: list[str]) -> dict[str, str]:
+    for smtp_id in ids:
+        relay_of(smtp_id)
+    if ask.runs(root):
+        return ask.for_messages(root, command, ids)
+    if command.op == "forward":
+        raise ValueError("copies are sent by the gateway, which does not run: start it with `mailward serve`")
+    return listing.change_all(root, ids, _DIRECTLY[command.op])
+
+
+def _meant(root: Path, wanted: Filter, places: tuple[str, ...]) -> list[str]:
+    now = now_ns()
+    return [one.id for one in listing.read_queue(root) if one.place in places and wanted.passes(line_of(one, now))]
+
+
+def _carefully(root: Path, work: Callable[[], T]) -> T:
+    """What goes wrong is said in one line."""
     try:
         with reading(root):
-            if smtp_id:
-                relay_of(smtp_id)
             privileges.become_owner(root)  # what root would make here the service could not open
-            count = _ask(root, Command(operation, smtp_id)) if _runs(root) else directly()
+            return work()
     except (ValueError, QueueError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+
+
+def _fail(reason: str) -> NoReturn:
+    click.echo(f"Error: {reason}", err=True)
+    sys.exit(1)
+
+
+def _messages(count: int) -> str:
+    return f"{count:,} message{'' if count == 1 else 's'}"
+
+
+def _tell(report: Report, as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(Report(operation, smtp_id, count)))
-    else:
-        click.echo(f"{operation}: {count} message{'' if count == 1 else 's'}")
+        click.echo(msgspec.json.encode(report))
+        return
+    click.echo(f"{report.operation}: {_messages(report.count)}" + (" would be meant" if report.dry_run else ""))
+    for smtp_id in report.ids:
+        click.echo(f"  {smtp_id}")
+    for one in report.failed[:REASONS_SHOWN]:
+        click.echo(f"  not {one.id}: {one.reason}", err=True)
+    if len(report.failed) > REASONS_SHOWN:
+        click.echo(f"  and {len(report.failed) - REASONS_SHOWN} more", err=True)
 
 
-def _runs(root: Path) -> bool:
-    """Whether a supervisor serves this installation. What its relays left behind says nothing about that."""
-    try:
-        fd = os.open(Layout(root).lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def _ask(root: Path, command: Command) -> int:
-    """With an id the one relay that has it, else all. Waits for a relay that is just being started."""
-    deadline = time.monotonic() + PATIENCE_S
-    asked: dict[Path, Answer] = {}
-    while True:
-        for path in Layout(root).command_sockets():
-            if path not in asked:
-                try:
-                    asked[path] = send(path, command)
-                except (ConnectionError, FileNotFoundError):
-                    continue
-                except TimeoutError:
-                    raise ValueError("a relay does not answer: what was asked may still be done") from None
-        for answer in asked.values():
-            if not answer.ok and not answer.elsewhere:
-                raise ValueError(answer.error)
-        done = [answer for answer in asked.values() if answer.ok]
-        missing = not asked or len(asked) < len(Layout(root).command_sockets())
-        if done if command.id else not missing:
-            return sum(answer.count for answer in done)
-        if time.monotonic() > deadline:
-            raise ValueError("a relay does not answer: it may be starting; try again in a moment")
-        time.sleep(ASK_AGAIN_S)
+COMMANDS: Final = (retry, flush, requeue, release, hold, drop, forward)

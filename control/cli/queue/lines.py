@@ -1,5 +1,6 @@
 """What is shown of a queued message, and which of them: shared by the commands of `mailward queue`."""
 
+import functools
 import re
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import msgspec
 
 from engine.layout import Layout
 from engine.queue.record import Result
-from engine.queue.state import MessageState
+from engine.queue.state import FAST, HOLD, SLOW, MessageState
 
 S_NS: Final = 1_000_000_000
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -111,6 +112,24 @@ class Filter(msgspec.Struct, frozen=True):
             and _matches(self.recipient, [one.address for one in line.waiting])
             and _matches(self.reason, [line.why])
         )
+
+
+def filtered(command: Any, recipient: tuple[str, ...] = ("--to", "--recipient")) -> Any:
+    """Options that say which messages are meant; the command gets them as `wanted`. recipient: names of that one."""
+
+    @functools.wraps(command)
+    def with_filter(place: str | None, sender: str, recipient: str, reason: str, older_s: int, **others: Any) -> Any:
+        return command(wanted=Filter(place or "", sender, recipient, reason, older_s), **others)
+
+    for option in (
+        click.option("--older", "older_s", type=Age(), default=0, help="Received longer ago than that: 30m, 2h, 3d."),
+        click.option("--reason", default="", help="Why it waits."),
+        click.option(*recipient, "recipient", default="", help="A recipient that waits."),
+        click.option("--from", "sender", default="", help="Reverse-path; <> for none."),
+        click.option("--queue", "place", type=click.Choice([FAST, SLOW, HOLD]), default=None),
+    ):
+        with_filter = option(with_filter)
+    return with_filter
 
 
 def _matches(pattern: str, texts: list[str]) -> bool:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from control.cli.options import root_option
-from control.cli.queue.lines import Age, Filter, Line, json_option, line_of, now_ns, reading
+from control.cli.queue.lines import Filter, Line, filtered, json_option, line_of, now_ns, reading
 from engine.queue import listing
 
 AGES_S: Final = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800)  # upper ends of the columns; then the rest
@@ -23,31 +23,16 @@ def _lines(root: Path, wanted: Filter) -> Iterator[Line]:
         yield from filter(wanted.passes, (line_of(message, now) for message in listing.read_queue(root)))
 
 
-def filter_options(command: Any) -> Any:
-    for option in (
-        click.option("--older", "older_s", type=Age(), default=0, help="Received longer ago than that: 30m, 2h, 3d."),
-        click.option("--reason", default="", help="Why it waits."),
-        click.option("--to", "recipient", default="", help="A recipient that waits."),
-        click.option("--from", "sender", default="", help="Reverse-path; <> for none."),
-        click.option("--queue", "place", type=click.Choice(["fast", "slow", "hold"]), default=None),
-    ):
-        command = option(command)
-    return command
-
-
 @click.command("list")
 @root_option
 @json_option
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="So many at most; 0: all.")
-@filter_options
-def list_(
-    root: Path, as_json: bool, limit: int, place: str | None, sender: str, recipient: str, reason: str, older_s: int
-) -> None:
+@filtered
+def list_(root: Path, as_json: bool, limit: int, wanted: Filter) -> None:
     """Messages in the fast, slow and hold queues.
 
     Texts may have * and ?; without they are looked for anywhere.
     """
-    wanted = Filter(place or "", sender, recipient, reason, older_s)
     table = Table("ID", "queue", "size", "received", "from", "to", "why it waits", box=None)
     count = 0
     for line in _lines(root, wanted):
@@ -104,13 +89,11 @@ class Share(msgspec.Struct):
 @root_option
 @json_option
 @click.option("--senders", is_flag=True, help="By the domain of the reverse-path instead.")
-@filter_options
-def stats(
-    root: Path, as_json: bool, senders: bool, place: str | None, sender: str, recipient: str, reason: str, older_s: int
-) -> None:
+@filtered
+def stats(root: Path, as_json: bool, senders: bool, wanted: Filter) -> None:
     """How many recipients wait, by domain and age: whom does mail pile up for, and since when?"""
     counts: dict[str, Counter[int]] = {}
-    for line in _lines(root, Filter(place or "", sender, recipient, reason, older_s)):
+    for line in _lines(root, wanted):
         column = next((at for at, end_s in enumerate(AGES_S) if line.age_s < end_s), len(AGES_S))
         for one in line.waiting:
             address = line.reverse_path if senders else one.address

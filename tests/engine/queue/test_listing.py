@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any
 
 import pytest
 
-from engine.queue.errors import NoSuchMessage, QueueLocked
-from engine.queue.listing import drop, move, read_queue
-from engine.queue.record import Attempt, Result
+from engine.queue.errors import QueueLocked
+from engine.queue.listing import Change, change_all, deferring, dropping, holding, read_queue
+from engine.queue.record import Attempt, Onward, Result
 from engine.queue.state import FAST, HOLD, SLOW
 from tests.engine.queue.rooms import Room
 
@@ -18,6 +17,10 @@ Run = Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]
 
 def listed(room: Room) -> list[tuple[str, str]]:
     return [(message.id, message.place) for message in read_queue(room.root)]
+
+
+async def changed(room: Room, wanted: list[str], change: Change) -> dict[str, str]:
+    return await asyncio.to_thread(change_all, room.root, wanted, change)
 
 
 def test_everything_is_listed_once_while_the_relay_runs(run: Run) -> None:
@@ -43,23 +46,20 @@ def test_changes_from_outside_wait_until_no_relay_runs(run: Run) -> None:
     async def test(room: Room) -> None:
         store = await room.opened()
         first, second, third = [(await room.message(store)).id for _ in range(3)]
-        for change in (partial(drop, room.root, first), partial(move, room.root, first, HOLD)):
-            with pytest.raises(QueueLocked):
-                await asyncio.to_thread(change)
+        with pytest.raises(QueueLocked):
+            await asyncio.to_thread(change_all, room.root, [first], dropping)
         await store.close()
-        await asyncio.to_thread(move, room.root, first, HOLD)
-        await asyncio.to_thread(move, room.root, second, SLOW)
-        await asyncio.to_thread(drop, room.root, third)
+        assert await changed(room, [first], holding("by hand")) == {}
+        assert await changed(room, [second], deferring("by hand")) == {}
+        assert await changed(room, [third], dropping) == {}
         assert listed(room) == [(second, SLOW), (first, HOLD)]
-        await asyncio.to_thread(move, room.root, first, SLOW)
-        await asyncio.to_thread(drop, room.root, second)
+        assert list(await changed(room, [first], holding("by hand"))) == [first], "it is there"
+        assert list(await changed(room, [second, first], deferring("by hand", Onward.AS_IS))) == [second], "not held"
+        assert await changed(room, [second], dropping) == {}
         assert listed(room) == [(first, SLOW)]
-        with pytest.raises(NoSuchMessage):
-            await asyncio.to_thread(drop, room.root, second)
+        assert list(await changed(room, [second], dropping)) == [second]
         with pytest.raises(ValueError, match="SMTP ID"):
-            await asyncio.to_thread(drop, room.root, "../../etc")
-        with pytest.raises(ValueError, match="neither"):
-            await asyncio.to_thread(move, room.root, first, FAST)
+            await changed(room, ["../../etc"], dropping)
         again = room.store()
         assert [(found.id, found.place, found.due_ns) for found in await again.open()] == [(first, SLOW, 0)]
 
