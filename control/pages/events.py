@@ -14,7 +14,7 @@ from control.web import admin_page, clock_time, context_of, render
 SHOWN: Final = 200
 QUERY_LEN: Final = 200
 VALUE_LEN: Final = 300  # of one field on the page; the journal has it whole
-_IN_COLUMNS: Final = frozenset({"event", "time", "smtp_id"})
+_NO_DETAILS: Final = frozenset({"event", "time", "smtp_id", "evidence"})  # columns; and what policy read, for programs
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ def _row(event: StoredEvent) -> Row:
     details = [
         (name.replace("_", " "), _text(value))
         for name, value in fields.items()
-        if name not in _IN_COLUMNS and value not in ("", [])
+        if name not in _NO_DETAILS and value not in ("", [], {})
     ]
     kind = event.kind.replace("-", " ").capitalize()
     return Row(clock_time(event.time), kind, str(fields.get("smtp_id", "")), details)
@@ -38,6 +38,8 @@ def _row(event: StoredEvent) -> Row:
 def _text(value: object) -> str:
     if isinstance(value, list):
         text = ", ".join(map(str, value))
+    elif isinstance(value, dict):
+        text = "; ".join(f"{name}: {one}" for name, one in value.items())
     elif isinstance(value, bool):
         text = "yes" if value else "no"
     else:

@@ -13,6 +13,7 @@ from control.accounts import Accounts
 from control.web import FORM_LEN
 from engine import events
 from engine.journal import timestamp
+from engine.policy.evidence import Evidence, Header
 from engine.queue.disk import Disk
 from engine.queue.files import MessageFiles
 from engine.queue.record import Attempt, Moved, Received, Recipient, Result
@@ -222,6 +223,19 @@ def test_the_story_of_a_message(gateway: Gateway, admin: Browser) -> None:
     text = admin.get("/events?q=1N4ABCDEV0001").text
     assert "1N4ABCDEV0002" not in text
     assert "No event contains “nothing like this”" in admin.get("/events?q=nothing+like+this").text
+
+
+def test_what_programs_read_is_left_out_and_tables_are_words(gateway: Gateway, admin: Browser) -> None:
+    evidence = Evidence(header=Header(subject="only for programs"))
+    gateway.journal.write(events.Scanned(smtp_id="1N4ABCDEV0003", verdict="clean", evidence=evidence))
+    told = {"DISPOSITION": "The message was dropped.", "SPAMINFO": "a list"}
+    gateway.journal.write(
+        events.NotificationWanted(smtp_id="1N4ABCDEV0003", kind="spam", audience="administrator", values=told)
+    )
+    wait_until(lambda: "Notification wanted" in admin.get("/events").text, "both are there")
+    text = admin.get("/events?q=1N4ABCDEV0003").text
+    assert "only for programs" not in text
+    assert "DISPOSITION: The message was dropped.; SPAMINFO: a list" in text
 
 
 def put_into_queue(gateway: Gateway, place: str, smtp_id: str, reason: str) -> None:
