@@ -67,6 +67,7 @@ def _names(settings: Settings) -> Iterator[Problem]:
         yield from _one(("smtp", "from_address"), smtp.from_address, entries.address_error)
     yield from _one(("smtp", "from_name"), smtp.from_name, entries.one_line_error)
     yield from _each(("smtp", "proxies"), smtp.proxies, entries.network_error)
+    yield from _each(("smtp", "xclient"), smtp.xclient, entries.network_error)
     yield from _each(("dns", "servers"), settings.dns.servers, entries.name_server_error)
 
 

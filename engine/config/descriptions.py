@@ -57,6 +57,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "180."),
         "proxies": W("Proxies", "Addresses and networks of proxies, such as haproxy, that say with the PROXY protocol "
             "(version 1 or 2) who their client is. They have to say it on every connection, and nobody else can."),
+        "xclient": W("Hosts with XCLIENT", "Addresses and networks of mail servers and filters that may say with "
+            "XCLIENT (as in Postfix and nginx) which client they speak for."),
         "from_name": W("Name of the sender", "Name that mail of Mailward's own comes from.", "SMTP-09"),
         "from_address": W("Address of the sender", "Address that mail of Mailward's own comes from; empty is "
             "mailward-noreply@ and the host name.", "SMTP-09"),

@@ -29,6 +29,7 @@ class Smtp(Section, frozen=True):
     command_timeout_s: Positive = int(limits.COMMAND_TIMEOUT_S)
     data_timeout_s: Positive = int(limits.DATA_BLOCK_TIMEOUT_S)
     proxies: tuple[str, ...] = ()  # addresses and networks that have to send a PROXY header
+    xclient: tuple[str, ...] = ()  # addresses and networks that may say with XCLIENT whom they speak for
     from_name: str = "Mailward"  # SMTP-09
     from_address: str = ""  # empty: mailward-noreply@hostname
 

@@ -84,7 +84,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         gate = self._gate
-        self.client = ClientInfo(str(plain_address(peer[0])), peer[1], gate.next_connection_id())
+        address = plain_address(peer[0])
+        self.client = ClientInfo(str(address), peer[1], gate.next_connection_id())
         if self._named:
             self.client.proxy = self._named[2]
         self._reporter = Reporter(gate, self.client)
@@ -92,7 +93,12 @@ class Connection(asyncio.Protocol):
         self._decisions = Decisions(gate, self.client)
         server = self._server
         self._session = Session(
-            self.client, gate.settings, server.hostname, gate.refuse_connection, tls_offered=server.tls is not None
+            self.client,
+            gate.settings,
+            server.hostname,
+            gate.refuse_connection,
+            tls_offered=server.tls is not None,
+            xclient=server.may_name_clients(address),
         )
         server.connections.add(self)
         refusal = Reply.SHUTTING_DOWN if server.stopping else gate.refuse_connection()
@@ -238,6 +244,9 @@ class Connection(asyncio.Protocol):
             return False
         elif effect is Effect.ABORT:
             self._intake.abort()
+        elif effect is Effect.CLIENT:
+            self._reporter.connection("accepted")
+            self._session.answer_client(None)
         elif effect is Effect.TURN:
             self._turn_due = True
             self._loop.call_soon(self._turn)

@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.config import Settings
 from engine.limits import PROXY_HEADERS
-from engine.relay_rule import HostList
+from engine.relay_rule import Address, HostList
 from engine.smtp.admission import POLL_S, Admission, Place
 from engine.smtp.arrival import Arrival
 from engine.smtp.connection import Connection
@@ -51,6 +51,7 @@ class SmtpServer:
         self._all_gone = asyncio.Event()
         self.unverified = Unverified(self.loop.time)
         self._proxies: HostList | None = None
+        self._xclient: HostList | None = None
         self._read(gate.settings)
 
     async def start(self, sock: socket.socket) -> asyncio.Server:
@@ -91,7 +92,9 @@ class SmtpServer:
         return self.asking if wanted and self.gate.wants_certificate(client) and self.asking else self.tls
 
     def _read(self, settings: Settings) -> None:
-        self._proxies = HostList(settings.smtp.proxies) if settings.smtp.proxies else None
+        smtp = settings.smtp
+        self._proxies = HostList(smtp.proxies) if smtp.proxies else None
+        self._xclient = HostList(smtp.xclient) if smtp.xclient else None
 
     def _arrives(self) -> asyncio.Protocol:
         return Connection(self) if self._proxies is None else Arrival(self, self._proxies)
@@ -103,6 +106,10 @@ class SmtpServer:
         if place is Place.WAITING and self._poll_timer is None:
             self._poll_timer = self.loop.call_later(POLL_S, self._poll)
         return place
+
+    def may_name_clients(self, address: Address) -> bool:
+        """Whether XCLIENT is for this host."""
+        return self._xclient is not None and bool(self._xclient.holds(address, None))
 
     def expect(self, arrival: Arrival) -> bool:
         """Whether there is room to wait for its header."""

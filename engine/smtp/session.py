@@ -34,6 +34,7 @@ from engine.config import Settings
 from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
 from engine.replies import Reason, Reply, ehlo_lines
+from engine.smtp import xclient
 from engine.smtp.address import has_character
 from engine.smtp.body import ChunkBody, DataBody
 from engine.smtp.command import Refused, parse_bdat, parse_helo, parse_mail, parse_rcpt
@@ -59,6 +60,7 @@ class Effect(Enum):
     ABORT = auto()  # forget the draft
     COMMIT = auto()  # * make the draft durable: answer_commit
     START_TLS = auto()  # * send the replies, shake hands: tls_started
+    CLIENT = auto()  # * session.client is another one now (XCLIENT): answer_client
     TURN = auto()  # send the replies and come back soon: many commands were run
     CLOSE = auto()  # send the replies, forget a draft, close
 
@@ -83,8 +85,8 @@ class Rejection(NamedTuple):
 class Session:
     """One connection from greeting to close, any number of mail transactions.
 
-    settings: replace it when they change. tls_offered: whether STARTTLS is announced.
-    refuse: asked at each MAIL (DLV-02). client: its helo and tls are kept up to date.
+    settings: replace it when they change. tls_offered: whether STARTTLS is announced. xclient: whether the client may
+    speak for others. refuse: asked at each MAIL (DLV-02). client: its helo and tls are kept up to date.
 
     After `next`: violations and rejections are lists for the edge to empty into events.
     Content never raises. Buffered input is what was fed last plus at most one command line.
@@ -97,6 +99,7 @@ class Session:
         hostname: str,
         refuse: Callable[[], Reply | None],
         tls_offered: bool = False,
+        xclient: bool = False,
     ) -> None:
         self.client = client
         self.settings = settings
@@ -108,6 +111,8 @@ class Session:
         self.commands = 0  # executed so far, refused ones too
         self._hostname = hostname
         self._refuse = refuse
+        self._xclient = xclient
+        self._speaks_for_another = False
         self._replies: list[bytes] = []
         self._input = Input()
         self._mode = _Mode.COMMANDS
@@ -248,10 +253,18 @@ class Session:
             self._reject(reply)
         self._transaction = None
 
+    def answer_client(self, refusal: Reply | None) -> None:
+        """None: the client that was named is served, and greeted."""
+        self._mode = _Mode.COMMANDS
+        if refusal is None:
+            self.greet()
+        else:
+            self._reject(refusal)
+
     def tls_started(self, description: str, names: tuple[str, ...] = ()) -> None:
         """All that was known is forgotten (RFC 3207 s4.2). names: of the client's certificate, verified."""
         self.client.tls = description
-        self.client.tls_names = names
+        self.client.tls_names = () if self._speaks_for_another else names
         self.client.helo = ""
         self._extended = False
         self._input.clear()
@@ -299,6 +312,8 @@ class Session:
         keywords += ["CHUNKING", "DSN"]
         if self.tls_offered and not self.client.tls:
             keywords.append("STARTTLS")
+        if self._xclient:
+            keywords.append(xclient.KEYWORD)
         return keywords
 
     def _ehlo(self, argument: str) -> Effect | None:
@@ -413,6 +428,21 @@ class Session:
         self._mode = _Mode.ANSWER
         return Effect.START_TLS
 
+    def _on_xclient(self, argument: str) -> Effect:
+        if not self._xclient:
+            raise Refused(Reply.UNKNOWN_COMMAND)
+        if self._transaction is not None:
+            raise Refused(Reply.BAD_SEQUENCE)
+        named = xclient.parse(argument)
+        if self._input.waiting:  # who said that, nobody knows
+            raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
+        named.apply(self.client)
+        self._speaks_for_another = True
+        self._extended = bool(named.extended)
+        self._mail_refused = False
+        self._mode = _Mode.ANSWER
+        return Effect.CLIENT
+
     def _on_unsupported(self, _argument: str) -> None:
         raise Refused(Reply.UNSUPPORTED)
 
@@ -523,6 +553,7 @@ _HANDLERS: Final[dict[str, Callable[[Session, str], Effect | None]]] = {
     "HELP": Session._on_help,
     "QUIT": Session._on_quit,
     "STARTTLS": Session._on_starttls,
+    "XCLIENT": Session._on_xclient,
     # RFC 5321 s3.8 and App. F.1, RFC 1985, RFC 4954: known, and not served (SMTP-13)
     **dict.fromkeys(["EXPN", "TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML", "AUTH"], Session._on_unsupported),
 }

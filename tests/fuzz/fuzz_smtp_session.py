@@ -3,6 +3,8 @@
 Octets 0x80.. are opcodes for whole commands and odd ends, so that short inputs get far; 0xff ends a read.
 """
 
+import ipaddress
+
 from engine.config import Blocking, Characters, Settings, Size, Smtp
 from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
 from engine.relay_rule import Field
@@ -42,6 +44,8 @@ WORDS = [
     b"X-Tenant: t\r\n",
     b"RCPT TO:<grant@far.example>\r\n",
     b"%",
+    b"XCLIENT ADDR=192.0.2.9 NAME=[UNAVAILABLE]\r\n",
+    b"XCLIENT HELO=c.example PROTO=ESMTP ADDR=IPV6:2001:db8::1 PORT=",
 ]
 SETTINGS = Settings(
     smtp=Smtp(max_recipients=3, max_hops=2),
@@ -55,6 +59,8 @@ SEEDS = [  # a granted recipient, with and without the field, and a character th
     bytes([0x80, 0xFF, 0x82, 0x85, 0x9C, 0x89, 0xFF, 0x9B, 0x95, 0x94]),
     bytes([0x80, 0xFF, 0x82, 0x9C, 0x89, 0xFF, 0x95, 0x9B, 0x94]),
     bytes([0x80, 0xFF, 0x83, 0x9D]) + b"@b.c>\r\n",
+    bytes([0x80, 0xFF, 0x9E, 0xFF, 0x80, 0xFF, 0x82, 0x85, 0x89, 0xFF, 0x95, 0x94]),
+    bytes([0x9F]) + b"25 NAME=a+2Eb LOGIN=x+40y\r\n",
 ]
 
 
@@ -76,7 +82,7 @@ def _reads(data: bytes) -> list[bytes]:
 
 def one_input(data: bytes) -> None:
     client = ClientInfo("192.0.2.1", 25, "connection1")
-    session = Session(client, SETTINGS, "gate.example", lambda: None, tls_offered=True)
+    session = Session(client, SETTINGS, "gate.example", lambda: None, tls_offered=True, xclient=True)
     draft: list[bytes] | None = None
     violations = 0
     closed = granted = False
@@ -112,6 +118,11 @@ def one_input(data: bytes) -> None:
                 session.answer_commit(None, "ID")
             elif effect is Effect.START_TLS:
                 session.tls_started("TLSv1.3")
+            elif effect is Effect.CLIENT:
+                assert client.address == str(ipaddress.ip_address(client.address))
+                assert all(text.isprintable() for text in (client.helo, *(client.names or ())))
+                assert client.proxy == "192.0.2.1" and not client.tls_names
+                session.answer_client(None)
             elif effect is Effect.CLOSE:
                 closed = True
         violations += len(session.violations)

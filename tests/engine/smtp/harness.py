@@ -59,17 +59,20 @@ class Driver:
         settings_: Settings | None = None,
         *,
         tls_offered: bool = False,
+        xclient: bool = False,
         refuse: Callable[[], Reply | None] = lambda: None,
         decide: Callable[[str], Answer] = lambda path: DENIED if path == REFUSED else ACCEPTED,
         begin: Reply | None = None,
         write: Reply | None = None,
         commit: Reply | None = None,
+        client: Reply | None = None,
     ) -> None:
         self.client = ClientInfo("192.0.2.1", 4242, "connection1")
-        self.session = Session(self.client, settings_ or settings(), HOSTNAME, refuse, tls_offered)
+        self.session = Session(self.client, settings_ or settings(), HOSTNAME, refuse, tls_offered, xclient)
         self.outcome = Outcome()
         self.trace: list[Effect] = []
         self._decide, self._begin, self._write, self._commit = decide, begin, write, commit
+        self._client = client
         self._draft: list[bytes] | None = None
         self._received: Received | None = None
 
@@ -115,7 +118,9 @@ class Driver:
             self._draft = None
             session.answer_commit(self._commit, self._received.id)
         elif effect is Effect.START_TLS:
-            session.tls_started("TLSv1.3 TEST")
+            session.tls_started("TLSv1.3 TEST", ("relay.example",))
+        elif effect is Effect.CLIENT:
+            session.answer_client(self._client)
         elif effect is Effect.CLOSE:
             self._draft = None
             self.outcome.closed = True
