@@ -42,6 +42,8 @@ class Archives:
             return False
         node, part, inside = made
         node.key = entry.header_off
+        if entry.also:
+            node.names += tuple(name.decode("utf-8", "replace") for name in entry.also)
         node.start, node.body = entry.header_off, entry.data_off
         node.end = entry.data_off + max(0, entry.packed_len)
         node.encoding = "zip"
@@ -81,6 +83,8 @@ class Archives:
         if made is None:
             return False
         child, part, inside = made
+        outer = gzip_file.contained_name(b"", node.name)  # what gunzip calls it, whatever the stored name is
+        child.names = tuple(dict.fromkeys((*child.names, outer)))
         child.encoding = "gzip"
         node.format = GZIP
         pieces: list[bytes] = []

@@ -56,7 +56,7 @@ _ANY_CHARSET: Final = b"?" + bytes(range(128, 256))  # octets of a name that cha
 class Entry(msgspec.Struct):
     """One member. header_off: local header; data_off: its data; packed_len: -1 if only the data can tell.
 
-    central_off: offset of its central header, -1 if it has none.
+    central_off: offset of its central header, -1 if it has none. also: names of its Unicode path extra fields.
     """
 
     name: bytes
@@ -69,6 +69,7 @@ class Entry(msgspec.Struct):
     data_off: int
     central_off: int = -1
     readable: bool = True
+    also: tuple[bytes, ...] = ()
 
     @property
     def directory(self) -> bool:
@@ -182,6 +183,7 @@ def _read_central(buf: bytes, directory: Directory) -> None:
         extra = buf[name_off + name_len : name_off + name_len + extra_len]
         size, packed, offset = _sizes64(extra, size, packed, offset, directory)
         entry = Entry(name, flags, method, crc, packed, size, directory.base + offset, 0, at)
+        entry.also = _unicode_paths(extra)
         directory.entries.append(entry)
         _read_local(buf, directory, entry)
         at += CENTRAL_LEN + name_len + extra_len + comment_len
@@ -210,6 +212,19 @@ def _sizes64(extra: bytes, size: int, packed: int, offset: int, directory: Direc
     return size, packed, offset
 
 
+def _unicode_paths(extra: bytes) -> tuple[bytes, ...]:
+    """Names that readers take instead of that of the header (APPNOTE 4.6.9), whether or not their CRC fits it."""
+    if b"up" not in extra:
+        return ()
+    found, at = [], 0
+    for _ in range(_EXTRA_FIELDS):
+        kind, length = extra[at : at + 2], int.from_bytes(extra[at + 2 : at + 4], "little")
+        if kind == b"up" and length > 5:
+            found.append(extra[at + 9 : at + 4 + length])
+        at += 4 + length
+    return tuple(found)
+
+
 def _local_fields(buf: bytes, at: int) -> tuple[int, ...] | None:
     """(flags, method, crc, packed, size, name_len, extra_len) of a local header, or None if none is there."""
     if at < 0 or len(buf) - at < LOCAL_LEN or buf[at : at + 4] != b"PK\x03\x04":
@@ -233,8 +248,9 @@ def _read_local(buf: bytes, directory: Directory, entry: Entry) -> None:
     name_off = entry.header_off + LOCAL_LEN
     name = buf[name_off : name_off + name_len]
     entry.data_off = name_off + name_len + extra_len
+    extra = buf[name_off + name_len : entry.data_off]
+    entry.also += _unicode_paths(extra)
     if packed == _MAX32 or size == _MAX32:
-        extra = buf[name_off + name_len : entry.data_off]
         size, packed, _ = _sizes64(extra, size, packed, 0, directory)
     sizes_differ = (packed, size) != (entry.packed_len, entry.size)
     if sizes_differ and (flags | entry.flags) & DESCRIPTOR and (packed in (0, _MAX32) or size in (0, _MAX32)):

@@ -1,5 +1,6 @@
 """Content policy in examine(): from a whole message to what becomes of it (PROC-02, PROC-16..19)."""
 
+import struct
 import zipfile
 from io import BytesIO
 
@@ -114,6 +115,42 @@ def test_a_name_is_found_however_it_is_written(written: bytes) -> None:
         b"Content-Disposition: attachment; filename=" + written + b"\r\n\r\nprogram\r\n--B--\r\n"
     )
     assert b"program" not in delivered(data, examined(data, files=NAMES))
+
+
+def renamed(members: dict[str, bytes], name: bytes, where: bytes) -> bytes:
+    """A zip with one member whose header (of this mark) has a Unicode path extra field with another name."""
+    buf = zipped(members)
+    extra = struct.pack("<2sHBL", b"up", 5 + len(name), 1, 0) + name
+    (member,) = members
+    at = buf.index(where)
+    behind = at + (30 if where == b"PK\x03\x04" else 46) + len(member)
+    place = at + (28 if where == b"PK\x03\x04" else 30)
+    buf = buf[:place] + struct.pack("<H", len(extra)) + buf[place + 2 : behind] + extra + buf[behind:]
+    end = bytearray(buf[-22:])
+    grown = 16 if where == b"PK\x03\x04" else 12
+    struct.pack_into("<L", end, grown, struct.unpack_from("<L", end, grown)[0] + len(extra))
+    return buf[:-22] + bytes(end)
+
+
+@pytest.mark.parametrize(
+    ("name", "container"),
+    [
+        ("a.zip", renamed({"a.txt": b"program"}, b"a.exe", b"PK\x03\x04")),
+        ("a.zip", renamed({"a.txt": b"program"}, b"a.exe", b"PK\x01\x02")),
+        ("a.zip", zipped({"dir\\a.exe": b"program"})),
+        ("a.zip", zipped({"a.exe:b.txt": b"program"})),
+        ("a.zip", zipped({"x" * 5000 + ".exe": b"program"})),
+        ("a.exe.gz", gzipped(b"program", "a.txt")),
+        ("a.txt.gz", gzipped(b"program", "a.exe")),
+    ],
+)
+def test_a_member_of_a_container_is_found_by_any_of_its_names(name: str, container: bytes) -> None:
+    """FILE-06, FILE-07: readers differ in which name they take."""
+    data = message(attachments=[(name, container)])
+    outcome = examined(data, files=INSIDE)
+    assert outcome.attachments_deleted
+    assert [one.entry for one in outcome.violations] == ["*.exe"]
+    assert not examined(delivered(data, outcome), files=INSIDE).violations
 
 
 @pytest.mark.parametrize(
