@@ -183,7 +183,11 @@ def _deeper(buf: bytes, start: int, end: int, head: bytes) -> str:
         return "zoo"
     if head[24:28] in (b"\x6b\xea\0\0", b"\x6c\xea\0\0"):
         return "dump"
-    if head[0] == 0x5D and head[1:3] == b"\0\0" and (head[5:13] == b"\xff" * 8 or head[9:13] == b"\0\0\0\0"):
+    if (
+        head[0] == 0x5D
+        and head[1:5].strip(b"\xff")[:2] in (b"", b"\0\0")
+        and (head[5:13] == b"\xff" * 8 or head[9:13] == b"\0\0\0\0")
+    ):
         return "lzma"
     for off in _CD001_OFFS:
         mark = buf[start + off : min(end, start + off + 5)]

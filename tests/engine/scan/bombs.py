@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from tests.engine.scan import bombs_packed as packed
+
 MIB: Final = 1 << 20
 _BLOCK: Final = bytes(MIB)
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
@@ -318,6 +320,14 @@ BOMBS: Final[dict[str, Bomb]] = {
     "nested-gzip": Bomb(nested_gzip, _LEN, "n.gz"),
     "deep-gzip": Bomb(deep_gzip, _DEPTH, "d.gz"),
     "gzip-members": Bomb(gzip_members, ("files",), "m.gz"),
+    "quine-gzip": Bomb(packed.gzip_quine, _DEPTH, "itself.gz"),
+    "bzip2-of-zeros": Bomb(packed.bzip2_of_zeros, _LEN, "z.bz2"),
+    "xz-of-zeros": Bomb(packed.xz_of_zeros, _LEN, "z.xz"),
+    "nested-xz": Bomb(packed.nested_xz, _LEN, "n.xz"),
+    "lzma-of-zeros": Bomb(packed.lzma_of_zeros, _LEN, "z.lzma"),
+    "large-dictionary": Bomb(packed.large_dictionary, ("emory",), "d.lzma"),
+    "zstd-of-zeros": Bomb(packed.zstd_of_zeros, _LEN, "z.zst"),
+    "7z-of-zeros": Bomb(packed.seven_zip_of_zeros, _LEN, "z.7z"),
     "sparse-tar": Bomb(sparse_tar, ("sparse", *_LEN), "s.tar"),
     "pax-sparse-tar": Bomb(pax_sparse_tar, ("sparse", *_LEN), "p.tar"),
     "tiny-tar": Bomb(tiny_tar, ("files",), "t.tar"),

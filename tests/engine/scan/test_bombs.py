@@ -3,7 +3,9 @@
 What is counted is the work (octets matched, parts listed) and the memory that was held at once, not the time.
 """
 
+import gzip
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,8 +13,11 @@ import pytest
 from engine import limits
 from engine.config import ContainerLimits
 from engine.scan.facts import Verdict
+from engine.scan.formats import OPENERS
 from engine.scan.walk import Walk, Walker
+from tests.engine.scan import bombs_packed as packed
 from tests.engine.scan.bombs import BOMBS, MIB, Bomb
+from tests.engine.scan.formats.rooms import Found, Room
 from tests.engine.scan.material import Clock
 
 SETTINGS = ContainerLimits(depth=10, file_mb=4, total_mb=16, files=1000)
@@ -46,6 +51,39 @@ def explode(bomb: Bomb, data: bytes) -> tuple[Walk, int, int]:
         return found, counter.octets, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+PACKED: dict[str, Callable[[int], bytes]] = {
+    "bzip2": packed.bzip2_of_zeros,
+    "xz": packed.xz_of_zeros,
+    "lzma": packed.lzma_of_zeros,
+    "zstd": packed.zstd_of_zeros,
+    "7z": lambda size: packed.seven_zip_of_zeros(size, 1),
+}
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_one_octet_more_than_there_is_room_for(kind: str) -> None:
+    """CONT-04: what fits exactly is whole; one octet less of room cuts it, and says so."""
+    data = PACKED[kind](2 * MIB)
+    for room, over in ((2 * MIB, False), (2 * MIB - 1, True)):
+        (member,) = Found(OPENERS[kind], data, Room(room)).files.values()
+        assert (member.over, len(member.data)) == (over, room)
+
+
+def test_twice_the_content_costs_at_most_twice_the_looks() -> None:
+    """CONT-04: work grows with what is unpacked, not faster."""
+    for make, kind in ((make, kind) for kind, make in PACKED.items()):
+        once, twice = Room(), Room()
+        Found(OPENERS[kind], make(4 * MIB), once)
+        Found(OPENERS[kind], make(8 * MIB), twice)
+        assert twice.looks <= 2 * once.looks + 4
+
+
+def test_the_quine_holds_itself() -> None:
+    """CONT-03: gunzip gives the same file again, so only the depth ends it."""
+    quine = packed.gzip_quine(0)
+    assert gzip.decompress(quine) == quine
 
 
 @pytest.mark.parametrize("name", BOMBS)
