@@ -19,6 +19,7 @@ CONDITION_HEADER_LEN: Final = 256 * 1024  # header section that a relay grant is
 PROXY_HEADER_LEN: Final = 16 * 1024  # one that carries the client's whole certificate has some 4 KiB
 PROXY_HEADER_TIMEOUT_S: Final = 10.0  # it comes with the connection; time for two lost segments
 PROXY_HEADERS: Final = 1_000  # connections of proxies that have not sent theirs; as many as are served at once
+CLIENT_RATES: Final = 20_000  # clients whose rate is remembered, some 3 MB; the oldest makes room and begins anew
 UNVERIFIED_CLIENTS: Final = 1_000  # remembered as having a certificate that cannot be verified
 UNVERIFIED_S: Final = 86_400.0  # for so long; who gets a better certificate can wait a day for its grant
 HARD_MESSAGE_LEN: Final = 2047 * MIB  # SIZE-02: above every setting; keeps lengths inside 31 bits

@@ -77,6 +77,8 @@ class Reply(Enum):
     REJECTING = (421, "4.3.2", "not accepting mail now, try again later", Reason.REJECTING)
     SHUTTING_DOWN = (421, "4.3.2", "service is shutting down, try again later")
     TOO_MANY_CONNECTIONS = (421, "4.7.0", "too many connections, try again later", Reason.CONNECTIONS)
+    TOO_MANY_OF_CLIENT = (421, "4.7.0", "too many connections from your host, try again later", Reason.CONNECTIONS)
+    TOO_OFTEN = (421, "4.7.0", "your host connects too often, try again later", Reason.CONNECTIONS)
     TOO_MANY_ERRORS = (421, "4.7.0", "too many protocol errors", Reason.PROTOCOL)
     TIMEOUT = (421, "4.4.2", "timed out waiting for the client")
     TRY_AGAIN = (451, "4.3.0", "cannot do this now, try again later")

@@ -55,6 +55,15 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "asks for 300."),
         "data_timeout_s": W("Time for data", "Seconds that a client may be silent within a message; RFC 5321 asks for "
             "180."),
+        "max_per_client": W("Connections of one client", "SMTP connections that one IPv4 address, or one /64 of IPv6, "
+            "may have at a time; 0 for no limit. Each relay process counts for itself; addresses in relay.hosts are free.",
+            "SMTP-06"),
+        "rate_per_client_per_minute": W("Connections in a minute", "SMTP connections that one client may begin in a "
+            "minute, counted as for max_per_client; 0 for no limit.", "SMTP-06"),
+        "greet_delay_ms": W("Wait before the greeting", "Milliseconds until a client is greeted; one that talks before "
+            "that, as programs for spam do, is refused. 0 greets at once, relay.hosts always are.", "SMTP-14"),
+        "error_delay_s": W("Wait after an error", "Seconds until the next command is read after one that "
+            "broke the protocol or was refused; 0 for none.", "SMTP-14"),
         "proxies": W("Proxies", "Addresses and networks of proxies, such as haproxy, that say with the PROXY protocol "
             "(version 1 or 2) who their client is. They have to say it on every connection, and nobody else can."),
         "xclient": W("Hosts with XCLIENT", "Addresses and networks of mail servers and filters that may say with "

@@ -28,6 +28,10 @@ class Smtp(Section, frozen=True):
     max_hops: Positive = limits.HOPS
     command_timeout_s: Positive = int(limits.COMMAND_TIMEOUT_S)
     data_timeout_s: Positive = int(limits.DATA_BLOCK_TIMEOUT_S)
+    max_per_client: Annotated[int, msgspec.Meta(ge=0)] = 0  # 0: as many as there are places
+    rate_per_client_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 0  # 0: any
+    greet_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
+    error_delay_s: Annotated[int, msgspec.Meta(ge=0, le=60)] = 0
     proxies: tuple[str, ...] = ()  # addresses and networks that have to send a PROXY header
     xclient: tuple[str, ...] = ()  # addresses and networks that may say with XCLIENT whom they speak for
     from_name: str = "Mailward"  # SMTP-09

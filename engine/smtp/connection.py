@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
             xclient=server.may_name_clients(address),
         )
         server.connections.add(self)
-        refusal = Reply.SHUTTING_DOWN if server.stopping else gate.refuse_connection()
+        refusal = server.refuse(self, address)
         if refusal is not None:
             self._refuse(refusal)
             return
@@ -167,8 +167,15 @@ class Connection(asyncio.Protocol):
     # --- admission -------------------------------------------------------------------------------
 
     def admitted(self) -> None:
-        """There is a place: greet."""
+        """There is a place: greet, perhaps after a while in which a client has to be silent."""
         self._reporter.connection("accepted")
+        delay_s = self._server.greet_delay_s(self.client)
+        if delay_s:
+            self._timer = self._loop.call_later(delay_s, self._greet)
+        else:
+            self._greet()
+
+    def _greet(self) -> None:
         self._greeted = True
         self._session.greet()
         self._flush()
@@ -245,11 +252,14 @@ class Connection(asyncio.Protocol):
         elif effect is Effect.ABORT:
             self._intake.abort()
         elif effect is Effect.CLIENT:
-            self._reporter.connection("accepted")
-            self._session.answer_client(None)
+            refusal = self._server.refuse(self, plain_address(self.client.address))
+            self._reporter.connection("accepted" if refusal is None else "refused")
+            self._session.answer_client(refusal)
         elif effect is Effect.TURN:
+            session = self._session
+            wrong = session.violations or session.rejections
             self._turn_due = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_later(session.settings.smtp.error_delay_s if wrong else 0, self._turn)
             return False
         elif effect is Effect.START_TLS:
             self._transport.pause_reading()  # what comes now belongs to the handshake
@@ -350,7 +360,7 @@ class Connection(asyncio.Protocol):
         if self._ended or self._lost:
             return
         now = self._loop.time()
-        if self._session.busy or self._handshaking:  # we are the ones who take time
+        if self._session.busy or self._handshaking or self._turn_due:  # we are the ones who take time
             self._deadline = now + self._gate.settings.smtp.command_timeout_s
         if now < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._tick)

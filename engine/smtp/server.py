@@ -9,9 +9,11 @@ from typing import Final
 
 from engine.config import Settings
 from engine.limits import PROXY_HEADERS
-from engine.relay_rule import Address, HostList
+from engine.relay_rule import Address, HostList, plain_address
+from engine.replies import Reply
 from engine.smtp.admission import POLL_S, Admission, Place
 from engine.smtp.arrival import Arrival
+from engine.smtp.client_limits import ClientLimits
 from engine.smtp.connection import Connection
 from engine.smtp.gate import ClientInfo, Gate
 from engine.smtp.tls import Unverified
@@ -50,6 +52,7 @@ class SmtpServer:
         self._poll_timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
         self.unverified = Unverified(self.loop.time)
+        self._limits: ClientLimits[Connection] = ClientLimits(gate.settings)
         self._proxies: HostList | None = None
         self._xclient: HostList | None = None
         self._read(gate.settings)
@@ -64,6 +67,7 @@ class SmtpServer:
         """New settings: sessions ask the gate for theirs; our name counts for sessions to come."""
         self.hostname = settings.smtp.hostname or socket.gethostname()
         self._admission.settings = settings.smtp
+        self._limits.apply(settings)
         self._read(settings)
         self._poll()
 
@@ -101,6 +105,18 @@ class SmtpServer:
 
     # --- for connections -------------------------------------------------------------------------
 
+    def refuse(self, connection: Connection, address: Address) -> Reply | None:
+        """What to say to a connection of this client; None: it may have a place. Said again when it names another."""
+        if self.stopping:
+            return Reply.SHUTTING_DOWN
+        self._limits.leave(connection)
+        return self.gate.refuse_connection() or self._limits.enter(connection, address, self.loop.time())
+
+    def greet_delay_s(self, client: ClientInfo) -> float:
+        """How long a client has to be silent before it is greeted."""
+        delay_ms = self.gate.settings.smtp.greet_delay_ms
+        return delay_ms / 1000 if delay_ms and not self._limits.trusts(plain_address(client.address)) else 0.0
+
     def enter(self, connection: Connection) -> Place:
         place = self._admission.enter(connection, self.loop.time())
         if place is Place.WAITING and self._poll_timer is None:
@@ -120,6 +136,7 @@ class SmtpServer:
 
     def leave(self, connection: Connection) -> None:
         """It needs its place no more. May be told twice."""
+        self._limits.leave(connection)
         self._admission.leave(connection)
         self._poll()
 

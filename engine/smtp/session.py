@@ -61,7 +61,7 @@ class Effect(Enum):
     COMMIT = auto()  # * make the draft durable: answer_commit
     START_TLS = auto()  # * send the replies, shake hands: tls_started
     CLIENT = auto()  # * session.client is another one now (XCLIENT): answer_client
-    TURN = auto()  # send the replies and come back soon: many commands were run
+    TURN = auto()  # send the replies and come back soon: many commands were run, or one that went wrong
     CLOSE = auto()  # send the replies, forget a draft, close
 
 
@@ -519,6 +519,7 @@ class Session:
         self._say(reply.line(blank) if blank else reply.wire)
         if reply.reason is not None:
             self.rejections.append(Rejection(reply.reason, self.reverse_path, forward_path))
+            self._went_wrong()
         if reply.code == 421:
             self._mode = _Mode.CLOSING
 
@@ -532,9 +533,15 @@ class Session:
         if refused.closes:
             self._mode = _Mode.CLOSING
 
+    def _went_wrong(self) -> None:
+        """The next command has to wait if that is wanted: the edge does so at a TURN with something to report."""
+        if self.settings.smtp.error_delay_s:
+            self._turn_ends = self.commands
+
     def _violation(self, words: str) -> None:
         """The client broke the protocol, or wants what is not served (SMTP-13, SMTP-14)."""
         self.violations.append(words)
+        self._went_wrong()
         self._violation_count += 1
         if self._violation_count >= PROTOCOL_ERRORS and self._mode is not _Mode.CLOSING:
             self._reject(Reply.TOO_MANY_ERRORS)

@@ -35,6 +35,8 @@ def test_each_status(reply: Reply) -> None:
         (Reply.TOO_MANY_RECIPIENTS, 452, "4.5.3", Reason.RECIPIENTS),  # REJ-08
         (Reply.TOO_MANY_HOPS, 554, "5.4.6", Reason.HOPS),
         (Reply.TOO_MANY_CONNECTIONS, 421, "4.7.0", Reason.CONNECTIONS),
+        (Reply.TOO_MANY_OF_CLIENT, 421, "4.7.0", Reason.CONNECTIONS),
+        (Reply.TOO_OFTEN, 421, "4.7.0", Reason.CONNECTIONS),
         (Reply.TOO_MANY_ERRORS, 421, "4.7.0", Reason.PROTOCOL),
         (Reply.QUEUE_FULL, 452, "4.3.1", None),
         (Reply.TRY_AGAIN, 451, "4.3.0", None),
