@@ -19,6 +19,7 @@ from engine.dns import DnsFailure, Resolver
 from engine.events import Event
 from engine.policy import criteria, notify, white_list
 from engine.policy.decision import decide, infections_of
+from engine.policy.deletion import Why
 from engine.policy.evidence import Envelope, Evidence
 from engine.policy.violation import Criterion, Violation, forwards_of
 from engine.queue.record import Disposition
@@ -125,7 +126,7 @@ class Trial:
             scan="" if removed or refused else outcome.facts.verdict.value,
             infections=[] if removed or refused else [(one.name, one.part) for one in outcome.facts.matches],
             unscanned=[] if removed or refused else [_words(one) for one in outcome.facts.unscanned],
-            deleted=list(_deleted(outcome, violations)) if kept else [],
+            deleted=list(_deleted(outcome)) if kept else [],
             forwards=[one.to for one in forwards_of(violations)] if disposition is Disposition.FORWARD else [],
             told=[] if refused else [self._addressed(one.kind, one.audience, one.to) for one in notices],
             evidence=evidence,
@@ -233,13 +234,12 @@ def _early(name: str, on: bool, refusals: Sequence[Refusal], note: str = "") -> 
     return Rule(name, _UNKNOWN, note=note) if note else Rule(name, _PASSED)
 
 
-def _deleted(outcome: Outcome, violations: Sequence[Violation]) -> Iterator[tuple[str, str]]:
+def _deleted(outcome: Outcome) -> Iterator[tuple[str, str]]:
     for virus, part in outcome.deleted:
         yield part, f"infected: {virus}"
-    for one in violations:
-        if one.action == "delete":
-            for part in one.parts:
-                yield part, f"{one.criterion}: {one.value}"
+    for part, name, reason in outcome.attachments_deleted:
+        if not reason.startswith(Why.INFECTED):
+            yield part, f"{reason}: {name}" if name else reason
 
 
 def _words(one: Unscanned) -> str:

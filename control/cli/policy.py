@@ -133,7 +133,8 @@ async def _test(trial: Trial, envelope: Envelope, paths: tuple[Path, ...], as_js
 
 
 def _end(verdict: Verdict) -> str:
-    return "stripped and delivered" if verdict.deleted else _PAST[verdict.disposition]
+    end = _PAST[verdict.disposition]
+    return f"stripped and {end}" if verdict.deleted else end
 
 
 def _read(file: Path) -> bytes:

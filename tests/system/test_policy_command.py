@@ -176,3 +176,27 @@ def test_rehearsal_on_the_mail_of_a_gateway(gateway: Gateway, mailbox: Mailbox, 
     assert told["changes"][0]["why"].startswith('subject "*hot*"')
     text = call("rehearse", "--root", gateway.root, "--settings", strict, "--last", "1").stdout
     assert text.startswith("1 message from ") and "so hot again" in text and "refused during SMTP is not known" in text
+
+
+def test_what_is_held_is_not_said_to_be_delivered(root: Path, tmp_path: Path) -> None:
+    """FILE-01, PROC-19: a deletion and a stronger action; told is what is taken out, once."""
+    settings = tmp_path / "hold.toml"
+    settings.write_text(
+        'blocking.subject = { enabled = true, lines = ["*hot*"], action = "hold" }\n'
+        "blocking.files = { enabled = true }\nblocking.encrypted = { end_to_end = true }\n"
+    )
+    path = mail(tmp_path, with_attachment(b"program", "a.exe").replace(b"Subject: ", b"Subject: hot "))
+    (verdict,) = verdicts(call("test", "--root", root, "--settings", settings, "--json", path))
+    assert (verdict["disposition"], verdict["deleted"]) == ("hold", [["2", "file name: a.exe"]])
+    text = call("test", "--root", root, "--settings", settings, path).stdout
+    assert f"{path}: stripped and held: " in text and "deliver" not in text
+    path = mail(
+        tmp_path,
+        PLAIN.replace(b"\r\n\r\n", b"\r\nContent-Type: multipart/encrypted; boundary=B\r\n\r\n", 1)
+        % b"x"
+        + b"--B\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--B\r\n"
+        b"Content-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQEM\r\n"
+        b"-----END PGP MESSAGE-----\r\n--B--\r\n",
+    )
+    (verdict,) = verdicts(call("test", "--root", root, "--settings", settings, "--json", path))
+    assert (verdict["disposition"], verdict["deleted"]) == ("deliver", [["", "encrypted"]])
