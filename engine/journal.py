@@ -1,7 +1,8 @@
 """The event journal (LOG-05): JSON Lines, one file for each process and day, one event a line.
 
 A line is complete or it is the torn last line of a crash: the file is only ever appended to, in whole lines.
-Events are collected for some milliseconds and written together; `flush` writes at once.
+Events are collected for some milliseconds and written together; `flush` writes at once, and so does the event of a
+message that is dropped: it is all that will be left of it, and must be there also if the process is killed next.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.events import Event
+from engine.events import Dropped, Event
 
 SUFFIX = ".jsonl"
 FLUSH_LEN = 64 * 1024  # octets; more than this is written without waiting
@@ -67,7 +68,7 @@ class JournalWriter:
         self._buffer += self._encoder.encode(event)
         self._buffer += b"\n"
         self._waiting += 1
-        if self._schedule is None or len(self._buffer) >= FLUSH_LEN:
+        if self._schedule is None or len(self._buffer) >= FLUSH_LEN or isinstance(event, Dropped):
             self.flush()
         elif not self._scheduled:
             self._scheduled = True

@@ -48,8 +48,7 @@ class Ends:
         self._services.event(events.Held(smtp_id=message.id, reason=reason, suspect=suspect))
 
     def drop(self, message: MessageState, reason: str) -> None:
-        """PROC-16: nobody receives it, no bounce."""
-        self._store.note(message, *self._all(message, Result.DROPPED, reason))
+        """PROC-16: nobody receives it, no bounce. Told first: nothing else is left of it when the queue forgets it."""
         received = message.received
         self._services.event(
             events.Dropped(
@@ -59,6 +58,7 @@ class Ends:
                 forward_paths=tuple(one.address for one in received.recipients),
             )
         )
+        self._store.note(message, *self._all(message, Result.DROPPED, reason))
         self.complete(message)
 
     async def _return_to_sender(self, message: MessageState, reason: str) -> None:

@@ -46,6 +46,15 @@ def test_events_are_collected_until_told_or_too_many(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_what_is_left_of_a_dropped_message_does_not_wait(tmp_path: Path) -> None:
+    """PROC-16: a relay that is killed the moment after has said what it dropped, and why."""
+    writer = JournalWriter(tmp_path, "x", lambda flush: None)
+    writer.write(events.SubjectBlocked(smtp_id="A", reverse_path="", subject="hot", entry="*hot*", handling="drop"))
+    writer.write(events.Dropped(smtp_id="A", reason="subject", reverse_path="", forward_paths=()))
+    assert [line["event"] for line in lines(tmp_path)] == ["subject-blocked", "dropped"]
+    writer.close()
+
+
 def test_torn_line_of_a_crash_is_ended(tmp_path: Path) -> None:
     path = tmp_path / file_name("x", timestamp()[:10])
     path.write_bytes(b'{"event":"held"}\n{"event":"he')

@@ -153,9 +153,19 @@ def test_dropped_by_its_sender(tmp_path: Path) -> None:
         room.outcome = lambda smtp_id: Outcome(
             Facts(matches=[Match("Eicar", "2")], unscanned=[Unscanned("3", Cause.DAMAGED)]), logged=[("Eicar", "2")]
         )
+        forgotten: list[bool] = []
+        tell = room.event
+
+        def event(one: events.Event) -> None:
+            tell(one)
+            if isinstance(one, events.Dropped):
+                forgotten.append(message.completed)
+
+        room.event = event  # type: ignore[method-assign]
         message = await room.accept("a@example.com", "b@example.com")
         await room.until(lambda: message.done, "done")
         assert message.results == [Result.DROPPED, Result.DROPPED]
+        assert forgotten == [False], "told before the queue forgets it"
         (dropped,) = room.said(events.Dropped)
         assert "@example.net" in dropped.reason
         assert not room.attempted
