@@ -21,7 +21,7 @@ def trace(root: Path, as_json: bool, limit: int, wanted: str) -> None:
     """The story of a message: by its SMTP ID, or of the newest ones with an address or words in any event."""
     with reading(root):
         found = story.stories(Layout(root).journal, wanted, limit)
-        waiting = {} if all(one.completed for one in found) else {one.id: one.place for one in listing.read_queue(root)}
+        waiting = {} if all(one.completed for one in found) else {one.id: one.place for one in listing.Queue(root)}
     if not found:
         raise click.ClickException(f"the journal of {root} has no message with {wanted!r}: was it another gateway?")
     for number, one in enumerate(found):

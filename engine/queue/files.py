@@ -7,6 +7,7 @@ is as it was before.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ from engine.queue.state import HOLD, SLOW, MessageState
 
 SUFFIX: Final = ".msg"
 PLACES: Final = (SLOW, HOLD)
+_SKIM_LEN: Final = 16 * 1024  # most messages are no longer, and then one read is enough
+_ID: Final = re.compile(f"[{ids.DIGITS}]{{{ids.ID_LEN}}}")
 
 
 class OpenFile:
@@ -54,20 +57,20 @@ class MessageFiles:
             self._disk.make_directories(self._root / name)
 
     def path(self, place: str, smtp_id: str) -> Path:
-        return self._root / place / smtp_id[9:11] / (smtp_id + SUFFIX)
+        return Path(f"{self._root}/{place}/{smtp_id[9:11]}/{smtp_id}{SUFFIX}")
 
     def ids(self, place: str) -> Iterator[str]:
         """The ids in a place, in no order. Names that are no message are left alone; so is what vanishes meanwhile."""
-        for directory in _entries(self._root / place):
-            for path in _entries(directory):
-                smtp_id = path.name.removesuffix(SUFFIX)
-                if path.name.endswith(SUFFIX) and is_id(smtp_id) and path == self.path(place, smtp_id):
+        for part in _names(self._root / place):
+            for name in _names(self._root / place / part):
+                smtp_id = name.removesuffix(SUFFIX)
+                if name.endswith(SUFFIX) and is_id(smtp_id) and smtp_id[9:11] == part:
                     yield smtp_id
 
     def load(self, place: str, smtp_id: str, *, skim: bool = False) -> MessageState:
         """skim: without reading the body. Raises replay.Broken, and OSError as open does."""
         file = self.open(place, smtp_id)
-        message = read_message(smtp_id, Reader(file.pread, 4096 if skim else READ_LEN), skim=skim)
+        message = read_message(smtp_id, Reader(file.pread, _SKIM_LEN if skim else READ_LEN), skim=skim)
         message.place = place
         return message
 
@@ -156,9 +159,9 @@ class MessageFiles:
         self._disk.unlink(self._root / "tmp" / (smtp_id + SUFFIX))
 
     def temporary(self) -> Iterator[str]:
-        for path in _entries(self._root / "tmp"):
-            if path.name.endswith(SUFFIX) and is_id(path.name.removesuffix(SUFFIX)):
-                yield path.name.removesuffix(SUFFIX)
+        for name in _names(self._root / "tmp"):
+            if name.endswith(SUFFIX) and is_id(name.removesuffix(SUFFIX)):
+                yield name.removesuffix(SUFFIX)
 
     # --- damage ------------------------------------------------------------------------------------
 
@@ -209,19 +212,15 @@ class Written:
 
 
 def is_id(text: str) -> bool:
-    try:
-        ids.relay_of(text)
-    except ValueError:
-        return False
-    return True
+    return _ID.fullmatch(text) is not None
 
 
 def _frames(payloads: list[bytes], sequence: int) -> list[bytes]:
     return [framing.frame(payload, 0, sequence + index) for index, payload in enumerate(payloads)]
 
 
-def _entries(directory: Path) -> list[Path]:
+def _names(directory: Path) -> list[str]:
     try:
-        return list(directory.iterdir())
+        return os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):
         return []

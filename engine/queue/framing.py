@@ -112,11 +112,13 @@ class Reader:
         self._window_len = window_len
         self._window = b""
         self._start = 0
+        self._end: int | None = None  # of the file, once it was seen: a file that grows is read as it was then
 
     def get(self, offset: int, length: int) -> memoryview:
         """Octets [offset, offset + length), fewer at the end of the file. Valid until the next call."""
         at = offset - self._start
-        if at < 0 or at + length > len(self._window):
+        end = self._start + len(self._window)
+        if at < 0 or (offset + length > end and end != self._end):
             self._fill(offset, max(length, self._window_len))
             at = 0
         return memoryview(self._window)[at : at + length]
@@ -126,6 +128,8 @@ class Reader:
         while data and len(data) < length and (more := self._pread(length - len(data), offset + len(data))):
             data += more
         self._window, self._start = data, offset
+        if data and len(data) < length:
+            self._end = offset + len(data)
 
     def find(self, needle: bytes, start: int) -> int:
         """Offset of the first needle at or behind start, or -1."""

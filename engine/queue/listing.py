@@ -1,7 +1,7 @@
 """The queues as others see them: listed at any time without a lock, changed only while no relay runs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -18,32 +18,43 @@ from engine.queue.segment import Segment, generations, segment_path
 from engine.queue.state import FAST, HOLD, MessageState
 from engine.queue.store import Store
 
+ALL = (FAST, *PLACES)
 _SEGMENT_LEN = limits.RECORD_LEN + limits.MIB  # for a few records; the relay removes such segments again
 
 
-def read_queue(root: Path) -> Iterator[MessageState]:
-    """Every unfinished message of all relays: fast, slow, hold; in each place by id, which is by time.
+class Queue:
+    """Every unfinished message of all relays in these places: fast, slow, hold; in each by id, which is by time.
 
     root: the directory in which queue/ is. Reads files that are being written, so it shows a moment of each
     file, not of all at once: a message that moves meanwhile may be missing, none comes twice. Bodies are not
     verified, and the states are for looking at: their runs may be gone when you read this. Never raises on damage.
+    The names of all files are read at first, each file only when it is its turn.
     """
-    disk = Disk()
-    base = root / "queue"
-    files = MessageFiles(base, disk)
-    fast = _read_logs(base, disk)
-    filed = {place: sorted(files.ids(place)) for place in PLACES}
-    for found in filed.values():
-        for smtp_id in found:
-            fast.pop(smtp_id, None)
-    yield from (fast[smtp_id] for smtp_id in sorted(fast))
-    seen: set[str] = set()
-    for place, found in filed.items():
-        for smtp_id in found:
-            message = None if smtp_id in seen else _load(files, place, smtp_id)
-            if message is not None:
-                seen.add(smtp_id)
-                yield message
+
+    def __init__(self, root: Path, places: Collection[str] = ALL) -> None:
+        disk = Disk()
+        base = root / "queue"
+        self._files = MessageFiles(base, disk)
+        self._fast = _read_logs(base, disk) if FAST in places else {}
+        self._filed = {place: sorted(self._files.ids(place)) for place in PLACES if place in places or self._fast}
+        for found in self._filed.values():
+            for smtp_id in found:
+                self._fast.pop(smtp_id, None)
+        self._filed = {place: found for place, found in self._filed.items() if place in places}
+
+    def __len__(self) -> int:
+        """How many there are, as far as names tell."""
+        return len(self._fast) + sum(map(len, self._filed.values()))
+
+    def __iter__(self) -> Iterator[MessageState]:
+        yield from (self._fast[smtp_id] for smtp_id in sorted(self._fast))
+        seen: set[str] = set()
+        for place, found in self._filed.items():
+            for smtp_id in found:
+                message = None if smtp_id in seen else _load(self._files, place, smtp_id)
+                if message is not None:
+                    seen.add(smtp_id)
+                    yield message
 
 
 def _load(files: MessageFiles, place: str, smtp_id: str) -> MessageState | None:

@@ -49,7 +49,7 @@ class Refusal(msgspec.Struct):
     reason: str
 
 
-class Report(msgspec.Struct):
+class Report(msgspec.Struct, omit_defaults=True):
     """What `--json` prints. id: if one was named. count: done, or with dry_run what would be; those are ids then."""
 
     operation: str
@@ -196,8 +196,8 @@ def _do(root: Path, command: Command, ids: list[str]) -> dict[str, str]:
 
 
 def _meant(root: Path, wanted: Filter, places: tuple[str, ...]) -> list[str]:
-    now = now_ns()
-    return [one.id for one in listing.read_queue(root) if one.place in places and wanted.passes(line_of(one, now))]
+    now, passes = now_ns(), wanted.matcher()
+    return [one.id for one in listing.Queue(root, places) if passes(line_of(one, now))]
 
 
 def _carefully(root: Path, work: Callable[[], T]) -> T:

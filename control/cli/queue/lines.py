@@ -1,12 +1,12 @@
 """What is shown of a queued message, and which of them: shared by the commands of `mailward queue`."""
 
+import fnmatch
 import functools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from engine.layout import Layout
+from engine.queue import listing
 from engine.queue.record import Result
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
 
@@ -104,14 +105,28 @@ class Filter(msgspec.Struct, frozen=True):
     reason: str = ""
     older_s: int = 0
 
-    def passes(self, line: Line) -> bool:
-        return (
-            (not self.queue or line.queue == self.queue)
-            and line.age_s >= self.older_s
-            and _matches(self.sender, [line.reverse_path or "<>"])
-            and _matches(self.recipient, [one.address for one in line.waiting])
-            and _matches(self.reason, [line.why])
-        )
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.queue,) if self.queue else listing.ALL
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether messages must be looked at to tell which are meant."""
+        return self != Filter(queue=self.queue)
+
+    def matcher(self) -> Callable[[Line], bool]:
+        sender, recipient, reason = map(_compiled, (self.sender, self.recipient, self.reason))
+
+        def passes(line: Line) -> bool:
+            return (
+                (not self.queue or line.queue == self.queue)
+                and line.age_s >= self.older_s
+                and (sender is None or sender(line.reverse_path or "<>") is not None)
+                and (recipient is None or any(recipient(one.address) for one in line.waiting))
+                and (reason is None or reason(line.why) is not None)
+            )
+
+        return passes
 
 
 def filtered(command: Any, recipient: tuple[str, ...] = ("--to", "--recipient")) -> Any:
@@ -132,13 +147,14 @@ def filtered(command: Any, recipient: tuple[str, ...] = ("--to", "--recipient"))
     return with_filter
 
 
-def _matches(pattern: str, texts: list[str]) -> bool:
+def _compiled(pattern: str) -> Callable[[str], re.Match[str] | None] | None:
+    """None for the empty pattern. What lies between wildcards must come in that order: linear, no backtracking."""
     if not pattern:
-        return True
-    wanted = pattern.lower()
-    if not re.search(r"[*?]", wanted):
-        wanted = f"*{wanted}*"
-    return any(fnmatchcase(text.lower(), wanted.replace("[", "[[]")) for text in texts)
+        return None
+    if not re.search(r"[*?]", pattern):
+        pattern = f"*{pattern}*"
+    # As fnmatch.translate() does it, but [ is a letter like others: addresses may have it.
+    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")), re.IGNORECASE).match
 
 
 @contextmanager

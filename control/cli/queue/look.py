@@ -1,5 +1,7 @@
 """Looking at the queue: list, show, stats. Works with the gateway running or not, and changes nothing."""
 
+import itertools
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +19,9 @@ from engine.queue import listing
 AGES_S: Final = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800)  # upper ends of the columns; then the rest
 
 
-def _lines(root: Path, wanted: Filter) -> Iterator[Line]:
+def _lines(queue: listing.Queue, wanted: Filter) -> Iterator[Line]:
     now = now_ns()
-    with reading(root):
-        yield from filter(wanted.passes, (line_of(message, now) for message in listing.read_queue(root)))
+    return filter(wanted.matcher(), (line_of(message, now) for message in queue))
 
 
 @click.command("list")
@@ -34,25 +35,27 @@ def list_(root: Path, as_json: bool, limit: int, wanted: Filter) -> None:
     Texts may have * and ?; without they are looked for anywhere.
     """
     table = Table("ID", "queue", "size", "received", "from", "to", "why it waits", box=None)
-    count = 0
-    for line in _lines(root, wanted):
-        count += 1
-        if limit and count > limit:
-            continue
+    shown = 0
+    with reading(root):
+        queue = listing.Queue(root, wanted.places)
+        lines = _lines(queue, wanted)
+        for line in itertools.islice(lines, limit) if limit else lines:
+            shown += 1
+            if as_json:
+                click.echo(msgspec.json.encode(line))
+                continue
+            waiting = line.waiting
+            to = waiting[0].address + (f" +{len(waiting) - 1}" if len(waiting) > 1 else "") if waiting else ""
+            table.add_row(line.id, line.queue, str(line.size), line.received, line.reverse_path or "<>", to, line.why)
         if as_json:
-            click.echo(msgspec.json.encode(line))
-            continue
-        waiting = line.waiting
-        to = waiting[0].address + (f" +{len(waiting) - 1}" if len(waiting) > 1 else "") if waiting else ""
-        table.add_row(line.id, line.queue, str(line.size), line.received, line.reverse_path or "<>", to, line.why)
-    if as_json:
-        return
-    if not count:
-        click.echo("the queue is empty" if wanted == Filter() else "no message in the queue is like that")
+            return
+        is_cut = bool(limit) and next(lines, None) is not None
+    if not shown:
+        click.echo("no message in the queue is like that" if wanted != Filter() else "the queue is empty")
         return
     Console().print(table)
-    if limit and count > limit:
-        click.echo(f"{count - limit} more")
+    if is_cut:  # how many others a filter means would take reading them all
+        click.echo("and more" if wanted.is_selective else f"{len(queue) - shown} more")
 
 
 @click.command()
@@ -62,7 +65,7 @@ def list_(root: Path, as_json: bool, limit: int, wanted: Filter) -> None:
 def show(root: Path, as_json: bool, smtp_id: str) -> None:
     """What is known of one message. What happened to it so far: `mailward trace ID`."""
     with reading(root):
-        message = next((one for one in listing.read_queue(root) if one.id == smtp_id), None)
+        message = listing.find(root, smtp_id)
     if message is None:
         raise click.ClickException(f"there is no message {smtp_id} in the queue: see `mailward queue list`")
     line = line_of(message, now_ns())
@@ -93,12 +96,13 @@ class Share(msgspec.Struct):
 def stats(root: Path, as_json: bool, senders: bool, wanted: Filter) -> None:
     """How many recipients wait, by domain and age: whom does mail pile up for, and since when?"""
     counts: dict[str, Counter[int]] = {}
-    for line in _lines(root, wanted):
-        column = next((at for at, end_s in enumerate(AGES_S) if line.age_s < end_s), len(AGES_S))
-        for one in line.waiting:
-            address = line.reverse_path if senders else one.address
-            domain = address.rpartition("@")[2].lower() or "<>"
-            counts.setdefault(domain, Counter())[column] += 1
+    with reading(root):
+        for line in _lines(listing.Queue(root, wanted.places), wanted):
+            column = bisect_right(AGES_S, line.age_s)
+            for one in line.waiting:
+                address = line.reverse_path if senders else one.address
+                domain = address.rpartition("@")[2].lower() or "<>"
+                counts.setdefault(domain, Counter())[column] += 1
     shares = [
         Share(domain, ages.total(), [ages[column] for column in range(len(AGES_S) + 1)])
         for domain, ages in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.queue.errors import QueueLocked
-from engine.queue.listing import Change, change_all, deferring, dropping, holding, read_queue
+from engine.queue.listing import Change, Queue, change_all, deferring, dropping, holding
 from engine.queue.record import Attempt, Onward, Result
 from engine.queue.state import FAST, HOLD, SLOW
 from tests.engine.queue.rooms import Room
@@ -16,7 +16,7 @@ Run = Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]
 
 
 def listed(room: Room) -> list[tuple[str, str]]:
-    return [(message.id, message.place) for message in read_queue(room.root)]
+    return [(message.id, message.place) for message in Queue(room.root)]
 
 
 async def changed(room: Room, wanted: list[str], change: Change) -> dict[str, str]:
@@ -36,7 +36,7 @@ def test_everything_is_listed_once_while_the_relay_runs(run: Run) -> None:
         await store.commit()
         fast = [(message.id, FAST) for index, message in enumerate(messages) if index not in (5, 6, 7)]
         assert listed(room) == [*fast, (messages[5].id, SLOW), (messages[6].id, HOLD)]
-        assert next(read_queue(room.root)).results == [Result.PENDING, Result.DELIVERED]
+        assert next(iter(Queue(room.root))).results == [Result.PENDING, Result.DELIVERED]
         arriving.abort()
 
     run(test)
