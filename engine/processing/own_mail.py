@@ -87,8 +87,12 @@ class OwnMail:
     ) -> None:
         """Queue a message for somebody else, as it was received (PROC-18). Raises QueueFull.
 
-        is_copy: besides what becomes of the message itself, because a person wants it so (HOLD-04).
+        is_copy: besides what becomes of the message itself, because a person wants it so (HOLD-04). Else it is queued
+        once for each address, however often it is tried because there was no room for that of another (PROC-19).
         """
+        word = "" if is_copy else f"forward {message.id} {to.lower()}"
+        if word in self._words:
+            return
         services = self._services
         survey = forward.Survey()
         for piece in self._store.content(message):
@@ -105,7 +109,7 @@ class OwnMail:
             is_copy=is_copy,
             boundary=f"mailward-{secrets.token_hex(16)}",  # nobody who wrote the message could know it
         )
-        draft = self._begin((to,), forward_of=message.id)
+        draft = self._begin((to,), forward_of=message.id, word=word)
         try:
             draft.write(forward.head(message.received, letter, survey))
             for piece in self._store.content(message):

@@ -85,6 +85,34 @@ def test_two_criteria_forward_to_both_addresses(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_room_for_one_of_two_forwards_sends_none_twice(tmp_path: Path) -> None:
+    """PROC-19: the other one follows when there is room."""
+
+    async def test(room: Room) -> None:
+        senders = Senders(True, ("@example.net",), MessageAction.FORWARD, SECURITY)
+        subject = SETTINGS.blocking.subject
+        room.settings, room.outcome = Settings(blocking=Blocking(subject=subject, senders=senders)), forwarding
+        tell, gate = room.event, asyncio.Event()
+        room.gates["example.org"] = gate  # nothing leaves the queue meanwhile
+
+        def event(one: events.Event) -> None:
+            tell(one)
+            if isinstance(one, events.Forwarding) and not gate.is_set():
+                room.disk.fail(errno.ENOSPC, "pwritev", "fdatasync", "allocate")
+
+        room.event = event  # type: ignore[method-assign]
+        message = await room.accept()
+        await room.until(lambda: room.said(events.Forwarding) and not room.pipeline.is_busy(message), "gave up for now")
+        room.disk.heal()
+        gate.set()
+        room.now_ns += HOUR_NS
+        room.pipeline.slow.wake()
+        await room.until(lambda: len(room.said(events.Completed)) == 3, "all completed")
+        assert sorted(received.recipients[0].address for received, _ in room.sent) == [POSTMASTER.to, SECURITY.to]
+
+    run(tmp_path, test)
+
+
 def test_what_is_forwarded_was_never_scanned(tmp_path: Path) -> None:
     """PROC-02: also where the scanner had an answer before the sender was judged, it counts and changes nothing."""
 
