@@ -221,6 +221,16 @@ class DeliverySuppressed(MessageEvent, tag="delivery-suppressed"):
     reason: str
 
 
+class Converted(MessageEvent, tag="converted"):
+    """The copy for a next hop without 8BITMIME was converted to 7bit; the queue keeps the original (RFC 6152 s3).
+
+    breaks: the kinds of signatures in it that may not verify any more.
+    """
+
+    server: str
+    breaks: tuple[str, ...] = ()
+
+
 class Forwarding(MessageEvent, tag="forwarding"):
     """In place of delivery to its recipients (PROC-18): queued for this address as forward_id."""
 
@@ -454,6 +464,7 @@ AnyEvent = (
     | Delivered
     | DeliveryDeferred
     | DeliveryFailed
+    | Converted
     | DeliverySuppressed
     | Forwarding
     | Forwarded

@@ -16,7 +16,7 @@ from engine import limits
 from engine.config import Settings
 from engine.delivery import backoff, fields
 from engine.delivery.advice import HAPPENED, SUBJECT, next_step
-from engine.delivery.deliver import Message
+from engine.delivery.mail import Message
 from engine.delivery.reply import printable
 from engine.delivery.trace import rfc5322
 from engine.queue.record import Attempt, Notice, Received, Recipient

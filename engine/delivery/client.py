@@ -8,8 +8,7 @@ Each command that was sent has its handler in `_pending`, in order; each reply g
 PIPELINING (RFC 2920) the whole envelope goes out at once; with CHUNKING (RFC 3030) a small message goes with it.
 When a transaction is over, `results` holds one reply for each recipient. Nothing is ever raised on what comes in.
 
-Known gaps: a message with 8-bit octets is not converted for a host without 8BITMIME (RFC 6152 s3), it fails there
-with 5.6.3; BINARYMIME is not used.
+Known gap: BINARYMIME is not used.
 """
 
 import re
@@ -41,14 +40,12 @@ class State(StrEnum):
 class Envelope(msgspec.Struct):
     """What one transaction carries. size: octets of the content.
 
-    smtputf8: the content needs SMTPUTF8. eight_bit: asked only when a host has no 8BITMIME, whether the content
-    has octets above 127.
+    smtputf8: the content needs SMTPUTF8. For a host that does not `takes_8bit`, it is in 7 bits.
     """
 
     reverse_path: str
     recipients: Sequence[Recipient]
     size: int
-    eight_bit: Callable[[], bool]
     smtputf8: bool = False
     seven_bit_declared: bool = False
     ret: str = ""
@@ -105,6 +102,11 @@ class Session:
     def takes_dsn(self) -> bool:
         """Whether the host takes over what the sender wants to be told (RFC 3461); known from READY on."""
         return "DSN" in self.capabilities
+
+    @property
+    def takes_8bit(self) -> bool:
+        """Whether content may have octets above 127 (RFC 6152); known from READY on."""
+        return "8BITMIME" in self.capabilities
 
     # --- octets -------------------------------------------------------------------------------------
 
@@ -214,7 +216,6 @@ class Session:
         self._bdat = "CHUNKING" in capabilities
         self._size = "SIZE" in capabilities
         self._max_size = int(capabilities.get("SIZE") or 0) if capabilities.get("SIZE", "").isdigit() else 0
-        self._8bitmime = "8BITMIME" in capabilities
         self._smtputf8 = "SMTPUTF8" in capabilities
         self.state = State.READY
 
@@ -227,8 +228,6 @@ class Session:
             return own_words("5.3.4", text)
         if not self._smtputf8 and (envelope.smtputf8 or self._has_utf8_path(envelope)):
             return own_words("5.6.7", "the next hop does not offer SMTPUTF8, which the message needs")
-        if not self._8bitmime and envelope.eight_bit():
-            return own_words("5.6.3", "the next hop does not offer 8BITMIME, and conversion is not supported")
         return None
 
     @staticmethod
@@ -309,7 +308,7 @@ class Session:
         line = f"MAIL FROM:<{self._path(envelope.reverse_path)}>"
         if self._size:
             line += f" SIZE={envelope.size}"
-        if self._8bitmime and not envelope.seven_bit_declared:
+        if self.takes_8bit and not envelope.seven_bit_declared:
             line += " BODY=8BITMIME"
         if self._utf8:
             line += " SMTPUTF8"

@@ -9,44 +9,25 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple
+
+import msgspec
 
 from engine import limits
 from engine.config import Settings
 from engine.delivery.client import Envelope, is_unsafe_path, is_utf8_path
 from engine.delivery.connection import ConnectFailed, Connection, Connector
+from engine.delivery.mail import M, Mail, SevenBit
 from engine.delivery.nexthop import Exchange, NextHop, NextHops, Unroutable, is_machine_address
+from engine.delivery.parts import Unconvertible
 from engine.delivery.pool import Pool
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Decision, Router, domain_of
-from engine.delivery.trace import received_field, results_field
 from engine.dns import Resolver
-from engine.events import Delivered, DeliveryDeferred, DeliveryFailed, Event
-from engine.queue.record import Attempt, Received, Result, Splice
+from engine.events import Converted, Delivered, DeliveryDeferred, DeliveryFailed, Event
+from engine.queue.record import Attempt, Result
 
 log = logging.getLogger(__name__)
-
-
-class Message(Protocol):
-    """What delivery needs of engine.queue.state.MessageState."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def received(self) -> Received: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def results(self) -> Sequence[Result]: ...
-    @property
-    def splices(self) -> Sequence[Splice]: ...
-    @property
-    def authentication_results(self) -> str:
-        """Body of an Authentication-Results field; empty: none."""
-        ...
-
-
-M = TypeVar("M", bound=Message)
 
 
 class Fate(NamedTuple):
@@ -60,51 +41,6 @@ class Fate(NamedTuple):
     server: str = ""
     connection_id: str = ""
     takes_dsn: bool = False
-
-
-class Mail(Generic[M]):
-    """A message on its way out: our trace fields, then its content."""
-
-    def __init__(self, message: M, content: Callable[[M], Iterator[bytes | memoryview]], hostname: str) -> None:
-        self.received = message.received
-        self._message = message
-        self._content = content
-        self._head = received_field(message.received, hostname)
-        if body := message.authentication_results:
-            self._head = results_field(body) + self._head
-        self.size = len(self._head) + message.size
-        for splice in message.splices:
-            self.size += len(splice.data) - (splice.end - splice.start)
-        self.body: bytes | None = None
-        if self.size <= limits.COALESCE_LEN:
-            self.body = b"".join((self._head, *content(message)))
-            self.size = len(self.body)
-        self._eight_bit: bool | None = None
-
-    def pieces(self) -> Iterator[bytes]:
-        """The octets to send, each piece the caller's own."""
-        yield self._head
-        for piece in self._content(self._message):
-            yield piece if isinstance(piece, bytes) else bytes(piece)
-
-    def eight_bit(self) -> bool:
-        """Whether any octet is above 127. Reads the whole content once."""
-        if self._eight_bit is None:
-            if self.body is not None:
-                self._eight_bit = not self.body.isascii()
-            else:
-                self._eight_bit = any(not piece.isascii() for piece in self.pieces())
-        return self._eight_bit
-
-    def eight_bit_header(self) -> bool:
-        """Whether the header section has octets above 127; looks no further than limits.HEADER_LEN."""
-        seen = b""
-        for piece in (self.body,) if self.body is not None else self.pieces():
-            seen += piece
-            end = seen.find(b"\r\n\r\n")
-            if end >= 0 or len(seen) >= limits.HEADER_LEN:
-                return not seen[: end if end >= 0 else limits.HEADER_LEN].isascii()
-        return not seen.isascii()
 
 
 class Deliverer(Generic[M]):
@@ -226,27 +162,33 @@ class Deliverer(Generic[M]):
             reverse_path=received.reverse_path,
             recipients=[received.recipients[index] for index in indexes],
             size=mail.size,
-            eight_bit=mail.eight_bit,
             smtputf8=received.smtputf8 and mail.eight_bit_header(),
             seven_bit_declared=received.body == "7BIT",
             ret=received.ret,
             envid=received.envid,
         )
         connection = self.pool.take(hop) or await self.pool.acquire(hop)
-        replies = await self._on(connection, envelope, mail)
+        alone = len(hop.exchanges) == 1
+        replies = await self._on(connection, envelope, mail, convert=alone)
         if not connection.session.mail_answered and connection.reused and connection.session.closed:
             connection = await self.pool.acquire(hop, fresh=True)
-            replies = await self._on(connection, envelope, mail)
-        without: list[Exchange] = []
-        while isinstance(replies, _Lacks) and len(without) + 1 < len(hop.exchanges):
-            without.append(connection.exchange)  # another host may offer what this one does not
-            try:
-                connection = await self.pool.acquire(hop, without=without)
+            replies = await self._on(connection, envelope, mail, convert=alone)
+        lacking: dict[Exchange, bool] = {}  # whether it could take a conversion
+        while isinstance(replies, _Lacks):
+            lacking[connection.exchange] = replies.convertible
+            if len(lacking) == len(hop.exchanges):
+                break
+            try:  # another host may offer what this one does not
+                connection = await self.pool.acquire(hop, without=list(lacking))
             except ConnectFailed as failure:
-                if failure.reply.permanent:
+                if failure.reply.permanent or any(lacking.values()):
                     break
                 raise
             replies = await self._on(connection, envelope, mail)
+        if isinstance(replies, _Lacks) and any(lacking.values()):  # better converted than not at all
+            unable = [exchange for exchange, convertible in lacking.items() if not convertible]
+            connection = await self.pool.acquire(hop, without=unable)
+            replies = await self._on(connection, envelope, mail, convert=True)
         if isinstance(replies, _Lacks):
             replies = [replies.reply] * len(indexes)
         server, connection_id = connection.server, connection.connection_id
@@ -255,15 +197,36 @@ class Deliverer(Generic[M]):
             Fate(index, reply, server, connection_id, takes_dsn) for index, reply in zip(indexes, replies, strict=True)
         ]
 
-    async def _on(self, connection: Connection, envelope: Envelope, mail: Mail[M]) -> "list[Reply] | _Lacks":
-        """The transaction on a connection that is ours now, and is given back."""
+    async def _on(
+        self, connection: Connection, envelope: Envelope, mail: Mail[M], *, convert: bool = False
+    ) -> "list[Reply] | _Lacks":
+        """The transaction on a connection that is ours now, and is given back. convert: to 7bit, if need be."""
+        session = connection.session
+        sent: Mail[M] | SevenBit = mail
         try:
-            lacks = connection.session.lacks(envelope)
+            lacks = session.lacks(envelope)
+            if lacks is None and not session.takes_8bit and mail.eight_bit():
+                if not convert:
+                    return _Lacks(own_words("5.6.3", "the next hop does not offer 8BITMIME"), convertible=True)
+                sent = await self._converted(mail, connection.server)
+                envelope = msgspec.structs.replace(envelope, size=sent.size)
+                lacks = session.lacks(envelope)
             if lacks is not None:
                 return _Lacks(lacks)
-            return await connection.transact(envelope, mail.body, mail.pieces)
+            return await connection.transact(envelope, sent.body, sent.pieces)
+        except Unconvertible as refused:
+            text = f"the next hop does not offer 8BITMIME, and the message cannot be converted: {refused}"
+            return _Lacks(own_words("5.6.3", text))
         finally:
             self.pool.release(connection)
+
+    async def _converted(self, mail: Mail[M], server: str) -> SevenBit:
+        """Raises Unconvertible. What is converted once serves all next hops that need it."""
+        known = mail.converted
+        converted = await mail.seven_bit()
+        if not known:
+            self._event(Converted(smtp_id=mail.received.id, server=server, breaks=converted.breaks))
+        return converted
 
     # --- results ------------------------------------------------------------------------------------
 
@@ -309,9 +272,10 @@ class Deliverer(Generic[M]):
 
 
 class _Lacks(NamedTuple):
-    """A host cannot take the message at all, whoever it is for."""
+    """A host cannot take the message, whoever it is for. convertible: it could take a conversion."""
 
     reply: Reply
+    convertible: bool = False
 
 
 def _all(indexes: Sequence[int], reply: Reply) -> list[Fate]:

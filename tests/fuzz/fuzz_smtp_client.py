@@ -17,7 +17,6 @@ def one_input(data: bytes) -> None:
         "from@example.org",
         [Recipient("a@example.com", notify="FAILURE"), Recipient("b@example.com")],
         len(BODY),
-        lambda: bool(data[0] & 0x40),
     )
     session = Session("gw.example.net", starttls=bool(data[0] & 0x80))
     transactions = 0

@@ -11,7 +11,7 @@ from engine.queue.record import Recipient
 
 GREETING = b"220 hop ESMTP\r\n"
 EHLO = b"250-hop\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250 %b\r\n"
-ENVELOPE = Envelope("a@example.org", [Recipient("b@example.com"), Recipient("c@example.com")], 8, lambda: False)
+ENVELOPE = Envelope("a@example.org", [Recipient("b@example.com"), Recipient("c@example.com")], 8)
 
 
 def ready(last_keyword: bytes = b"CHUNKING") -> Session:

@@ -1,6 +1,7 @@
 """Delivery over real sockets: results per recipient, odd next hops, TLS, kept connections."""
 
 import asyncio
+import email
 import ssl
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from engine import limits
 from engine.config import Route
 from engine.delivery.trace import received_field
-from engine.events import ConnectedTo, ConnectionClosed, Delivered, DeliveryDeferred, DeliveryFailed
+from engine.events import ConnectedTo, ConnectionClosed, Converted, Delivered, DeliveryDeferred, DeliveryFailed
 from engine.queue.record import Attempt, Recipient, Result, Splice
 from tests.engine.delivery.peers import (
     CONTENT,
@@ -361,15 +362,60 @@ def test_who_tells_of_success() -> None:
     run(test)
 
 
-def test_eight_bit_content_needs_8bitmime() -> None:
+@pytest.mark.parametrize("capabilities", [without("8BITMIME"), without("8BITMIME", "CHUNKING", "PIPELINING")])
+@pytest.mark.parametrize("lines", [5, 100_000])
+def test_eight_bit_content_is_converted_for_who_lacks_8bitmime(capabilities: tuple[str, ...], lines: int) -> None:
+    """RFC 6152 s3: only the copy that is sent; its own size is declared; signatures that it breaks are named."""
+
+    async def test(room: Room) -> None:
+        hops = [await room.hop(capabilities), await room.hop(capabilities), await room.hop()]
+        out = room.outbound(
+            settings_for(hops[0].port, *(Route(f"{one.port}.example", "127.0.0.1", one.port) for one in hops))
+        )
+        head = b"DKIM-Signature: v=1\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        text = "Grüße, some more words and a dot:\r\n.\r\n".encode() * lines
+        content = head + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + text
+        message = mail(*(f"a@{one.port}.example" for one in hops), content=content)
+        assert results(await out.deliverer.deliver(message)) == [Result.DELIVERED] * 3
+        assert hops[2].taken[0].body == content and "BODY=8BITMIME" in hops[2].taken[0].mail
+        for hop in hops[:2]:
+            taken = hop.taken[0]
+            assert taken.content.isascii() and "BODY" not in taken.mail
+            assert f"SIZE={len(taken.content)}" in taken.mail
+            parsed = email.message_from_bytes(taken.content)
+            assert parsed["Content-Transfer-Encoding"] == "quoted-printable"
+            assert parsed.get_payload(decode=True) == text
+        converted = out.named(Converted)
+        assert {one.breaks for one in converted} == {("DKIM",)} and {one.smtp_id for one in converted} == {message.id}
+        assert results(await out.deliverer.deliver(mail(f"b@{hops[0].port}.example"))) == [Result.DELIVERED]
+        assert hops[0].taken[1].body == CONTENT, "what is 7-bit stays as it is"
+
+    run(test)
+
+
+@pytest.mark.parametrize("content", ["Subject: Grüße\r\n\r\nx\r\n", "Content-Type: multipart/mixed\r\n\r\nGrüße\r\n"])
+def test_what_cannot_be_converted_fails(content: str) -> None:
+    """RFC 6152 s3: header octets beyond ASCII, and what has several readings."""
+
     async def test(room: Room) -> None:
         hop = await room.hop(without("8BITMIME"))
         out = room.outbound(settings_for(hop.port))
-        attempts = await out.deliverer.deliver(mail("to@example.com", content=b"Subject: x\r\n\r\n\xc3\xa4\r\n"))
+        attempts = await out.deliverer.deliver(mail("to@example.com", content=content.encode()))
         assert results(attempts) == [Result.FAILED]
-        assert attempts[0].reply.startswith("5.6.3 ")
-        assert results(await out.deliverer.deliver(mail("to@example.com"))) == [Result.DELIVERED]
-        assert "BODY" not in hop.taken[0].mail
+        assert attempts[0].reply.startswith("5.6.3 ") and "cannot be converted: " in attempts[0].reply
+        assert not hop.said("MAIL") and not out.named(Converted)
+
+    run(test)
+
+
+def test_too_large_when_it_is_converted() -> None:
+    """RFC 1870: what counts is what would be sent."""
+
+    async def test(room: Room) -> None:
+        hop = await room.hop(("SIZE 60000",))
+        out = room.outbound(settings_for(hop.port))
+        attempts = await out.deliverer.deliver(mail("to@example.com", content=b"Subject: x\r\n\r\n" + b"\xe4" * 50_000))
+        assert attempts[0].reply.startswith("5.3.4 ") and not hop.said("MAIL")
 
     run(test)
 
@@ -515,9 +561,29 @@ def test_another_mx_may_offer_what_the_first_lacks() -> None:
         assert results(await out.deliverer.deliver(mail("to@mx.example", content=eight))) == [Result.DELIVERED]
         assert [taken.body for taken in good.taken] == [eight]
         await good.stop()
+        assert strict.taken == [] and not out.named(Converted)
         attempts = await out.deliverer.deliver(mail("to@mx.example", content=eight))
-        assert results(attempts) == [Result.PENDING]  # the one that could take it is only down
-        assert strict.taken == []
+        assert results(attempts) == [Result.DELIVERED]  # sooner rather than unchanged
+        assert strict.taken[0].content.isascii() and len(out.named(Converted)) == 1
+
+    run(test)
+
+
+def test_conversion_when_no_host_takes_8_bits() -> None:
+    """RFC 6152 s3: also when the last one lacks something else."""
+
+    async def test(room: Room) -> None:
+        first = await room.hop(without("8BITMIME"))
+        second = await room.hop(("SIZE 10",), first.port, "127.0.0.2")
+        zone = {
+            ("hosts.example", "MX"): ["10 first.example.", "20 second.example."],
+            ("first.example", "A"): ["127.0.0.1"],
+            ("second.example", "A"): ["127.0.0.2"],
+        }
+        out = room.outbound(settings_for(1, by_mx(first.port)), (await room.names(zone)).resolver())
+        message = mail("to@mx.example", content=b"Subject: x\r\n\r\n\xc3\xa4\r\n")
+        assert results(await out.deliverer.deliver(message)) == [Result.DELIVERED]
+        assert first.taken[0].content.isascii() and not second.said("MAIL")
 
     run(test)
 
