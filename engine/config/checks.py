@@ -14,12 +14,14 @@ from engine.config.delivery import Grant, Relay, Routing
 from engine.config.notices import Kind
 from engine.config.settings import Settings
 
+_NUMBER = 2**31 - 1
 _FORWARD = "forward"  # the value of every action that forwards
 
 
 def problems(settings: Settings) -> list[Problem]:
     """Everything that keeps these settings from coming into force, section by section."""
     return [
+        *_numbers(settings, ()),
         *_listeners(settings),
         *_names(settings),
         *_delivery(settings),
@@ -29,6 +31,19 @@ def problems(settings: Settings) -> list[Problem]:
         *_authentication(settings),
         *_notices(settings),
     ]
+
+
+def _numbers(section: Section, path: Path) -> Iterator[Problem]:
+    """Numbers that nothing counts to, and that could not be handed on to other processes."""
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        here = (*path, name)
+        rows = value if isinstance(value, tuple) else ()
+        for row_path, row in ((here, value), *(((*here, index), row) for index, row in enumerate(rows))):
+            if isinstance(row, Section):
+                yield from _numbers(row, row_path)
+            elif isinstance(row, int) and row > _NUMBER:
+                yield Problem(row_path, f"is {row}: write a number up to {_NUMBER}")
 
 
 def _each(path: Path, lines: Iterable[str], error_of: Callable[[str], str]) -> Iterator[Problem]:

@@ -23,6 +23,9 @@ from engine.config.settings import Settings
 FILE_NAME = "mailward.toml"
 _PLACE: Final = re.compile(r" \(at line (?P<line>\d+), column (?P<column>\d+)\)$")
 
+_KEYS: Final = re.compile(r"\((?:'[^']*',? ?)+\)")
+_KEY: Final = re.compile(r"'([^']*)'")
+
 
 def parse(text: str, place: str = FILE_NAME) -> Settings:
     """Settings from TOML text. Raises ConfigError naming every mistake with its line and a remedy."""
@@ -64,16 +67,24 @@ def _line(lines: Mapping[Path, int], path: Path) -> int:
 def _syntax(text: str, message: str) -> Problem:
     """What tomllib says, in the form of all problems."""
     match = _PLACE.search(message)
-    words = f"is not TOML: {message[: match.start()].lower() if match else message}"
+    message = message[:1].lower() + message[1:]
+    words = f"is not TOML: {_KEYS.sub(_dotted, message[: match.start()] if match else message)}"
+    if words.endswith("invalid value"):
+        words += " (texts stand in quotes)"
     if not match:
         return Problem((), words, text.count("\n") + 1)
     return Problem((), f"{words}, column {match['column']}", int(match["line"]))
 
 
+def _dotted(keys: re.Match[str]) -> str:
+    """[smtp] for ('smtp',)."""
+    return f"[{'.'.join(re.findall(_KEY, keys[0]))}]"
+
+
 def load(path: FilePath) -> Settings:
     """Settings from a file. Raises ConfigError, also when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin every file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [Problem((), _unreadable(error))]) from None
     return parse(text, str(path))

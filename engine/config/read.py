@@ -4,6 +4,7 @@ import difflib
 import re
 import typing
 from collections.abc import Mapping
+from datetime import date, time
 from typing import Any, Final
 
 import msgspec
@@ -131,5 +132,7 @@ def _kind(raw: object) -> str:
         return "a table"
     if isinstance(raw, list):
         return "a list"
+    if isinstance(raw, date | time):
+        return "a date or time"
     shown = str(raw).lower() if isinstance(raw, bool) else repr(raw)
     return shown if len(shown) <= 60 else f"{shown[:60]}..."

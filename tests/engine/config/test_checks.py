@@ -54,6 +54,11 @@ CASES = [
     ("[blocking.size]\nmax_mb = -1\n", "blocking.size.max_mb", 2, "whole number"),
     ("[blocking.size]\nmax_mb = ''\n", "blocking.size.max_mb", 2, "whole number"),
     ("[blocking.containers]\ndepth = 0\n", "blocking.containers.depth", 2, "1 or more"),
+    ("[blocking.containers]\ndepth = 2147483648\n", "blocking.containers.depth", 2, "up to 2147483647"),
+    (f"[[blocking.block_lists.lists]]\ndomain = 'a.b'\nweight = {10**30}\n", "blocking.block_lists.lists[0].weight", 3, "up to 2147483647"),
+    ("[smtp]\nhostname = 2026-01-01\n", "smtp.hostname", 2, "is a date or time: a text"),
+    ("[smtp]\nhostname = mail.example.com\n", "", 2, "texts stand in quotes"),
+    ("[smtp]\n[blocking.size]\n[blocking.size]\n", "", 3, "cannot declare [blocking.size] twice"),
     ("[outbreak]\nmessages = 0\n", "outbreak.messages", 2, "1 or more"),
     ("[outbreak]\nminutes = 0.5\n", "outbreak.minutes", 2, "whole number"),
     ("[outbreak]\nrecipients = ['boss']\n", "outbreak.recipients[0]", 2, "mail address"),
@@ -201,3 +206,13 @@ def test_save_refuses_what_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="BLK-04"):
         config.save(bad, tmp_path / "mailward.toml")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """PROC-15: as some editors write it; lines are counted all the same."""
+    path = tmp_path / "mailward.toml"
+    path.write_bytes(b"\xef\xbb\xbf[blocking.size]\r\nmax_mb = 7\r\n")
+    assert config.load(path).blocking.size.max_mb == 7
+    path.write_bytes(b"\xef\xbb\xbf[blocking.size]\r\nmax_mb = 0\r\n")
+    with pytest.raises(ConfigError, match=r":2: blocking\.size\.max_mb"):
+        config.load(path)
