@@ -11,7 +11,7 @@ OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
     {"ace", "alz", "arc", "arj", "chm", "dmg", "dump", "egg", "installshield", "lzo", "mscompress"}
-    | {"pack", "pack200", "snappy", "squashfs", "stuffit", "udf", "vhd", "vhdx", "vmdk", "wim", "xar", "zoo"}
+    | {"pack", "pack200", "sis", "snappy", "squashfs", "stuffit", "udf", "vhd", "vhdx", "vmdk", "wim", "xar", "zoo"}
     | {"zpaq"}
 )
 
@@ -129,6 +129,7 @@ _CMS: Final = re.compile(
     rb"(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\1-\6]|\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01[\x09\x17])",
     re.S,
 )
+_LZMA: Final = re.compile(rb"\x5d(?:\0\0|\xff{4})")  # usual properties, and a dictionary of 64 KB or all that can be
 _ARC: Final = re.compile(rb"\x1a[\x01-\x09][!-~]{1,12}\0")  # method, and a name of at most 8 + 1 + 3
 _VOLUME: Final = re.compile(r"\.(?:7z|zip|rar|tar|gz|tgz|bz2|xz|cab|iso)\.\d{3}$|\.z\d\d$", re.I)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -181,13 +182,11 @@ def _deeper(buf: bytes, start: int, end: int, head: bytes) -> str:
         return "arc"
     if head[20:24] == b"\xdc\xa7\xc4\xfd":
         return "zoo"
+    if head[8:12] == b"\x19\x04\0\x10" or head[:4] == b"\x7a\x1a\x20\x10":
+        return "sis"
     if head[24:28] in (b"\x6b\xea\0\0", b"\x6c\xea\0\0"):
         return "dump"
-    if (
-        head[0] == 0x5D
-        and head[1:5].strip(b"\xff")[:2] in (b"", b"\0\0")
-        and (head[5:13] == b"\xff" * 8 or head[9:13] == b"\0\0\0\0")
-    ):
+    if _LZMA.match(head) and (head[5:13] == b"\xff" * 8 or head[9:13] == b"\0\0\0\0"):
         return "lzma"
     for off in _CD001_OFFS:
         mark = buf[start + off : min(end, start + off + 5)]

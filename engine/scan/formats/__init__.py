@@ -27,6 +27,7 @@ from engine.scan.formats import (
     openpgp,
     pdf,
     pkcs7,
+    program,
     rights,
     rtf,
     streams,
@@ -62,4 +63,4 @@ FINDERS: Final[tuple[Opener, ...]] = (
     openpgp.messages,
 )
 # Programs that may carry an archive: looked into besides being matched as what they are.
-CARRIERS: Final[dict[str, Opener]] = {"pe": archive.behind, "elf": archive.behind}
+CARRIERS: Final[dict[str, Opener]] = {"pe": program.carried, "elf": program.carried}

@@ -49,6 +49,17 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
             yield Member("trailing data", rest, stream=True)
 
 
+def sound(buf: bytes, at: int) -> bool:
+    """Whether a header is at buf[at:], by its own checksum, or of level 2 by what follows its member."""
+    head = buf[at : at + 24]
+    if len(head) < 24 or head[2:7] not in _METHODS or head[20] > 2:
+        return False
+    if head[20] < 2:
+        return sum(buf[at + 2 : at + 2 + head[0]]) & 0xFF == head[1]
+    end = at + int.from_bytes(head[:2], "little") + int.from_bytes(head[7:11], "little")
+    return end == len(buf) or (at < end < len(buf) and (not buf[end] or buf[end + 2 : end + 3] == b"-"))
+
+
 def _headers(buf: bytes, room: Room) -> tuple[int, int]:
     """(headers that follow each other from the start, where the last member ends). Each step goes on by 2 at least."""
     at = count = 0

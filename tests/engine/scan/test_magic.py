@@ -33,6 +33,8 @@ from tests.engine.scan.material import gzipped, message, tarred, zipped
         (b"\x21\x04-lh5-\x00\x01", "lha"),
         (b"\x5d\0\0\x80\0" + b"\xff" * 8 + b"\0", "lzma"),
         (b"\x5d" + b"\xff" * 4 + b"\xff" * 8 + b"\0", "lzma"),
+        (bytes(8) + b"\x19\x04\0\x10\x24", "sis"),
+        (b"\x7a\x1a\x20\x10\0", "sis"),
         (b"\x1a\x04TECT.TXT\0\x01F", "arc"),
         (bytes(32769) + b"CD001" + bytes(9), "iso"),
         (b"From: a@b\r\nSubject: c\r\n\r\nd", "mail"),

@@ -1,5 +1,6 @@
 """Archives through libarchive and liblhasa: every format, cut, locked, behind the end, too large (CONT-01)."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine import limits
 from engine.scan.facts import Cause, Verdict
-from engine.scan.formats import CARRIERS, OPENERS, archive
+from engine.scan.formats import CARRIERS, OPENERS, archive, lha
 from engine.scan.magic import identify
 from tests.engine.scan.formats import archives_made as made
 from tests.engine.scan.formats.rooms import Found, Room
@@ -156,7 +157,7 @@ def test_a_member_over_the_room_by_one(name: str) -> None:
         assert all(len(one.data) <= room for one in found.files.values())
 
 
-@pytest.mark.parametrize("carried", ["rar", "rar5", "cab", "7z"])
+@pytest.mark.parametrize("carried", ["rar", "rar5", "cab", "7z", "lha"])
 def test_programs_that_carry_an_archive(carried: str) -> None:
     octets = made.program(MADE[carried][1])
     facts = walk_file(octets, "setup.exe").facts
@@ -168,6 +169,33 @@ def test_programs_that_carry_an_archive(carried: str) -> None:
 def test_a_program_that_only_names_signatures_is_clean() -> None:
     assert not Found(CARRIERS["pe"], made.program(b"")).items
     assert walk_file(made.program(b""), "rar.exe").facts.verdict is Verdict.CLEAN
+
+
+def test_marks_of_lha_in_a_program_up_to_the_limit() -> None:
+    """CONT-01: what is behind more of them than are looked at is not called clean."""
+    for count, limited in ((1000, False), (1001, True)):
+        found = Found(CARRIERS["pe"], b"MZ" + b"..-lh5-" * count + bytes(40))
+        assert bool(found.gaps) == limited
+
+
+@pytest.mark.parametrize("level_2", [b"", b"\0", b"..-lh5-"])
+def test_headers_of_lha_of_level_2_in_a_program(level_2: bytes) -> None:
+    """CONT-01: they have no checksum of one octet: what follows the member tells."""
+    head = b"\x1a\0-lh0-" + struct.pack("<LLLBBHBH", 4, 4, 0, 0x20, 2, 0, 0x4D, 0)
+    assert len(head) == 26
+    assert lha.sound(head + b"data" + level_2, 0)
+    assert not lha.sound(head + b"data" + b"any other octets", 0)
+    assert not lha.sound(head[:23], 0)
+
+
+@pytest.mark.parametrize(
+    "marks", [(b"\xef\xbe\xad\xdeNullsoftInst",), (b"AU3!EA05",), (b"AU3!EA06",), (b"ISc(", b"InstallShield\0")]
+)
+def test_installers_that_are_not_opened_are_told(marks: tuple[bytes, ...]) -> None:
+    """CONT-01: what an installer carries was not examined, so it is not clean; half of its marks mean nothing."""
+    assert walk_file(made.program(b"..".join(marks)), "setup.exe").facts.verdict is Verdict.UNSCANNED
+    if len(marks) > 1:
+        assert walk_file(made.program(marks[0]), "setup.exe").facts.verdict is Verdict.CLEAN
 
 
 def test_both_trees_of_an_image_are_walked(tmp_path: Path) -> None:
