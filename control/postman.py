@@ -178,6 +178,8 @@ class Postman:
         try:
             for index, due in enumerate(rules.due(line.event, line.time, settings, memory, host)):
                 yield self._written(due, f"{digest.hex()}{index}") if isinstance(due, Letter) else due
+        except sqlite3.Error:  # ours: nothing of this batch counts, and it is read again
+            raise
         except Exception:
             log.exception("no mail is written for %s", type(line.event).__name__)
 

@@ -3,6 +3,7 @@
 import asyncio
 import email
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -429,6 +430,26 @@ def test_a_failure_is_kept_inside(room: Room, monkeypatch: pytest.MonkeyPatch) -
     assert "division" in postman.problem
     postman._guarded()
     assert not postman.problem and relay.subjects() == ["Gateway started"]
+
+
+@pytest.mark.parametrize("method", ["is_new", "first_within", "below", "add", "keep_position"])
+def test_a_memory_that_cannot_be_written_loses_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """ALR-12: the disk is full just when an event is looked at; it is told when there is room."""
+    relay = room.start_relay()
+    postman = begin(room)
+    room.other.write(violation("192.0.2.1"))
+
+    def full(*_: object) -> bool:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Memory, method, full)
+        assert postman._guarded() is False
+    assert "disk is full" in postman.problem
+    postman._guarded()
+    assert relay.subjects() == ["Gateway started", "HTTP protocol violation"]
 
 
 def test_one_event_that_cannot_be_understood_stops_nothing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
