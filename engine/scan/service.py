@@ -259,7 +259,7 @@ def _infected(walk: Walk, policy: Sequence[Deletion]) -> list[Node]:
 
 
 def _words(violations: list[Violation], action: Action | None) -> list[str]:
-    return [sentence(one) for one in violations if one.action is action]
+    return list(dict.fromkeys(sentence(one) for one in violations if one.action is action))
 
 
 def _removed(facts: Facts, blocked: Disposition, violations: list[Violation]) -> Outcome:

@@ -83,6 +83,14 @@ def files(data: bytes) -> list[str]:
     return [part.part for part in walk(data).facts.parts if part.filenames]
 
 
+def test_a_reason_says_everything_once() -> None:
+    """FILE-05, PROC-22: a part that is read in two ways violates twice."""
+    data = b"From: a@b.c\r\nContent-Type: message/partial; id=x; number=1; total=2; name=a.exe\r\n\r\nMZ\r\n"
+    outcome = examined(data, files=NAMES)
+    assert outcome.reason == 'file-name "*.exe": a.exe, removed' and len(outcome.violations) == 2
+    assert len(outcome.attachments_deleted) == 1
+
+
 # --- evidence -------------------------------------------------------------------------------------------------
 
 
