@@ -132,6 +132,8 @@ class Judge:
     ) -> Judgement:
         settings = inquiry.settings
         disposition, reason, removed = decide(violations, outcome.disposition, outcome.reason, evidence.authentication)
+        if disposition is Disposition.FORWARD and notify.is_own(evidence, self._services.own_address):
+            disposition, reason = Disposition.HOLD, f"{reason}; not forwarded, it is mail of our own that came back"
         forwards: tuple[Forward, ...] = ()
         if disposition is Disposition.FORWARD:
             # The scanner may be in the hands of who wrote the message: mail goes only where the settings say.

@@ -67,9 +67,9 @@ def wanted(
     """The notifications for what was found in one message, after it was decided what becomes of it.
 
     One of each kind and audience, whatever the number of violations. own_address: that our own mail comes from, lower
-    case: never told anything (NTF-15).
+    case: never told anything (NTF-15), and nobody is told of mail of our own that came back.
     """
-    if not violations and not infections:
+    if (not violations and not infections) or is_own(evidence, own_address):
         return []
     found: dict[Kind, list[Violation]] = {}
     for one in violations:
@@ -94,6 +94,13 @@ def _audiences(kind: Kind, evidence: Evidence, notifications: Notifications, own
     if notices.administrator.enabled:
         told.append(ADMINISTRATOR)
     return told
+
+
+def is_own(evidence: Evidence, own_address: str) -> bool:
+    """Whether it looks like mail that we wrote and that somebody passed on to us: to write again because of it would
+    never end. Who forges that look gets no further by it.
+    """
+    return not evidence.envelope.reverse_path and own_address in evidence.header.senders
 
 
 def may_tell_sender(evidence: Evidence, own_address: str) -> bool:

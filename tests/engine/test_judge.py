@@ -21,6 +21,7 @@ from engine.config import (
     MessageAction,
     Senders,
     Settings,
+    SubjectLines,
     WhiteList,
 )
 from engine.delivery.reply import own_words
@@ -28,7 +29,7 @@ from engine.dns import DnsFailure, Resolver
 from engine.judge import Judge, Judgement, asks_dns, judges, reads_content, without_results
 from engine.policy.decision import decide, reason_of
 from engine.policy.evidence import Authentication as Found
-from engine.policy.evidence import Evidence, Listing
+from engine.policy.evidence import Evidence, Header, Listing
 from engine.policy.violation import Criterion, Violation, strength
 from engine.queue.record import Disposition, Received, Recipient, Splice
 from engine.queue.state import MessageState
@@ -360,6 +361,23 @@ def test_edits_of_what_is_not_delivered_are_void() -> None:
     for action in (MessageAction.DROP, MessageAction.FORWARD):
         senders = Senders(True, ("@example.net",), action, TO)
         assert Room(blocking(senders=senders)).finds(outcome).splices == ()
+
+
+def test_a_forward_that_comes_back_is_not_forwarded_again() -> None:
+    """PROC-18: its address leads back here, and what was forwarded still breaks the rule: held instead of for ever."""
+    hot = Violation(Criterion.SUBJECT, Action.FORWARD, "*hot*", "hot stuff", forward=TO)
+    room = Room(blocking(subject=SubjectLines(True, ("*hot*",), MessageAction.FORWARD, TO)))
+    for sender, reverse_path, disposition in (
+        (room.own_address, "", Disposition.HOLD),
+        (room.own_address, "a@example.net", Disposition.FORWARD),
+        ("mailer-daemon@example.net", "", Disposition.FORWARD),
+    ):
+        evidence = Evidence(header=Header("hot stuff", (sender,), True))
+        outcome = Outcome(Facts(), Disposition.FORWARD, evidence=evidence, violations=[hot])
+        judgement = room.finds(outcome, reverse_path)
+        assert judgement.disposition is disposition
+        assert judgement.forwards == ((TO,) if disposition is Disposition.FORWARD else ())
+        assert ("came back" in judgement.reason) is (disposition is Disposition.HOLD)
 
 
 def test_notifications_are_for_what_was_found() -> None:

@@ -147,6 +147,15 @@ def test_who_is_never_answered(evidence: Evidence) -> None:
     assert audiences == {"administrator"}
 
 
+def test_nobody_is_told_of_mail_of_our_own_that_came_back() -> None:
+    """NTF-15: an administrator whose mail is passed on to this gateway would be told of what we told, for ever."""
+    ours = Header("Content rule violated: a hot offer", (OWN,), True)
+    assert not told(SUBJECT, LISTED, evidence=Evidence(Envelope(forward_paths=("b@example.com",)), ours))
+    assert told(SUBJECT, evidence=Evidence(ENVELOPE, ours)), "what others send in our name is told of"
+    bounce = Header("a hot offer", ("mailer-daemon@example.net",), True)
+    assert told(SUBJECT, evidence=Evidence(Envelope(forward_paths=("b@example.com",)), bounce))
+
+
 @pytest.mark.parametrize(
     "results",
     [
