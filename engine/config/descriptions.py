@@ -56,7 +56,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "data_timeout_s": W("Time for data", "Seconds that a client may be silent within a message; RFC 5321 asks for "
             "180."),
         "max_per_client": W("Connections of one client", "SMTP connections that one IPv4 address, or one /64 of IPv6, "
-            "may have at a time; 0 for no limit. Each relay process counts for itself; addresses in relay.hosts are free.",
+            "may have at a time; 0 for no limit. Each relay process counts for itself; addresses in relay.hosts are "
+            "free.",
             "SMTP-06"),
         "rate_per_client_per_minute": W("Connections in a minute", "SMTP connections that one client may begin in a "
             "minute, counted as for max_per_client; 0 for no limit.", "SMTP-06"),

@@ -13,7 +13,7 @@ from engine.config import Relay, Settings
 from engine.replies import Reply
 from engine.smtp import client_limits
 from engine.smtp.client_limits import ClientLimits
-from engine.smtp.session import Effect
+from engine.smtp.session import TURN_LEN, Effect
 from tests.engine.smtp.conftest import Run
 from tests.engine.smtp.harness import ENVELOPE, HELLO, UPPER_S, Driver, Running, running, settings
 
@@ -102,6 +102,15 @@ def test_the_memory_of_rates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert counts.enter(1, clients[1], 0.0) is Reply.TOO_OFTEN
     assert counts.enter(1, clients[0], 0.0) is None
     assert len(counts._spent_until) == 3
+
+
+def test_a_client_that_comes_again_is_not_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_limits, "CLIENT_RATES", 3)
+    counts = made(rate_per_client_per_minute=1)
+    clients = [ip_address(f"192.0.2.{number}") for number in range(4)]
+    assert [counts.enter(1, client, 0.0) for client in clients[:2]] == [None, None]
+    assert [counts.enter(1, clients[number], 60.0) for number in (0, 2, 3)] == [None, None, None]
+    assert counts.enter(1, clients[0], 60.0) is Reply.TOO_OFTEN
 
 
 @given(st.integers(1, 4), st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 2)), max_size=60))
@@ -287,6 +296,9 @@ def test_errors_wait(run: Run) -> None:
                 await peer.send(BAD + BAD + b"NOOP\r\n")
                 assert [(await peer.reply())[:3] for _ in range(3)] == ["500", "500", "250"]
                 assert timers.delays == delays
+            await peer.send(b"NOOP\r\n" * (2 * TURN_LEN))  # these have a turn, too, and no delay
+            assert [(await peer.reply())[:3] for _ in range(2 * TURN_LEN)] == ["250"] * (2 * TURN_LEN)
+            assert 0 in timers.delays and timers.delays.count(7) == 2
 
     run(main())
 

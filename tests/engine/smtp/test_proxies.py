@@ -171,8 +171,8 @@ def test_stopping_ends_those_that_wait(run: Run) -> None:
                 while not one.server.expected:
                     await asyncio.sleep(0)
             await one.server.shut_down()
-            assert await peer.rest() == b""
             assert not one.server.expected
+            assert await peer.rest() == b""
 
     run(main())
 
