@@ -15,17 +15,16 @@ The message is read twice: Survey decides, convert() follows. Memory: one header
 and a word for each part. Time: linear.
 """
 
-import re
 from binascii import b2a_base64, b2a_qp
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from engine.delivery.parts import BARE, IDENTITY, Frame, Head, Leaf, Unconvertible, walk
+from engine.delivery.parts import IDENTITY, Frame, Head, Leaf, Unconvertible, is_odd, walk
 
 _BASE64_OCTETS: Final = 57  # in one line of 76 characters (RFC 2045 s6.8)
 _HIGH: Final = bytes(range(128, 256))
 _MASKED: Final = bytes(range(128)) + b"?" * 128
-_LONG: Final = re.compile(rb"[^\n]{1000}")  # 998 and CR; one more is too long
+_LINE_LEN: Final = 998  # octets before the line end (RFC 5322 s2.1.1)
 UNCHANGED: Final = b""
 SEVEN_BIT: Final = b"7bit"
 QUOTED_PRINTABLE: Final = b"quoted-printable"
@@ -111,18 +110,17 @@ class _Content:
 
     def __init__(self) -> None:
         self.length = self.high = self._column = 0
-        self.long = self.bare = False
+        self.long = self.odd = False
 
     def feed(self, octets: bytes) -> None:
         self.length += len(octets)
         if not octets.isascii():
             self.high += len(octets) - len(octets.translate(None, _HIGH))
-        first = octets.find(b"\n")
-        self._column += len(octets) if first < 0 else first
-        self.long = self.long or self._column > 999 or _LONG.search(octets) is not None
-        self.bare = self.bare or BARE.search(octets) is not None
-        if first >= 0:
-            self._column = len(octets) - octets.rfind(b"\n") - 1
+        first, *more = map(len, octets.split(b"\r\n"))
+        self._column += first
+        self.long = self.long or max(self._column, *more, 0) > _LINE_LEN
+        self._column = more[-1] if more else self._column
+        self.odd = self.odd or is_odd(octets)
 
 
 def _encoding(head: Head, content: _Content) -> bytes:
@@ -138,7 +136,7 @@ def _encoding(head: Head, content: _Content) -> bytes:
         if content.high:
             raise Unconvertible(f"a part of type {head.kind[:40]} cannot be encoded")
         return relabelled
-    return BASE64 if content.bare or 6 * content.high > content.length else QUOTED_PRINTABLE
+    return BASE64 if content.odd or 6 * content.high > content.length else QUOTED_PRINTABLE
 
 
 def _header(head: Head, encoding: bytes) -> bytes:

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 from engine import limits
 from engine.scan.header import Value, parse
 
-BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 IDENTITY: Final = (b"", b"7bit", b"8bit", b"binary")  # transfer encodings that are none
 _ENOUGH_LEN: Final = 256 * 1024  # octets that are looked at once
 _DELIMITER_LEN: Final = 2 + limits.BOUNDARY_LEN + 2 + 998  # of a delimiter line, with blanks behind
@@ -62,6 +61,12 @@ class _Delimiter(NamedTuple):
     line: bytes
     level: int
     closes: bool
+
+
+def is_odd(octets: bytes) -> bool:
+    """Whether there is a NUL, or a CR or LF that is no line end."""
+    ends = octets.count(b"\r\n")
+    return octets.count(b"\n") != ends or octets.count(b"\r") != ends or b"\0" in octets
 
 
 def walk(pieces: Iterable[bytes]) -> Iterator[Head | Leaf | Frame]:
@@ -123,7 +128,7 @@ def _read_head(source: "_Source", whole: bool, digest: bool) -> tuple[Head, _Del
             fields[-1] = name, before + line
             continue
         match = _FIELD.match(line)
-        if match is None or BARE.search(line) or not line.endswith(b"\r\n"):
+        if match is None or is_odd(line) or not line.endswith(b"\r\n"):
             raise Unconvertible("a header section is damaged")
         if len(fields) >= limits.HEADER_FIELDS:
             raise Unconvertible("a header section has too many fields")
@@ -162,12 +167,14 @@ class _Source:
         self._last_line = -1  # where the last CRLF of the buffer is
         self._found_at = 0
         self._ended = False
-        self._levels: list[bytes] = []
+        self._levels: list[bytes] = []  # boundaries of the open multiparts; the same as a tuple; what lines mean
+        self._starts: tuple[bytes, ...] = ()
         self._meanings: dict[bytes, tuple[int, bool]] = {}
 
     def open(self, boundary: bytes) -> None:
         """A multipart begins. Raises Unconvertible."""
         self._levels.append(boundary)
+        self._starts = (*self._starts, boundary)
         for text, closes in ((boundary, False), (boundary + b"--", True)):
             if text in self._meanings:
                 raise Unconvertible("two multiparts have the same boundary")
@@ -177,6 +184,7 @@ class _Source:
         """Only so many multiparts are open still."""
         while len(self._levels) > count:
             boundary = self._levels.pop()
+            self._starts = self._starts[:-1]
             del self._meanings[boundary], self._meanings[boundary + b"--"]
 
     def _fill(self, least: int) -> None:
@@ -246,7 +254,8 @@ class _Source:
         """The first one whose line begins before end; _found_at is where it does, with the line end before it."""
         at = self._at
         while self._levels and 0 <= (at := self._buffer.find(b"\r\n--", at, end + 4)) < end:
-            if found := self.delimiter(self._line_at(at + 2), b"\r\n"):
+            known = self._buffer.startswith(self._starts, at + 4)
+            if known and (found := self.delimiter(self._line_at(at + 2), b"\r\n")):
                 self._found_at = at
                 return found
             at += 2

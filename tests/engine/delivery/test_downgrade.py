@@ -109,7 +109,7 @@ def test_a_long_line_that_fills_more_than_one_turn() -> None:
     content = "ö".encode() * 10 + b"x y " * 200_000 + b"\r\n--no\r\n" + b"\xe4"
     for message in (entity(content, "Subject: x"), multipart("b", entity(content), entity(b"\xff" * 600_000))):
         converted = seven_bit(message, limits.BODY_CHUNK_LEN)
-        assert converted.isascii() and max(map(len, converted.split(b"\r\n"))) <= 998
+        assert converted.isascii() and max(map(len, converted.split(b"\r\n"))) <= 77
         assert leaves(converted) == leaves(message)
 
 
@@ -142,6 +142,16 @@ def test_the_shorter_encoding(content: bytes, encoding: str) -> None:
     message = entity(content, "Content-Type: text/plain")
     assert email.message_from_bytes(seven_bit(message))["Content-Transfer-Encoding"] == encoding
     assert leaves(seven_bit(message)) == leaves(message)
+
+
+@pytest.mark.parametrize("size", [1, 500, 10_000])
+def test_longest_line(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5322 s2.1.1: 998 octets before the line end stay, one more does not, wherever it is cut."""
+    monkeypatch.setattr(parts, "_ENOUGH_LEN", 600)
+    for length, encoding in ((998, None), (999, "quoted-printable")):
+        message = entity(b"a\r\n" + b"x" * length + b"\r\nb\r\n", "Subject: x")
+        assert email.message_from_bytes(seven_bit(message, size))["Content-Transfer-Encoding"] == encoding
+        assert leaves(seven_bit(message, size)) == leaves(message)
 
 
 def test_signatures_that_it_breaks_are_named() -> None:

@@ -9,7 +9,19 @@ import pytest
 
 from engine.ids import IdMaker, relay_of
 from engine.queue.errors import NoSuchMessage, QueueError, QueueFull, QueueLocked
-from engine.queue.record import Attempt, Crashed, Disposition, Done, Edited, Result, Splice, Started, Verdict
+from engine.queue.record import (
+    Attempt,
+    Crashed,
+    Disposition,
+    Done,
+    Edited,
+    Notice,
+    Result,
+    Splice,
+    Started,
+    Told,
+    Verdict,
+)
 from engine.queue.state import FAST, HOLD, SLOW
 from tests.engine.queue.rooms import Room, octets, original, until
 
@@ -205,6 +217,36 @@ def test_defer_takes_results_along(run: Run) -> None:
         store.done(message)
         await until(lambda: not path.exists())
         assert store.lengths() == (0, 0, 0)
+
+    run(test)
+
+
+def test_defer_takes_along_what_senders_were_told(run: Run) -> None:
+    """PROC-11, DLV-05, RFC 3461 s5.2: notices that are owed stay owed, those that were made are not made again."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store, recipients=4)
+        owed = [
+            Attempt(message.id, index, index, Result.DELIVERED, f"250 {index}", f"mx{index}", True) for index in (0, 1)
+        ]
+        store.note(message, *owed, Attempt(message.id, 9, 2, Result.PENDING, "451", "mx"))
+        store.note(message, Told(message.id, Notice.RELAYED, (0,)), Told(message.id, Notice.DELAYED, (2,)))
+        await store.defer(message, 1, "later")
+        store.note(message, Told(message.id, Notice.DELAYED, (3,)))
+        await store.commit()
+        copy = room.snapshot()
+        for state in (message, (await copy.store().open())[0]):
+            assert state.relayed == (owed[1],)
+            assert state.warned == {2, 3} and state.pending == [2, 3]
+        await copy.close()
+        await store.defer(message, 2, "once more")
+        store.note(message, Told(message.id, Notice.RELAYED, (1,)))
+        await store.commit()
+        copy = room.snapshot()
+        for state in (message, (await copy.store().open())[0]):
+            assert state.relayed == () and state.warned == {2, 3}
+        await copy.close()
 
     run(test)
 
