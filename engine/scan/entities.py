@@ -128,7 +128,10 @@ class Entities:
                 if reading.kind == MULTIPART and at < node.body and _like(reading, found):
                     self._course.multiparts.margin(node, buf, at, node.body, "preamble", place)
                 elif not reading.assumed:
-                    self.alternate(node, buf, msgspec.structs.replace(reading, why=why), prefix, whole, place, at)
+                    # All of a nested message as content would be that message again, down to the limit on depth.
+                    known = "text" if at == start and whole and place.containers else ""
+                    other = msgspec.structs.replace(reading, why=why, type=known)
+                    self.alternate(node, buf, other, prefix, whole, place, at)
 
     def alternate(
         self,
@@ -215,7 +218,7 @@ class Entities:
         self.walk(child, buf, prefix, inside)
 
     def _leaf(self, node: Node, buf: bytes, reading: Reading, place: Place) -> None:
-        part = Part(node.part, reading.content_type, filenames=node.names, reading=place.reading)
+        part = Part(node.part, reading.content_type, reading.type, node.names, reading=place.reading)
         if not reading.encoding:
             self._course.contents.examine(node, part, buf, node.body, node.end, place)
         else:

@@ -51,7 +51,7 @@ class Reading(msgspec.Struct, frozen=True):
     """kind: node.LEAF, MULTIPART or MESSAGE. encoding: "" (identity), base64, quoted-printable or uue.
 
     why: empty for the first reading, else what speaks for this one, in plain words. assumed: the boundary was not
-    declared like this; the reading counts only if such a line exists.
+    declared like this; the reading counts only if such a line exists. type: of the content, if it is known already.
     """
 
     kind: str
@@ -61,6 +61,7 @@ class Reading(msgspec.Struct, frozen=True):
     why: str = ""
     lines: str = EXACT
     assumed: bool = False
+    type: str = ""
 
 
 _PLAIN: Final = (Reading(LEAF, "text/plain"),)

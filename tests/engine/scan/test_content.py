@@ -161,6 +161,21 @@ def test_a_member_of_a_container_is_found_by_any_of_its_names(name: str, contain
     assert not examined(delivered(data, outcome), files=INSIDE).violations
 
 
+@pytest.mark.parametrize("first", [b"Date: Mon, 27 Apr 2020 19:54:10 +0300\r\n", b""])
+def test_a_sloppy_header_is_no_deep_container(first: bytes) -> None:
+    """CONT-03, PROC-22: a body that could begin with the line `From :` is not that message again, ten levels deep."""
+    header = first + b"From : Ann <ann@example.com>\r\nTo: b@example.com\r\nSubject: x\r\nDate: today\r\n"
+    outcome = examined(header + b"\r\nhello\r\n")
+    assert outcome.disposition is Disposition.DELIVER and not outcome.facts.unscanned
+
+
+def test_a_file_in_what_is_no_header_of_a_nested_message_is_found() -> None:
+    """PROC-22: a client that sees all of it as text shows the file."""
+    inner = uuencoded(b"MZ", "a.exe") + b"Content-Type: text/plain\r\n\r\nhello\r\n"
+    data = b"From: a@b.c\r\nContent-Type: message/rfc822\r\n\r\n" + inner
+    assert [one.value for one in examined(data, files=INSIDE).violations] == ["a.exe"]
+
+
 @pytest.mark.parametrize(
     "fields",
     [
