@@ -12,9 +12,10 @@ s8.3): without other knowledge such mail is treated as p=quarantine. What counts
   seldom remove them, so such a message was most likely never sent by that domain.
 
 Who forges can add a worthless signature or list fields, and gets the action for quarantine instead: that is why there
-are two. A trusted ARC sealer overrides the failure (RFC 8617 s7.2.1) if it says that DMARC passed when the message came
-to it. p=none asks for nothing, so nothing is done (s5.4). Of a From field with more domains than are asked about some
-may disown the message, and honest mail has no such field: it counts as p=quarantine (s11.5).
+are two. A trusted ARC sealer overrides the failure (RFC 8617 s7.2.1) if it says that DMARC passed when the message
+came to it. p=none asks for nothing, so nothing is done (s5.4). Of a From field with more domains than are asked about,
+or with more addresses than are read, some may disown the message, and honest mail has no such field: it counts as
+p=quarantine (s11.5).
 """
 
 from engine import limits
@@ -37,6 +38,8 @@ def judge(evidence: Evidence, blocking: Blocking) -> list[Violation]:
         words = ", ".join([f"From {found.dmarc_domain}", *reasons])
     elif found.dmarc == "permerror" and (count := _author_domains(evidence)) > limits.FROM_DOMAINS:
         policy, words = "quarantine", f"From names {count} domains"
+    elif found.dmarc and (count := len(evidence.header.senders)) >= limits.FROM_ADDRESSES:
+        policy, words = "quarantine", f"From names {count} addresses or more"
     else:
         return []
     return [Violation(Criterion.DMARC, Action(action.value), policy, words, forward=settings.forward)]

@@ -13,7 +13,7 @@ from typing import Final
 from engine import limits
 from engine.scan.header import decode_words, text_of
 
-_FIELD_LEN: Final = 64 * 1024  # octets of a field that are read; FROM_ADDRESSES fit in with long names
+_FIELD_LEN: Final = 64 * 1024  # octets of a field that are read in full; FROM_ADDRESSES fit in with long names
 _ADDRESS_LEN: Final = limits.PATH_LEN
 # display-name <local@domain>, without anything that needs more than this to be read.
 _USUAL: Final = re.compile(rb"[^\x80-\xff\"(),.:;<>@\[\\\]=\t\r\n]*<([!#-'*+\-/-9=?A-Z^-~.]+@[0-9A-Za-z.-]+)>")
@@ -24,6 +24,7 @@ _TOKEN: Final = re.compile(
 )
 _IN_COMMENT: Final = re.compile(r"[^()\\]+|\\.?|[()]", re.S)
 _SPECIAL: Final = re.compile(r'[\s<>,;:"()]')
+_WORD: Final = re.compile(r'[^\s<>,;:"()]+')
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.S)
 
 
@@ -37,6 +38,8 @@ def addresses(fields: Iterable[bytes]) -> tuple[str, ...]:
             continue
         text = text_of(field[:_FIELD_LEN])
         read = _read(text) or (_read(decode_words(text)) if "=?" in text else [])
+        if len(field) > _FIELD_LEN:
+            read += _words(text_of(field[_FIELD_LEN - _ADDRESS_LEN :]))
         found.update(dict.fromkeys(read))
     return tuple(found)[: limits.FROM_ADDRESSES]
 
@@ -78,6 +81,15 @@ def _read(text: str) -> list[str]:
         named = _take(found, "".join(angle).replace(" ", "")) or named
     if not named:
         _take_loose(found, loose)
+    return found
+
+
+def _words(text: str) -> list[str]:
+    """Every word that is an address, whatever it stands in: padding must not hide who is named behind it."""
+    found: list[str] = []
+    for word in _WORD.findall(text):
+        if "@" in word and _take(found, word) and len(found) >= limits.FROM_ADDRESSES:
+            break
     return found
 
 

@@ -59,6 +59,17 @@ def test_a_crowd_of_authors_hides_nobody(domains: int, is_one: bool) -> None:
     assert actions(crowd, quarantine=MessageAction.HOLD) == [Action.HOLD] * is_one
 
 
+@pytest.mark.parametrize(("count", "is_one"), [(limits.FROM_ADDRESSES - 1, False), (limits.FROM_ADDRESSES, True)])
+@pytest.mark.parametrize("result", ["pass", "none", ""])
+def test_more_addresses_than_are_read_hide_nobody(count: int, is_one: bool, result: str) -> None:
+    """PROC-20: behind a hundred of his own a forger could name anybody; where nothing was checked nothing is said."""
+    header = Header(senders=tuple(f"a{number}@example.net" for number in range(count)))
+    found = judge_dmarc(
+        Evidence(header=header, authentication=Authentication(dmarc=result)), Blocking(dmarc=Dmarc(enabled=True))
+    )
+    assert [one.entry for one in found] == ["quarantine"] * (is_one and bool(result))
+
+
 def test_off_is_off() -> None:
     assert actions(FORGED, enabled=False) == []
 

@@ -156,12 +156,12 @@ def test_dropped_by_its_sender(tmp_path: Path) -> None:
         forgotten: list[bool] = []
         tell = room.event
 
-        def event(one: events.Event) -> None:
-            tell(one)
-            if isinstance(one, events.Dropped):
+        def told(event: events.Event) -> None:
+            tell(event)
+            if isinstance(event, events.Dropped):
                 forgotten.append(message.completed)
 
-        room.event = event  # type: ignore[method-assign]
+        room.event = told  # type: ignore[method-assign]
         message = await room.accept("a@example.com", "b@example.com")
         await room.until(lambda: message.done, "done")
         assert message.results == [Result.DROPPED, Result.DROPPED]

@@ -95,12 +95,12 @@ def test_room_for_one_of_two_forwards_sends_none_twice(tmp_path: Path) -> None:
         tell, gate = room.event, asyncio.Event()
         room.gates["example.org"] = gate  # nothing leaves the queue meanwhile
 
-        def event(one: events.Event) -> None:
-            tell(one)
-            if isinstance(one, events.Forwarding) and not gate.is_set():
+        def told(event: events.Event) -> None:
+            tell(event)
+            if isinstance(event, events.Forwarding) and not gate.is_set():
                 room.disk.fail(errno.ENOSPC, "pwritev", "fdatasync", "allocate")
 
-        room.event = event  # type: ignore[method-assign]
+        room.event = told  # type: ignore[method-assign]
         message = await room.accept()
         await room.until(lambda: room.said(events.Forwarding) and not room.pipeline.is_busy(message), "gave up for now")
         room.disk.heal()

@@ -59,6 +59,20 @@ def test_several_fields_count_and_each_address_once() -> None:
     assert addresses([b"a@example.com", b"B <b@example.com>, A@EXAMPLE.com"]) == ("a@example.com", "b@example.com")
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b'"Boss"' + b" " * 70_000 + b"<boss@example.com>",
+        b'"' + b"x" * 70_000 + b'" <boss@example.com>',
+        b"(" + b"x" * 70_000 + b") boss@example.com",
+        b'"Boss"' + b" " * (64 * 1024 - 20) + b"<boss@example.com>",
+    ],
+)
+def test_padding_hides_nobody(field: bytes) -> None:
+    """SNDR-02, PROC-20: mail clients show the name, and answer that address."""
+    assert "boss@example.com" in addresses([field])
+
+
 def test_there_is_a_bound() -> None:
     """Crossed by one (limits.FROM_ADDRESSES)."""
     many = ", ".join(f"u{number}@example.com" for number in range(limits.FROM_ADDRESSES + 1)).encode()
