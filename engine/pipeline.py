@@ -138,7 +138,9 @@ class Pipeline:
             self._line(message).append(message)
 
     def clock_moved(self, by_ns: int) -> None:
-        """The clock of the machine was set: what waits goes on waiting as long as it would have."""
+        """The clock of the machine was set: what waits goes on waiting as long as it would have (DLV-04)."""
+        for message in self._store.messages.values():
+            message.clock_ns += by_ns
         self._sending.forget_failures()
         self._relief_due_ns = 0
         self.slow.shift(by_ns)

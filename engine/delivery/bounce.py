@@ -111,7 +111,7 @@ def notice_for(
         return None
     hostname = hostname or settings.smtp.hostname or "localhost"
     address = settings.smtp.own_address(hostname)
-    until_ns = backoff.expires_ns(received.time_ns, settings.delivery)
+    until_ns = backoff.expires_ns(message.waits_since_ns, settings.delivery)
     if headers_only or notice is not Notice.FAILED:
         received = msgspec.structs.replace(received, ret="HDRS")
     author = Author(hostname, settings.smtp.from_name, address, now_ns, until_ns)

@@ -71,7 +71,7 @@ class Sending:
             failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
             self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
             self._learn(message, attempts)
-        if backoff.expired(message.received.time_ns + message.held_ns, self._clock(), self._delivery):  # HOLD-06
+        if backoff.expired(message.waits_since_ns, self._clock(), self._delivery):
             failed += self._expire(message, {attempt.recipient for attempt in failed})
         if failed and message.received.forward_of:
             await self._keep_forward(message, failed[0].reply)
@@ -94,7 +94,7 @@ class Sending:
             self._store.note(message, Told(message.id, notice, tuple(one.recipient for one in attempts)))
 
     def _warning_ns(self, message: MessageState) -> int:
-        return backoff.warning_ns(message.received.time_ns, self._delivery)
+        return backoff.warning_ns(message.waits_since_ns, self._delivery)
 
     def _unwarned(self, message: MessageState) -> list[int]:
         """Of those that wait: whose sender wants to know of the delay and does not yet (DLV-05)."""

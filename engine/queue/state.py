@@ -48,6 +48,7 @@ class MessageState:
     size: octets of the body as received. results, replies, tried: by recipient, as in received.recipients.
     started: it was handed to a scanner and nothing came back yet. place: fast, slow or hold.
     due_ns: not to be tried again before (since 1970). reason: why it was moved last.
+    clock_ns: by how much the clock was set since it is known here; not on disk, so a restart forgets it.
     held_ns: how long it was in the hold queue, up to when it left it last; held_since_ns: when it came there last.
     relayed: deliveries that its sender has still to be told of. warned: recipients of which it knows the delay.
     """
@@ -55,6 +56,7 @@ class MessageState:
     __slots__ = (
         "attempted_ns",
         "cached",
+        "clock_ns",
         "committed",
         "crashes",
         "done",
@@ -103,7 +105,7 @@ class MessageState:
         self.place = FAST
         self.due_ns = 0
         self.reason = ""
-        self.held_ns = self.held_since_ns = 0
+        self.clock_ns = self.held_ns = self.held_since_ns = 0
         self.committed = False  # has its End
         self.done = False
         self.moving = False  # on its way from one place to another: no notes meanwhile
@@ -113,6 +115,11 @@ class MessageState:
         self.file_records = 0
         self.unwritten: list[bytes] = []
         self.lock: asyncio.Lock | None = None  # the store's, for its file
+
+    @property
+    def waits_since_ns(self) -> int:
+        """When it was accepted, on the clock as it goes now, without its time in the hold queue (DLV-04, HOLD-06)."""
+        return self.received.time_ns + self.clock_ns + self.held_ns
 
     @property
     def attempts(self) -> int:

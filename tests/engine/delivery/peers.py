@@ -241,6 +241,7 @@ class Mail:
         self.received = received
         self.content = content
         self.size = len(content)
+        self.waits_since_ns = received.time_ns
         self.results: list[Result] = [Result.PENDING] * len(received.recipients)
         self.splices = splices
         self.authentication_results = ""

@@ -9,6 +9,7 @@ import pytest
 
 from engine import events
 from engine.config import Delivery, Settings
+from engine.delivery.trace import rfc5322
 from engine.queue.record import Disposition, Recipient, Result
 from engine.queue.state import SLOW, MessageState
 from engine.scan.facts import Facts
@@ -179,6 +180,38 @@ def test_delay_is_told_to_all_if_the_settings_say_so(tmp_path: Path) -> None:
         room.pipeline.slow.wake()
         await room.until(lambda: room.sent and not room.pipeline._tasks, "told")
         assert notices(room) == [(["delayed"], ["plain@example.com"])]
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("jump_ns", [300 * 24 * HOUR_NS, -300 * 24 * HOUR_NS])
+def test_a_clock_that_is_set_changes_no_time_that_is_left(tmp_path: Path, jump_ns: int) -> None:
+    """DLV-04, DLV-05: neither returned nor warned of early, nor late, and the notice names the right time."""
+
+    async def test(room: Room) -> None:
+        room.answer = lambda smtp_id, address: Result.DELIVERED if address == SENDER else Result.PENDING
+        message = await room.accept(Recipient("user@example.com", notify="DELAY,FAILURE"))
+        accepted_ns = room.now_ns
+
+        async def tried_after(hours: int) -> list[str]:
+            room.now_ns = accepted_ns + jump_ns + hours * HOUR_NS
+            room.pipeline.slow.due_now(message)
+            await room.until(lambda: not room.pipeline._tasks, "tried")
+            return [action for actions, _ in notices(room) for action in actions]
+
+        await room.until(lambda: message.place == SLOW and not room.pipeline._tasks, "slow")
+        room.now_ns += jump_ns
+        room.pipeline.clock_moved(jump_ns)
+        assert await tried_after(3) == []
+        await tried_after(4)
+        await room.until(lambda: notices(room), "warned")
+        until = f"Will-Retry-Until: {rfc5322(accepted_ns + jump_ns + 5 * 24 * HOUR_NS)}"
+        assert until.encode() in room.sent[0][1]
+        assert await tried_after(119) == ["delayed"]
+        await tried_after(120)
+        await settle(room, message)
+        await room.until(lambda: len(notices(room)) == 2, "told")
+        assert notices(room)[1][0] == ["failed"]
 
     run(tmp_path, test)
 
