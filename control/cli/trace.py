@@ -29,11 +29,15 @@ def trace(root: Path, as_json: bool, limit: int, wanted: str) -> None:
             click.echo(msgspec.json.encode(one))
             continue
         click.echo(("\n" if number else "") + one.smtp_id)
-        for event in one.events:
-            click.echo(f"  {event['time'][:23]}  {_printable(story.sentence(event))}")
+        tell(one)
         if not one.completed:
             place = waiting.get(one.smtp_id)
             click.echo(f"  it waits in the {place} queue" if place else "  it is not in the queue any more")
+
+
+def tell(one: story.Story) -> None:
+    for event in one.events:
+        click.echo(f"  {event['time'][:23]}  {_printable(story.sentence(event))}")
 
 
 def _printable(words: str) -> str:

@@ -9,7 +9,7 @@ from engine import ids, limits
 from engine.queue import recovery
 from engine.queue.content import Octets
 from engine.queue.disk import Disk
-from engine.queue.errors import NoSuchMessage, QueueError
+from engine.queue.errors import QueueError
 from engine.queue.files import PLACES, MessageFiles, OpenFile
 from engine.queue.framing import Reader
 from engine.queue.record import Onward
@@ -90,19 +90,25 @@ def find(root: Path, smtp_id: str) -> MessageState | None:
     return _read_logs(root / "queue", disk).get(smtp_id)
 
 
-def octets(root: Path, smtp_id: str) -> Iterator[bytes]:
-    """The octets of a message as received, in pieces, also while its relay works on it.
+def octets(root: Path, message: MessageState) -> Iterator[bytes]:
+    """The octets as received of a message that find() gave, in pieces, also while its relay works on it.
 
-    Raises NoSuchMessage; QueueError: it was moved or finished meanwhile, so that these are not its octets.
+    Raises QueueError at the end: it was moved or finished meanwhile, so that these may not be its octets.
     """
-    message = find(root, smtp_id)
-    if message is None:
-        raise NoSuchMessage(f"there is no message {smtp_id} in the queue")
-    file = None if message.place == FAST else MessageFiles(root / "queue", Disk()).open(message.place, smtp_id)
+    file = None
+    if message.place != FAST:
+        try:
+            file = MessageFiles(root / "queue", Disk()).open(message.place, message.id)
+        except FileNotFoundError:
+            raise _moved(message) from None
     yield from Octets(message.runs, file, lambda: True).pieces(0, message.size)
-    if file is None and find(root, smtp_id) is None:
-        # A segment is used again when all of its messages are done. This one is not, so those were its octets.
-        raise QueueError(f"message {smtp_id} was finished while it was read")
+    # A segment is used again when all of its messages are done. This one is not, so those were its octets.
+    if file is None and message.id not in _read_logs(root / "queue", Disk()):
+        raise _moved(message)
+
+
+def _moved(message: MessageState) -> QueueError:
+    return QueueError(f"message {message.id} was moved or finished while it was read: try again")
 
 
 Change = Callable[[Store, MessageState], Awaitable[None]]

@@ -2,7 +2,7 @@
 
 import click
 
-from control.cli.queue import act, look
+from control.cli.queue import act, look, show
 
 
 @click.group()
@@ -10,5 +10,5 @@ def queue() -> None:
     """What waits: look at it, and decide what becomes of it."""
 
 
-for command in (look.list_, look.show, look.stats, *act.COMMANDS):
+for command in (look.list_, show.show, look.stats, *act.COMMANDS):
     queue.add_command(command)

@@ -1,4 +1,4 @@
-"""Looking at the queue: list, show, stats. Works with the gateway running or not, and changes nothing."""
+"""Looking at the queue: list, stats. Works with the gateway running or not, and changes nothing."""
 
 import itertools
 from bisect import bisect_right
@@ -56,28 +56,6 @@ def list_(root: Path, as_json: bool, limit: int, wanted: Filter) -> None:
     Console().print(table)
     if is_cut:  # how many others a filter means would take reading them all
         click.echo("and more" if wanted.is_selective else f"{len(queue) - shown} more")
-
-
-@click.command()
-@root_option
-@json_option
-@click.argument("smtp_id", metavar="ID")
-def show(root: Path, as_json: bool, smtp_id: str) -> None:
-    """What is known of one message. What happened to it so far: `mailward trace ID`."""
-    with reading(root):
-        message = listing.find(root, smtp_id)
-    if message is None:
-        raise click.ClickException(f"there is no message {smtp_id} in the queue: see `mailward queue list`")
-    line = line_of(message, now_ns())
-    if as_json:
-        click.echo(msgspec.json.encode(line))
-        return
-    for name in ("id", "queue", "size", "received", "due", "client", "reverse_path", "attempts", "crashes", "verdict"):
-        click.echo(f"{name.replace('_', '-'):<14}{getattr(line, name)}")
-    if line.reason:
-        click.echo(f"{'reason':<14}{line.reason}")
-    for one in line.recipients:
-        click.echo(f"{'to':<14}{one.address}: {one.result}" + (f", {one.reply}" if one.reply else ""))
 
 
 class Share(msgspec.Struct):
