@@ -35,6 +35,7 @@ from engine.queue.store import Store
 from engine.scanner.pool import PoolStopped, ScannerPool
 from engine.slow import SlowQueue
 
+SWEEP_S = 300  # between periodic reorderings of the slow queue
 NO_ROOM_S = 30  # until something that found no room in the queue is tried again
 STOP_S = 10.0
 
@@ -63,7 +64,7 @@ class Pipeline:
         self._own: deque[MessageState] = deque()  # our own mail, which does not wait while delivery is paused
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._claimed: set[str] = set()
-        self._relief_due_ns = 0
+        self._relief_due_ns = self._sweep_due_ns = 0
         self._stopping = False
         self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event)
         self._own_mail = OwnMail(services, store, self.submit, clock)
@@ -127,6 +128,13 @@ class Pipeline:
             if not self.is_busy(message):
                 self._spawn(message, self._relieve(message))
 
+    def sweep(self) -> None:
+        """Reorder the slow queue, every SWEEP_S (called now and then, PROC-07)."""
+        now = self._clock()
+        if now >= self._sweep_due_ns and not self._stopping:
+            self._sweep_due_ns = now + SWEEP_S * backoff.S_NS
+            self._sending.sweep()
+
     async def _relieve(self, message: MessageState) -> None:
         try:
             keys = self._sending.keys(message)
@@ -142,7 +150,7 @@ class Pipeline:
         for message in self._store.messages.values():
             message.clock_ns += by_ns
         self._sending.forget_failures()
-        self._relief_due_ns = 0
+        self._relief_due_ns = self._sweep_due_ns = 0
         self.slow.shift(by_ns)
 
     @property

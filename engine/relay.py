@@ -280,6 +280,7 @@ class Relay:
             self._lengths = lengths
             self.event(events.QueueLengths(fast=lengths[0], slow=lengths[1], hold=lengths[2]))
         self.pipeline.relieve_log()
+        self.pipeline.sweep()
 
     def _watch_clock(self) -> None:
         offset_ns = time.time_ns() - time.monotonic_ns()

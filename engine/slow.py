@@ -6,7 +6,7 @@ delivery is paused only the gateway's own mail is tried (DLV-01, GAP-44), which 
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from engine import events
 from engine.queue.state import MessageState
@@ -77,9 +77,29 @@ class SlowQueue:
 
     def next_hop_accepts(self, key: str) -> None:
         """It failed before and takes mail again: what waits for it goes first, oldest first (PROC-07, PROC-08)."""
+        waiting = [smtp_id for smtp_id, keys in self._keys.items() if key in keys and smtp_id not in self._busy]
+        self._to_front(waiting)
+
+    def sweep(self, accepting: Mapping[str, int]) -> None:
+        """Bring to the front what could not reach a next hop before that one took mail, such as before a restart
+        (PROC-07). accepting: when next hops took mail last. Says something only if it moved something (PROC-08)."""
+        now = self._clock()
+        waiting = [
+            smtp_id
+            for smtp_id, message in self._messages.items()
+            if smtp_id not in self._busy
+            and message.due_ns > now
+            and not message.next_hop  # a host that answered gave its reasons to wait
+            and any(accepting.get(key, 0) > message.attempted_ns for key in self._keys[smtp_id])
+        ]
+        if waiting:
+            self._to_front(waiting)
+
+    def _to_front(self, front: list[str]) -> None:
+        """Oldest first."""
         begun = self._clock()
         self._event(events.ReorderingStarted())
-        front = sorted(smtp_id for smtp_id, keys in self._keys.items() if key in keys and smtp_id not in self._busy)
+        front.sort()
         for place, smtp_id in enumerate(front):
             message = self._messages[smtp_id]
             message.due_ns = begun - len(front) + place

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from engine import events
+from engine import events, limits
 from engine.config import Delivery
 from engine.delivery import backoff
 from engine.delivery.bounce import wanted
@@ -52,6 +52,7 @@ class Sending:
         self._sending: Counter[str] = Counter()  # messages of the fast queue in delivery, by next hop
         self._parked: dict[str, deque[MessageState]] = {}  # those for a next hop that has enough of them
         self._backoff = backoff.Backoff()
+        self._accepting: dict[str, int] = {}  # next hops that took mail since the last sweep, and when
 
     async def deliver(self, message: MessageState) -> None:
         """One attempt for every recipient without a result. Raises QueueFull: what was not noted is to be repeated."""
@@ -153,6 +154,17 @@ class Sending:
         """The clock was set: the times at which next hops are to be tried again mean nothing any more."""
         self._backoff = backoff.Backoff()
 
+    def sweep(self) -> None:
+        """What waits for a next hop that is known to take mail need not wait (PROC-07)."""
+        accepting, self._accepting = self._accepting, {}
+        if accepting:
+            self._slow.sweep(accepting)
+
+    def _took_mail(self, key: str) -> None:
+        self._accepting[key] = self._clock()
+        if len(self._accepting) > limits.BACKOFF_ENTRIES:
+            del self._accepting[next(iter(self._accepting))]
+
     def _is_hopeless(self, keys: set[str]) -> bool:
         """Whether all next hops were just found unreachable: then new mail does not wait for them (PROC-06)."""
         now = self._clock()
@@ -169,6 +181,7 @@ class Sending:
                     self._services.event(
                         events.Forwarded(smtp_id=received.forward_of, forward_path=address, forward_id=message.id)
                     )
+                self._took_mail(key)
                 if self._backoff.accepted(key):
                     self._slow.next_hop_accepts(key)
             elif not attempt.next_hop and attempt.result is Result.PENDING:
