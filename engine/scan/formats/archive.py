@@ -10,6 +10,7 @@ Known gaps: methods that libarchive lacks (RAR 1.5 and 2, AES and Zstandard in 7
 cause unsupported; alternate data streams and comments of rar are not members; volumes are not put together.
 """
 
+import io
 import re
 import struct
 from collections.abc import Generator, Iterator
@@ -268,11 +269,13 @@ def _walked(
             yield Unread(name, max(0, reader.size), Cause.ENCRYPTED, kind)
             continue
         item = _member(reader, name, kind, room)
+        had, over = isinstance(item, Member), isinstance(item, Member) and item.over
         yield item
-        if isinstance(item, Member) and item.over and not _passed(reader, room):
+        del item  # it may be large, and the next one is made before this name is bound again
+        if over and not _passed(reader, room):
             yield Gap(Cause.LIMIT, "members behind one that is over the limit")
             return reader.used
-        failures = 0 if isinstance(item, Member) else failures + 1
+        failures = 0 if had else failures + 1
         if failures >= _FAILURES:
             yield Gap(Cause.DAMAGED, f"{_FAILURES} members in a row cannot be read")
             break
@@ -292,19 +295,18 @@ def _walked(
 def _member(reader: Reader, name: str, kind: str, room: Room) -> Item:
     size = reader.size
     most = room.room() + 1
-    pieces = []
+    content = io.BytesIO()  # gives its octets away without a copy: a member may be as large as all the room there is
     have = 0
     while have < most:
         want = min(most - have, _PIECE_LEN, size + 1 if size >= 0 and not have else _PIECE_LEN)
-        piece = reader.read(want)
-        have += len(piece)
-        pieces.append(piece)
+        have += content.write(reader.read(want))
         if reader.status != OK:
             break
         room.check_time()
-    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    content.truncate(min(have, most - 1))
+    data = content.getvalue()
     if have >= most:
-        return Member(name, data[: most - 1], over=True)
+        return Member(name, data, over=True)
     if reader.status != END and (not have or reader.any_encrypted):
         return Unread(name, max(0, size), *_why(reader, kind))
     return Member(name, data, complete=reader.status == END)

@@ -10,6 +10,7 @@ and brotli (which has no mark) are not opened.
 """
 
 import bz2
+import io
 import lzma
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
@@ -47,7 +48,7 @@ class Unpacked:
     """What was unpacked so far. have: octets. fault: why it ended early, None if it did not; over: room was used up."""
 
     def __init__(self) -> None:
-        self.pieces: list[bytes] = []
+        self._content = io.BytesIO()  # gives its octets away without a copy
         self.have = 0
         self.over = False
         self.fault: tuple[Cause, str] | None = None
@@ -57,13 +58,12 @@ class Unpacked:
         if self.have + len(piece) > room:
             piece = piece[: room - self.have]
             self.over = True
-        self.pieces.append(piece)
-        self.have += len(piece)
+        self.have += self._content.write(piece)
         return not self.over
 
     @property
     def data(self) -> bytes:
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        return self._content.getvalue()
 
 
 def unpack(decoder: Decoder, buf: bytes, at: int, end: int, room: int, into: Unpacked, tick: Callable[[], None]) -> int:
