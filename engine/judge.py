@@ -70,6 +70,11 @@ class Inquiry:
         self.authentication: authenticate.Begun | None = None
         self.listings: asyncio.Task[tuple[Listing, ...]] | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is something to wait for."""
+        return self.opening is not None
+
     def close(self) -> None:
         for task in (self.opening, self.listings, self.authentication):
             if isinstance(task, asyncio.Task):

@@ -34,20 +34,29 @@ class Examination:
         inquiry = self._judge.begin(message)
         try:
             outcome = await self._scanned(message) if reads_content(inquiry.settings) else unread()
+            if message.started and inquiry.asks:
+                self._acquit(message, "it was read, and waits for DNS")
             judgement = await self._judge.finish(inquiry, outcome)
         except (PoolStopped, asyncio.CancelledError):  # the service stops: that is no crash of the message
             if message.started:
-                self._store.note(message, Crashed(message.id, message.crashes, "the service was stopped"))
+                self._acquit(message, "the service was stopped")
             raise
         finally:
             inquiry.close()
         return self._settled(message, outcome, judgement)
 
+    def _acquit(self, message: MessageState, why: str) -> None:
+        """Whatever ends the relay from here on, it is not this message."""
+        self._store.note(message, Crashed(message.id, message.crashes, why))
+
     async def _scanned(self, message: MessageState) -> Outcome:
-        while message.crashes < limits.CRASHES_TO_HOLD:
+        def begun() -> None:
+            """Only now: a relay that is killed must not blame what waits behind other messages (PROC-12)."""
             self._store.note(message, Started(message.id))
+
+        while message.crashes < limits.CRASHES_TO_HOLD:
             try:
-                return await self._pool.examine(message.id, self._store.extents(message))
+                return await self._pool.examine(message.id, self._store.extents(message), begun)
             except ScannerCrashed as crash:
                 count = message.crashes + 1
                 self._store.note(message, Crashed(message.id, count, crash.detail))

@@ -134,15 +134,20 @@ class ScannerPool:
 
     # --- messages ---------------------------------------------------------------------------------
 
-    async def examine(self, smtp_id: str, extents: Sequence[Extent]) -> Outcome:
+    async def examine(
+        self, smtp_id: str, extents: Sequence[Extent], begun: Callable[[], None] = lambda: None
+    ) -> Outcome:
         """Have a message examined. The descriptors must stay open until this returns or raises.
+
+        begun: called when it is the turn of this message and no other before it; perhaps not before this returns, and
+        again if it has to begin anew with another scanner.
 
         Raises ScannerCrashed, PoolStopped, and OSError when the files cannot be handed over. Waits as long as there
         is no scanner.
         """
         if self._closing:
             raise PoolStopped
-        job = Job(next(self._numbers), smtp_id, extents, asyncio.get_running_loop().create_future())
+        job = Job(next(self._numbers), smtp_id, extents, asyncio.get_running_loop().create_future(), begun)
         scanner = None if self._waiting else self._scanner_for(job.size)
         if scanner is None:
             self._waiting.append(job)

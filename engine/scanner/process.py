@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -57,11 +57,19 @@ class Extent(Protocol):
 
 
 class Job:
-    """One message on its way through a scanner."""
+    """One message on its way through a scanner. begun: called when it is its turn, again with another scanner."""
 
-    __slots__ = ("extents", "future", "number", "sent", "size", "smtp_id")
+    __slots__ = ("begun", "extents", "future", "number", "sent", "size", "smtp_id")
 
-    def __init__(self, number: int, smtp_id: str, extents: Sequence[Extent], future: "asyncio.Future[Outcome]") -> None:
+    def __init__(
+        self,
+        number: int,
+        smtp_id: str,
+        extents: Sequence[Extent],
+        future: "asyncio.Future[Outcome]",
+        begun: Callable[[], None],
+    ) -> None:
+        self.begun = begun
         self.number = number
         self.smtp_id = smtp_id
         self.extents = extents
@@ -179,9 +187,19 @@ class Scanner:
         self._send(frame, [])
 
     def _push(self, entry: Job | DefinitionsFile, now: float) -> None:
-        if not self.pipe:
-            self._head_since_s = now
         self.pipe.append(entry)
+        if len(self.pipe) == 1:
+            self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        """It is the turn of the head of the pipe."""
+        self._head_since_s = now
+        head = self.pipe[0]
+        if isinstance(head, Job) and not head.future.done():
+            try:
+                head.begun()
+            except Exception as error:  # noqa: BLE001 - no fault of the scanner: whoever waits for this message hears it
+                head.future.set_exception(error)
 
     def _place(
         self, extents: Sequence[Extent], now: float
@@ -345,7 +363,8 @@ class Scanner:
 
     def _pop(self) -> None:
         self.pipe.popleft()
-        self._head_since_s = self._loop.time()
+        if self.pipe:
+            self._begin(self._loop.time())
 
     # --- the end ----------------------------------------------------------------------------------
 

@@ -111,7 +111,8 @@ class Room:
     def next_smtp_id(self) -> str:
         return self.ids.next()
 
-    async def examine(self, smtp_id: str, extents: Sequence[Extent]) -> Outcome:
+    async def examine(self, smtp_id: str, extents: Sequence[Extent], begun: Callable[[], None]) -> Outcome:
+        begun()
         self.examined.append(smtp_id)
         await self.scan_gate.wait()
         return self.outcome(smtp_id)

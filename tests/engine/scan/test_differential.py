@@ -8,7 +8,6 @@ import base64
 import email
 import email.message
 import email.policy
-import re
 from collections.abc import Iterator
 
 from hypothesis import HealthCheck, given, settings

@@ -51,6 +51,31 @@ def test_a_message_in_many_extents_and_files_is_read_in_order(with_pool: Runner)
     with_pool(work)
 
 
+def test_one_message_of_a_scanner_has_begun_at_a_time(with_pool: Runner) -> None:
+    """PROC-12: what is sent ahead is not blamed for what happens to the one before it."""
+
+    async def work(bench: Bench) -> None:
+        await bench.event(events.DefinitionsLoaded)
+        told: list[str] = []
+
+        async def examine(content: bytes, smtp_id: str) -> str:
+            extents = [Extent(bench.file(content), 0, len(content))]
+            return (await bench.pool.examine(smtp_id, extents, lambda: told.append(smtp_id))).reason
+
+        assert await asyncio.gather(examine(b"echo a", "1"), examine(b"echo b", "2")) == ["a", "b"]
+        assert told == ["1", "2"]
+        waiting = [asyncio.ensure_future(examine(content, "3 or 4")) for content in (b"hang", b"echo c")]
+        await asyncio.sleep(0)  # both run up to where they wait
+        assert told == ["1", "2", "3 or 4"]
+        await bench.pool.stop()
+        for one in waiting:
+            with pytest.raises(PoolStopped):
+                await one
+        assert told == ["1", "2", "3 or 4"]
+
+    with_pool(work)
+
+
 def test_a_large_message_and_a_small_one_behind_it(with_pool: Runner) -> None:
     async def work(bench: Bench) -> None:
         large = b"length " + bytes(range(256)) * 50_000

@@ -86,7 +86,9 @@ def test_files_in_files_stop_at_the_limit_on_depth() -> None:
         octets = b"<?xml?><w:binData>" + base64.b64encode(octets) + b"</w:binData>"
     assert VIRUS in {one.name for one in walk_file(octets, "a.xml").facts.matches}
     facts = walk_file(octets, "a.xml", depth=4).facts
-    assert not facts.matches and ("limit", "extraction depth 4") in {(one.cause.value, one.detail) for one in facts.unscanned}
+    assert not facts.matches and ("limit", "extraction depth 4") in {
+        (one.cause.value, one.detail) for one in facts.unscanned
+    }
 
 
 def test_limit_on_files_crossed_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
