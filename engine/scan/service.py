@@ -198,10 +198,14 @@ class _Examination:
         )
 
     def _unprocessed(self, facts: Facts) -> list[Unscanned]:
-        """What SCAN-07 decides about: not what the encryption of containers decides already (ENC-05)."""
-        if not self._antivirus.enabled:
-            return []
-        encrypted = self._blocking.encrypted
+        """What SCAN-07 decides about: not what the encryption of containers decides already (ENC-05).
+
+        Without virus scanning only what content policy had to look into: the rest behind a limit (CONT-08), and all of
+        it where files in containers are forbidden (FILE-07).
+        """
+        encrypted, files = self._blocking.encrypted, self._blocking.files
+        if not self._antivirus.enabled and not (files.enabled and files.in_containers):
+            return [one for one in facts.unscanned if one.cause is Cause.LIMIT]
         if not encrypted.enabled or encrypted.action is ContainerAction.DELETE:
             return facts.unscanned
         return [one for one in facts.unscanned if one.cause is not Cause.ENCRYPTED]

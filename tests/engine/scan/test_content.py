@@ -176,6 +176,22 @@ def test_a_file_in_what_is_no_header_of_a_nested_message_is_found() -> None:
     assert [one.value for one in examined(data, files=INSIDE).violations] == ["a.exe"]
 
 
+def test_what_content_policy_could_not_look_into_is_not_delivered_without_virus_scanning() -> None:
+    """CONT-08: the rest behind a limit is treated by SCAN-07, also without virus scanning; FILE-07: so is what may hide
+    a forbidden file."""
+    off = Antivirus(enabled=False)
+    deep = message(attachments=[("a.zip", zipped({"b.zip": zipped({"c.exe": b"program"})}))])
+    logged = ContainerLimits(depth=1, action=MessageAction.LOG)
+    outcome = examined(deep, off, containers=logged)
+    assert outcome.disposition is Disposition.HOLD and "extraction depth 1" in outcome.reason
+    through = Antivirus(enabled=False, unscanned=UnscannedAction.DELIVER)
+    assert examined(deep, through, containers=logged).disposition is Disposition.DELIVER
+    closed = message(attachments=[("a.7z", SEVEN)])
+    assert examined(closed, off, files=INSIDE).disposition is Disposition.HOLD
+    assert examined(closed, off, files=NAMES).disposition is Disposition.DELIVER
+    assert examined(message(), off, files=INSIDE).disposition is Disposition.DELIVER
+
+
 @pytest.mark.parametrize(
     "fields",
     [
