@@ -88,7 +88,7 @@ def test_broken_configuration_at_the_start(gateway: Gateway) -> None:
     lines = (gateway.root / "mailward.toml").read_text().count("\n")
     break_file(gateway)
     ended = serve(gateway.root)
-    assert ended.returncode == 2 and f"line {lines + 2}" in ended.stderr
+    assert ended.returncode == 2 and f"mailward.toml:{lines + 2}: " in ended.stderr
     assert gateway.service_events("service-start-failed")
 
 

@@ -62,7 +62,7 @@ def test_one_message_of_a_scanner_has_begun_at_a_time(with_pool: Runner) -> None
             extents = [Extent(bench.file(content), 0, len(content))]
             return (await bench.pool.examine(smtp_id, extents, lambda: told.append(smtp_id))).reason
 
-        assert await asyncio.gather(examine(b"echo a", "1"), examine(b"echo b", "2")) == ["a", "b"]
+        assert await asyncio.gather(*(examine(b"echo x", number) for number in "12")) == ["x", "x"]
         assert told == ["1", "2"]
         waiting = [asyncio.ensure_future(examine(content, "3 or 4")) for content in (b"hang", b"echo c")]
         await asyncio.sleep(0)  # both run up to where they wait
