@@ -32,7 +32,10 @@ def test_equals_oracle_and_goes_on_from_a_value(first: bytes, second: bytes, val
     assert crc32c(second, crc32c(first, value)) == crc32c(first + second, value)
 
 
-@pytest.mark.parametrize("length", [767, 768, 769, 775, 1536, 6143, 6144, 6145, 7000, 24_575, 24_576, 24_577, 49_152, 1 << 18, (1 << 18) + 9])
+@pytest.mark.parametrize(
+    "length",
+    [767, 768, 769, 775, 1536, 6143, 6144, 6145, 7000, 24_575, 24_576, 24_577, 49_152, 1 << 18, (1 << 18) + 9],
+)
 def test_lanes_equal_scalar_at_every_alignment(length: int) -> None:
     data = memoryview(random.Random(length).randbytes(length + 8))
     for at in range(8):

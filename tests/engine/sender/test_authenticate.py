@@ -9,6 +9,7 @@ import pytest
 
 from engine.config import Authentication as Options
 from engine.config import Blocking, Dmarc, Settings, WhiteList
+from engine.config.notices import Notifications, SpamNotices, SpamToAdministrator, SpamToSender
 from engine.dns import Resolver
 from engine.policy.evidence import Authentication, Envelope, Header
 from engine.scan.claims import Claims, collect
@@ -217,8 +218,13 @@ def test_a_defect_of_ours_holds_no_mail_up(
         (Settings(blocking=Blocking(white_list=WhiteList(enabled=True, confirmed=True))), True),
         (Settings(blocking=Blocking(white_list=WhiteList(enabled=True))), False),
         (Settings(blocking=Blocking(white_list=WhiteList(confirmed=True))), False),
+        (Settings(notifications=Notifications(spam=SpamNotices(sender=SpamToSender(enabled=True)))), True),
+        (
+            Settings(notifications=Notifications(spam=SpamNotices(administrator=SpamToAdministrator(enabled=True)))),
+            False,
+        ),
     ],
 )
 def test_nobody_is_asked_what_no_setting_needs(settings: Settings, wanted: bool) -> None:
-    """WL-05: a white list that has to be confirmed needs SPF and DKIM, also when nothing else does."""
+    """WL-05, NTF-15: a white list that has to be confirmed needs SPF and DKIM, and so do notices to senders."""
     assert is_wanted(settings) is wanted
