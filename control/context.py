@@ -9,11 +9,11 @@ from pathlib import Path
 from control.access import AccessDatabase
 from control.accounts import Accounts
 from control.journal import Follower
-from control.postman import Postman
+from control.post.postman import Postman
+from control.post.watchers import Watchers
 from control.sessions import Sessions
 from control.settings import CurrentSettings
 from control.store import Store
-from control.watchers import Watchers
 from engine import events
 from engine.alerts import told_to_people
 from engine.journal import JournalWriter

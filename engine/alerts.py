@@ -1,7 +1,7 @@
 """Which events people are told of by mail, and under which setting (ALR-01..15, OUT-01, NTF-00). Pure.
 
-One table for two readers: control/postman.py writes the mail, and every process writes these events to the journal also
-while local logging is off, since the journal is the way by which the postman hears of them (LOG-01).
+One table for two readers: control/post/postman.py writes the mail, and every process writes these events to the
+journal also while local logging is off, since the journal is the way by which the postman hears of them (LOG-01).
 """
 
 from typing import Final

@@ -340,7 +340,7 @@ class FileNameBlocked(MessageEvent, tag="file-name-blocked"):
 
 
 class NotificationWanted(MessageEvent, tag="notification-wanted"):
-    """Somebody has to be told (NTF-00): control/postman.py writes the mail and keeps the rates.
+    """Somebody has to be told (NTF-00): control/post/postman.py writes the mail and keeps the rates.
 
     kind: a value of engine.config.Kind. audience: sender or administrator. to: the sender's address; empty for
     administrators. values: metatags of META-01..05, without braces, and what stands for them.

@@ -14,8 +14,8 @@ from rich.progress import Progress
 from control.cli.config import file_type, in_force
 from control.cli.files import files, shown
 from control.cli.options import root_option
-from control.rehearsal import LAST, Count, Rehearsal, rehearse
-from control.trial import Rule, Trial, Verdict, as_received
+from control.rehearsal.compare import LAST, Count, Rehearsal, rehearse
+from control.rehearsal.trial import Rule, Trial, Verdict, as_received
 from engine import config, definitions, limits
 from engine.config import ConfigError, Settings
 from engine.config.entries import address_error

@@ -1,7 +1,7 @@
 """What policy knows of one message: a flat record, small enough to be written to the journal with each message.
 
 Criteria are pure functions from Evidence and settings to violations. Since the journal keeps the evidence, the same
-functions tell what other settings would have done to mail of the past (`control/rehearsal.py`).
+functions tell what other settings would have done to mail of the past (`control/rehearsal/`).
 
 The scanner fills in what it read in the message (`header`, `files`, `limit`); the relay what it knows of the session
 and was told by DNS (`envelope`, `listings`, `authentication`).

@@ -1,4 +1,4 @@
-"""Who has to be told about a message (NTF-00..17): pure. control/postman.py writes the mail.
+"""Who has to be told about a message (NTF-00..17): pure. control/post/postman.py writes the mail.
 
 A sender is only told if that can hit nobody else: what answers forged senders is itself abuse (NTF-15, GAP-33). What
 was refused during SMTP never comes here (NTF-14).

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-import control.past
-from control.past import Past, newest
-from control.rehearsal import compare, rehearse
-from control.treatment import Fate, Rules
+import control.rehearsal.past
+from control.rehearsal.compare import compare, rehearse
+from control.rehearsal.past import Past, newest
+from control.rehearsal.treatment import Fate, Rules
 from engine import config, events
 from engine.config import Action, Blocking, Settings
 from engine.policy.evidence import Authentication, Envelope, Evidence, File, Header, Listing
@@ -256,7 +256,7 @@ def test_the_journal_is_read_from_its_end(tmp_path: Path) -> None:
 def test_the_last_messages_cost_the_same_however_much_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only as much of the journal is read as is asked for."""
     read = 0
-    backwards = control.past._backwards
+    backwards = control.rehearsal.past._backwards
 
     def counted(path: Path) -> Iterable[bytes]:
         nonlocal read
@@ -264,7 +264,7 @@ def test_the_last_messages_cost_the_same_however_much_is_kept(tmp_path: Path, mo
             read += 1
             yield line
 
-    monkeypatch.setattr(control.past, "_backwards", counted)
+    monkeypatch.setattr(control.rehearsal.past, "_backwards", counted)
     lines = [
         event for number in range(500) for event in (accepted(1, f"N{number}"), scanned(1, f"N{number}", evidence()))
     ]

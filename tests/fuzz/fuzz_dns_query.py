@@ -6,9 +6,10 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from engine import dns_query, limits
+from engine import limits
+from engine.dns import query
 
-ASKED = dns_query.question("a.bl.example", "A")
+ASKED = query.question("a.bl.example", "A")
 NUMBER = ASKED[:2]
 
 
@@ -41,9 +42,9 @@ SEEDS = [
 
 def one_input(data: bytes) -> None:
     packet = NUMBER + data
-    found = dns_query.read(ASKED, packet)
-    assert dns_query.read(ASKED, bytes((packet[0] ^ 1,)) + packet[1:]) is dns_query.Odd.OTHER
-    if not isinstance(found, dns_query.Found):
+    found = query.read(ASKED, packet)
+    assert query.read(ASKED, bytes((packet[0] ^ 1,)) + packet[1:]) is query.Odd.OTHER
+    if not isinstance(found, query.Found):
         return
     assert found.ttl >= 0 and len(found.records or ()) <= limits.DNS_RECORDS
     try:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import limits
-from engine.dns_query import Found, Odd, question, read
+from engine.dns.query import Found, Odd, question, read
 
 LABEL = st.text("abcxyz0189-_", min_size=1, max_size=63)
 NAME = st.lists(LABEL, min_size=1, max_size=5).map(".".join).filter(lambda name: len(name) <= 253)

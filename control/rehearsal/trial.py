@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from control.treatment import Refusal, Rules
+from control.rehearsal.treatment import Refusal, Rules
 from engine.config import ListAction, Settings
 from engine.dns import DnsFailure, Resolver
 from engine.events import Event

@@ -30,7 +30,7 @@ from control.journal import files_of
 from control.post import mail, reader, rules
 from control.post.mail import Author, Letter
 from control.post.memory import WAITING, Item, Mail, Memory, Note, Pause, Position
-from control.watchers import Watchers
+from control.post.watchers import Watchers
 from engine import config, events
 from engine.command import Command, send
 from engine.config import ConfigError, Settings

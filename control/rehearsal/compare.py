@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from control.past import Past, newest
-from control.treatment import Rules, Treatment
+from control.rehearsal.past import Past, newest
+from control.rehearsal.treatment import Rules, Treatment
 from engine.config import Settings, fields
 from engine.policy.evidence import Authentication
 

@@ -23,10 +23,11 @@ import dns.nameserver
 import dns.resolver
 import dns.reversename
 
-from engine import dns_query, limits
+from engine import limits
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import address_text
-from engine.dns_cache import Answer, Cache, Key
+from engine.dns import query
+from engine.dns.cache import Answer, Cache, Key
 
 Exchanges = tuple[tuple[int, str], ...]
 
@@ -266,10 +267,10 @@ class Resolver:
         began = loop.time()
         try:
             found = await self._asked_at_first(name, kind)
-            if isinstance(found, dns_query.Found):
+            if isinstance(found, query.Found):
                 return self._kept(found.records, found.ttl)
             resolver = self._configured()
-            cut = found is dns_query.Odd.TRUNCATED
+            cut = found is query.Odd.TRUNCATED
             left_s = resolver.lifetime - (loop.time() - began)
             result = await resolver.resolve(name, kind, tcp=cut, raise_on_no_answer=False, lifetime=left_s)
         except dns.resolver.NXDOMAIN as error:
@@ -285,25 +286,25 @@ class Resolver:
         ttl = result.chaining_result.minimum_ttl
         return self._kept(tuple(itertools.islice(result.rrset or (), limits.DNS_RECORDS)), ttl)
 
-    async def _asked_at_first(self, name: str, kind: str) -> "dns_query.Found | dns_query.Odd | None":
+    async def _asked_at_first(self, name: str, kind: str) -> "query.Found | query.Odd | None":
         """The answer of the first server to one question, which is what nearly all look-ups take.
 
         Else None or what dnspython's resolver has to see to: other servers, more patience, TCP. Raises _Refused if
         there is nobody else to ask.
         """
-        asked = dns_query.question(name, kind)
+        asked = query.question(name, kind)
         if not asked:
             return None
         resolver = self._configured()
         server = resolver.nameservers[0]
         assert isinstance(server, _Server)
         try:
-            found = await dns_query.ask(server.address, server.port, asked, min(resolver.timeout, resolver.lifetime))
+            found = await query.ask(server.address, server.port, asked, min(resolver.timeout, resolver.lifetime))
         except OSError:
             server.silent = True
             return None
         server.silent = False
-        if found is dns_query.Odd.REFUSED and len(resolver.nameservers) == 1:
+        if found is query.Odd.REFUSED and len(resolver.nameservers) == 1:
             raise _refused(server.address)
         return found
 

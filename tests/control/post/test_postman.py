@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from control.post.memory import WAITING, Memory
-from control.postman import AGAIN_S, FILE_NAME, Postman
+from control.post.postman import AGAIN_S, FILE_NAME, Postman
 from engine import config, events
 from engine.command import Answer, Command, CommandFailed, CommandServer
 from engine.config import Alerts, Delivery, Notifications, Outbreak, Settings, Smtp

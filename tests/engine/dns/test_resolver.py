@@ -9,7 +9,7 @@ import pytest
 
 from engine import limits
 from engine.dns import DnsFailure, Resolver
-from engine.dns_cache import Answer, Cache
+from engine.dns.cache import Answer, Cache
 from tests.dns_server import dnsmasq, free_port
 from tests.engine.delivery.peers import Room, run
 

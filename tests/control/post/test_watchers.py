@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.watchers import LOW_PERCENT, PERIOD_S, RECOVERED_PERCENT, Mark, Readings, Watchers
+from control.post.watchers import LOW_PERCENT, PERIOD_S, RECOVERED_PERCENT, Mark, Readings, Watchers
 from engine import events
 from engine.layout import Layout
 
