@@ -7,7 +7,7 @@ import msgspec
 
 from control import story
 from control.cli.options import root_option
-from control.cli.queue.lines import json_option, reading
+from control.cli.queue.lines import json_option, reading, tell
 from engine.layout import Layout
 from engine.queue import listing
 
@@ -33,13 +33,3 @@ def trace(root: Path, as_json: bool, limit: int, wanted: str) -> None:
         if not one.completed:
             place = waiting.get(one.smtp_id)
             click.echo(f"  it waits in the {place} queue" if place else "  it is not in the queue any more")
-
-
-def tell(one: story.Story) -> None:
-    for event in one.events:
-        click.echo(f"  {event['time'][:23]}  {_printable(story.sentence(event))}")
-
-
-def _printable(words: str) -> str:
-    """Senders choose subjects and addresses: nothing of them may steer a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(words.split()))

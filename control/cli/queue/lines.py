@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from control import story
 from engine.layout import Layout
 from engine.queue import listing
 from engine.queue.record import Result
@@ -171,3 +172,14 @@ def reading(root: Path) -> Iterator[None]:
 
 def now_ns() -> int:
     return time.time_ns()
+
+
+def tell(one: story.Story) -> None:
+    """The events of a message, one a line."""
+    for event in one.events:
+        click.echo(f"  {event['time'][:23]}  {_printable(story.sentence(event))}")
+
+
+def _printable(words: str) -> str:
+    """Senders choose subjects and addresses: nothing of them may steer a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(words.split()))

@@ -9,8 +9,7 @@ import msgspec
 
 from control import story
 from control.cli.options import root_option
-from control.cli.queue.lines import Line, json_option, line_of, now_ns, reading
-from control.cli.trace import tell
+from control.cli.queue.lines import Line, json_option, line_of, now_ns, reading, tell
 from engine import limits
 from engine.layout import Layout
 from engine.queue import listing
