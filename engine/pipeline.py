@@ -61,6 +61,7 @@ class Pipeline:
         self._store = store
         self._clock = clock
         self._waiting: deque[MessageState] = deque()
+        self._turn_missed: dict[str, MessageState] = {}  # it was their turn while they were busy
         self._own: deque[MessageState] = deque()  # our own mail, which does not wait while delivery is paused
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._claimed: set[str] = set()
@@ -116,8 +117,11 @@ class Pipeline:
                 message = self._waiting.popleft()
             else:
                 return
-            # Else it was moved out of the log or ended meanwhile, or is here a second time.
-            if message.place == FAST and not message.done and not self.is_busy(message):
+            if message.place != FAST or message.done:
+                continue  # it was moved out of the log or ended meanwhile
+            if self.is_busy(message):  # with its last steps perhaps, after which nobody would think of it
+                self._turn_missed[message.id] = message
+            else:
                 self._spawn(message, self._process(message))
 
     def relieve_log(self) -> None:
@@ -178,6 +182,7 @@ class Pipeline:
         finally:
             self._claimed.discard(message.id)
             self._free(message)
+            self._take()
 
     def _spawn(self, message: MessageState, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -238,8 +243,13 @@ class Pipeline:
 
     def _free(self, message: MessageState) -> None:
         """Nothing works on it any more."""
-        if self.slow.is_out(message) and not self._stopping:
+        missed = self._turn_missed.pop(message.id, None)
+        if self._stopping:
+            return
+        if self.slow.is_out(message):
             self._retry(message)
+        elif missed is not None:
+            self._first((message,))
 
     # --- decisions of a person (command line, pages) ----------------------------------------------
 

@@ -202,6 +202,20 @@ def test_next_hop_that_is_back_with_4xx_is_not_hammered(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_a_turn_that_comes_while_something_else_works_on_a_message_is_not_lost(tmp_path: Path) -> None:
+    """PROC-05: so it may be with the last step of the task that made it wait for others."""
+
+    async def test(room: Room) -> None:
+        room.settings = Settings(delivery=Delivery(pause=True))
+        message = await room.accept("user@example.com")
+        with room.pipeline.claim(message):
+            room.settings = Settings(delivery=DELIVERY)
+            room.pipeline.settings_changed()
+        await room.until(lambda: message.done, "it is delivered")
+
+    run(tmp_path, test)
+
+
 def test_next_hop_that_hangs_leaves_room_for_the_others(tmp_path: Path) -> None:
     """PROC-06: more mail for one that does not answer than the relay takes in hand at once."""
 
