@@ -31,6 +31,14 @@ from engine.config.blocking import (
 )
 from engine.config.checks import problems, remarks
 from engine.config.delivery import Delivery, Grant, Relay, Route, Routing
+from engine.config.diagnostics import (
+    ConversationLog,
+    DataStream,
+    Diagnostics,
+    ErrorClass,
+    LogLevel,
+    SaveQueueFiles,
+)
 from engine.config.entries import relay_entry_error
 from engine.config.file import FILE_NAME, dump, load, parse, save
 from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
@@ -52,10 +60,14 @@ __all__ = [
     "ConfigError",
     "ContainerAction",
     "ContainerLimits",
+    "ConversationLog",
+    "DataStream",
     "Delivery",
+    "Diagnostics",
     "Dmarc",
     "Dns",
     "Encrypted",
+    "ErrorClass",
     "FileNames",
     "Forward",
     "Grant",
@@ -63,6 +75,7 @@ __all__ = [
     "LeftoverAction",
     "ListAction",
     "Listener",
+    "LogLevel",
     "Logging",
     "MessageAction",
     "Notice",
@@ -74,6 +87,7 @@ __all__ = [
     "Relay",
     "Route",
     "Routing",
+    "SaveQueueFiles",
     "Section",
     "Senders",
     "Settings",

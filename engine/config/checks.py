@@ -11,6 +11,7 @@ from engine.config.antivirus import UnscannedAction
 from engine.config.base import Path, Problem, Section
 from engine.config.blocking import Blocking, BlockLists, Dmarc, Forward
 from engine.config.delivery import Grant, Relay, Routing
+from engine.config.diagnostics import ConversationLog, DataStream, Diagnostics, LogLevel, SaveQueueFiles
 from engine.config.notices import Kind
 from engine.config.settings import Settings
 
@@ -81,6 +82,7 @@ def _names(settings: Settings) -> Iterator[Problem]:
     if smtp.from_address:
         yield from _one(("smtp", "from_address"), smtp.from_address, entries.address_error)
     yield from _one(("smtp", "from_name"), smtp.from_name, entries.one_line_error)
+    yield from _each(("web", "names"), settings.web.names, entries.host_error)
     yield from _each(("smtp", "proxies"), smtp.proxies, entries.network_error)
     yield from _each(("smtp", "xclient"), smtp.xclient, entries.network_error)
     yield from _each(("dns", "servers"), settings.dns.servers, entries.name_server_error)
@@ -261,6 +263,7 @@ def _without_effect(settings: Settings) -> Iterator[Problem]:
 
 
 def _surprising(settings: Settings) -> Iterator[Problem]:
+    yield from _revealing(settings.diagnostics)
     from engine.relay_rule import HostList  # it is built on the Structs of this package
 
     if settings.relay.allow_all:
@@ -282,6 +285,16 @@ def _surprising(settings: Settings) -> Iterator[Problem]:
     if dmarc.enabled and _rejects_alone(dmarc):
         words = "is off: forwarded and list mail of domains with p=reject is dropped (RFC 9989 s8.3)"
         yield Problem(("blocking", "dmarc", "corroborated"), words)
+
+
+def _revealing(diagnostics: Diagnostics) -> Iterator[Problem]:
+    """DIAG-09."""
+    for name in ("inbound", "outbound"):
+        log: ConversationLog = getattr(diagnostics, name)
+        if log.level is not LogLevel.DISABLE and log.data is DataStream.ECHO:
+            yield Problem(("diagnostics", name, "data"), "is echo: the logs hold the content of mail")
+    if diagnostics.save_queue_files is not SaveQueueFiles.DISABLE:
+        yield Problem(("diagnostics", "save_queue_files"), "is on: copies of mail are kept for technicians")
 
 
 def _rejects_alone(dmarc: Dmarc) -> bool:

@@ -35,6 +35,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "alerts": W("Alerts", "Which events of the system administrators are told of by mail.", "ALR-01"),
         "processes": W("Processes", "How many processes work, and as whom."),
         "logging": W("Logging", "The journal of events.", "LOG-01"),
+        "diagnostics": W("Diagnostics", "What is kept for technicians. Change it only when support asks for it.",
+            "DIAG-01"),
     },
     "Listener": {
         "host": W("Address", "Address to listen on; 0.0.0.0 takes every IPv4 address of the machine, :: all of them."),
@@ -338,5 +340,27 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
     "Logging": {
         "enabled": W("Keep a journal", "Write events to files.", "LOG-01"),
         "keep_weeks": W("Keep for", "Weeks after which journal files are deleted; 0 keeps them.", "LOG-02"),
+    },
+    "ConversationLog": {
+        "level": W("Level", "Which SMTP conversations are written to a file each: none, those with an error, or all.",
+            "DIAG-03, DIAG-04"),
+        "errors": W("Errors", "Which errors keep a log with level on-error: of the network (communication), of order "
+            "and syntax of commands (protocol), refusals for reasons of a server's own, such as the size (local), "
+            "requests that are not served, such as TURN (unsupported), or all of these.",
+            "DIAG-05, DIAG-06, DIAG-07, DIAG-08, DIAG-13"),
+        "data": W("Content of messages", "Leave it out (ignore), give the number of lines and octets (summarize), or "
+            "show all of it (echo): then the files hold the mail of your users.", "DIAG-09, DIAG-11"),
+    },
+    "Diagnostics": {
+        "save_queue_files": W("Save queue files", "Which messages are copied for technicians before anything is done "
+            "to them: none, those whose examination crashed, those that could not be examined too, or all. Copies "
+            "hold the mail of your users.", "DIAG-01"),
+        "max_mb": W("Size of all files", "Megabytes that logs and copies may take together; the oldest ones make room.",
+            "DIAG-02, DIR-05"),
+        "keep_days": W("Keep for", "Days after which logs and copies are deleted.", "DIAG-02"),
+        "inbound": W("Inbound conversations", "Logs of clients that bring mail, one for each connection.",
+            "DIAG-03, DIAG-10"),
+        "outbound": W("Outbound conversations", "Logs of next hops that get mail, one for each attempt to deliver.",
+            "DIAG-03, DIAG-10"),
     },
 }  # fmt: skip

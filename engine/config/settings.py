@@ -4,6 +4,7 @@ from engine.config.antivirus import Antivirus
 from engine.config.base import Section
 from engine.config.blocking import Authentication, Blocking
 from engine.config.delivery import Delivery, Relay, Routing
+from engine.config.diagnostics import Diagnostics
 from engine.config.notices import Alerts, Notifications, Outbreak
 from engine.config.smtp import Dns, Logging, Processes, Smtp, Web
 
@@ -23,3 +24,4 @@ class Settings(Section, frozen=True):
     alerts: Alerts = Alerts()
     processes: Processes = Processes()
     logging: Logging = Logging()
+    diagnostics: Diagnostics = Diagnostics()
