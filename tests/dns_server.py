@@ -28,6 +28,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from bench.ports import free_port
 from engine.dns import Resolver
 
 START_S = 20.0  # far beyond what a start takes
@@ -137,17 +138,6 @@ def _write_zone(folder: Path, domain: str, kind: str, text: str) -> str:
     os.utime(new, (max(time.time(), before + 2),) * 2)
     new.replace(path)
     return path.name
-
-
-def free_port() -> int:
-    """Free for UDP and TCP."""
-    while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                return port
 
 
 def answers(port: int) -> bool:

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.gateway import corpus, policy, run
-from bench.gateway.peers import Mailward, Peer, Postfix, free_port
+from bench.gateway.peers import Mailward, Peer, Postfix
+from bench.ports import free_port
 
 
 def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | None, dns: str) -> Peer:

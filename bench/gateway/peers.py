@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from bench.ports import free_port
 from engine import config
 from engine.config import Settings
 
@@ -28,13 +29,6 @@ class Peer(Protocol):
     def pids(self) -> list[int]:
         """Every process of it that runs now."""
         ...
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def wait_for(port: int) -> None:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bench.gateway.peers import descendants, free_port
+from bench.gateway.peers import descendants
+from bench.ports import free_port
 from engine import config
 from engine.config import Settings
 

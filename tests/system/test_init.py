@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.gateway.peers import free_port
+from bench.ports import free_port
 from engine import config
 from engine.config import Listener
 from tests.system.harness import MAILWARD

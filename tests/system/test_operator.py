@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.gateway.peers import free_port
+from bench.ports import free_port
 from tests.system.harness import MAILWARD, PATIENCE_S, Gateway, Mailbox, until
 
 MAIL = b"Subject: s\r\n\r\nbody\r\n"

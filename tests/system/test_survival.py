@@ -13,7 +13,8 @@ import zipfile
 from pathlib import Path
 
 from bench.gateway import corpus, run
-from bench.gateway.peers import Mailward, free_port
+from bench.gateway.peers import Mailward
+from bench.ports import free_port
 from tests.system.harness import Gateway, Mailbox, _command_line, until
 from tests.system.test_way import untraced, with_attachment
 

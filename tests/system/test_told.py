@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from bench.gateway.peers import free_port
+from bench.ports import free_port
 from control.samples import EICAR
 from engine.config import Alerts
 from tests.system.harness import MAILWARD, Gateway, Mail, Mailbox, until

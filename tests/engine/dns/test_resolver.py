@@ -7,10 +7,11 @@ from pathlib import Path
 import dns.rdata
 import pytest
 
+from bench.ports import free_port
 from engine import limits
 from engine.dns import DnsFailure, Resolver
 from engine.dns.cache import Answer, Cache
-from tests.dns_server import dnsmasq, free_port
+from tests.dns_server import dnsmasq
 from tests.engine.delivery.peers import Room, run
 
 ZONE = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from engine import events, limits
 from engine.smtp import arrival
 from engine.smtp.proxy_header import SIGNATURE
@@ -208,12 +209,6 @@ frontend in
 backend out
     server gate 127.0.0.1:{gate} {options}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @asynccontextmanager
