@@ -8,12 +8,12 @@ from pathlib import Path
 
 from control.access import AccessDatabase
 from control.accounts import Accounts
-from control.journal import Follower
+from control.records.follower import Follower
 from control.post.postman import Postman
 from control.post.watchers import Watchers
 from control.sessions import Sessions
 from control.settings import CurrentSettings
-from control.store import Store
+from control.records.store import Store
 from engine import events
 from engine.alerts import told_to_people
 from engine.journal import JournalWriter

@@ -13,7 +13,7 @@ import msgspec
 import engine
 from control import certificate
 from control.context import Context
-from control.view import StoredEvent, Totals, View
+from control.records.view import StoredEvent, Totals, View
 from control.web import local_time
 from engine import events
 from engine.journal import timestamp

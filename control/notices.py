@@ -3,7 +3,7 @@
 import msgspec
 
 from control.context import Context
-from control.view import View
+from control.records.view import View
 from engine import events
 
 

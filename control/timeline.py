@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from control.store import MINUTE
-from control.view import View
+from control.records.store import MINUTE
+from control.records.view import View
 
 MINUTES: Final = 60
 HEIGHT: Final = 24  # of a lane, in units of its view box; a minute is 1 wide

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from control.sessions import Session
-from control.view import SEARCHED_EVENTS, StoredEvent
+from control.records.view import SEARCHED_EVENTS, StoredEvent
 from control.web import admin_page, clock_time, context_of, render
 
 SHOWN: Final = 200

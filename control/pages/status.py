@@ -10,7 +10,7 @@ from control import figures, timeline
 from control.context import Context
 from control.notices import notices
 from control.sessions import Session
-from control.view import View
+from control.records.view import View
 from control.web import TEMPLATES, admin_api, admin_page, context_of, json, local_time, render
 
 

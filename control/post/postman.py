@@ -26,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-from control.journal import files_of
+from control.records.follower import files_of
 from control.post import mail, reader, rules
 from control.post.mail import Author, Letter
 from control.post.memory import WAITING, Item, Mail, Memory, Note, Pause, Position

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from control.journal import files_of
+from control.records.follower import files_of
 from control.post.memory import Position
 from engine import events
 from engine.alerts import TOLD

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from control.journal import Follower
-from control.store import Store
+from control.records.follower import Follower
+from control.records.store import Store
 from engine import events
 from engine.config import Blocking, Characters, Settings, Size, Smtp
 from engine.events import Rejected

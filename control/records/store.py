@@ -26,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-from control.view import View
+from control.records.view import View
 
 SCHEMA_VERSION: Final = 1  # another number in the file: it is thrown away and read again from the journal
 MINUTE: Final = 60_000_000

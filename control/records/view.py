@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from control.records.messages import Found, Message, Wanted, message_of
+from engine.events import Accepted, AnyEvent
 from engine.ids import ID_LEN
 
 SEARCHED_EVENTS: Final = 200_000  # a search for words looks at the newest ones only, so that it ends soon
@@ -13,7 +15,7 @@ _SMTP_ID = re.compile(rf"[0-9][0-9A-V]{{{ID_LEN - 1}}}")  # the time in front be
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Of one kind of event since the last start. amount: see control.store; octets for `accepted`."""
+    """Of one kind of event since the last start. amount: see control.records.store; octets for `accepted`."""
 
     count: int = 0
     amount: int = 0
@@ -86,6 +88,39 @@ class View:
             (SEARCHED_EVENTS, f"%{literal}%", limit),
         )
         return [StoredEvent(*row) for row in rows]
+
+    def find_messages(
+        self,
+        wanted: Wanted,
+        first: int = 0,
+        until: int = 1 << 62,
+        limit: int = 50,
+        before: str = "",
+    ) -> Found[Message]:
+        """Messages that were accepted from `first` to before `until`, newest first.
+
+        before: `next` of the page before this one. Raises ValueError if it is none.
+        """
+        time, row = map(int, before.split(".")) if before else (until, 0)
+        found: list[Message] = []
+        accepted = self._connection.execute(
+            "SELECT time, id, line FROM event WHERE kind = 'accepted' AND time >= ? AND (time, id) < (?, ?)"
+            " ORDER BY time DESC, id DESC",
+            (first, time, row),
+        )
+        for at, number, line in accepted:
+            event = msgspec.json.decode(line, type=Accepted)
+            message = message_of(at, event, self.story(event.smtp_id))
+            if wanted.matches(message):
+                found.append(message)
+                if len(found) == limit:
+                    return Found(found, f"{at}.{number}")
+        return Found(found)
+
+    def story(self, smtp_id: str) -> list[AnyEvent]:
+        """Events of one message, oldest first."""
+        rows = self._connection.execute("SELECT line FROM event WHERE smtp_id = ? ORDER BY time, id", (smtp_id,))
+        return [msgspec.json.decode(line, type=AnyEvent) for (line,) in rows]
 
     def damaged(self) -> int:
         """Journal lines that are no events."""

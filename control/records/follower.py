@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from control.store import JournalFile, Store
+from control.records.store import JournalFile, Store
 from engine.journal import SUFFIX
 
 POLL_S: Final = 0.5

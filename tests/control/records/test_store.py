@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control.journal import CHUNK_LEN, Follower
-from control.store import Store
-from control.view import Totals
+from control.records.follower import CHUNK_LEN, Follower
+from control.records.messages import Wanted
+from control.records.store import Store
+from control.records.view import Totals
 from engine import events
 from engine.journal import JournalWriter, timestamp
 
@@ -227,3 +228,24 @@ def test_search_finds_words_in_any_field_and_the_story_of_an_id(desk: Desk) -> N
         assert view.events("is%odd", 10) == []
         assert view.events("configuration", 10) == []
         assert len(view.events("", 2)) == 2
+
+
+def test_messages_are_found_by_what_is_known_of_them(desk: Desk) -> None:
+    """PROC-25"""
+    write(
+        desk.writer(),
+        accepted(1, smtp_id="1N4ABCDE00001"),
+        accepted(2, smtp_id="1N4ABCDE00002"),
+        events.Scanned(time=timestamp(BASE + 3 * SECOND), smtp_id="1N4ABCDE00002", verdict="infected", subject="Über"),
+        events.Held(time=timestamp(BASE + 4 * SECOND), smtp_id="1N4ABCDE00002", reason="a virus"),
+    )
+    desk.follower.poll()
+    with desk.store.read() as view:
+        newest = view.find_messages(Wanted(), limit=1)
+        assert [(one.smtp_id, one.outcome) for one in newest.rows] == [("1N4ABCDE00002", "held")]
+        older = view.find_messages(Wanted(), limit=1, before=newest.next)
+        assert [(one.smtp_id, one.verdict) for one in older.rows] == [("1N4ABCDE00001", "")]
+        for wanted in (Wanted(verdict="infected"), Wanted(subject="üB"), Wanted(smtp_id="00002")):
+            assert [one.smtp_id for one in view.find_messages(wanted).rows] == ["1N4ABCDE00002"]
+        assert len(view.find_messages(Wanted(address="B@EXAMPLE", client="192.0.2.1")).rows) == 2
+        assert view.find_messages(Wanted(address="nobody@")).rows == []

@@ -1,0 +1,1 @@
+"""What the pages know of the journal: follower, store, and the questions that can be asked of it."""
