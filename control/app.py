@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,10 +11,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from control.api import routes as api
+from control.authentication import actor_of
 from control.context import Context
 from control.guard import KnownHost, SecureHeaders
+from control.navigation import first_page
+from control.page import PageRoute, render
 from control.pages import events, logon, queues, status
-from control.web import json, render, see_other
+from control.web import see_other
 
 _TITLES = {403: "Not allowed", 404: "There is no such page", 405: "Not possible here", 500: "Something went wrong"}
 _TEXTS = {
@@ -23,14 +28,15 @@ _TEXTS = {
 
 
 async def _first(request: Request) -> Response:
-    return see_other("/status")
+    actor = await run_in_threadpool(actor_of, request, True)
+    return see_other("/logon" if actor is None else first_page(actor, request.app.state.paths))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     text = _TEXTS.get(error.status_code, error.detail)
     if request.url.path.startswith("/api/"):
-        response: Response = json({"error": text}, error.status_code)
+        response = api.problem(error.status_code, text)
     else:
         title = _TITLES.get(error.status_code, "This request was refused")
         response = render(request, "message.html", status=error.status_code, title=title, text=text)
@@ -54,9 +60,11 @@ def make_app(context: Context) -> ASGIApp:
             *status.routes,
             *queues.routes,
             *events.routes,
+            *api.routes(),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     app.state.context = context
+    app.state.paths = frozenset(route.path for route in app.routes if isinstance(route, PageRoute) and route.shown)
     return SecureHeaders(KnownHost(app, context.settings, context.http_violation))

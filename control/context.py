@@ -8,12 +8,13 @@ from pathlib import Path
 
 from control.access import AccessDatabase
 from control.accounts import Accounts
-from control.records.follower import Follower
+from control.flash import Flashes
 from control.post.postman import Postman
 from control.post.watchers import Watchers
+from control.records.follower import Follower
+from control.records.store import Store
 from control.sessions import Sessions
 from control.settings import CurrentSettings
-from control.records.store import Store
 from engine import events
 from engine.alerts import told_to_people
 from engine.journal import JournalWriter
@@ -38,6 +39,7 @@ class Context:
         self.access = AccessDatabase(root)
         self.accounts = Accounts(self.access, clock)
         self.sessions = Sessions(self.access, clock, lambda: self.settings().web.timeout_minutes * 60.0)
+        self.flashes = Flashes()
         self._journal = JournalWriter(self.layout.journal, PROCESS)
         self._journal_lock = threading.Lock()
         watchers = Watchers(self.layout, self.event, time.monotonic)
@@ -46,6 +48,10 @@ class Context:
     def host(self) -> str:
         """What the gateway calls itself."""
         return self.settings().smtp.hostname or socket.gethostname()
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        return round(self.clock() * 1_000_000)
 
     def event(self, event: events.Event) -> None:
         """Write to the journal, at once; from any thread. While local logging is off, what people are told (LOG-01)."""

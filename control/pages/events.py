@@ -3,16 +3,14 @@
 from typing import Any, Final
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from control.sessions import Session
+from control.actor import Scope
+from control.page import Visit, page
 from control.records.view import SEARCHED_EVENTS, StoredEvent
-from control.web import admin_page, clock_time, context_of, render
+from control.web import clock_time
 
 SHOWN: Final = 200
-QUERY_LEN: Final = 200
 VALUE_LEN: Final = 300  # of one field on the page; the journal has it whole
 _NO_DETAILS: Final = frozenset({"event", "time", "smtp_id", "evidence"})  # columns; and what policy read, for programs
 
@@ -47,16 +45,14 @@ def _text(value: object) -> str:
     return text if len(text) <= VALUE_LEN else text[:VALUE_LEN] + "…"
 
 
-def page(request: Request, session: Session) -> Response:
-    query = request.query_params.get("q", "").strip()[:QUERY_LEN]
-    with context_of(request).store.read() as view:
+def show(visit: Visit) -> Response:
+    query = visit.query("q")
+    with visit.context.store.read() as view:
         events = view.events(query, SHOWN)
     many = f"The newest {SHOWN}" if len(events) == SHOWN else f"{len(events)}"
     caption = f"{many} event{'s' if len(events) != 1 else ''}"
-    return render(
-        request,
+    return visit.render(
         "events.html",
-        session,
         query=query,
         caption=f"{caption} with “{query}”, newest first" if query else f"{caption}, newest first",
         events=[_row(event) for event in events],
@@ -64,4 +60,4 @@ def page(request: Request, session: Session) -> Response:
     )
 
 
-routes: Final = [Route("/events", admin_page(page), methods=["GET"])]
+routes: Final = [page("/events", Scope.MESSAGES, show)]

@@ -10,12 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from control.accounts import USERS, Attempt, Result
+from control.authentication import SESSION_COOKIE, actor_of
+from control.form import read_form
+from control.page import PageRoute, render
 from control.sessions import ID_LEN, form_token, new_id
-from control.web import PAGES, SESSION_COOKIE, client_of, context_of, find_session, read_form, render, see_other
+from control.web import client_of, context_of, see_other
 from engine import events
 
 LOGON_COOKIE: Final = "__Host-mailward-logon"  # a session before logon, for the token of the logon form only
-FIRST_PAGE: Final = PAGES[0][0]
 USER_LEN: Final = 64
 
 
@@ -38,21 +40,22 @@ def _page(request: Request, message: str, failed: bool, status: int = 200, user:
         message=message,
         failed=failed,
         user=user,
-        next=_page_address(to),
+        next=_page_address(request, to),
         logon_token=form_token(secret),
     )
     _cookie(response, LOGON_COOKIE, secret)
     return response
 
 
-def _page_address(wanted: str) -> str:
+def _page_address(request: Request, wanted: str) -> str:
     """Only ever one of our own pages: nobody is sent elsewhere by a crafted link."""
-    return wanted if wanted in {address for address, _ in PAGES} else FIRST_PAGE
+    pages = (route for route in request.app.routes if isinstance(route, PageRoute) and route.shown)
+    return wanted if any(route.path_regex.match(wanted) for route in pages) else "/"
 
 
 async def show(request: Request) -> Response:
-    if await run_in_threadpool(find_session, request, True) is not None:
-        return see_other(FIRST_PAGE)
+    if await run_in_threadpool(actor_of, request, True) is not None:
+        return see_other("/")
     context = context_of(request)
     to = request.query_params.get("next", "")
     if not await run_in_threadpool(context.accounts.any_password):
@@ -75,8 +78,8 @@ async def log_on(request: Request) -> Response:
         message = "You were not logged on: this form was too old, or cookies are switched off. Please try again."
         return _page(request, message, failed=True, status=403)
     context, client = context_of(request), client_of(request)
-    user, to = fields.get("user", "")[:USER_LEN].strip(), _page_address(fields.get("next", ""))
-    attempt = await run_in_threadpool(context.accounts.log_on, user, fields.get("password", ""), client)
+    user, to = fields.get("user")[:USER_LEN].strip(), _page_address(request, fields.get("next"))
+    attempt = await run_in_threadpool(context.accounts.log_on, user, fields.get("password"), client)
     if attempt.result is not Result.WAIT:
         # People sometimes type their password into the other field: what is no user name is not written down.
         known = user if user in USERS else "(unknown)"

@@ -42,7 +42,7 @@
 
   // Puts in the new figures. Tells whether the bars or the notices have changed, too.
   async function figures() {
-    const status = await (await get("/api/status")).json();
+    const status = await (await get("/api/v1/status")).json();
     put("figure", "now", status.now_text);
     for (const group of status.groups) {
       for (const figure of group.figures) {
@@ -59,7 +59,7 @@
   async function live() {
     const old = document.getElementById("live");
     if (old.contains(document.activeElement)) return; // somebody is reading there with the keyboard
-    const text = await (await get("/api/status/live")).text();
+    const text = await (await get("/status/live")).text();
     const next = document.adoptNode(new DOMParser().parseFromString(text, "text/html").getElementById("live"));
     next.querySelector("details").open = old.querySelector("details").open;
     old.replaceWith(next);

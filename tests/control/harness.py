@@ -19,8 +19,8 @@ from urllib.parse import urlencode
 import engine
 from control.access import AccessDatabase
 from control.accounts import set_password
+from control.authentication import SESSION_COOKIE
 from control.sessions import Sessions
-from control.web import SESSION_COOKIE
 from engine import config, events
 from engine.journal import JournalWriter, timestamp
 from engine.layout import Layout

@@ -142,9 +142,9 @@ def test_nothing_breaks_the_content_security_policy(inside: Page, gateway: Gatew
     said: list[str] = []
     inside.on("console", lambda message: said.append(message.text))
     inside.on("pageerror", lambda error: said.append(str(error)))
-    for path in ("/queues", "/events", "/status"):
+    for path in ("/queues/overview", "/events", "/status"):
         inside.goto(gateway.url + path)
-    with inside.expect_response("**/api/status"):
+    with inside.expect_response("**/api/v1/status"):
         pass
     expect(inside.get_by_text("Live", exact=True)).to_be_visible()
     assert said == []
@@ -153,7 +153,7 @@ def test_nothing_breaks_the_content_security_policy(inside: Page, gateway: Gatew
 def test_no_page_scrolls_sideways(inside: Page, gateway: Gateway) -> None:
     """WCAG 1.4.10, down to 320 pixels."""
     gateway.accept("1N4ABCDE00001", subject="long" * 100)
-    for path in ("/status", "/queues", "/events"):
+    for path in ("/status", "/queues/overview", "/events"):
         inside.goto(gateway.url + path)
         for width in (320, 390, 800, 1600):
             inside.set_viewport_size({"width": width, "height": 700})

@@ -4,13 +4,14 @@ import http.client
 import re
 import sqlite3
 import time
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
 
 from control.access import AccessDatabase
 from control.accounts import Accounts
-from control.web import FORM_LEN
+from control.form import FORM_LEN
 from engine import events
 from engine.journal import timestamp
 from engine.policy.evidence import Evidence, Header
@@ -26,7 +27,7 @@ def journal_of(gateway: Gateway, kind: str) -> list[dict[str, str]]:
 
 
 def figures(browser: Browser) -> dict[str, object]:
-    reply = browser.get("/api/status")
+    reply = browser.get("/api/v1/status")
     assert reply.status == 200
     groups = msgspec.json.decode(reply.text)["groups"]
     return {figure["id"]: figure["value"] for group in groups for figure in group["figures"]}
@@ -45,22 +46,23 @@ def forgotten_failures(gateway: Gateway) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("path", ["/status", "/queues", "/events", "/events?q=x"])
+@pytest.mark.parametrize("path", ["/status", "/queues/overview", "/events", "/events?q=x"])
 def test_pages_need_a_logon(gateway: Gateway, path: str) -> None:
     reply = gateway.browser().get(path)
     assert reply.status == 303
-    assert reply.headers["location"] == f"/logon?next=%2F{path[1:].partition('?')[0]}"
+    assert reply.headers["location"] == "/logon?" + urlencode({"next": path.partition("?")[0]})
 
 
-@pytest.mark.parametrize("path", ["/api/status", "/api/status/live"])
-def test_figures_need_a_logon(gateway: Gateway, path: str) -> None:
-    reply = gateway.browser().get(path)
-    assert reply.status == 401
-    assert msgspec.json.decode(reply.text) == {"error": "log on first"}
+def test_figures_need_a_logon(gateway: Gateway) -> None:
+    reply = gateway.browser().get("/api/v1/status")
+    assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert msgspec.json.decode(reply.text)["title"] == "Log on first"
+    assert gateway.browser().get("/status/live").status == 401
 
 
 def test_every_answer_carries_the_security_headers(gateway: Gateway, admin: Browser) -> None:
-    for path in ("/status", "/logon", "/nowhere", "/api/status", "/static/mailward.css"):
+    for path in ("/status", "/logon", "/nowhere", "/api/v1/status", "/static/mailward.css"):
         headers = admin.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -73,7 +75,7 @@ def test_every_answer_carries_the_security_headers(gateway: Gateway, admin: Brow
 
 
 def test_nothing_on_the_pages_is_inline(gateway: Gateway, admin: Browser) -> None:
-    for path in ("/status", "/queues", "/events"):
+    for path in ("/status", "/queues/overview", "/events"):
         text = admin.get(path).text
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text)
 
@@ -135,8 +137,9 @@ def test_too_many_failures_make_wait(gateway: Gateway) -> None:
 
 
 def test_only_our_pages_can_come_next(gateway: Gateway) -> None:
-    for to in ("https://evil.example/", "//evil.example/", "/logoff", "/api/status"):
-        assert gateway.browser().log_on(to=to).headers["location"] == "/status"
+    for to in ("https://evil.example/", "//evil.example/", "/logoff", "/api/v1/status"):
+        assert gateway.browser().log_on(to=to).headers["location"] == "/"
+    assert gateway.browser().log_on(to="/queues/overview").headers["location"] == "/queues/overview"
 
 
 def test_forms_need_the_token_of_their_session(gateway: Gateway, admin: Browser) -> None:
@@ -158,9 +161,9 @@ def test_a_session_that_timed_out_leads_to_the_logon(gateway: Gateway, admin: Br
     with sqlite3.connect(gateway.root / "control" / "access.sqlite") as connection:
         connection.execute("UPDATE session SET active = active - 301")
     connection.close()
-    assert admin.get("/api/status").status == 401
-    reply = admin.get("/queues")
-    assert reply.headers["location"] == "/logon?why=ended&next=%2Fqueues"
+    assert admin.get("/api/v1/status").status == 401
+    reply = admin.get("/queues/overview")
+    assert reply.headers["location"] == "/logon?why=ended&next=%2Fqueues%2Foverview"
     assert "after 5 minutes without activity" in admin.get(reply.headers["location"]).text
     wait_until(lambda: len(journal_of(gateway, "logoff")) > known, "the timeout is noted")
     assert {event["reason"] for event in journal_of(gateway, "logoff")[known:]} == {"timeout"}
@@ -253,13 +256,13 @@ def put_into_queue(gateway: Gateway, place: str, smtp_id: str, reason: str) -> N
 
 
 def test_the_queues_page(gateway: Gateway, admin: Browser) -> None:
-    assert "Hold queue</h2>" in admin.get("/queues").text
+    assert "Hold queue</h2>" in admin.get("/queues/overview").text
     put_into_queue(gateway, "slow", "1N4ABCDE00010", "")
     put_into_queue(gateway, "hold", "1N4ABCDE00020", "a part is encrypted")
     damaged = gateway.root / "queue" / "hold" / "00" / "1N4ABCDE00030.msg"
     damaged.parent.mkdir(exist_ok=True)
     damaged.write_bytes(b"nothing of the kind")
-    text = admin.get("/queues").text
+    text = admin.get("/queues/overview").text
     assert "Slow queue: 1 message<" in text
     assert "451 4.7.1 greylisted" in text
     assert "b@example.com and 1 more" in text
@@ -278,12 +281,12 @@ def test_the_report_account_sees_no_other_pages(gateway: Gateway) -> None:
     database.close()
     browser = gateway.browser()
     browser.log_on("report", "only for the reports")
-    for path in ("/status", "/queues", "/events"):
+    for path in ("/status", "/queues/overview", "/events"):
         reply = browser.get(path)
         assert reply.status == 403
-        assert "may only run reports" in reply.text
-        assert "<nav" not in reply.text
-    assert browser.get("/api/status").status == 403
+        assert "may not see this page" in reply.text
+        assert 'href="/status"' not in reply.text
+    assert browser.get("/api/v1/status").status == 403
     assert browser.request("POST", "/logoff", {"token": browser.token("/status")}).status == 303
 
 

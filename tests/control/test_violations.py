@@ -12,8 +12,9 @@ import pytest
 
 import control.sessions
 from control.access import AccessDatabase
+from control.authentication import SESSION_COOKIE
+from control.form import FORM_LEN
 from control.sessions import Sessions
-from control.web import FORM_LEN, SESSION_COOKIE
 from tests.control.harness import Browser, Gateway, wait_until
 
 
@@ -92,10 +93,10 @@ def test_data_sent_in_clear_text(gateway: Gateway, journal: Journal) -> None:
 
 def test_calls_without_a_session(gateway: Gateway, journal: Journal) -> None:
     """ALR-15: also with an id that was never ours."""
-    assert gateway.browser().get("/api/status").status == 401
+    assert gateway.browser().get("/api/v1/status").status == 401
     event = journal.one("unauthorized-access")
-    assert (event["client"], event["path"]) == ("127.0.0.1", "/api/status")
-    assert Browser(gateway.https_port, {SESSION_COOKIE: "x" * 43}).get("/api/status").status == 401
+    assert (event["client"], event["path"]) == ("127.0.0.1", "/api/v1/status")
+    assert Browser(gateway.https_port, {SESSION_COOKIE: "x" * 43}).get("/api/v1/status").status == 401
     wait_until(lambda: len(journal.of("unauthorized-access")) == 2, "the second one")
 
 
@@ -105,11 +106,11 @@ def test_report_only_administrator(gateway: Gateway, journal: Journal) -> None:
     cookie = Sessions(database, time.time, lambda: 300.0).begin("report", "127.0.0.1")
     database.close()
     browser = Browser(gateway.https_port, {SESSION_COOKIE: cookie})
-    assert (browser.get("/queues").status, browser.get("/api/status").status) == (403, 403)
+    assert (browser.get("/queues/overview").status, browser.get("/api/v1/status").status) == (403, 403)
     wait_until(lambda: len(journal.of("unauthorized-access")) == 2, "both")
     assert [(one["path"], one["user"]) for one in journal.of("unauthorized-access")] == [
-        ("/queues", "report"),
-        ("/api/status", "report"),
+        ("/queues/overview", "report"),
+        ("/api/v1/status", "report"),
     ]
 
 
@@ -120,9 +121,9 @@ def test_a_page_that_was_left_open_is_no_attempt(gateway: Gateway, journal: Jour
     cookies = dict(browser.cookies)
     token = browser.token("/status")
     assert browser.request("POST", "/logoff", {"token": token}).status == 303
-    assert Browser(gateway.https_port, cookies).get("/api/status").status == 401
-    gateway.browser().get("/api/status")  # this one is
-    assert journal.one("unauthorized-access")["path"] == "/api/status"
+    assert Browser(gateway.https_port, cookies).get("/api/v1/status").status == 401
+    gateway.browser().get("/api/v1/status")  # this one is
+    assert journal.one("unauthorized-access")["path"] == "/api/v1/status"
 
 
 def test_failures_are_counted_in_events(gateway: Gateway, journal: Journal) -> None:

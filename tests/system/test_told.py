@@ -273,8 +273,8 @@ def test_alerts_of_a_running_gateway(both: Gateway, mailbox: Mailbox) -> None:
     assert pages.ask("GET", "/", Host="evil.example")[0] == 421
     assert "evil.example" in wait_for(mailbox, "HTTP protocol violation")
 
-    assert pages.ask("GET", "/api/status")[0] == 401
-    assert "/api/status" in wait_for(mailbox, "Unauthorized access attempt")
+    assert pages.ask("GET", "/api/v1/status")[0] == 401
+    assert "/api/v1/status" in wait_for(mailbox, "Unauthorized access attempt")
 
     assert [pages.log_on("wrong password") for _ in range(3)] == [401, 401, 401]
     assert "Client: 127.0.0.1" in wait_for(mailbox, "Repeated failed logons")

@@ -1,0 +1,5 @@
+"""Everything that can be asked and done, a module for each subject; importing them declares the operations."""
+
+from control.operations import status
+
+__all__ = ["status"]
