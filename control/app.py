@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -51,20 +51,22 @@ async def _failed(request: Request, error: Exception) -> Response:
     return render(request, "message.html", status=500, title=_TITLES[500], text=text)
 
 
+def routes() -> list[BaseRoute]:
+    """All that is answered; a page is a PageRoute with its scope."""
+    return [
+        Route("/", _first, methods=["GET"]),
+        *logon.routes,
+        *status.routes,
+        *queues.routes,
+        *events.routes,
+        *api.routes(),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+
+
 def make_app(context: Context) -> ASGIApp:
     """The application for the HTTPS port."""
-    app = Starlette(
-        routes=[
-            Route("/", _first, methods=["GET"]),
-            *logon.routes,
-            *status.routes,
-            *queues.routes,
-            *events.routes,
-            *api.routes(),
-            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
-        ],
-        exception_handlers={HTTPException: _refused, Exception: _failed},
-    )
+    app = Starlette(routes=routes(), exception_handlers={HTTPException: _refused, Exception: _failed})
     app.state.context = context
     app.state.paths = frozenset(route.path for route in app.routes if isinstance(route, PageRoute) and route.shown)
     return SecureHeaders(KnownHost(app, context.settings, context.http_violation))
