@@ -4,8 +4,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from control.accounts import ADMIN
-from control.actor import ROLE_SCOPES, Actor, Role
+from control.actor import ROLE_SCOPES, Actor
 from control.web import client_of, context_of
 from engine import events
 from engine.policy.metatags import clean
@@ -15,19 +14,26 @@ PATH_LEN: Final = 200  # characters of an address in the journal
 
 
 def actor_of(request: Request, active: bool) -> Actor | None:
-    """active: whether this request is activity, which keeps a session alive (ACC-06)."""
+    """active: whether this request is activity, which keeps a session alive (ACC-06).
+
+    Who sends an Authorization field is whom it names, or nobody: a cookie beside it does not count.
+    """
+    context, client = context_of(request), client_of(request)
+    if "authorization" in request.headers:
+        scheme, _, secret = request.headers["authorization"].partition(" ")
+        token = context.tokens.find(secret.strip(), client) if scheme.lower() == "bearer" else None
+        return Actor(token.user, token.role, token.allowed, client, session=False) if token is not None else None
     session_id = request.cookies.get(SESSION_COOKIE, "")
-    session = context_of(request).sessions.find(session_id, active) if session_id else None
-    if session is None:
-        return None
-    role = Role.ADMINISTRATOR if session.user == ADMIN else Role.REPORT_ONLY
-    return Actor(session.user, role, ROLE_SCOPES[role], client_of(request))
+    session = context.sessions.find(session_id, active) if session_id else None
+    return Actor(session.user, session.role, ROLE_SCOPES[session.role], client) if session is not None else None
 
 
 def has_ended(request: Request) -> bool:
     """Whether the cookie names a session of ours that is over: a page that was left open goes on asking."""
     session_id = request.cookies.get(SESSION_COOKIE, "")
-    return bool(session_id) and context_of(request).sessions.is_over(session_id)
+    return (
+        bool(session_id) and "authorization" not in request.headers and context_of(request).sessions.is_over(session_id)
+    )
 
 
 def unauthorized(request: Request, user: str) -> None:

@@ -6,8 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from anyio import CapacityLimiter
+
 from control.access import AccessDatabase
-from control.accounts import Accounts
+from control.accounts import Accounts, Entry, Passwords
+from control.accounts.second_factor import SecondFactors
+from control.accounts.tokens import Tokens
 from control.flash import Flashes
 from control.post.postman import Postman
 from control.post.watchers import Watchers
@@ -24,6 +28,7 @@ from engine.policy.metatags import clean
 PROCESS = "control"
 STORE_FILE = "events.sqlite"
 VIOLATION_LEN = 300  # characters
+LOGON_THREADS = 4  # attempts wait for each other: the pages of those who are logged on do not wait with them
 
 
 class Context:
@@ -37,7 +42,12 @@ class Context:
         self.store = Store(self.layout.control / STORE_FILE)
         self.follower = Follower(self.layout.journal, self.store)
         self.access = AccessDatabase(root)
-        self.accounts = Accounts(self.access, clock)
+        passwords = Passwords()
+        self.accounts = Accounts(self.access, passwords)
+        self.entry = Entry(self.access, clock, passwords)
+        self.second_factors = SecondFactors(self.access, clock)
+        self.tokens = Tokens(self.access, clock)
+        self.logon_threads = CapacityLimiter(LOGON_THREADS)
         self.sessions = Sessions(self.access, clock, lambda: self.settings().web.timeout_minutes * 60.0)
         self.flashes = Flashes()
         self._journal = JournalWriter(self.layout.journal, PROCESS)

@@ -13,16 +13,30 @@ from typing import Final
 import msgspec
 
 from control.access import AccessDatabase
+from control.actor import Role
 
 ID_LEN: Final = 32  # octets
 TOUCH_S: Final = 1.0  # activity is noted once a second, not at each of a page's requests
 ENDED_KEPT: Final = 1000  # sessions
+KEY_LEN: Final = 16  # hexadecimal digits of the hash
 SESSIONS_PER_USER: Final = 50  # more browsers than that: the one idle for longest is logged off
+_COLUMNS: Final = "id_hash, user, role, client, how, began, active"
+_FROM: Final = "FROM session JOIN account USING (user)"
 
 
 class Session(msgspec.Struct, frozen=True):
+    """how: password, code (a password and a second factor) or sign-on. Times: seconds since 1970.
+
+    key: names the session to people and programs; it gives no entry.
+    """
+
     user: str
+    role: Role
     client: str
+    how: str
+    began: float
+    active: float
+    key: str
 
 
 def new_id() -> str:
@@ -47,12 +61,12 @@ class Sessions:
         self._timeout_s = timeout_s
         self._ended: dict[bytes, None] = {}  # the last ones
 
-    def begin(self, user: str, client: str) -> str:
+    def begin(self, user: str, client: str, how: str = "password") -> str:
         """A new session; returns its id, which exists nowhere else."""
-        session_id = new_id()
+        session_id, now = new_id(), self._clock()
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO session VALUES (?, ?, ?, ?)", (_hash(session_id), user, client, self._clock())
+                "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?)", (_hash(session_id), user, client, now, now, how)
             )
             connection.execute(
                 "DELETE FROM session WHERE id_hash IN"
@@ -65,34 +79,47 @@ class Sessions:
         """The session if there is one that has not timed out. active: this use is activity (ACC-06)."""
         now, hashed = self._clock(), _hash(session_id)
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT user, client, active FROM session WHERE id_hash = ?", (hashed,)).fetchone()
-            if row is None or row[2] <= now - self._timeout_s():
+            row = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE id_hash = ? AND enabled", (hashed,)).fetchone()
+            if row is None or (session := _session(row)).active <= now - self._timeout_s():
                 return None
-            if active and now - row[2] >= TOUCH_S:
+            if active and now - session.active >= TOUCH_S:
                 connection.execute("UPDATE session SET active = ? WHERE id_hash = ?", (now, hashed))
-        return Session(row[0], row[1])
+        return session
+
+    def all(self, user: str = "") -> list[Session]:
+        """Those of one account or of all that have not timed out, the one used last first."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} {_FROM} WHERE enabled AND active > ? AND ? IN ('', user) ORDER BY active DESC",
+                (self._clock() - self._timeout_s(), user),
+            ).fetchall()
+        return [_session(row) for row in rows]
 
     def end(self, session_id: str) -> Session | None:
         """Returns the session that was ended, to one caller only."""
-        with self._database.transaction() as connection:
-            row = connection.execute(
-                "DELETE FROM session WHERE id_hash = ? RETURNING user, client", (_hash(session_id),)
-            ).fetchone()
-        if row is None:
-            return None
-        self._remember(_hash(session_id))
-        return Session(*row)
+        ended = self._end("id_hash = ?", _hash(session_id))
+        return ended[0] if ended else None
+
+    def end_by_key(self, key: str, user: str = "") -> Session | None:
+        """The same by the key of a session. user: only if it is of this account."""
+        ended = self._end("substr(lower(hex(id_hash)), 1, ?) = ? AND ? IN ('', user)", KEY_LEN, key, user)
+        return ended[0] if ended else None
+
+    def end_others(self, session_id: str, user: str) -> list[Session]:
+        """All sessions of this account but this one."""
+        return self._end("id_hash != ? AND user = ?", _hash(session_id), user)
 
     def end_timed_out(self) -> list[Session]:
         """End and return those that were not active for too long: each counts as a logoff (ACC-09)."""
+        return self._end("active <= ?", self._clock() - self._timeout_s())
+
+    def _end(self, condition: str, *values: object) -> list[Session]:
         with self._database.transaction() as connection:
-            rows = connection.execute(
-                "DELETE FROM session WHERE active <= ? RETURNING user, client, id_hash",
-                (self._clock() - self._timeout_s(),),
-            ).fetchall()
+            rows = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE {condition}", values).fetchall()
+            connection.executemany("DELETE FROM session WHERE id_hash = ?", [(row[0],) for row in rows])
         for row in rows:
-            self._remember(row[2])
-        return [Session(user, client) for user, client, _ in rows]
+            self._remember(row[0])
+        return [_session(row) for row in rows]
 
     def is_over(self, session_id: str) -> bool:
         """Whether it is one of ours that has ended: a page that was left open goes on asking (ALR-15)."""
@@ -106,6 +133,11 @@ class Sessions:
         self._ended[hashed] = None
         if len(self._ended) > ENDED_KEPT:
             del self._ended[next(iter(self._ended))]
+
+
+def _session(row: tuple[bytes, str, str, str, str, float, float]) -> Session:
+    hashed, user, role, client, how, began, active = row
+    return Session(user, Role(role), client, how, began, active, hashed.hex()[:KEY_LEN])
 
 
 def _hash(session_id: str) -> bytes:

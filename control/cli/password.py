@@ -13,10 +13,10 @@ from engine.layout import Layout
 
 @click.command()
 @root_option
-@click.option("--user", type=click.Choice(accounts.USERS), default=accounts.ADMIN, show_default=True)
+@click.option("--user", default=accounts.ADMIN, show_default=True, help="Which account; there must be one of the name.")
 @click.password_option(help="Asked for twice when not given.")
 def password(root: Path, user: str, password: str) -> None:
-    """Set the password of an account (ACC-05). Works while the gateway runs; sessions stay as they are."""
+    """Set the password of an account (ACC-05). Works while the gateway runs; its sessions end."""
     if not (root / FILE_NAME).exists():
         raise click.ClickException(f"{root} is no installation: make one with `mailward init --root {root}`")
     try:

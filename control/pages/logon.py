@@ -1,24 +1,31 @@
-"""Logging on and off (ACC-06, ACC-08, ACC-09)."""
+"""Logging on and off: a password, a code where the account has a second factor (ACC-06, ACC-08, ACC-09, ACC-11)."""
 
 import math
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
+import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from control.accounts import USERS, Attempt, Result
+from control.accounts import Attempt, Result
 from control.authentication import SESSION_COOKIE, actor_of
-from control.form import read_form
-from control.page import PageRoute, render
+from control.form import Fields, read_form
+from control.page import render
 from control.sessions import ID_LEN, form_token, new_id
 from control.web import client_of, context_of, see_other
 from engine import events
 
-LOGON_COOKIE: Final = "__Host-mailward-logon"  # a session before logon, for the token of the logon form only
+LOGON_COOKIE: Final = "__Host-mailward-logon"  # before there is a session: for the tokens of these forms only
 USER_LEN: Final = 64
+
+_WHY: Final = {
+    "logged-off": "You are logged off.",
+    "again": "That took too long, or too many codes were wrong. Please begin again.",
+}
 
 
 def _cookie(response: Response, name: str, value: str) -> None:
@@ -29,28 +36,22 @@ def _clear_cookie(response: Response, name: str) -> None:
     response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")
 
 
-def _page(request: Request, message: str, failed: bool, status: int = 200, user: str = "", to: str = "") -> Response:
+def _page(
+    request: Request, message: str, failed: bool, status: int = 200, template: str = "logon.html", **values: str
+) -> Response:
     secret = request.cookies.get(LOGON_COOKIE, "")
     if len(secret) < ID_LEN:
         secret = new_id()
-    response = render(
-        request,
-        "logon.html",
-        status=status,
-        message=message,
-        failed=failed,
-        user=user,
-        next=_page_address(request, to),
-        logon_token=form_token(secret),
-    )
+    shown: dict[str, Any] = {"user": "", "message": message, "failed": failed, **values}
+    shown |= {"next": _page_address(request, values.get("next", "")), "logon_token": form_token(secret)}
+    response = render(request, template, None, status, **shown)
     _cookie(response, LOGON_COOKIE, secret)
     return response
 
 
 def _page_address(request: Request, wanted: str) -> str:
     """Only ever one of our own pages: nobody is sent elsewhere by a crafted link."""
-    pages = (route for route in request.app.routes if isinstance(route, PageRoute) and route.shown)
-    return wanted if any(route.path_regex.match(wanted) for route in pages) else "/"
+    return wanted if wanted in request.app.state.paths else "/"
 
 
 async def show(request: Request) -> Response:
@@ -59,70 +60,129 @@ async def show(request: Request) -> Response:
     context = context_of(request)
     to = request.query_params.get("next", "")
     if not await run_in_threadpool(context.accounts.any_password):
-        return _page(request, "No password is set yet. On the server, run “mailward init”.", failed=True, to=to)
+        return _page(request, "No password is set yet. On the server, run “mailward init”.", failed=True, next=to)
     minutes = context.settings().web.timeout_minutes
-    messages = {
-        "ended": f"Your session has ended: it does after {minutes} minute{'s' if minutes > 1 else ''} without activity."
-        " Log on to go on.",
-        "logged-off": "You are logged off.",
-    }
-    return _page(request, messages.get(request.query_params.get("why", ""), ""), failed=False, to=to)
+    ended = (
+        f"Your session has ended: it does after {minutes} minute{'s' if minutes > 1 else ''} without activity."
+        " Log on to go on."
+    )
+    messages = {"ended": ended, **_WHY}
+    return _page(request, messages.get(request.query_params.get("why", ""), ""), failed=False, next=to)
 
 
 async def log_on(request: Request) -> Response:
+    fields = await _form(request, "logon.html")
+    if isinstance(fields, Response):
+        return fields
+    user, to = fields.get("user")[:USER_LEN].strip(), _page_address(request, fields.get("next"))
+    attempt = await _try(request, context_of(request).entry.by_password, user, fields.get("password"))
+    if attempt.result is Result.WELCOME:
+        return await begin(request, attempt.user, "password", to)
+    if attempt.result is Result.CODE:
+        response = see_other("/logon/code", next=to)
+        _cookie(response, LOGON_COOKIE, attempt.step)
+        return response
+    wrong = "The user name or the password is wrong. Check that Caps Lock is off, and try again."
+    return _refusal(request, attempt, wrong, "logon.html", user=user, next=to)
+
+
+async def show_code(request: Request) -> Response:
+    if LOGON_COOKIE not in request.cookies:
+        return see_other("/logon")
+    return _page(request, "", failed=False, template="logon_code.html", next=request.query_params.get("next", ""))
+
+
+async def enter_code(request: Request) -> Response:
+    fields = await _form(request, "logon_code.html")
+    if isinstance(fields, Response):
+        return fields
+    context, to = context_of(request), _page_address(request, fields.get("next"))
+    attempt = await _try(request, context.entry.by_code, request.cookies.get(LOGON_COOKIE, ""), fields.get("code"))
+    if attempt.result is Result.ENDED:
+        return see_other("/logon", why="again", next=to)
+    if attempt.result is not Result.WELCOME:
+        wrong = "This code is wrong, or was used before. Wait for the next one, and check that the clock is right."
+        return _refusal(request, attempt, wrong, "logon_code.html", next=to)
+    text = "You have used a recovery code, which is good only once." if attempt.recovery else ""
+    return await begin(request, attempt.user, "code", to, text)
+
+
+async def _form(request: Request, template: str) -> Fields | Response:
     try:
-        fields = await read_form(request, request.cookies.get(LOGON_COOKIE, ""))
+        return await read_form(request, request.cookies.get(LOGON_COOKIE, ""))
     except HTTPException as error:
         if error.status_code != 403:
             raise
         message = "You were not logged on: this form was too old, or cookies are switched off. Please try again."
-        return _page(request, message, failed=True, status=403)
-    context, client = context_of(request), client_of(request)
-    user, to = fields.get("user")[:USER_LEN].strip(), _page_address(request, fields.get("next"))
-    attempt = await run_in_threadpool(context.accounts.log_on, user, fields.get("password"), client)
-    if attempt.result is not Result.WAIT:
-        # People sometimes type their password into the other field: what is no user name is not written down.
-        known = user if user in USERS else "(unknown)"
-        result = "Succeeded" if attempt.result is Result.WELCOME else "Failed"
-        logon = events.Logon(result=result, user=known, client=client, failures=attempt.failures)
-        await run_in_threadpool(context.event, logon)
-    if attempt.result is not Result.WELCOME:
-        return _refusal(request, attempt, user, to)
+        return _page(request, message, failed=True, status=403, template=template)
+
+
+async def _try(request: Request, enter: Callable[[str, str, str], Attempt], *values: str) -> Attempt:
+    attempt: Attempt = await apart(request, enter, *values, client_of(request))
+    if attempt.result is Result.WRONG:
+        await _tell(request, "Failed", attempt.user, attempt.failures)
+    return attempt
+
+
+async def apart(request: Request, function: Callable[..., Any], *values: Any) -> Any:
+    """Run what strangers can ask for, and what takes its time, in threads of its own."""
+    return await anyio.to_thread.run_sync(function, *values, limiter=context_of(request).logon_threads)
+
+
+async def _tell(request: Request, result: str, user: str, failures: int = 0) -> None:
+    # People sometimes type their password into the other field: what is no user name is not written down.
+    logon = events.Logon(result=result, user=user or "(unknown)", client=client_of(request), failures=failures)
+    await run_in_threadpool(context_of(request).event, logon)
+
+
+async def begin(request: Request, user: str, how: str, to: str, text: str = "") -> Response:
+    """A session under a new id, and on to the page. text: what that page says once."""
+    await _tell(request, "Succeeded", user)
+    await _end(request)
+    context = context_of(request)
+    session_id = await run_in_threadpool(context.sessions.begin, user, client_of(request), how)
+    if text:
+        context.flashes.put(session_id, text)
     response = see_other(to)
-    _cookie(response, SESSION_COOKIE, await run_in_threadpool(context.sessions.begin, user, client))
+    _cookie(response, SESSION_COOKIE, session_id)
     _clear_cookie(response, LOGON_COOKIE)
     return response
 
 
-def _refusal(request: Request, attempt: Attempt, user: str, to: str) -> Response:
+def _refusal(request: Request, attempt: Attempt, wrong: str, template: str, **values: str) -> Response:
     if attempt.result is Result.WRONG:
-        message = "The user name or the password is wrong. Check that Caps Lock is off, and try again."
-        return _page(request, message, failed=True, status=401, user=user, to=to)
+        return _page(request, wrong, failed=True, status=401, template=template, **values)
     seconds = math.ceil(attempt.wait_s)
     message = (
         f"Too many attempts have failed. Wait {seconds} second{'s' if seconds > 1 else ''}, and try again."
-        " Your password was not looked at this time."
+        " What you sent was not looked at this time."
     )
-    response = _page(request, message, failed=True, status=429, user=user, to=to)
+    response = _page(request, message, failed=True, status=429, template=template, **values)
     response.headers["retry-after"] = str(seconds)
     return response
 
 
 async def log_off(request: Request) -> Response:
-    session_id = request.cookies.get(SESSION_COOKIE, "")
-    await read_form(request, session_id)
-    context = context_of(request)
-    session = await run_in_threadpool(context.sessions.end, session_id)
-    if session is not None:
-        event = events.Logoff(result="Succeeded", user=session.user, client=client_of(request), reason="request")
-        await run_in_threadpool(context.event, event)
+    await read_form(request, request.cookies.get(SESSION_COOKIE, ""))
+    await _end(request)
     response = see_other("/logon", why="logged-off")
     _clear_cookie(response, SESSION_COOKIE)
     return response
 
 
+async def _end(request: Request) -> None:
+    """The session that the browser has, if any."""
+    context = context_of(request)
+    session = await run_in_threadpool(context.sessions.end, request.cookies.get(SESSION_COOKIE, ""))
+    if session is not None:
+        event = events.Logoff(result="Succeeded", user=session.user, client=client_of(request), reason="request")
+        await run_in_threadpool(context.event, event)
+
+
 routes: Final = [
     Route("/logon", show, methods=["GET"]),
     Route("/logon", log_on, methods=["POST"]),
+    Route("/logon/code", show_code, methods=["GET"]),
+    Route("/logon/code", enter_code, methods=["POST"]),
     Route("/logoff", log_off, methods=["POST"]),
 ]

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from control.access import AccessDatabase
-from control.sessions import SESSIONS_PER_USER, Session, Sessions, form_token, is_form_token
+from control.accounts import Accounts, Passwords
+from control.actor import Role
+from control.sessions import SESSIONS_PER_USER, Sessions, form_token, is_form_token
+from tests.control.test_accounts import CHEAP
 
 
 class Desk:
@@ -14,6 +17,7 @@ class Desk:
         self.now = 1_790_000_000.0
         self.timeout_s = 300.0
         self.database = AccessDatabase(root)
+        Accounts(self.database, Passwords(CHEAP)).set_password("admin", "correct horse battery")
         self.sessions = Sessions(self.database, lambda: self.now, lambda: self.timeout_s)
 
 
@@ -28,7 +32,9 @@ def test_a_session_ends_after_the_timeout_without_activity(desk: Desk) -> None:
     """ACC-06"""
     session_id = desk.sessions.begin("admin", "192.0.2.1")
     desk.now += 299
-    assert desk.sessions.find(session_id, active=True) == Session("admin", "192.0.2.1")
+    found = desk.sessions.find(session_id, active=True)
+    assert found is not None
+    assert (found.user, found.role, found.client) == ("admin", Role.ADMINISTRATOR, "192.0.2.1")
     desk.now += 299
     assert desk.sessions.find(session_id, active=False) is not None
     desk.now += 1
@@ -59,9 +65,11 @@ def test_a_timeout_is_told_once(desk: Desk) -> None:
     desk.now += 200
     desk.sessions.find(kept, active=True)
     desk.now += 101
-    assert desk.sessions.end_timed_out() == [Session("admin", "192.0.2.1")]
+    assert [session.client for session in desk.sessions.end_timed_out()] == ["192.0.2.1"]
     assert desk.sessions.end_timed_out() == []
-    assert desk.sessions.end(kept) == Session("admin", "192.0.2.2")
+    ended = desk.sessions.end(kept)
+    assert ended is not None
+    assert ended.client == "192.0.2.2"
     assert desk.sessions.end(kept) is None
 
 
