@@ -12,6 +12,7 @@ from control.access import AccessDatabase
 from control.accounts import Accounts, Entry, Passwords
 from control.accounts.second_factor import SecondFactors
 from control.accounts.tokens import Tokens
+from control.certificates.keeper import Keeper
 from control.flash import Flashes
 from control.post.postman import Postman
 from control.post.watchers import Watchers
@@ -50,6 +51,7 @@ class Context:
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
         self.sessions = Sessions(self.access, clock, lambda: self.settings().web.timeout_minutes * 60.0)
         self.flashes = Flashes()
+        self.certificates = Keeper(self.layout, self.settings, clock)
         self._journal = JournalWriter(self.layout.journal, PROCESS)
         self._journal_lock = threading.Lock()
         watchers = Watchers(self.layout, self.event, time.monotonic)

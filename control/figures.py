@@ -11,15 +11,14 @@ from typing import Final
 import msgspec
 
 import engine
-from control import certificate
+from control.certificates.chain import WARN_DAYS
 from control.context import Context
 from control.records.view import StoredEvent, Totals, View
 from control.web import local_time
 from engine import events
+from engine.certificate import Source
 from engine.journal import timestamp
 from engine.limits import MIB
-
-EXPIRY_WARNING_DAYS: Final = 30  # CERT-08
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -159,26 +158,29 @@ def _definitions(view: View) -> list[Figure]:
 
 
 def _certificate(context: Context) -> list[Figure]:
-    found = certificate.read(context.layout.root)
+    """STAT-13: one that was made here counts as none."""
+    found = context.certificates.installed()
     if found is None:
         return []
-    if found.self_signed:
-        text, source = "Not installed", "self-signed, made at the first start; "
-    else:
-        text, source = f"Installed {local_time(found.installed)}", ""
-    left = datetime.timedelta(microseconds=found.expires - round(context.clock() * 1_000_000))
-    expires = f"{source}expires {local_time(found.expires)}"
-    if left.days < EXPIRY_WARNING_DAYS:
+    is_own = found.source is Source.SELF_MADE
+    expires = f"expires {local_time(_microseconds(found.expires))}"
+    left = found.expires - datetime.datetime.fromtimestamp(context.clock(), datetime.UTC)
+    if left.days < WARN_DAYS:
         expires += f", in {left.days} days" if left.days >= 0 else ": it has expired"
+    installed = _microseconds(found.installed)
     return [
         Figure(
             "certificate",
             "TLS certificate",
-            None if found.self_signed else timestamp(found.installed * 1000),
-            text,
-            expires,
+            None if is_own else timestamp(installed * 1000),
+            "Not installed" if is_own else f"Installed {local_time(installed)}",
+            f"self-signed, made at the first start; {expires}" if is_own else expires,
         )
     ]
+
+
+def _microseconds(time: datetime.datetime) -> int:
+    return round(time.timestamp() * 1_000_000)
 
 
 def duration(seconds: int) -> str:

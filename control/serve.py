@@ -26,15 +26,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from control import certificate
 from control.app import make_app
+from control.certificates.live import LiveTls
 from control.context import Context
 from control.guard import RedirectToHttps, Tell
 
 CONNECTIONS: Final = 200  # more get 503: the pages are for a handful of people
 KEEP_ALIVE_S: Final = 15
 STOP_PATIENCE_S: Final = 5
-SWEEP_S: Final = 1.0  # how often sessions are looked at for their timeout
+SWEEP_S: Final = 1.0  # how often sessions are looked at for their timeout, and the certificate for a new one
 log = logging.getLogger("control")
 
 
@@ -87,15 +87,15 @@ async def serve(
     context: Context, plain: socket.socket, tls: socket.socket, lifeline: int | None, ready: int | None
 ) -> None:
     """Until a signal or the end of the lifeline. Closes the sockets, not the context."""
-    tls_context = certificate.tls_context(context.layout.root, context.settings())
+    live = LiveTls(context.layout, context.settings, context.event)
     https_port = tls.getsockname()[1]
     tell = context.http_violation
-    pages = _Server(_config(make_app(context), tls_context, tell))
+    pages = _Server(_config(make_app(context), live.context, tell))
     redirect = _Server(_config(RedirectToHttps(context.settings, https_port, tell), None, tell))
     _stop_on_signals([pages, redirect], context)
     if lifeline is not None:
         _stop_at_end_of(lifeline, [pages, redirect])
-    sweeper = asyncio.create_task(_sweep(context))
+    sweeper = asyncio.create_task(_sweep(context, live))
     if ready is not None:
         announcer = asyncio.create_task(_announce(ready, [pages, redirect]))
     try:
@@ -136,13 +136,14 @@ async def _announce(ready: int, servers: list[_Server]) -> None:
     os.close(ready)
 
 
-async def _sweep(context: Context) -> None:
+async def _sweep(context: Context, live: LiveTls) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
         try:
+            live.look()  # in this thread: handshakes use the same context
             await run_in_threadpool(context.end_timed_out_sessions)
-        except sqlite3.Error as error:  # a full disk, perhaps: a session that timed out is refused all the same
-            log.warning("cannot end sessions that timed out, trying again: %s", error)
+        except (sqlite3.Error, OSError) as error:  # a full disk, perhaps: who timed out is refused all the same
+            log.warning("cannot look after sessions and certificate, trying again: %s", error)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from engine import definitions, events
+from engine import certificate, definitions, events
 from engine.alerts import told_to_people
 from engine.by_hand import ByHand
 from engine.command import CommandServer
@@ -40,7 +40,7 @@ from engine.sender.block_lists import BlockListClient
 from engine.smtp.admission import Admission, SlotTable
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.server import SmtpServer
-from engine.smtp.tls import asking_context, server_context
+from engine.smtp.tls import asking_context
 from engine.watch import ConfigWatch, last_good
 
 JOURNAL_DELAY_S = 0.02
@@ -87,9 +87,9 @@ class Relay:
         self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, judge, time.time_ns)
         by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
-        context = server_context(self.layout.tls, self.hostname)
-        self.server = SmtpServer(self, Admission(slots, number, settings.smtp), context, self.hostname)
-        self.server.asking = self._asking()
+        self._certificate = self.layout.tls / certificate.FILE_NAME
+        self.server = SmtpServer(self, Admission(slots, number, settings.smtp), None, self.hostname)
+        self._use_certificate()
         self._lengths = (-1, -1, -1)
         self._definitions_seen: tuple[Path, definitions.Mark | None] | None = None
         self._has_definitions = False
@@ -134,10 +134,22 @@ class Relay:
         authorities = self.settings.relay.authorities
         path = self.layout.root / authorities if authorities else None
         try:
-            return asking_context(self.layout.tls, self.hostname, path)
+            return asking_context(self.layout.tls, certificate.own_names(self.settings), path)
         except OSError as error:
             log.error("relay.authorities %s: %s; no grant with tls_name holds", path, error)
             return None
+
+    def _use_certificate(self) -> None:
+        """For handshakes from now on (CERT-06). One that cannot be used leaves the one before in use, if any."""
+        self._certificate_seen = definitions.mark_of(self._certificate)
+        try:
+            self.server.tls = certificate.server_context(self.layout.tls, *certificate.own_names(self.settings))
+        except OSError as error:
+            reason = f"{error}; {'the one before stays in use' if self.server.tls else 'STARTTLS is not offered'}"
+            self.event(events.FileAccessError(path=str(self._certificate), reason=reason))
+            log.error("the certificate %s cannot be used: %s", self._certificate, reason)
+        else:
+            self.server.asking = self._asking()
 
     def _refused(self, reason: str) -> None:
         log.warning("configuration refused, the one in force stays: %s", reason)
@@ -147,9 +159,11 @@ class Relay:
         self._watch.check(self._applied, self._refused)
 
     def check_files(self, force: bool = False) -> None:
-        """Settings and definitions. force: also where the files look as they did."""
+        """Settings, certificate and definitions. force: also where the files look as they did."""
         if force:
             self._watch.check(self._applied, self._refused, force)
+        if force or self._certificate_seen != definitions.mark_of(self._certificate):
+            self._use_certificate()
         path = self.layout.root / self.settings.antivirus.definitions
         seen = (path, definitions.mark_of(path))
         if (force or seen != self._definitions_seen) and self._adopting is None:

@@ -8,9 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from control import certificate
 from engine import config
-from engine.layout import Layout
 from tests.control.harness import PATIENCE_S, Gateway, make_root, start, stop, wait_until
 
 StartAt = Callable[[Path], Gateway]
@@ -104,18 +102,6 @@ def test_it_comes_up_with_a_settings_file_that_was_broken_before(tmp_path: Path,
 
 def test_without_a_password_the_logon_page_says_what_to_do(tmp_path: Path, start_at: StartAt) -> None:
     assert "mailward init" in start_at(tmp_path).browser().get("/logon").text
-
-
-def test_the_certificate_is_made_once_and_its_key_is_private(tmp_path: Path) -> None:
-    directory = Layout(make_root(tmp_path, config.Settings())).tls
-    certificate.tls_context(tmp_path, config.Settings())
-    made = [(directory / name).read_bytes() for name in (certificate.CERTIFICATE, certificate.KEY)]
-    assert (directory / certificate.KEY).stat().st_mode & 0o777 == 0o600
-    certificate.tls_context(tmp_path, config.Settings())
-    assert made == [(directory / name).read_bytes() for name in (certificate.CERTIFICATE, certificate.KEY)]
-    found = certificate.read(tmp_path)
-    assert found is not None
-    assert found.self_signed
 
 
 def test_our_own_failure_has_a_page_that_tells_nothing_of_the_inside(tmp_path: Path, start_at: StartAt) -> None:

@@ -112,7 +112,7 @@ def test_smuggling_never_ends_data_and_is_refused(running: tuple[Gateway, Mailbo
 
 def test_starttls_with_the_generated_certificate(running: tuple[Gateway, Mailbox]) -> None:
     gateway, mailbox = running
-    context = ssl.create_default_context(cafile=str(gateway.root / "tls" / "smtp.crt"))
+    context = ssl.create_default_context(cafile=str(gateway.root / "tls" / "certificate.pem"))
     context.check_hostname = False
     with smtplib.SMTP("127.0.0.1", gateway.smtp, timeout=60) as smtp:
         assert smtp.starttls(context=context)[0] == 220

@@ -9,9 +9,10 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from engine import events
+from engine.certificate import FILE_NAME, server_context
 from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
 from engine.smtp.gate import Answer, ClientInfo
-from engine.smtp.tls import CERTIFICATE, Unverified, asking_context, server_context
+from engine.smtp.tls import Unverified, asking_context
 from tests.engine.smtp.certificates import certificate
 from tests.engine.smtp.conftest import Run
 from tests.engine.smtp.harness import DENIED, HELLO, HOSTNAME, Peer, Running, running
@@ -34,14 +35,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def client_context(folder: Path, name: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(folder / CERTIFICATE))
+    context = ssl.create_default_context(cafile=str(folder / FILE_NAME))
     if name:
         context.load_cert_chain(folder / f"{name}.pem")
     return context
 
 
 def asking(one: Running, folder: Path) -> None:
-    one.server.asking = asking_context(folder, HOSTNAME, folder / "authorities.pem")
+    one.server.asking = asking_context(folder, [HOSTNAME], folder / "authorities.pem")
     gate = one.gate
 
     def decide(client: ClientInfo) -> Callable[[str], Answer]:
@@ -130,8 +131,8 @@ def test_a_file_without_authorities_is_an_error(folder: Path) -> None:
     (folder / "nothing.pem").write_text("nothing")
     for name in ("nothing.pem", "missing.pem"):
         with pytest.raises(OSError):
-            asking_context(folder, HOSTNAME, folder / name)
-    assert asking_context(folder, HOSTNAME, None).verify_mode is ssl.CERT_OPTIONAL
+            asking_context(folder, [HOSTNAME], folder / name)
+    assert asking_context(folder, [HOSTNAME], None).verify_mode is ssl.CERT_OPTIONAL
 
 
 def test_what_is_remembered_is_bounded_and_ends() -> None:

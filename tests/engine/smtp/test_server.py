@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from engine import events
+from engine.certificate import FILE_NAME, server_context
 from engine.limits import DATA_TOTAL_TIMEOUT_S
 from engine.queue.errors import QueueFull
 from engine.replies import Reply
 from engine.smtp.gate import ACCEPTED, Answer
-from engine.smtp.tls import CERTIFICATE, server_context
 from tests.engine.smtp.conftest import Run
 from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, HOSTNAME, UPPER_S, Peer, running, settings
 
@@ -409,7 +409,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.S
     """Contexts of server and client."""
     directory: Path = tmp_path_factory.mktemp("tls")
     server = server_context(directory, HOSTNAME)
-    return server, ssl.create_default_context(cafile=str(directory / CERTIFICATE))
+    return server, ssl.create_default_context(cafile=str(directory / FILE_NAME))
 
 
 Tls = tuple[ssl.SSLContext, ssl.SSLContext]
