@@ -1,4 +1,4 @@
-"""The database of who may enter: accounts, failed logons, sessions, tokens. It cannot be rebuilt as the event store can.
+"""The database of who may enter: accounts, failed logons, sessions, tokens. It cannot be rebuilt.
 
 Its schema is moved on step by step: PRAGMA user_version is the number of steps that it has seen. All that are due are
 done, or none; what was released once is not changed any more.

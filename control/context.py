@@ -18,7 +18,7 @@ from control.post.postman import Postman
 from control.post.watchers import Watchers
 from control.records.follower import Follower
 from control.records.store import Store
-from control.sessions import Sessions
+from control.sessions import Session, Sessions
 from control.settings import CurrentSettings
 from engine import events
 from engine.alerts import told_to_people
@@ -44,12 +44,12 @@ class Context:
         self.follower = Follower(self.layout.journal, self.store)
         self.access = AccessDatabase(root)
         passwords = Passwords()
-        self.accounts = Accounts(self.access, passwords)
+        self.sessions = Sessions(self.access, clock, lambda: self.settings().web.timeout_minutes * 60.0)
+        self.accounts = Accounts(self.access, passwords, self.sessions)
         self.entry = Entry(self.access, clock, passwords)
         self.second_factors = SecondFactors(self.access, clock)
         self.tokens = Tokens(self.access, clock)
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
-        self.sessions = Sessions(self.access, clock, lambda: self.settings().web.timeout_minutes * 60.0)
         self.flashes = Flashes()
         self.certificates = Keeper(self.layout, self.settings, clock)
         self._journal = JournalWriter(self.layout.journal, PROCESS)
@@ -78,9 +78,12 @@ class Context:
         self.event(events.HttpViolation(client=client, violation=clean(violation, VIOLATION_LEN)))
 
     def end_timed_out_sessions(self) -> None:
-        """A timeout is a logoff too (ACC-09)."""
-        for session in self.sessions.end_timed_out():
-            self.event(events.Logoff(result="Succeeded", user=session.user, client=session.client, reason="timeout"))
+        self.logged_off(self.sessions.end_timed_out(), "timeout")
+
+    def logged_off(self, sessions: Iterable[Session], reason: str) -> None:
+        """Tell that they have ended (ACC-09): a timeout is a logoff too."""
+        for session in sessions:
+            self.event(events.Logoff(result="Succeeded", user=session.user, client=session.client, reason=reason))
 
     def close(self) -> None:
         self.postman.stop()

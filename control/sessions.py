@@ -7,6 +7,7 @@ Form tokens against cross-site requests are derived from the id: knowing the tok
 import hashlib
 import hmac
 import secrets
+import sqlite3
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,7 @@ ENDED_KEPT: Final = 1000  # sessions
 KEY_LEN: Final = 16  # hexadecimal digits of the hash
 SESSIONS_PER_USER: Final = 50  # more browsers than that: the one idle for longest is logged off
 _COLUMNS: Final = "id_hash, user, role, client, how, began, active"
+_KEY: Final = f"substr(lower(hex(id_hash)), 1, {KEY_LEN})"
 _FROM: Final = "FROM session JOIN account USING (user)"
 
 
@@ -102,12 +104,17 @@ class Sessions:
 
     def end_by_key(self, key: str, user: str = "") -> Session | None:
         """The same by the key of a session. user: only if it is of this account."""
-        ended = self._end("substr(lower(hex(id_hash)), 1, ?) = ? AND ? IN ('', user)", KEY_LEN, key, user)
+        ended = self._end(f"{_KEY} = ? AND ? IN ('', user)", key, user)
         return ended[0] if ended else None
 
-    def end_others(self, session_id: str, user: str) -> list[Session]:
-        """All sessions of this account but this one."""
-        return self._end("id_hash != ? AND user = ?", _hash(session_id), user)
+    def end_others(self, key: str, user: str) -> list[Session]:
+        """All sessions of this account but the one with this key."""
+        return self._end(f"{_KEY} != ? AND user = ?", key, user)
+
+    def end_of(self, connection: sqlite3.Connection, user: str) -> list[Session]:
+        """All of this account, and its logons that wait for a code, in a transaction of the caller."""
+        connection.execute("DELETE FROM second_step WHERE user = ?", (user,))
+        return self._end_in(connection, "user = ?", user)
 
     def end_timed_out(self) -> list[Session]:
         """End and return those that were not active for too long: each counts as a logoff (ACC-09)."""
@@ -115,8 +122,11 @@ class Sessions:
 
     def _end(self, condition: str, *values: object) -> list[Session]:
         with self._database.transaction() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE {condition}", values).fetchall()
-            connection.executemany("DELETE FROM session WHERE id_hash = ?", [(row[0],) for row in rows])
+            return self._end_in(connection, condition, *values)
+
+    def _end_in(self, connection: sqlite3.Connection, condition: str, *values: object) -> list[Session]:
+        rows = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE {condition}", values).fetchall()
+        connection.executemany("DELETE FROM session WHERE id_hash = ?", [(row[0],) for row in rows])
         for row in rows:
             self._remember(row[0])
         return [_session(row) for row in rows]

@@ -9,6 +9,7 @@ import msgspec
 from control.access import AccessDatabase
 from control.accounts.passwords import PASSWORD_MAX_LEN, PASSWORD_MIN_LEN, Passwords
 from control.actor import Role
+from control.sessions import Session, Sessions
 from engine.config import entries
 
 ADMIN: Final = "admin"
@@ -25,7 +26,11 @@ _COLUMNS: Final = (
 
 
 class AccountError(ValueError):
-    """Why an account cannot be changed so, in words for the operator."""
+    """Why an account cannot be changed so, in words for the operator. place: which value is wrong, if one is."""
+
+    def __init__(self, text: str, place: str = "") -> None:
+        super().__init__(text)
+        self.place = place
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -48,11 +53,15 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Accounts:
-    """Safe from any thread. Who may change what is not decided here."""
+    """Safe from any thread. Who may change what is not decided here.
 
-    def __init__(self, database: AccessDatabase, passwords: Passwords) -> None:
+    What takes rights away ends the sessions of the account, and returns those: each is a logoff (ACC-09).
+    """
+
+    def __init__(self, database: AccessDatabase, passwords: Passwords, sessions: Sessions) -> None:
         self._database = database
         self._passwords = passwords
+        self._sessions = sessions
 
     def any_password(self) -> bool:
         with self._database.transaction() as connection:
@@ -82,22 +91,24 @@ class Accounts:
         account = self._existing(user)
         _check_words(name, email)
         if account.built_in and role is not account.role:
-            raise AccountError(f"the account {user} always has the role {account.role}: make another account")
+            raise AccountError(f"the account {user} always has the role {account.role}: make another account", "role")
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE account SET role = ?, name = ?, email = ? WHERE user = ?", (role, name, email, user)
             )
 
-    def remove(self, user: str) -> None:
-        """With its sessions and tokens. Raises AccountError."""
+    def remove(self, user: str) -> list[Session]:
+        """With its tokens. Raises AccountError."""
         if user in BUILT_IN:
             raise AccountError(f"the account {user} is built in and stays: disable it instead")
         self._existing(user)
         with self._database.transaction() as connection:
+            ended = self._sessions.end_of(connection, user)
             connection.execute("DELETE FROM account WHERE user = ?", (user,))
             connection.execute("DELETE FROM known_client WHERE user = ?", (user,))
+        return ended
 
-    def enable(self, user: str, enabled: bool) -> None:
+    def enable(self, user: str, enabled: bool) -> list[Session]:
         """Raises AccountError: without a password (ACC-04), and for admin, who is always enabled."""
         if user == ADMIN and not enabled:
             raise AccountError("the account admin cannot be disabled")
@@ -106,11 +117,10 @@ class Accounts:
             raise AccountError(f"the account {user} has no password yet: set one first")
         with self._database.transaction() as connection:
             connection.execute("UPDATE account SET enabled = ? WHERE user = ?", (enabled, user))
-            if not enabled:
-                _end_sessions(connection, user)
+            return [] if enabled else self._sessions.end_of(connection, user)
 
-    def set_password(self, user: str, password: str) -> None:
-        """Set it and end the sessions of this user; admin is enabled by it. Raises AccountError."""
+    def set_password(self, user: str, password: str) -> list[Session]:
+        """It enables admin. Raises AccountError."""
         account = self._existing(user)
         if account.issuer:
             raise AccountError(f"the account {user} logs on at {account.issuer}: change its password there")
@@ -119,7 +129,7 @@ class Accounts:
             connection.execute(
                 "UPDATE account SET hash = ?, enabled = enabled OR user = ? WHERE user = ?", (hashed, ADMIN, user)
             )
-            _end_sessions(connection, user)
+            return self._sessions.end_of(connection, user)
 
     def _existing(self, user: str) -> Account:
         account = self.find(user)
@@ -130,15 +140,14 @@ class Accounts:
 
     def _new_hash(self, user: str, role: Role, password: str) -> str:
         if not PASSWORD_MIN_LEN <= len(password) <= PASSWORD_MAX_LEN:
-            raise AccountError(
-                f"the password has {len(password)} characters: use {PASSWORD_MIN_LEN} to {PASSWORD_MAX_LEN} of any kind"
-            )
+            allowed = f"{PASSWORD_MIN_LEN} to {PASSWORD_MAX_LEN} of any kind"
+            raise AccountError(f"the password has {len(password)} characters: use {allowed}", "password")
         with self._database.transaction() as connection:
             others = connection.execute(
                 "SELECT hash FROM account WHERE user != ? AND role != ? AND hash != ''", (user, role)
             ).fetchall()
         if any(self._passwords.matches(hashed, password) for (hashed,) in others):  # ACC-03
-            raise AccountError("an account with the other role has this password: choose a different one")
+            raise AccountError("an account with the other role has this password: choose a different one", "password")
         return self._passwords.hash(password)
 
 
@@ -147,7 +156,8 @@ def check_user(user: str) -> None:
     if not _USER.fullmatch(user):
         raise AccountError(
             f"{user[:USER_LEN]!r} is no user name: use up to {USER_LEN} small letters, digits and . _ @ + -, a letter"
-            " or digit first"
+            " or digit first",
+            "user",
         )
 
 
@@ -198,19 +208,14 @@ def _insert(
         (user, role, name, email, hashed, issuer, subject),
     ).rowcount
     if not inserted:
-        raise AccountError(f"there is an account {user} already: choose another name")
-
-
-def _end_sessions(connection: sqlite3.Connection, user: str) -> None:
-    connection.execute("DELETE FROM session WHERE user = ?", (user,))
-    connection.execute("DELETE FROM second_step WHERE user = ?", (user,))
+        raise AccountError(f"there is an account {user} already: choose another name", "user")
 
 
 def _check_words(name: str, email: str) -> None:
     if error := _name_error(name):
-        raise AccountError(f"the name {error}")
+        raise AccountError(f"the name {error}", "name")
     if email and (error := entries.address_error(email)):
-        raise AccountError(f"the mail address {email!r} {error}")
+        raise AccountError(f"the mail address {email!r} {error}", "email")
 
 
 def _name_error(name: str) -> str:

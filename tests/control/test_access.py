@@ -3,16 +3,13 @@
 import sqlite3
 from pathlib import Path
 
-import argon2
 import pytest
 
 from control.access import _STEPS, FILE_NAME, AccessDatabase
 from control.accounts import Accounts, Entry, Passwords, Result
 from control.actor import Role
 from control.sessions import Sessions, _hash
-
-PASSWORD = "correct horse battery"
-CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+from tests.control.accounts.office import PASSWORD, cheap
 
 # As the first version made it.
 FIRST = """
@@ -44,8 +41,8 @@ def first(tmp_path: Path) -> Path:
     path.parent.mkdir()
     connection = sqlite3.connect(path)
     connection.executescript(FIRST)
-    connection.execute("INSERT INTO account VALUES ('admin', ?, TRUE)", (CHEAP.hash(PASSWORD),))
-    connection.execute("INSERT INTO account VALUES ('report', ?, FALSE)", (CHEAP.hash("only for the reports"),))
+    connection.execute("INSERT INTO account VALUES ('admin', ?, TRUE)", (cheap().hash(PASSWORD),))
+    connection.execute("INSERT INTO account VALUES ('report', ?, FALSE)", (cheap().hash("only for the reports"),))
     connection.execute("INSERT INTO failure VALUES ('user report', 2, ?)", (NOW,))
     connection.execute("INSERT INTO session VALUES (?, 'admin', '192.0.2.1', ?)", (_hash("the cookie"), NOW))
     connection.commit()
@@ -56,8 +53,9 @@ def first(tmp_path: Path) -> Path:
 def test_accounts_of_the_first_version_are_taken_along(first: Path) -> None:
     """ACC-01, ACC-02, ACC-11: roles come from the names; passwords, sessions and failures stay."""
     database = AccessDatabase(first)
-    passwords = Passwords(CHEAP)
-    accounts = Accounts(database, passwords)
+    passwords = Passwords(cheap())
+    sessions = Sessions(database, lambda: NOW + 1, lambda: 300.0)
+    accounts = Accounts(database, passwords, sessions)
     assert [(one.user, one.role, one.enabled, one.has_password) for one in accounts.all()] == [
         ("admin", Role.ADMINISTRATOR, True, True),
         ("report", Role.REPORT_ONLY, False, True),
@@ -65,7 +63,7 @@ def test_accounts_of_the_first_version_are_taken_along(first: Path) -> None:
     entry = Entry(database, lambda: NOW, passwords)
     assert entry.by_password("admin", PASSWORD, "192.0.2.1").result is Result.WELCOME
     assert entry.by_password("report", "only for the reports", "192.0.2.1").failures == 3
-    session = Sessions(database, lambda: NOW + 1, lambda: 300.0).find("the cookie", active=True)
+    session = sessions.find("the cookie", active=True)
     assert session is not None
     assert (session.user, session.client) == ("admin", "192.0.2.1")
     database.close()

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from control.access import AccessDatabase
-from control.accounts import Accounts
+from control.accounts import Accounts, Passwords
 from control.form import FORM_LEN
+from control.sessions import Sessions
 from engine import events
 from engine.journal import timestamp
 from engine.policy.evidence import Evidence, Header
@@ -275,7 +276,7 @@ def test_the_queues_page(gateway: Gateway, admin: Browser) -> None:
 def test_the_report_account_sees_no_other_pages(gateway: Gateway) -> None:
     """ACC-02"""
     database = AccessDatabase(gateway.root)
-    accounts = Accounts(database, time.time)
+    accounts = Accounts(database, Passwords(), Sessions(database, time.time, lambda: 300.0))
     accounts.set_password("report", "only for the reports")
     accounts.enable("report", True)
     database.close()

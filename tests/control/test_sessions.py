@@ -9,7 +9,7 @@ from control.access import AccessDatabase
 from control.accounts import Accounts, Passwords
 from control.actor import Role
 from control.sessions import SESSIONS_PER_USER, Sessions, form_token, is_form_token
-from tests.control.test_accounts import CHEAP
+from tests.control.accounts.office import cheap
 
 
 class Desk:
@@ -17,8 +17,8 @@ class Desk:
         self.now = 1_790_000_000.0
         self.timeout_s = 300.0
         self.database = AccessDatabase(root)
-        Accounts(self.database, Passwords(CHEAP)).set_password("admin", "correct horse battery")
         self.sessions = Sessions(self.database, lambda: self.now, lambda: self.timeout_s)
+        Accounts(self.database, Passwords(cheap()), self.sessions).set_password("admin", "correct horse battery")
 
 
 @pytest.fixture

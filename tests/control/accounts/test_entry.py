@@ -1,57 +1,13 @@
-"""Accounts, and how guessing is slowed down without keeping anybody out for good."""
+"""Logging on, and how guessing is slowed down without keeping anybody out for good."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import argon2
 import pytest
 
-from control.access import AccessDatabase
-from control.accounts import AccountError, Accounts, Attempt, Entry, Passwords, Result, set_password
-from control.accounts.failures import ACCOUNT_WAIT_MAX_S, delay_s
-from control.sessions import Sessions
-
-PASSWORD = "correct horse battery"
-CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # what is tested is not the hash
-HERE, THERE = "192.0.2.1", "198.51.100.1"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Office:
-    def __init__(self, root: Path) -> None:
-        self.clock = Clock()
-        self.database = AccessDatabase(root)
-        passwords = Passwords(CHEAP)
-        self.accounts = Accounts(self.database, passwords)
-        self.entry = Entry(self.database, self.clock, passwords)
-        self.accounts.set_password("admin", PASSWORD)
-
-    def try_(self, password: str, client: str = HERE, user: str = "admin") -> Result:
-        return self.log_on(user, password, client).result
-
-    def log_on(self, user: str, password: str, client: str) -> Attempt:
-        return self.entry.by_password(user, password, client)
-
-    def fail(self, times: int, client: str = HERE) -> None:
-        """Wrong passwords, each after the wait that is asked for."""
-        for _ in range(times):
-            self.clock.now += 400
-            assert self.try_("wrong", client) is Result.WRONG
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    made = Office(tmp_path)
-    yield made
-    made.database.close()
+from control.accounts import AccountError, Entry, Passwords, Result, set_password
+from control.accounts.failures import ACCOUNT_WAIT_MAX_S, SUBJECTS_KEPT, delay_s
+from tests.control.accounts.office import HERE, PASSWORD, THERE, Office
 
 
 def test_log_on_is_case_sensitive(office: Office) -> None:
@@ -165,10 +121,9 @@ def test_failures_are_forgotten_after_a_day(office: Office) -> None:
 
 
 def test_a_new_password_ends_the_sessions(office: Office) -> None:
-    sessions = Sessions(office.database, office.clock, lambda: 300.0)
-    session_id = sessions.begin("admin", HERE)
-    office.accounts.set_password("admin", "a new password 2")
-    assert sessions.find(session_id, active=True) is None
+    session_id = office.sessions.begin("admin", HERE)
+    assert [one.client for one in office.accounts.set_password("admin", "a new password 2")] == [HERE]
+    assert office.sessions.find(session_id, active=True) is None
 
 
 def test_set_password_for_the_command_line(tmp_path: Path) -> None:
@@ -176,3 +131,74 @@ def test_set_password_for_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="characters"):
         set_password(tmp_path, "admin", "short")
     assert (tmp_path / "control" / "access.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("user", ["admin", "report", "anna", "bert", "carol", "nobody", "", "x" * 64])
+def test_each_wrong_logon_costs_one_hash_whoever_it_is(office: Office, user: str) -> None:
+    """ACC-08, ACC-11: no name, no password, disabled or signed on elsewhere: none can be told from another by time."""
+    office.make("anna")
+    office.make("bert")
+    office.accounts.enable("bert", False)
+    office.sign_on("carol")
+    before = office.hasher.looked_at
+    assert office.log_on(user, "not the password", HERE).result is Result.WRONG
+    assert office.hasher.looked_at == before + 1
+
+
+def test_waiting_does_not_tell_which_names_exist(office: Office) -> None:
+    """ACC-08: a name that no account has is counted like one that one has."""
+    office.make("anna")
+    for user in ("anna", "not-anna"):
+        for host in (1, 2, 3):
+            assert office.log_on(user, "wrong", f"203.0.113.{host}").result is Result.WRONG
+            office.clock.now += 400
+        office.log_on(user, "wrong", "203.0.113.9")
+        assert office.log_on(user, "wrong", "203.0.113.10").result is Result.WAIT
+        assert office.log_on("another", "wrong", "203.0.113.11").result is Result.WRONG
+        office.clock.now += 25 * 3600
+
+
+def test_what_was_typed_as_a_name_is_not_stored(office: Office) -> None:
+    """ACC-08: it may be a password."""
+    attempt = office.log_on("my secret password", "x", HERE)
+    assert attempt.user == ""
+    with office.database.transaction() as connection:
+        stored = [row[0] for row in connection.execute("SELECT subject FROM failure")]
+    assert len(stored) == 2
+    assert not any("secret" in subject for subject in stored)
+
+
+def test_counters_are_bounded(office: Office) -> None:
+    """ACC-08: with one subject too many the oldest go."""
+    with office.database.transaction() as connection:
+        rows = [(f"name {number}", 1, office.clock.now - SUBJECTS_KEPT + number) for number in range(SUBJECTS_KEPT)]
+        connection.executemany("INSERT INTO failure VALUES (?, ?, ?)", rows)
+    office.log_on("admin", "wrong", HERE)
+    with office.database.transaction() as connection:
+        left = {row[0] for row in connection.execute("SELECT subject FROM failure")}
+    assert len(left) == SUBJECTS_KEPT
+    assert {"user admin", f"client {HERE}", "name 2"} <= left
+    assert not {"name 0", "name 1"} & left
+
+
+def test_a_disabled_account_is_not_entered(office: Office) -> None:
+    """ACC-11"""
+    office.make("anna")
+    session_id = office.sessions.begin("anna", HERE)
+    office.accounts.enable("anna", False)
+    assert office.sessions.find(session_id, active=True) is None
+    assert office.try_(office.password_of("anna"), user="anna") is Result.WRONG
+    office.accounts.enable("anna", True)
+    assert office.try_(office.password_of("anna"), user="anna") is Result.WELCOME
+    found = office.accounts.find("anna")
+    assert found is not None
+    assert found.last_logon == office.clock.now
+
+
+def test_confirming_a_password_counts_failures_too(office: Office) -> None:
+    """ACC-08: a form for changing it is no way around the delay; no second factor is asked for."""
+    office.with_second_factor()
+    assert office.entry.confirm("admin", PASSWORD, HERE).result is Result.WELCOME
+    for _ in range(3):
+        assert office.entry.confirm("admin", "wrong", HERE).result is Result.WRONG
+    assert office.entry.confirm("admin", PASSWORD, HERE).result is Result.WAIT
