@@ -4,54 +4,32 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.control.harness import PASSWORD, PATIENCE_S, Gateway
-
-CHROMIUM = "/usr/bin/chromium"
-MS = PATIENCE_S * 1000
-# What sticks out of the window on the right, unless it scrolls in a frame of its own.
-TOO_WIDE = """[...document.querySelectorAll("body *")]
-    .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth && !e.closest(".scroll"))
-    .map(e => e.outerHTML.slice(0, 100))"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    expect.set_options(timeout=MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
-
-
-def visit(context: BrowserContext, gateway: Gateway) -> Page:
-    context.set_default_timeout(MS)
-    page = context.new_page()
-    page.goto(gateway.url)
-    return page
+from tests.control.browser import Visitor, too_wide, visiting
+from tests.control.harness import PASSWORD, Gateway
 
 
 @pytest.fixture
 def page(chromium: Browser, gateway: Gateway) -> Iterator[Page]:
     """At the logon page."""
-    context = chromium.new_context(ignore_https_errors=True)
-    yield visit(context, gateway)
-    context.close()
+    with visiting(chromium, gateway, session={}) as visitor:
+        page = visitor.go("/logon")
+        yield page
+        visitor.troubles.clear()  # a wrong password is refused, which Chromium calls an error
 
 
 @pytest.fixture
-def inside(chromium: Browser, gateway: Gateway) -> Iterator[Page]:
+def visitor(chromium: Browser, gateway: Gateway) -> Iterator[Visitor]:
     """Logged on, at the Status page."""
-    context = chromium.new_context(ignore_https_errors=True)
-    for name, value in gateway.session().items():
-        context.add_cookies([{"name": name, "value": value, "url": gateway.url, "secure": True, "sameSite": "Strict"}])
-    page = visit(context, gateway)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Status")
-    yield page
-    context.close()
+    with visiting(chromium, gateway) as visitor:
+        expect(visitor.go("/status").get_by_role("heading", level=1)).to_have_text("Status")
+        yield visitor
+
+
+@pytest.fixture
+def inside(visitor: Visitor) -> Page:
+    return visitor.page
 
 
 def log_on(page: Page, password: str = PASSWORD) -> None:
@@ -103,9 +81,9 @@ def test_log_off(inside: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Log on")
 
 
-def test_a_timeout_leads_to_the_logon_and_back(inside: Page, gateway: Gateway) -> None:
+def test_a_timeout_leads_to_the_logon_and_back(visitor: Visitor, gateway: Gateway) -> None:
     """ACC-06: although the page refreshes its figures all the time."""
-    page = inside
+    page = visitor.page
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     with sqlite3.connect(gateway.root / "control" / "access.sqlite") as connection:
         connection.execute("UPDATE session SET active = active - 301")
@@ -114,11 +92,15 @@ def test_a_timeout_leads_to_the_logon_and_back(inside: Page, gateway: Gateway) -
     expect(page.get_by_role("status")).to_contain_text("without activity")
     log_on(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Status")
+    visitor.troubles.clear()  # the figures were refused meanwhile
 
 
 def test_everything_works_without_scripts(chromium: Browser, gateway: Gateway) -> None:
-    context = chromium.new_context(ignore_https_errors=True, java_script_enabled=False)
-    page = visit(context, gateway)
+    with visiting(chromium, gateway, session={}, scripts=False) as visitor:
+        walk_without_scripts(visitor.go("/logon"), gateway)
+
+
+def walk_without_scripts(page: Page, gateway: Gateway) -> None:
     log_on(page)
     gateway.start_service()
     gateway.accept("1N4ABCDEV0007")
@@ -135,7 +117,6 @@ def test_everything_works_without_scripts(chromium: Browser, gateway: Gateway) -
     expect(page.get_by_role("heading", level=1)).to_have_text("Queues")
     page.get_by_role("button", name="Log off").click()
     expect(page.get_by_text("You are logged off.")).to_be_visible()
-    context.close()
 
 
 def test_nothing_breaks_the_content_security_policy(inside: Page, gateway: Gateway) -> None:
@@ -157,7 +138,7 @@ def test_no_page_scrolls_sideways(inside: Page, gateway: Gateway) -> None:
         inside.goto(gateway.url + path)
         for width in (320, 390, 800, 1600):
             inside.set_viewport_size({"width": width, "height": 700})
-            assert inside.evaluate(TOO_WIDE) == [], (path, width)
+            assert too_wide(inside) == [], (path, width)
 
 
 def test_the_keyboard_reaches_the_content_first(inside: Page) -> None:

@@ -1,0 +1,133 @@
+"""Every page that can be reached, in every look, with hostile mail in all that it shows.
+
+The pages are found by following links from the first one, so that a new one is looked at without being named here.
+"""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Final
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page
+
+from control.app import routes
+from control.navigation import PLACES, Place
+from control.page import PageRoute
+from tests.control import hostile
+from tests.control.browser import Looks, looking
+from tests.control.harness import Gateway, wait_until
+
+REQUESTS: Final = 400  # of one walk; far more than there are kinds of pages
+PATHS: Final = [route.path for route in routes() if isinstance(route, PageRoute) and route.shown]
+SECTIONS: Final = [place.label for place in PLACES]
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        target = dict(attrs).get("href")
+        if tag == "a" and target is not None:
+            self.found.append(target)
+
+
+def kind_of(address: str) -> tuple[str, frozenset[str]]:
+    """The same for addresses that are one page with other values: its route and the names of its query."""
+    parts = urlsplit(address)
+    route = next((path for path in PATHS if _pattern(path).fullmatch(parts.path)), parts.path)
+    return route, frozenset(name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(path)))
+
+
+@pytest.fixture(scope="module")
+def filled(gateway: Gateway) -> Gateway:
+    hostile.fill(gateway)
+    admin = gateway.admin()
+    wait_until(lambda: "window.hostile" in admin.get("/events").text, "the hostile mail is in the store")
+    return gateway
+
+
+@pytest.fixture(scope="module")
+def addresses(filled: Gateway) -> list[str]:
+    """One address for each kind of page, in the order in which they are found."""
+    admin = filled.admin()
+    todo, kinds, pages = ["/status"], {kind_of("/status")}, []
+    for address in todo:  # which grows
+        assert len(todo) < REQUESTS
+        reply = admin.get(address)
+        assert reply.status in (200, 303), (address, reply.status)
+        if reply.status == 303:
+            links = [reply.headers["location"]]
+        elif not reply.headers["content-type"].startswith("text/html"):
+            continue
+        else:
+            pages.append(address)
+            parser = Links()
+            parser.feed(reply.text)
+            links = parser.found
+        for link in links:
+            new = urljoin(address, link).partition("#")[0]
+            assert urlsplit(new).scheme == "", f"{address} leads out of here: {link}"
+            if kind_of(new) not in kinds:
+                kinds.add(kind_of(new))
+                todo.append(new)
+    return pages
+
+
+@pytest.fixture(scope="module")
+def looks(chromium: Chromium, filled: Gateway) -> Iterator[Looks]:
+    with looking(chromium, filled) as found:
+        yield found
+
+
+def _section(address: str) -> str:
+    path = urlsplit(address).path
+    return next((place.label for place in PLACES if _holds(place, path)), "")
+
+
+def _holds(place: Place, path: str) -> bool:
+    """Also what lies beside its pages, such as a window that a page of it opens."""
+    first = path.split("/")[1]
+    return any(_holds(one, path) for one in place.places) or place.path.split("/")[1:2] == [first]
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, ""])
+def test_pages(section: str, addresses: list[str], looks: Looks) -> None:
+    """UI-01, UI-02, HTTP-08: light and dark, wide and narrow, with scripts and without; axe-core finds nothing serious;
+    nothing is asked for elsewhere, nothing breaks the policy, and nothing that hostile mail holds takes effect.
+    """
+    once: dict[str, str] = {}
+    for address in addresses:
+        once.setdefault(kind_of(address)[0], address)
+    for route, address in once.items():
+        if _section(address) == section:
+            looks.check(address, name=route, prepare=harmless)
+
+
+def harmless(page: Page) -> None:
+    assert page.evaluate(hostile.NOTHING_RAN), page.url
+
+
+def test_hostile_words_are_shown(addresses: list[str], filled: Gateway) -> None:
+    """As text: were they not there at all, the tests above would say nothing."""
+    admin = filled.admin()
+    shown = {kind_of(one)[0] for one in addresses if "window.hostile" in admin.get(one).text}
+    assert "/events" in shown
+
+
+def test_every_place_can_be_reached(addresses: list[str]) -> None:
+    """UI-01: the left pane and its tabs lead to every page that they declare."""
+    reached = {urlsplit(address).path for address in addresses}
+    assert {path for path in PATHS if path in declared(PLACES)} <= reached
+
+
+def declared(places: tuple[Place, ...]) -> set[str]:
+    return {path for place in places for path in (declared(place.places) if place.places else {place.path})}
