@@ -1,6 +1,8 @@
 """The queues as others see them: listed at any time without a lock, changed only while no relay runs."""
 
 import asyncio
+import itertools
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import cast
@@ -47,13 +49,25 @@ class Queue:
         return len(self._fast) + sum(map(len, self._filed.values()))
 
     def __iter__(self) -> Iterator[MessageState]:
-        yield from (self._fast[smtp_id] for smtp_id in sorted(self._fast))
+        return self.since("", "")
+
+    def ids(self) -> list[str]:
+        """As far as names tell; no file is read."""
+        return list(dict.fromkeys([*sorted(self._fast), *itertools.chain.from_iterable(self._filed.values())]))
+
+    def since(self, place: str, smtp_id: str) -> Iterator[MessageState]:
+        """Those behind that one, which need not be there any more. place: empty for all."""
+        passed = ALL.index(place) if place in ALL else -1
         seen: set[str] = set()
-        for place, found in self._filed.items():
-            for smtp_id in found:
-                message = None if smtp_id in seen else _load(self._files, place, smtp_id)
-                if message is not None:
-                    seen.add(smtp_id)
+        for number, current in enumerate(ALL):
+            found = sorted(self._fast) if current == FAST else self._filed.get(current, [])
+            if number <= passed:
+                found = found[bisect_right(found, smtp_id) :] if number == passed else []
+            for each in found:
+                if current == FAST:
+                    yield self._fast[each]
+                elif each not in seen and (message := _load(self._files, current, each)) is not None:
+                    seen.add(each)
                     yield message
 
 

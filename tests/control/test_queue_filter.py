@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from control.cli.queue.lines import Filter, Line, RecipientLine
+from control.queues.lines import Filter, Line, RecipientLine
 from engine.queue.record import Result
 
 TEXT = st.text(st.sampled_from("aAb@.[]!-<>*?\u00e9\n"), max_size=6)

@@ -13,15 +13,16 @@ import click
 import msgspec
 
 from control.cli.options import root_option
-from control.cli.queue import ask
-from control.cli.queue.lines import Filter, filtered, json_option, line_of, now_ns, reading
+from control.cli.queue.lines import filtered, json_option, reading
+from control.queues import acts, relays
+from control.queues.lines import Filter
 from engine import privileges
 from engine.command import Command
 from engine.ids import relay_of
 from engine.queue import listing
 from engine.queue.errors import QueueError
 from engine.queue.record import Onward
-from engine.queue.state import FAST, HOLD, SLOW
+from engine.queue.state import SLOW
 
 T = TypeVar("T")
 BY_HAND: Final = "on request of the administrator"
@@ -32,15 +33,6 @@ _DIRECTLY: Final[dict[str, listing.Change]] = {
     "release": listing.deferring(f"released {BY_HAND}", Onward.AS_IS),
     "hold": listing.holding(f"held {BY_HAND}"),
     "drop": listing.dropping,
-}
-# What a filter means that names no queue. Held messages are not tried unless a person says so (HOLD-06).
-_PLACES: Final = {
-    "retry": (SLOW,),
-    "requeue": (SLOW, HOLD),
-    "release": (HOLD,),
-    "hold": (FAST, SLOW),
-    "drop": (FAST, SLOW, HOLD),
-    "forward": (FAST, SLOW, HOLD),
 }
 
 
@@ -64,7 +56,7 @@ def _on_messages(command: Any, recipient: tuple[str, ...] = ("--to", "--recipien
     for option in (
         functools.partial(filtered, recipient=recipient),
         click.option("--dry-run", is_flag=True, help="Only say what would be done."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--yes", is_flag=True, help="Do not relays."),
         json_option,
         click.argument("smtp_ids", metavar="[ID...]", nargs=-1),
         root_option,
@@ -143,11 +135,11 @@ def flush(root: Path, as_json: bool, domain: str) -> None:
 
 def _flush(root: Path, domain: str, as_json: bool, operation: str) -> None:
     def directly() -> int:
-        wanted = _meant(root, Filter(recipient=f"*@{domain}" if domain else ""), (SLOW,))
+        wanted = list(acts.meant(root, "retry", Filter(SLOW, recipient=f"*@{domain}" if domain else "")))
         return len(wanted) - len(listing.change_all(root, wanted, _DIRECTLY["retry"]))
 
     count = _carefully(
-        root, lambda: ask.for_all(root, Command("retry", domain=domain)) if ask.runs(root) else directly()
+        root, lambda: relays.for_all(root, Command("retry", domain=domain)) if relays.runs(root) else directly()
     )
     _tell(Report(operation, "", count), as_json)
 
@@ -168,9 +160,8 @@ def _act(
     if smtp_ids:
         ids = list(dict.fromkeys(smtp_ids))
     else:
-        places = (wanted.queue,) if wanted.queue else _PLACES[op]
         with reading(root):
-            ids = _meant(root, wanted, places)
+            ids = list(acts.meant(root, op, wanted))
     one = ids[0] if len(smtp_ids) == 1 else ""
     if dry_run:
         _tell(Report(op, one, len(ids), dry_run=True, ids=ids), as_json)
@@ -188,16 +179,11 @@ def _act(
 def _do(root: Path, command: Command, ids: list[str]) -> dict[str, str]:
     for smtp_id in ids:
         relay_of(smtp_id)
-    if ask.runs(root):
-        return ask.for_messages(root, command, ids)
+    if relays.runs(root):
+        return relays.for_messages(root, command, ids)
     if command.op == "forward":
         raise ValueError("copies are sent by the gateway, which does not run: start it with `mailward serve`")
     return listing.change_all(root, ids, _DIRECTLY[command.op])
-
-
-def _meant(root: Path, wanted: Filter, places: tuple[str, ...]) -> list[str]:
-    now, passes = now_ns(), wanted.matcher()
-    return [one.id for one in listing.Queue(root, places) if passes(line_of(one, now))]
 
 
 def _carefully(root: Path, work: Callable[[], T]) -> T:

@@ -1,11 +1,9 @@
 """Looking at the queue: list, stats. Works with the gateway running or not, and changes nothing."""
 
 import itertools
-from bisect import bisect_right
-from collections import Counter
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import click
 import msgspec
@@ -13,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from control.cli.options import root_option
-from control.cli.queue.lines import Filter, Line, filtered, json_option, line_of, now_ns, reading
+from control.cli.queue.lines import filtered, json_option, reading
+from control.queues.lines import Filter, Line, line_of
+from control.queues.shares import AGES_S, Share, by_domain, by_sender, shares
 from engine.queue import listing
-
-AGES_S: Final = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800)  # upper ends of the columns; then the rest
 
 
 def _lines(queue: listing.Queue, wanted: Filter) -> Iterator[Line]:
-    now = now_ns()
+    now = time.time_ns()
     return filter(wanted.matcher(), (line_of(message, now) for message in queue))
 
 
@@ -58,14 +56,6 @@ def list_(root: Path, as_json: bool, limit: int, wanted: Filter) -> None:
         click.echo("and more" if wanted.is_selective else f"{len(queue) - shown} more")
 
 
-class Share(msgspec.Struct):
-    """One line of `queue stats --json`: recipients that wait, by domain and age. ages: as in AGES_S, and older ones."""
-
-    domain: str
-    total: int
-    ages: list[int]
-
-
 @click.command()
 @root_option
 @json_option
@@ -73,27 +63,18 @@ class Share(msgspec.Struct):
 @filtered
 def stats(root: Path, as_json: bool, senders: bool, wanted: Filter) -> None:
     """How many recipients wait, by domain and age: whom does mail pile up for, and since when?"""
-    counts: dict[str, Counter[int]] = {}
     with reading(root):
-        for line in _lines(listing.Queue(root, wanted.places), wanted):
-            column = bisect_right(AGES_S, line.age_s)
-            for one in line.waiting:
-                address = line.reverse_path if senders else one.address
-                domain = address.rpartition("@")[2].lower() or "<>"
-                counts.setdefault(domain, Counter())[column] += 1
-    shares = [
-        Share(domain, ages.total(), [ages[column] for column in range(len(AGES_S) + 1)])
-        for domain, ages in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
-    ]
+        lines = _lines(listing.Queue(root, wanted.places), wanted)
+        found = shares(lines, by_sender if senders else by_domain)
     if as_json:
-        for share in shares:
+        for share in found:
             click.echo(msgspec.json.encode(share))
         return
-    if not shares:
+    if not found:
         click.echo("nothing waits")
         return
     table = Table("domain", "total", *(f"{end_s // 60}m" for end_s in AGES_S), f"{AGES_S[-1] // 60}m+", box=None)
-    everything = [sum(share.ages[column] for share in shares) for column in range(len(AGES_S) + 1)]
-    for share in [Share("all", sum(everything), everything), *shares]:
+    everything = [sum(share.ages[column] for share in found) for column in range(len(AGES_S) + 1)]
+    for share in [Share("all", sum(everything), everything), *found]:
         table.add_row(share.domain, str(share.total), *(str(count) if count else "" for count in share.ages))
     Console().print(table)

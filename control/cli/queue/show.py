@@ -1,6 +1,7 @@
 """`mailward queue show`: one message, from its file or out of the log, with the gateway running or not."""
 
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,8 @@ import msgspec
 
 from control import story
 from control.cli.options import root_option
-from control.cli.queue.lines import Line, json_option, line_of, now_ns, reading, tell
+from control.cli.queue.lines import json_option, reading, tell
+from control.queues.lines import Line, line_of
 from engine import limits
 from engine.layout import Layout
 from engine.queue import listing
@@ -53,7 +55,7 @@ def show(root: Path, as_json: bool, headers: bool, history: bool, content: Path 
                 save(root, message, content)
     except (ValueError, QueueError) as error:
         raise click.ClickException(str(error)) from None
-    line = line_of(message, now_ns())
+    line = line_of(message, time.time_ns())
     events = past[0].events if past else []
     if as_json:
         shown = Shown(**msgspec.structs.asdict(line), headers=section, history=events if history else None)
