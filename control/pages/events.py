@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from control.actor import Scope
 from control.page import Visit, page
-from control.records.view import SEARCHED_EVENTS, StoredEvent
-from control.web import clock_time
+from control.records.reading import Query, StoredEvent
+from control.web import clock_time, local_time
 
 SHOWN: Final = 200
 VALUE_LEN: Final = 300  # of one field on the page; the journal has it whole
@@ -48,7 +48,8 @@ def _text(value: object) -> str:
 def show(visit: Visit) -> Response:
     query = visit.query("q")
     with visit.context.store.read() as view:
-        events = view.events(query, SHOWN)
+        found = view.find(Query(term=query), SHOWN)
+    events = found.rows
     many = f"The newest {SHOWN}" if len(events) == SHOWN else f"{len(events)}"
     caption = f"{many} event{'s' if len(events) != 1 else ''}"
     return visit.render(
@@ -56,7 +57,7 @@ def show(visit: Visit) -> Response:
         query=query,
         caption=f"{caption} with “{query}”, newest first" if query else f"{caption}, newest first",
         events=[_row(event) for event in events],
-        searched=SEARCHED_EVENTS,
+        searched_back_to=local_time(found.back_to) if found.back_to is not None and len(events) < SHOWN else "",
     )
 
 

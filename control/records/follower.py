@@ -42,10 +42,14 @@ class Follower:
         for name in known.keys() - present.keys():
             self._store.expire(known[name])
         events = 0
+        newest = {_process(name): name for name in sorted(present, key=_by_day)}
         for name in sorted(present, key=_by_day):
             file = known.get(name) or self._store.add_file(name, present[name].st_ino)
             if present[name].st_size > file.offset:
                 events += self._read(file)
+            over = newest[_process(name)] != name  # another day has begun: nothing will follow
+            while not self._stopping and self._store.index(file, whole=over):
+                pass
         return events
 
     def rebuild(self) -> None:
@@ -66,6 +70,7 @@ class Follower:
                 if not whole:
                     return events
                 events += self._store.ingest(file, chunk[:whole].removesuffix(b"\n").split(b"\n"), file.offset + whole)
+                self._store.index(file, whole=False)
         return events
 
     def start(self) -> None:
@@ -101,6 +106,10 @@ def files_of(directory: Path) -> dict[str, os.stat_result]:
 
 def _replaced(known: JournalFile, present: os.stat_result) -> bool:
     return present.st_ino != known.inode or present.st_size < known.offset
+
+
+def _process(name: str) -> str:
+    return name[: -len("-YYYY-MM-DD") - len(SUFFIX)]
 
 
 def _by_day(name: str) -> tuple[str, str]:

@@ -1,29 +1,35 @@
-"""The messages that the journal knows: found by address, subject, ID, client, verdict and time (message tracking)."""
+"""The messages that the journal knows: found by address, subject, ID, client, verdict and time (message tracking).
 
-from typing import Final, Generic, TypeVar
+A message is found by one event of it, the anchor: `accepted`, or `scanned` when the subject or the verdict decides.
+The rest of its story begins at the time that its ID carries, and mostly ends a few blocks later.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
-from engine.events import Accepted, AnyEvent, MessageEvent, Scanned
+from control.records.lines import microseconds
+from control.records.reading import Found, Query, Reader, StoredEvent
+from engine.events import Accepted, AnyEvent, Completed, Scanned
+from engine.ids import relay_of
 
 # What ended a message or a part of it, or keeps it; the last one of a message is its outcome
 OUTCOMES: Final = frozenset(
     {"delivered", "dropped", "held", "bounced", "delivery-failed", "delivery-deferred", "delivery-suppressed"}
     | {"forwarding", "forwarded"}
 )
-Row = TypeVar("Row")
+TIME_LEN: Final = 11  # of an SMTP ID: the microsecond it was given in
+CLOCK_LEAP: Final = 60_000_000  # microseconds: the clock may have been set back by this since
 
 
-class Found(msgspec.Struct, Generic[Row], frozen=True):
-    """One page of a list. next: pass it as `before` to go on where this page ends; empty: there is nothing further.
+class _Anchor(msgspec.Struct):
+    smtp_id: str = ""
 
-    Fewer rows than were asked for, and a `next`: the search ended for the time it took. It has looked at everything
-    back to `back_to`, microseconds since 1970.
-    """
 
-    rows: list[Row]
-    next: str = ""
-    back_to: int | None = None
+_anchor: Final = msgspec.json.Decoder(_Anchor).decode
+_decode: Final = msgspec.json.Decoder(AnyEvent).decode
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -60,18 +66,72 @@ class Wanted(msgspec.Struct, frozen=True):
             and self.verdict in ("", message.verdict)
         )
 
+    def anchor(self) -> Query:
+        """The events to look at; the longest term narrows most."""
+        of_scanned = (self.subject, self.verdict)
+        term = max((*of_scanned, self.smtp_id, self.address, self.client), key=len)
+        kind = "scanned" if term in of_scanned and term else "accepted"
+        return Query(kinds=frozenset({kind}), term=term)
+
 
 def contains(text: str, term: str) -> bool:
     return term.casefold() in text.casefold()
 
 
-def message_of(time: int, accepted: Accepted, story: list[AnyEvent]) -> Message:
-    """story: the events with its SMTP ID, oldest first."""
-    scanned = [event for event in story if isinstance(event, Scanned)]
-    outcomes = [event for event in story if isinstance(event, MessageEvent) and kind_of(event) in OUTCOMES]
+def find(
+    reader: Reader, wanted: Wanted, first: int, until: int, limit: int, before: str, patience_s: float
+) -> Found[Message]:
+    """See control.records.view.View.find_messages."""
+    query = msgspec.structs.replace(wanted.anchor(), first=first, until=until)
+    return reader.page(query, limit, before, _row(reader, wanted), patience_s)
+
+
+def _row(reader: Reader, wanted: Wanted) -> Callable[[StoredEvent], Message | None]:
+    def row(anchor: StoredEvent) -> Message | None:
+        smtp_id = _anchor(anchor.line).smtp_id
+        told = story(reader, smtp_id, _beginning(smtp_id, anchor.time), whole=False)
+        scanned = [one for one in told if isinstance(one, Scanned)]
+        if anchor.kind == "scanned" and (not scanned or microseconds(scanned[-1].time) != anchor.time):
+            return None  # examined again later: that one stands for the message
+        message = _message(told)
+        return message if message is not None and wanted.matches(message) else None
+
+    return row
+
+
+def _beginning(smtp_id: str, known: int) -> int:
+    """A time before the first event of a message, of which one is known. The clock may have been set since."""
+    with contextlib.suppress(ValueError):
+        known = min(known, int(smtp_id[:TIME_LEN], 32))
+    return known - CLOCK_LEAP
+
+
+def story(reader: Reader, smtp_id: str, since: int = 0, whole: bool = True) -> list[AnyEvent]:
+    """Events of one message, oldest first. whole: also what came after the message was completed."""
+    try:
+        relay_of(smtp_id)
+    except ValueError:
+        return []
+    found: list[AnyEvent] = []
+    for line in reader.lines_of(smtp_id, since):
+        with contextlib.suppress(msgspec.DecodeError):  # of another version; or the ID is only spoken of
+            event = _decode(line)
+            if getattr(event, "smtp_id", "") == smtp_id:
+                found.append(event)
+                if isinstance(event, Completed) and not whole:
+                    break
+    return sorted(found, key=lambda event: event.time)
+
+
+def _message(told: list[AnyEvent]) -> Message | None:
+    accepted = next((event for event in told if isinstance(event, Accepted)), None)
+    if accepted is None:
+        return None  # its file was deleted by retention
+    scanned = [event for event in told if isinstance(event, Scanned)]
+    outcomes = [kind for event in told if (kind := kind_of(event)) in OUTCOMES]
     return Message(
         accepted.smtp_id,
-        time,
+        microseconds(accepted.time),
         accepted.reverse_path,
         accepted.forward_paths,
         accepted.size,
@@ -79,9 +139,9 @@ def message_of(time: int, accepted: Accepted, story: list[AnyEvent]) -> Message:
         accepted.connection_id,
         accepted.subject or (scanned[-1].subject if scanned else ""),
         scanned[-1].verdict if scanned else "",
-        kind_of(outcomes[-1]) if outcomes else "",
+        outcomes[-1] if outcomes else "",
     )
 
 
-def kind_of(event: AnyEvent | MessageEvent) -> str:
+def kind_of(event: AnyEvent) -> str:
     return str(event.__struct_config__.tag)

@@ -1,9 +1,9 @@
-"""What the pages need to know of the journal, in SQLite: events, counters of each run of the service, minutes.
+"""What the pages need to know of the journal, in SQLite: figures, and where in the journal which events are.
 
 Theory of operation. The journal is the truth and this is a derived copy: everything here can be thrown away and read
 again (`clear`). One thread writes; any thread reads through `read`, which gives one consistent snapshot. The offset
-into a journal file moves in the same transaction as the events before it, so that each line is counted exactly once,
-whenever the process dies.
+into a journal file moves in the same transaction as the figures of the events before it, so that each line is counted
+exactly once, whenever the process dies.
 
 Counters run since the last start of the service (SVC-05). Files of several processes are read one after the other, so
 an event may come in long before the start that it belongs behind: totals are therefore kept for each run, an event
@@ -18,51 +18,26 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from control.records import lines, schema, segments, tallies
+from control.records.lines import MINUTE, Line
+from control.records.reading import EVER, Reader
+from control.records.tallies import Tally
 from control.records.view import View
 
-SCHEMA_VERSION: Final = 1  # another number in the file: it is thrown away and read again from the journal
-MINUTE: Final = 60_000_000
-KIND_LEN: Final = 64  # a longer event name is not one
-CHARTED: Final = frozenset({"accepted", "delivered", "rejected"})
 KEPT_LATEST: Final = frozenset(
     {"service-started", "service-stopped", "definitions-loaded", "definitions-refused", "queue-lengths"}
 )
-
-_SCHEMA = """
-CREATE TABLE journal_file (
-    id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, inode INTEGER NOT NULL,
-    offset INTEGER NOT NULL DEFAULT 0, damaged INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE event (
-    id INTEGER PRIMARY KEY, file INTEGER NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL,
-    amount INTEGER NOT NULL, smtp_id TEXT, line TEXT NOT NULL);
-CREATE INDEX event_time ON event (time);
-CREATE INDEX event_smtp_id ON event (smtp_id) WHERE smtp_id IS NOT NULL;
-CREATE TABLE run (started INTEGER PRIMARY KEY);
-CREATE TABLE total (
-    run INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL, amount INTEGER NOT NULL,
-    PRIMARY KEY (run, kind)) WITHOUT ROWID;
-CREATE TABLE minute (
-    minute INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (minute, kind)) WITHOUT ROWID;
-CREATE TABLE latest (
-    kind TEXT NOT NULL, process TEXT NOT NULL, time INTEGER NOT NULL, line TEXT NOT NULL,
-    PRIMARY KEY (kind, process)) WITHOUT ROWID;
-"""
-_TABLES = ("journal_file", "event", "run", "total", "minute", "latest")
+EXPIRED_ROWS: Final = 20_000  # and a sixteenth as many segments: what one transaction of retention deletes
 
 _ADD_TOTAL = (
     "INSERT INTO total VALUES (?, ?, ?, ?) ON CONFLICT (run, kind)"
     " DO UPDATE SET count = count + excluded.count, amount = amount + excluded.amount"
-)
-_ADD_MINUTE = (
-    "INSERT INTO minute VALUES (?, ?, ?) ON CONFLICT (minute, kind) DO UPDATE SET count = count + excluded.count"
 )
 _KEEP_LATEST = (
     "INSERT INTO latest VALUES (?, ?, ?, ?) ON CONFLICT (kind, process)"
@@ -70,77 +45,30 @@ _KEEP_LATEST = (
 )
 
 
-class _Line(msgspec.Struct):
-    """The fields of an event that are counted or looked up. Others, and events of other versions, are let through."""
-
-    event: str
-    time: datetime
-    process: str = ""
-    smtp_id: str = ""
-    size: int = 0
-    verdict: str = ""
-
-    @property
-    def microseconds(self) -> int:
-        return round(self.time.timestamp() * 1_000_000)
-
-    @property
-    def amount(self) -> int:
-        """What is summed up besides the number of events: octets accepted; messages not wholly examined."""
-        if self.event == "accepted":
-            return self.size
-        return int(self.event == "scanned" and self.verdict == "unscanned")
-
-
 class JournalFile(msgspec.Struct):
-    """How far one journal file was read. offset: octets, of whole lines only."""
+    """How far one journal file was read, and made into segments: octets, of whole lines only."""
 
     id: int
     name: str
     inode: int
     offset: int
+    indexed: int
 
 
 class Store:
     """The writing side. Raises sqlite3.Error when the disk does not play along; nothing is half done then."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, journal: Path) -> None:
         self._path = path
+        self._journal = journal
         self._lock = threading.Lock()
-        self._decode = msgspec.json.Decoder(_Line)
-        try:
-            self._open()
-        except sqlite3.DatabaseError:
-            self._throw_away()
-            self._open()
+        self._connection = schema.connect(path)
+        self._load()
 
-    def _open(self) -> None:
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-        try:
-            self._prepare()
-        except sqlite3.Error:
-            self._connection.close()
-            raise
-
-    def _prepare(self) -> None:
-        connection = self._connection
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # what power failure takes is read again from the journal
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
-            raise sqlite3.DatabaseError(f"schema version {version}")
-        if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        self._load_runs()
-
-    def _throw_away(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-
-    def _load_runs(self) -> None:
+    def _load(self) -> None:
         rows = self._connection.execute("SELECT started FROM run ORDER BY started")
         self._runs = [0, *(started for (started,) in rows)]  # 0: before the first start that the journal knows
+        self._kinds = segments.Kinds(self._connection)
 
     def close(self) -> None:
         with self._lock:
@@ -152,7 +80,8 @@ class Store:
         connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
             connection.execute("BEGIN")
-            yield View(connection)
+            with contextlib.closing(Reader(connection, self._journal)) as reader:
+                yield View(reader)
         finally:
             connection.close()
 
@@ -166,42 +95,70 @@ class Store:
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                self._load_runs()
+                self._load()
                 raise
 
     def files(self) -> dict[str, JournalFile]:
         with self._lock:
-            rows = self._connection.execute("SELECT id, name, inode, offset FROM journal_file").fetchall()
+            rows = self._connection.execute("SELECT id, name, inode, offset, indexed FROM journal_file").fetchall()
         return {row[1]: JournalFile(*row) for row in rows}
 
     def add_file(self, name: str, inode: int) -> JournalFile:
         with self._transaction() as connection:
             cursor = connection.execute("INSERT INTO journal_file (name, inode) VALUES (?, ?)", (name, inode))
             assert cursor.lastrowid is not None
-            return JournalFile(cursor.lastrowid, name, inode, 0)
+            return JournalFile(cursor.lastrowid, name, inode, 0, 0)
 
-    def ingest(self, file: JournalFile, lines: Sequence[bytes], offset: int) -> int:
-        """Store whole lines (without their line ends) that end at offset. Returns how many were events.
+    def ingest(self, file: JournalFile, texts: Sequence[bytes], offset: int) -> int:
+        """Count whole lines (without their line ends) that end at offset. Returns how many were events.
 
         A line that is no event is counted as damaged and passed over.
         """
-        events: list[tuple[_Line, bytes]] = []
-        for line in lines:
-            with contextlib.suppress(msgspec.DecodeError):  # torn by a crash, or edited by hand
-                event = self._decode.decode(line)
-                if len(event.event) <= KIND_LEN:
-                    events.append((event, line))
+        read = [(text, *found) for text in texts if (found := lines.read(text)) is not None]
         with self._transaction() as connection:
-            for event, _ in events:
-                if event.event == "service-started":
-                    self._add_run(connection, event.microseconds)
-            self._insert(connection, file, events)
-            connection.execute(
-                "UPDATE journal_file SET offset = ?, damaged = damaged + ? WHERE id = ?",
-                (offset, len(lines) - len(events), file.id),
-            )
+            for _, line, time in read:
+                if line.event == "service-started":
+                    self._add_run(connection, time)
+            self._count(connection, file, [(line, time) for _, line, time in read])
+            latest = [
+                (line.event, line.process, time, text.decode())
+                for text, line, time in read
+                if line.event in KEPT_LATEST
+            ]
+            connection.executemany(_KEEP_LATEST, latest)
+            _advance(connection, file, offset, len(texts) - len(read), [time for _, _, time in read])
         file.offset = offset
-        return len(events)
+        return len(read)
+
+    def _count(self, connection: sqlite3.Connection, file: JournalFile, read: Sequence[tuple[Line, int]]) -> None:
+        parts: dict[tuple[int, int], Tally] = {}
+        queues: dict[int, tuple[int, int, int]] = {}
+        for line, time in read:
+            minute, run = time // MINUTE, self._runs[bisect.bisect_right(self._runs, time) - 1]
+            tally = parts.get((run, minute))
+            if tally is None:
+                tally = parts[run, minute] = Tally()
+            tally.add(line)
+            if line.event == "queue-lengths":
+                queues[minute] = (line.fast, line.slow, line.hold)
+        minutes: dict[int, Tally] = {}
+        runs: dict[int, Tally] = {}
+        for (run, minute), tally in parts.items():
+            minutes.setdefault(minute, Tally()).merge(tally)
+            runs.setdefault(run, Tally()).merge(tally)
+        tallies.write(connection, file.id, minutes)
+        connection.executemany(
+            _ADD_TOTAL,
+            [
+                (run, kind, total.count, total.amount)
+                for run, tally in runs.items()
+                for kind, total in tally.totals().items()
+            ],
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?)",
+            [(file.id, minute, *lengths) for minute, lengths in queues.items()],
+        )
 
     def _add_run(self, connection: sqlite3.Connection, started: int) -> None:
         """Begin a run, and move over to it what was counted for the run before although it came later."""
@@ -209,48 +166,60 @@ class Store:
         if place < len(self._runs) and self._runs[place] == started:
             return
         before = self._runs[place - 1]
-        until = self._runs[place] if place < len(self._runs) else 1 << 62
+        until = self._runs[place] if place < len(self._runs) else EVER
         self._runs.insert(place, started)
         connection.execute("INSERT INTO run VALUES (?)", (started,))
-        moved = connection.execute(
-            "SELECT kind, COUNT(*), SUM(amount) FROM event WHERE time >= ? AND time < ? GROUP BY kind", (started, until)
-        ).fetchall()
-        connection.executemany(_ADD_TOTAL, [(before, kind, -count, -amount) for kind, count, amount in moved])
-        connection.executemany(_ADD_TOTAL, [(started, kind, count, amount) for kind, count, amount in moved])
+        with contextlib.closing(Reader(connection, self._journal)) as reader:
+            moved = View(reader).tally(started, until).totals()
+        connection.executemany(_ADD_TOTAL, [(before, kind, -one.count, -one.amount) for kind, one in moved.items()])
+        connection.executemany(_ADD_TOTAL, [(started, kind, one.count, one.amount) for kind, one in moved.items()])
 
-    def _insert(self, connection: sqlite3.Connection, file: JournalFile, events: Sequence[tuple[_Line, bytes]]) -> None:
-        rows, latest = [], []
-        counts: Counter[tuple[int, str]] = Counter()
-        amounts: Counter[tuple[int, str]] = Counter()
-        minutes: Counter[tuple[int, str]] = Counter()
-        for event, line in events:
-            time, kind, amount, text = event.microseconds, event.event, event.amount, line.decode()
-            rows.append((file.id, time, kind, amount, event.smtp_id or None, text))
-            run = self._runs[bisect.bisect_right(self._runs, time) - 1]
-            counts[run, kind] += 1
-            amounts[run, kind] += amount
-            if kind in CHARTED:
-                minutes[time // MINUTE, kind] += 1
-            if kind in KEPT_LATEST:
-                latest.append((kind, event.process, time, text))
-        connection.executemany(
-            "INSERT INTO event (file, time, kind, amount, smtp_id, line) VALUES (?, ?, ?, ?, ?, ?)", rows
-        )
-        connection.executemany(_ADD_TOTAL, [(*key, count, amounts[key]) for key, count in counts.items()])
-        connection.executemany(_ADD_MINUTE, [(*key, count) for key, count in minutes.items()])
-        connection.executemany(_KEEP_LATEST, latest)
+    def index(self, file: JournalFile, whole: bool) -> bool:
+        """Make one segment of what was read, if there is enough. whole: of what is left, too: nothing follows.
+
+        Returns whether it did. Raises OSError besides.
+        """
+        length = min(segments.SEGMENT_LEN, file.offset - file.indexed)
+        if length < (1 if whole else segments.SEGMENT_LEN):
+            return False
+        with (self._journal / file.name).open("rb", buffering=0) as journal:
+            text = os.pread(journal.fileno(), length, file.indexed)
+        if length == segments.SEGMENT_LEN:
+            text = text[: text.rfind(b"\n") + 1] or text
+        with self._transaction() as connection:
+            indexed = file.indexed + segments.write_segment(connection, self._kinds, file.id, file.indexed, text)
+            connection.execute("UPDATE journal_file SET indexed = ? WHERE id = ?", (indexed, file.id))
+        file.indexed = indexed
+        return True
 
     def expire(self, file: JournalFile) -> None:
-        """The journal file was deleted by retention (LOG-02): its events go, the counters since the start stay."""
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM event WHERE file = ?", (file.id,))
-            connection.execute("DELETE FROM journal_file WHERE id = ?", (file.id,))
-            (oldest,) = connection.execute("SELECT COALESCE(MIN(time), 0) FROM event").fetchone()
-            connection.execute("DELETE FROM minute WHERE minute < ?", (oldest // MINUTE,))
+        """The journal file was deleted by retention (LOG-02): all of it goes, but for counters since the start.
+
+        A large file goes in several transactions, and can be gone on with after a crash between them.
+        """
+        done = False
+        while not done:
+            with self._transaction() as connection:
+                done = segments.delete_segments(connection, file.id, EXPIRED_ROWS // 16)
+                done = tallies.delete(connection, file.id, EXPIRED_ROWS) and done
+                if done:
+                    connection.execute("DELETE FROM journal_file WHERE id = ?", (file.id,))
 
     def clear(self) -> None:
         """Forget everything, so that the journal is read again from its beginning."""
         with self._transaction() as connection:
-            for table in _TABLES:
-                connection.execute(f"DELETE FROM {table}")
-            self._runs = [0]
+            schema.forget_everything(connection)
+        self._load()
+
+
+def _advance(
+    connection: sqlite3.Connection, file: JournalFile, offset: int, damaged: int, times: Sequence[int]
+) -> None:
+    connection.execute(
+        "UPDATE journal_file SET offset = ?, damaged = damaged + ? WHERE id = ?", (offset, damaged, file.id)
+    )
+    if times:
+        connection.execute(
+            "UPDATE journal_file SET first = MIN(COALESCE(first, ?), ?), last = MAX(COALESCE(last, ?), ?) WHERE id = ?",
+            (min(times), min(times), max(times), max(times), file.id),
+        )

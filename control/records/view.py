@@ -1,39 +1,31 @@
 """What can be asked about the events: one consistent snapshot of the store, for one page."""
 
-import re
-import sqlite3
-from typing import Final
-
 import msgspec
 
-from control.records.messages import Found, Message, Wanted, message_of
-from engine.events import Accepted, AnyEvent
-from engine.ids import ID_LEN
-
-SEARCHED_EVENTS: Final = 200_000  # a search for words looks at the newest ones only, so that it ends soon
-_SMTP_ID = re.compile(rf"[0-9][0-9A-V]{{{ID_LEN - 1}}}")  # the time in front begins with a digit until the year 2270
-
-
-class Totals(msgspec.Struct, frozen=True):
-    """Of one kind of event since the last start. amount: see control.records.store; octets for `accepted`."""
-
-    count: int = 0
-    amount: int = 0
+from control.records import messages, tallies
+from control.records.lines import MINUTE
+from control.records.messages import Message, Wanted
+from control.records.reading import EVER, PATIENCE_S, Found, Query, Reader, StoredEvent
+from control.records.tallies import Tally, Totals
+from engine.events import AnyEvent
 
 
-class StoredEvent(msgspec.Struct, frozen=True):
-    """time: microseconds since 1970. line: the event as it stands in the journal."""
+class Kept(msgspec.Struct, frozen=True):
+    """first, last: of all events that are kept, None without any. off: times while logging was off (LOG-01)."""
 
-    time: int
-    kind: str
-    line: str
+    first: int | None
+    last: int | None
+    off: tuple[tuple[int, int], ...]
 
 
 class View:
     """Valid inside the `with` of Store.read only."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._connection = reader.connection
+
+    # --- Figures ------------------------------------------------------------------------------------
 
     def started(self) -> int | None:
         """When the service was started last, or None if the journal does not tell."""
@@ -45,15 +37,39 @@ class View:
         rows = self._connection.execute("SELECT kind, count, amount FROM total WHERE run = ?", (self.started() or 0,))
         return {kind: Totals(count, amount) for kind, count, amount in rows}
 
+    def tally(self, first: int, until: int, named: frozenset[str] = frozenset()) -> Tally:
+        """Sums of the events from first to before until; names of the kinds `named` (control.records.lines.NAMED).
+
+        As quick for months as for hours.
+        """
+        tally = Tally()
+        for span, start, end in tallies.pieces(first, min(until, self._ceiling())):
+            if span:
+                tallies.read(self._connection, tally, span, start, end, named)
+            else:
+                for line in self._reader.counted_lines(start, end):
+                    tally.add(line, line.event in named)
+        return tally
+
+    def _ceiling(self) -> int:
+        """After the last event."""
+        (last,) = self._connection.execute("SELECT MAX(last) FROM journal_file").fetchone()
+        return (last or 0) + 1
+
+    def series(self, first: int, span: int, count: int, kinds: frozenset[str]) -> dict[str, list[int]]:
+        """Events of these kinds in each of `count` spans. first and span: microseconds, whole minutes.
+
+        A name may follow a kind, as in "scanned/infected": events of that name only.
+        """
+        return tallies.series(self._connection, first, span, count, kinds)
+
+    def queue_lengths(self, first: int, span: int, count: int) -> list[tuple[int, int, int]]:
+        """Fast, slow and hold of all relays, as told last in each of `count` spans (see series); zeros: not told."""
+        return tallies.queue_series(self._connection, first, span, count)
+
     def minutes(self, first: int, count: int) -> dict[str, list[int]]:
-        """Events of each charted kind in each of count minutes. first: number of a minute since 1970."""
-        found: dict[str, list[int]] = {}
-        rows = self._connection.execute(
-            "SELECT kind, minute, count FROM minute WHERE minute >= ? AND minute < ?", (first, first + count)
-        )
-        for kind, minute, number in rows:
-            found.setdefault(kind, [0] * count)[minute - first] = number
-        return found
+        """Events of each kind in each of count minutes. first: number of a minute since 1970."""
+        return self.series(first * MINUTE, MINUTE, count, frozenset({"accepted", "delivered", "rejected"}))
 
     def latest(self, kind: str) -> list[StoredEvent]:
         """The last event of this kind of each process, newest first; only of the kinds in store.KEPT_LATEST."""
@@ -62,67 +78,37 @@ class View:
         )
         return [StoredEvent(*row) for row in rows]
 
-    def events(self, query: str, limit: int) -> list[StoredEvent]:
-        """The newest events, newest first. query: an SMTP ID, or words to find in any field; may be empty (RPT-13)."""
-        if not query:
-            return self._select("", (), limit)
-        if _SMTP_ID.fullmatch(query):
-            found = self._select("WHERE smtp_id = ?", (query,), limit)
-            if found:
-                return found
-        return self._containing(query, limit)
+    def damaged(self) -> int:
+        """Journal lines that are no events."""
+        (count,) = self._connection.execute("SELECT COALESCE(SUM(damaged), 0) FROM journal_file").fetchone()
+        return int(count)
 
-    def _select(self, where: str, values: tuple[str, ...], limit: int) -> list[StoredEvent]:
-        rows = self._connection.execute(
-            f"SELECT time, kind, line FROM event {where} ORDER BY time DESC, id DESC LIMIT ?", (*values, limit)
-        )
-        return [StoredEvent(*row) for row in rows]
+    # --- Events -------------------------------------------------------------------------------------
 
-    def _containing(self, words: str, limit: int) -> list[StoredEvent]:
-        literal = msgspec.json.encode(words).decode()[1:-1]  # quotes and backslashes as they stand in a line
-        for special in ("\\", "%", "_"):
-            literal = literal.replace(special, "\\" + special)
-        rows = self._connection.execute(
-            "SELECT time, kind, line FROM (SELECT id, time, kind, line FROM event ORDER BY time DESC, id DESC LIMIT ?)"
-            " WHERE line LIKE ? ESCAPE '\\' LIMIT ?",
-            (SEARCHED_EVENTS, f"%{literal}%", limit),
-        )
-        return [StoredEvent(*row) for row in rows]
+    def find(self, query: Query, limit: int, before: str = "", patience_s: float = PATIENCE_S) -> Found[StoredEvent]:
+        """Events as they stand in the journal, newest first. Raises ValueError if `before` is no place in a list."""
+        return self._reader.page(query, limit, before, lambda event: event, patience_s)
+
+    def story(self, smtp_id: str) -> list[AnyEvent]:
+        """Events of one message, oldest first; none if it is no SMTP ID."""
+        return messages.story(self._reader, smtp_id)
 
     def find_messages(
         self,
         wanted: Wanted,
         first: int = 0,
-        until: int = 1 << 62,
+        until: int = EVER,
         limit: int = 50,
         before: str = "",
+        patience_s: float = PATIENCE_S,
     ) -> Found[Message]:
         """Messages that were accepted from `first` to before `until`, newest first.
 
         before: `next` of the page before this one. Raises ValueError if it is none.
         """
-        time, row = map(int, before.split(".")) if before else (until, 0)
-        found: list[Message] = []
-        accepted = self._connection.execute(
-            "SELECT time, id, line FROM event WHERE kind = 'accepted' AND time >= ? AND (time, id) < (?, ?)"
-            " ORDER BY time DESC, id DESC",
-            (first, time, row),
-        )
-        for at, number, line in accepted:
-            event = msgspec.json.decode(line, type=Accepted)
-            message = message_of(at, event, self.story(event.smtp_id))
-            if wanted.matches(message):
-                found.append(message)
-                if len(found) == limit:
-                    return Found(found, f"{at}.{number}")
-        return Found(found)
+        return messages.find(self._reader, wanted, first, until, limit, before, patience_s)
 
-    def story(self, smtp_id: str) -> list[AnyEvent]:
-        """Events of one message, oldest first."""
-        rows = self._connection.execute("SELECT line FROM event WHERE smtp_id = ? ORDER BY time, id", (smtp_id,))
-        return [msgspec.json.decode(line, type=AnyEvent) for (line,) in rows]
-
-    def damaged(self) -> int:
-        """Journal lines that are no events."""
-        (count,) = self._connection.execute("SELECT COALESCE(SUM(damaged), 0) FROM journal_file").fetchone()
-        return int(count)
+    def kept(self) -> Kept:
+        """Which times can be reported at all (RPT-18)."""
+        first, last = self._connection.execute("SELECT MIN(first), MAX(last) FROM journal_file").fetchone()
+        return Kept(first, last, ())

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from control.records.follower import CHUNK_LEN, Follower
 from control.records.messages import Wanted
+from control.records.reading import Query
 from control.records.store import Store
-from control.records.view import Totals
+from control.records.tallies import Totals
 from engine import events
 from engine.journal import JournalWriter, timestamp
 
@@ -25,7 +26,7 @@ class Desk:
         self.directory = directory / "journal"
         self.directory.mkdir()
         self.path = directory / "events.sqlite"
-        self.store = Store(self.path)
+        self.store = Store(self.path, self.directory)
         self.follower = Follower(self.directory, self.store)
 
     def writer(self, process: str = "relay-0") -> JournalWriter:
@@ -40,7 +41,7 @@ class Desk:
 
     def restart(self) -> None:
         self.store.close()
-        self.store = Store(self.path)
+        self.store = Store(self.path, self.directory)
         self.follower = Follower(self.directory, self.store)
 
 
@@ -115,7 +116,7 @@ def test_passes_over_damage_and_counts_events_it_does_not_know(desk: Desk) -> No
     assert desk.count("from-the-future") == 1
     with desk.store.read() as view:
         assert view.damaged() == len(damage)
-        assert view.events("knows", 10)[0].kind == "from-the-future"
+        assert view.find(Query(term="knows"), 10).rows[0].kind == "from-the-future"
 
 
 def test_a_line_without_end_does_not_stop_it_for_ever(desk: Desk) -> None:
@@ -187,7 +188,7 @@ def test_events_go_with_the_file_but_counters_stay(desk: Desk) -> None:
     next(desk.directory.glob("relay-0*")).unlink()
     desk.follower.poll()
     with desk.store.read() as view:
-        assert len(view.events("", 10)) == 1
+        assert len(view.find(Query(term=""), 10).rows) == 1
     assert desk.count("accepted") == 2
 
 
@@ -195,7 +196,7 @@ def test_a_damaged_database_is_made_anew(desk: Desk) -> None:
     write(desk.writer(), accepted(1))
     desk.store.close()
     desk.path.write_bytes(b"this is not a database, it is a letter" * 100)
-    desk.store = Store(desk.path)
+    desk.store = Store(desk.path, desk.directory)
     desk.follower = Follower(desk.directory, desk.store)
     desk.follower.poll()
     assert desk.count("accepted") == 1
@@ -221,13 +222,13 @@ def test_search_finds_words_in_any_field_and_the_story_of_an_id(desk: Desk) -> N
     )
     desk.follower.poll()
     with desk.store.read() as view:
-        assert [event.kind for event in view.events("1N4ABCDE00001", 10)] == ["accepted", "dropped"]
-        assert [event.kind for event in view.events("1n4abcde00002", 10)] == ["accepted"]
-        assert len(view.events("EXAMPLE.ORG", 10)) == 2
-        assert len(view.events('50% of "it" is_', 10)) == 1
-        assert view.events("is%odd", 10) == []
-        assert view.events("configuration", 10) == []
-        assert len(view.events("", 2)) == 2
+        assert [event.kind for event in view.find(Query(term="1N4ABCDE00001"), 10).rows] == ["accepted", "dropped"]
+        assert [event.kind for event in view.find(Query(term="1n4abcde00002"), 10).rows] == ["accepted"]
+        assert len(view.find(Query(term="EXAMPLE.ORG"), 10).rows) == 2
+        assert len(view.find(Query(term='50% of "it" is_'), 10).rows) == 1
+        assert view.find(Query(term="is%odd"), 10).rows == []
+        assert view.find(Query(term="configuration"), 10).rows == []
+        assert len(view.find(Query(term=""), 2).rows) == 2
 
 
 def test_messages_are_found_by_what_is_known_of_them(desk: Desk) -> None:

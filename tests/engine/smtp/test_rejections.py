@@ -136,7 +136,7 @@ def test_each_reason(run: Run, tmp_path: Path, case: Case, reply: str, reason: R
 
     Nothing is queued, so that no notification can come of it: notifications are written for queued messages.
     """
-    store = Store(tmp_path / "events.sqlite")
+    store = Store(tmp_path / "events.sqlite", tmp_path / "journal")
     journal = JournalWriter(tmp_path / "journal", "relay-0")
 
     async def main() -> None:

@@ -1,0 +1,176 @@
+"""How many events of which kind and name, minute by minute and hour by hour.
+
+A sum over any time takes whole hours, whole minutes at both ends, and what is left at the edges from the events
+themselves. Sums are kept for each journal file, so that they go with it (LOG-02).
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from control.records.lines import HOUR, MINUTE, Line
+
+SPANS: Final = (HOUR, MINUTE)  # microseconds; the larger ones first
+_ADD = (
+    "INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (file, span, at, kind)"
+    " DO UPDATE SET count = count + excluded.count, amount = amount + excluded.amount"
+)
+_ADD_NAMED = (
+    "INSERT INTO named VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (file, span, at, kind, name)"
+    " DO UPDATE SET count = count + excluded.count"
+)
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Of one kind of event. amount: see control.records.lines; octets for `accepted`."""
+
+    count: int = 0
+    amount: int = 0
+
+
+class Tally:
+    """Sums of some events. names: by kind and name (control.records.lines.NAMED)."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.amounts: Counter[str] = Counter()
+        self.names: dict[str, Counter[str]] = {}
+
+    def add(self, line: Line, named: bool = True) -> None:
+        self.counts[line.event] += 1
+        if amount := line.amount:
+            self.amounts[line.event] += amount
+        if named and (name := line.name):
+            self.add_name(line.event, name, 1)
+
+    def add_name(self, kind: str, name: str, count: int) -> None:
+        self.names.setdefault(kind, Counter())[name] += count
+
+    def merge(self, other: "Tally") -> None:
+        self.counts.update(other.counts)
+        self.amounts.update(other.amounts)
+        for kind, names in other.names.items():
+            self.names.setdefault(kind, Counter()).update(names)
+
+    def totals(self) -> dict[str, Totals]:
+        return {kind: Totals(count, self.amounts[kind]) for kind, count in self.counts.items()}
+
+
+def write(connection: sqlite3.Connection, file: int, minutes: dict[int, Tally]) -> None:
+    """Add sums of one file. minutes: by the number of the minute since 1970. Within a transaction."""
+    hours: dict[int, Tally] = {}
+    for minute, tally in minutes.items():
+        hours.setdefault(minute * MINUTE // HOUR, Tally()).merge(tally)
+    for span, tallies in ((MINUTE, minutes), (HOUR, hours)):
+        connection.executemany(
+            _ADD,
+            [
+                (file, span, at, kind, count, tally.amounts[kind])
+                for at, tally in tallies.items()
+                for kind, count in tally.counts.items()
+            ],
+        )
+        connection.executemany(
+            _ADD_NAMED,
+            [
+                (file, span, at, kind, name, count)
+                for at, tally in tallies.items()
+                for kind, names in tally.names.items()
+                for name, count in names.items()
+            ],
+        )
+
+
+def delete(connection: sqlite3.Connection, file: int, limit: int) -> bool:
+    """At most limit rows of a file from each table. Returns whether that was all. Within a transaction."""
+    done = True
+    for table, key in (("tally", "span, at, kind"), ("named", "span, at, kind, name"), ("queue", "minute")):
+        gone = connection.execute(
+            f"DELETE FROM {table} WHERE file = ? AND ({key}) IN (SELECT {key} FROM {table} WHERE file = ? LIMIT ?)",
+            (file, file, limit),
+        ).rowcount
+        done = done and gone < limit
+    return done
+
+
+def pieces(first: int, until: int) -> Iterator[tuple[int, int, int]]:
+    """A time, cut into (span, from, to): whole hours, whole minutes, and span 0 for what is left at the edges."""
+    yield from _pieces(first, until, SPANS)
+
+
+def _pieces(first: int, until: int, spans: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
+    if first >= until:
+        return
+    if not spans:
+        yield 0, first, until
+        return
+    span, *smaller = spans
+    start, end = -(-first // span) * span, until // span * span
+    if start >= end:
+        yield from _pieces(first, until, tuple(smaller))
+        return
+    yield from _pieces(first, start, tuple(smaller))
+    yield span, start, end
+    yield from _pieces(end, until, tuple(smaller))
+
+
+def read(
+    connection: sqlite3.Connection, tally: Tally, span: int, first: int, until: int, named: Iterable[str] = ()
+) -> None:
+    """Add what is noted for whole spans. named: the kinds of which names are wanted."""
+    between = (span, first // span, until // span)
+    rows = connection.execute(
+        "SELECT kind, SUM(count), SUM(amount) FROM journal_file JOIN tally ON file = journal_file.id"
+        " WHERE span = ? AND at >= ? AND at < ? GROUP BY kind",
+        between,
+    )
+    for kind, count, amount in rows:
+        tally.counts[kind] += count
+        tally.amounts[kind] += amount
+    kinds = tuple(named)
+    names = connection.execute(
+        "SELECT kind, name, SUM(count) FROM journal_file JOIN named ON file = journal_file.id"
+        f" WHERE span = ? AND at >= ? AND at < ? AND kind IN ({', '.join('?' * len(kinds))}) GROUP BY kind, name",
+        (*between, *kinds),
+    )
+    for kind, name, count in names:
+        tally.add_name(kind, name, count)
+
+
+def series(
+    connection: sqlite3.Connection, first: int, span: int, count: int, kinds: frozenset[str]
+) -> dict[str, list[int]]:
+    """See control.records.view.View.series."""
+    base = HOUR if first % HOUR == 0 and span % HOUR == 0 else MINUTE
+    found = {kind: [0] * count for kind in kinds}
+    values = (base, first // base, (first + span * count) // base)
+    for name in sorted(kinds):
+        kind, _, named = name.partition("/")
+        table, wanted = ("named", (kind, named)) if named else ("tally", (kind,))
+        rows = connection.execute(
+            f"SELECT at, SUM(count) FROM journal_file JOIN {table} ON file = journal_file.id"
+            f" WHERE span = ? AND at >= ? AND at < ? AND kind = ?{' AND name = ?' if named else ''} GROUP BY at",
+            (*values, *wanted),
+        )
+        for at, number in rows:
+            found[name][(at * base - first) // span] += number
+    return found
+
+
+def queue_series(connection: sqlite3.Connection, first: int, span: int, count: int) -> list[tuple[int, int, int]]:
+    """See control.records.view.View.queue_lengths."""
+    found = [(0, 0, 0)] * count
+    rows = connection.execute(
+        "SELECT place, SUM(fast), SUM(slow), SUM(hold) FROM"
+        " (SELECT file, minute, (minute * ?1 - ?2) / ?3 AS place, fast, slow, hold,"
+        " MAX(minute) OVER (PARTITION BY file, (minute * ?1 - ?2) / ?3) AS newest"
+        " FROM queue WHERE minute * ?1 >= ?2 AND minute * ?1 < ?2 + ?3 * ?4)"
+        " WHERE minute = newest GROUP BY place",
+        (MINUTE, first, span, count),
+    )
+    for place, *lengths in rows:
+        found[place] = tuple(lengths)
+    return found
