@@ -65,7 +65,7 @@ def init(
         )
     settings = Settings(
         smtp=config.Smtp(listen=smtp, hostname=name if "." in (name := socket.getfqdn()) else ""),
-        web=config.Web(http=http, https=https),
+        web=config.Web(http=config.PlainPages(http.host, http.port), https=config.Pages(https.host, https.port)),
         routing=Routing(
             default_host=default_route.host if default_route else "",
             default_port=default_route.port if default_route else 25,

@@ -29,6 +29,7 @@ from engine.config.blocking import (
     SubjectLines,
     WhiteList,
 )
+from engine.config.certificates import Acme
 from engine.config.checks import problems, remarks
 from engine.config.delivery import Delivery, Grant, Relay, Route, Routing
 from engine.config.diagnostics import (
@@ -43,12 +44,13 @@ from engine.config.entries import relay_entry_error
 from engine.config.file import FILE_NAME, dump, load, parse, save
 from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
 from engine.config.settings import Settings
-from engine.config.smtp import Dns, Listener, Logging, Processes, Smtp, Web
+from engine.config.smtp import Dns, Listener, Logging, Pages, PlainPages, Processes, Smtp, Web
 
 __all__ = [
     "FILE_NAME",
     "MODERN_RISKY_NAMES",
     "RISKY_NAMES",
+    "Acme",
     "Action",
     "Alerts",
     "Antivirus",
@@ -82,6 +84,8 @@ __all__ = [
     "Notices",
     "Notifications",
     "Outbreak",
+    "Pages",
+    "PlainPages",
     "Problem",
     "Processes",
     "Relay",

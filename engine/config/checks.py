@@ -3,19 +3,21 @@
 `problems` are refused. `remarks` are things that work, but perhaps not as meant: said by `mailward config check`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
 from engine.config import entries, metatags
 from engine.config.antivirus import UnscannedAction
 from engine.config.base import Path, Problem, Section
 from engine.config.blocking import Blocking, BlockLists, Dmarc, Forward
+from engine.config.certificates import Acme
 from engine.config.delivery import Grant, Relay, Routing
 from engine.config.diagnostics import ConversationLog, DataStream, Diagnostics, LogLevel, SaveQueueFiles
 from engine.config.notices import Kind
 from engine.config.settings import Settings
 
 _NUMBER = 2**31 - 1
+_SHOWN = 100  # characters of a wrong entry
 _FORWARD = "forward"  # the value of every action that forwards
 
 
@@ -26,11 +28,12 @@ def problems(settings: Settings) -> list[Problem]:
         *_listeners(settings),
         *_names(settings),
         *_delivery(settings),
-        *_routing(settings.routing),
+        *_routing(settings),
         *_relay(settings.relay),
         *_blocking(settings.blocking),
         *_authentication(settings),
         *_notices(settings),
+        *_acme(settings.web.acme),
     ]
 
 
@@ -52,12 +55,16 @@ def _each(path: Path, lines: Iterable[str], error_of: Callable[[str], str]) -> I
     for index, line in enumerate(lines):
         entry = line.strip()
         if entry and (error := error_of(entry)):
-            yield Problem((*path, index), f"{entry!r} {error}")
+            yield Problem((*path, index), f"{_shown(entry)} {error}")
 
 
 def _one(path: Path, value: str, error_of: Callable[[str], str]) -> Iterator[Problem]:
     if error := error_of(value):
-        yield Problem(path, f"{value!r} {error}")
+        yield Problem(path, f"{_shown(value)} {error}")
+
+
+def _shown(value: str) -> str:
+    return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
 
 
 def _listeners(settings: Settings) -> Iterator[Problem]:
@@ -81,11 +88,42 @@ def _names(settings: Settings) -> Iterator[Problem]:
         yield from _one(("smtp", "hostname"), smtp.hostname, entries.host_error)
     if smtp.from_address:
         yield from _one(("smtp", "from_address"), smtp.from_address, entries.address_error)
+    yield from _own_address(settings)
     yield from _one(("smtp", "from_name"), smtp.from_name, entries.one_line_error)
     yield from _each(("web", "names"), settings.web.names, entries.host_error)
+    yield from _each(("web", "metrics_clients"), settings.web.metrics_clients, entries.network_error)
     yield from _each(("smtp", "proxies"), smtp.proxies, entries.network_error)
     yield from _each(("smtp", "xclient"), smtp.xclient, entries.network_error)
     yield from _each(("dns", "servers"), settings.dns.servers, entries.name_server_error)
+
+
+def _own_address(settings: Settings) -> Iterator[Problem]:
+    """SMTP-10: mail to that address is dropped (SMTP-11), so that nobody can be reached there."""
+    own = settings.smtp.own_address(settings.smtp.hostname).lower()
+    reached: list[tuple[str, Sequence[str]]] = [
+        ("notifications.administrators", settings.notifications.administrators),
+        ("outbreak.recipients", settings.outbreak.recipients),
+    ]
+    reached += [
+        (f"blocking.{name}.forward.to", [section.forward.to])  # type: ignore[attr-defined]
+        for name, section in _forwarding(settings.blocking)
+    ]
+    for name, addresses in reached:
+        if own in (address.strip().lower() for address in addresses):
+            words = f"{own!r} is in {name} too, but all mail to it is dropped: write an address that nobody reads"
+            yield Problem(("smtp", "from_address"), f"{words} (SMTP-10)")
+
+
+def _acme(acme: Acme) -> Iterator[Problem]:
+    """CERT-05: what the authority would refuse, or what it must not be asked without."""
+    path: Path = ("web", "acme")
+    yield from _one((*path, "directory"), acme.directory, entries.https_url_error)
+    if acme.email:
+        yield from _one((*path, "email"), acme.email, entries.address_error)
+    yield from _each((*path, "names"), acme.names, entries.host_error)
+    if acme.enabled and not acme.terms_agreed:
+        words = "is off: read the authority's terms of service, and set it to true if you agree"
+        yield Problem((*path, "terms_agreed"), words)
 
 
 def _delivery(settings: Settings) -> Iterator[Problem]:
@@ -95,14 +133,22 @@ def _delivery(settings: Settings) -> Iterator[Problem]:
         yield Problem(("delivery", "retry_last_s"), words)
 
 
-def _routing(routing: Routing) -> Iterator[Problem]:
-    from engine.delivery.route import parse_hosts  # it is built on the Structs of this package
+def _routing(settings: Settings) -> Iterator[Problem]:
+    from engine.delivery.route import Router, parse_hosts  # it is built on the Structs of this package
 
-    def hosts(path: Path, text: str, port: int) -> Iterator[Problem]:
+    routing = settings.routing
+    ours = Router(Routing(), [settings.smtp.listen], settings.smtp.hostname)
+
+    def hosts(path: Path, text: str, port: int, by_mx: bool = False) -> Iterator[Problem]:
         try:
-            parse_hosts(text, port)
+            found = parse_hosts(text, port)
         except ValueError as error:
             yield Problem(path, f"{error}: write host, host:port or [address]:port, with commas between several")
+            return
+        for host in found:
+            if not by_mx and ours.is_own_host(host):
+                words = "is this gateway itself, so mail would go round and round: write the server behind it (RTE-12)"
+                yield Problem(path, f"{str(host)!r} {words}")
 
     if routing.default_host:
         yield from hosts(("routing", "default_host"), routing.default_host, routing.default_port)
@@ -110,7 +156,7 @@ def _routing(routing: Routing) -> Iterator[Problem]:
     for index, route in enumerate(routing.local):
         path = ("routing", "local", index)
         if route.host:
-            yield from hosts((*path, "host"), route.host, route.port)
+            yield from hosts((*path, "host"), route.host, route.port, route.mx)
         yield from _one((*path, "name"), route.name, entries.route_name_error)
         key = route.name.lower()
         if key in seen:
@@ -277,6 +323,9 @@ def _surprising(settings: Settings) -> Iterator[Problem]:
         yield Problem(("antivirus", "enabled"), "is off: nothing is scanned for viruses")
     if settings.antivirus.unscanned is UnscannedAction.DELIVER:
         yield Problem(("antivirus", "unscanned"), "delivers mail that could not be examined (SCAN-07)")
+    if not settings.routing.local and not settings.routing.default_host:
+        words = "is empty, and so is routing.default_host: all mail goes where MX of its domain points (RTE-02)"
+        yield Problem(("routing", "local"), words)
     if settings.delivery.pause:
         yield Problem(("delivery", "pause"), "is on: accepted mail waits (DLV-01)")
     if settings.delivery.reject_incoming:

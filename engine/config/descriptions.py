@@ -81,6 +81,22 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "timeout_minutes": W("Log off after", "Minutes without a request after which an administrator is logged off.",
             "ACC-06"),
         "names": W("Further names", "Host names, besides that of the machine, by which browsers reach the pages."),
+        "acme": W("Certificates by ACME", "An authority that issues and renews the certificate by itself.", "CERT-05"),
+        "metrics_clients": W("Monitoring hosts", "Addresses and networks that may read the figures at /metrics without "
+            "a token, such as that of your Prometheus.", "STAT-30"),
+    },
+    "Acme": {
+        "enabled": W("Use ACME", "Let the authority issue the certificate of pages and STARTTLS, and renew it when a "
+            "third of its life is left. It checks each name at http://NAME/ on port 80: forward that port of the "
+            "firewall to the port of the unencrypted pages.", "CERT-05"),
+        "directory": W("Directory", "URL of the authority's ACME directory.", "CERT-05"),
+        "email": W("Address", "Mail address that the authority writes to about the account; may be empty.", "CERT-05"),
+        "names": W("Names", "Host names that the certificate is for, the first as its common name; empty takes the "
+            "names that the gateway is known by.", "CERT-05"),
+        "terms_agreed": W("Terms of service", "You have read the authority's terms and agree to them; without that it "
+            "issues nothing.", "CERT-05"),
+        "authorities": W("Who vouches for it", "PEM file of the authority behind the directory's own certificate; "
+            "empty takes those that the machine trusts. Needed for an ACME server of your own.", "CERT-05"),
     },
     "Dns": {
         "servers": W("Name servers", "Addresses, or address#port, asked for everything that is looked up; empty takes "
@@ -329,6 +345,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "failed_logons": W("Failed logons", "Logons to the pages failed repeatedly.", "ALR-13"),
         "connection_failure": W("Connection failure", "A next hop cannot be reached.", "ALR-14"),
         "unauthorized": W("Unauthorized access", "Somebody asked for what his account may not do.", "ALR-15"),
+        "certificate": W("Certificate", "Tell when the TLS certificate is about to expire, or could not be renewed.",
+            "CERT-08"),
         "block_list": W("Block list unusable", "A DNS block list answers errors; mail goes on without it.", "DNSBL-09"),
     },
     "Processes": {

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
 from engine.smtp.address import BadAddress, a_labels, check_mailbox
 
@@ -135,6 +136,18 @@ def network_error(entry: str) -> str:
         return "is not an address or a network: write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32"
     if entry.endswith("/0"):
         return "is the whole Internet: name the hosts or networks that you mean"
+    return ""
+
+
+def https_url_error(entry: str) -> str:
+    """The address of a service that is spoken to by HTTPS only."""
+    try:
+        parts = urlsplit(entry)
+        sound = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+    except ValueError:
+        sound = False
+    if not sound or not entry.isascii() or not entry.isprintable() or " " in entry:
+        return "is not the address of such a service: write one that begins with https://"
     return ""
 
 

@@ -112,9 +112,7 @@ def _tables(name: str, table: Section, default: Section) -> list[str]:
             continue
         path = f"{name}.{key}" if name else key
         if isinstance(value, Section):
-            lines = _tables(path, value, type(value)())
-            # What a table leaves out is as its type has it, which may differ from what this place has without it.
-            inner += lines or ["", f"[{path}]"]
+            inner += _tables(path, value, type(value)())
         elif isinstance(value, tuple) and value and isinstance(value[0], Section):
             inner += [line for entry in value for line in ("", f"[[{path}]]", *_fields(entry))]
         else:
@@ -148,6 +146,11 @@ def save(settings: Settings, path: FilePath) -> None:
     """Replace the file in one step, so that a reader sees the old or the new one. Raises ConfigError, OSError."""
     text = dump(settings)
     parse(text, str(path))
+    replace(text, path)
+
+
+def replace(text: str, path: FilePath) -> None:
+    """Put a text that is known to be good in the place of the file, in one step. Raises OSError."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".mailward-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

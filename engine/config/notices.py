@@ -159,7 +159,8 @@ class Alerts(Section, frozen=True):
     failed_logons: bool = False  # ALR-13
     connection_failure: bool = False  # ALR-14
     unauthorized: bool = False  # ALR-15
+    certificate: bool = False  # it expires soon, or cannot be renewed (CERT-08)
     block_list: bool = False  # a DNS block list cannot be used: mail goes on without it (DNSBL-09)
 
 
-RECOMMENDED_ALERTS = ("start_after_crash", "low_disk", "low_memory", "suspect_message", "failed_logons")
+RECOMMENDED_ALERTS = ("start_after_crash", "low_disk", "low_memory", "suspect_message", "failed_logons", "certificate")

@@ -6,6 +6,7 @@ import msgspec
 
 from engine import limits
 from engine.config.base import Connections, Port, Positive, Section
+from engine.config.certificates import Acme
 
 
 class Listener(Section, frozen=True):
@@ -42,13 +43,23 @@ class Smtp(Section, frozen=True):
         return self.from_address or f"mailward-noreply@{hostname}"
 
 
+class PlainPages(Listener, frozen=True):
+    port: Port = 8003
+
+
+class Pages(Listener, frozen=True):
+    port: Port = 8043
+
+
 class Web(Section, frozen=True):
     """The administrative interface (HTTP-01..06)."""
 
-    http: Listener = Listener("0.0.0.0", 8003)
-    https: Listener = Listener("0.0.0.0", 8043)
+    http: PlainPages = PlainPages()
+    https: Pages = Pages()
     timeout_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 5  # ACC-06
     names: tuple[str, ...] = ()  # further host names that the pages are reached by
+    acme: Acme = Acme()
+    metrics_clients: tuple[str, ...] = ("127.0.0.1", "::1")  # addresses and networks that may read /metrics
 
 
 class Dns(Section, frozen=True):
@@ -67,4 +78,4 @@ class Processes(Section, frozen=True):
 
 class Logging(Section, frozen=True):
     enabled: bool = True  # LOG-01
-    keep_weeks: int = 4  # LOG-02; 0: never delete
+    keep_weeks: Annotated[int, msgspec.Meta(ge=0, le=520)] = 4  # LOG-02; 0: never delete

@@ -168,7 +168,7 @@ class Router:
             except ValueError as error:
                 found.append(f"{place}: {error}")
                 continue
-            found += [f"{place}: {host} is this gateway itself" for host in hosts if self._is_own_host(host)]
+            found += [f"{place}: {host} is this gateway itself" for host in hosts if self.is_own_host(host)]
         return found
 
     def _decide(self, domain: str) -> Decision:
@@ -203,13 +203,14 @@ class Router:
     def _checked(self, decision: Decision) -> Decision:
         """RTE-12: a host that is this gateway is cut off with all that are less preferred."""
         for index, host in enumerate(decision.hosts):
-            if self._is_own_host(host):
+            if self.is_own_host(host):
                 if index == 0:
                     return Decision(Kind.LOOP, name=str(host), local=decision.local)
                 return Decision(Kind.HOSTS, hosts=decision.hosts[:index], local=decision.local)
         return decision
 
-    def _is_own_host(self, host: Host) -> bool:
+    def is_own_host(self, host: Host) -> bool:
+        """Whether a next hop is this gateway, as far as that shows without DNS (RTE-12)."""
         if address_text(host.name):
             return self.is_own(host.name, host.port)
         return self.is_own_name(host.name) and any(listener.port == host.port for listener in self._listeners)

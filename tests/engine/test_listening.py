@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.config import Listener, Settings, Smtp, Web
+from engine.config import Listener, Pages, PlainPages, Settings, Smtp, Web
 from engine.listening import CannotListen, Listeners, bind
 from engine.portuse import describe, holders, user_of_port
 
@@ -21,7 +21,8 @@ def free() -> Listener:
 
 
 def settings(smtp: Listener, http: Listener, https: Listener) -> Settings:
-    return Settings(smtp=Smtp(listen=smtp), web=Web(http=http, https=https))
+    web = Web(http=PlainPages(http.host, http.port), https=Pages(https.host, https.port))
+    return Settings(smtp=Smtp(listen=smtp), web=web)
 
 
 @pytest.fixture

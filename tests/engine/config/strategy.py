@@ -32,6 +32,8 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "Smtp.from_address": st.just("") | ADDRESS,
     "Smtp.proxies": listed(st.sampled_from(["192.0.2.1", "10.0.0.0/8", "2001:db8::/32"])),
     "Smtp.xclient": listed(st.sampled_from(["192.0.2.1", "10.0.0.0/8", "2001:db8::/32"])),
+    "Web.names": listed(DOMAIN),
+    "Web.metrics_clients": listed(st.sampled_from(["192.0.2.1", "10.0.0.0/8", "2001:db8::/32"])),
     "Dns.servers": listed(st.sampled_from(["192.0.2.53", "::1#5353"])),
     "Route.name": DOMAIN,
     "Route.host": st.sampled_from(["", "10.0.0.5", "a.example:26,[::1]:27"]),

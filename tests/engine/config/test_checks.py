@@ -88,6 +88,12 @@ CASES = [
     ("[routing]\nlocal = [5]\n", "routing.local[0]", 2, "table"),
     ("[relay]\nhosts = ['a',\n5]\n", "relay.hosts[1]", 3, "a text in quotes"),
     ("[relay]\nhosts = 'a'\n", "relay.hosts", 2, "a list"),
+    ("[smtp]\nfrom_address = 'A@b.c'\n[notifications]\nadministrators = [' a@B.c']\n", "smtp.from_address", 2, "notifications.administrators too"),
+    ("[smtp]\nhostname = 'b.c'\n[outbreak]\nrecipients = ['mailward-noreply@b.c']\n", "smtp.from_address", 1, "SMTP-10"),
+    ("[smtp]\nfrom_address = 'a@b.c'\n[blocking.size]\n[blocking.senders.forward]\nto = 'a@b.c'\n", "smtp.from_address", 2, "blocking.senders.forward.to"),
+    ("[smtp]\nlisten = {host = '0.0.0.0', port = 25}\n[routing]\ndefault_host = 'a.b, 127.0.0.1'\n", "routing.default_host", 4, "RTE-12"),
+    ("[smtp]\nhostname = 'gw.b'\n[[routing.local]]\nname = 'b'\nhost = 'GW.b'\n", "routing.local[0].host", 5, "this gateway itself"),
+    ("[logging]\nkeep_weeks = -1\n", "logging.keep_weeks", 2, "from 0 to 520"),
     ("[blocking.subject]\naction = 'delete'\n", "blocking.subject.action", 2, '"forward"'),
     ("[blocking.subject]\nenabled = 1\n", "blocking.subject.enabled", 2, "true or false"),
 ]  # fmt: skip
@@ -195,8 +201,17 @@ def test_brackets_without_end() -> None:
 )  # fmt: skip
 def test_remarks(text: str, setting: str) -> None:
     """RELAY-02, OUT-02, NTF-13: what is allowed, but without effect or surprising, is said and saved all the same."""
-    assert [one.setting for one in config.remarks(config.parse(text))] == [setting]
-    assert not config.remarks(Settings())
+    route = "[[routing.local]]\nname = 'example.com'\n"
+    assert [one.setting for one in config.remarks(config.parse(text + "\n" + route))] == [setting]
+    assert not config.remarks(config.parse(route))
+
+
+def test_a_gateway_without_routes_is_told_so() -> None:
+    """RTE-02."""
+    assert [str(one) for one in config.remarks(Settings())] == [
+        "routing.local is empty, and so is routing.default_host: all mail goes where MX of its domain points (RTE-02)"
+    ]
+    assert not config.remarks(config.parse("[routing]\ndefault_host = '192.0.2.1'\n"))
 
 
 def test_save_refuses_what_cannot_be_saved(tmp_path: Path) -> None:
