@@ -15,6 +15,7 @@ class Layout:
         self.definitions = root / "definitions"
         self.control = root / "control"
         self.run = root / "run"
+        self.diagnostics = self.queue / "diagnosticfiles"  # DIR-05; made by who puts something there
         self.directories = (self.queue, root / "log", self.tls, self.definitions, self.control, self.run)
 
     def make(self) -> None:

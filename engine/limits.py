@@ -117,3 +117,7 @@ ALIGNMENT_WALKS: Final = 10  # signing domains under the author's organization t
 RESULTS_VALUE_LEN: Final = 320  # octets of one value in Authentication-Results: an address of 64 + 1 + 255
 RESULTS_SIGNATURES: Final = 10  # DKIM signatures that it names; honest mail bears up to four
 AUTHSERV_ID_LEN: Final = 255  # characters of an authserv-id, which is a host name, that are compared
+
+# --- Diagnostics ----------------------------------------------------------------------------------
+DIAGNOSTIC_FILES: Final = 10_000  # logs and copies of all relays: what a directory and a page can still show
+CONVERSATION_HELD_LEN: Final = 8 * 1024  # characters of one log that wait in memory; 5000 connections have 40 MB

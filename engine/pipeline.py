@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from engine import events
 from engine.delivery import backoff
 from engine.delivery.deliver import Deliverer
+from engine.diagnostics.queue_files import QueueFileSaver
 from engine.judge import Judge
 from engine.processing.ends import Ends
 from engine.processing.examination import Examination, Suspect
@@ -55,8 +56,9 @@ class Pipeline:
         deliverer: Deliverer[MessageState],
         judge: Judge,
         clock: Callable[[], int],
+        saver: QueueFileSaver | None = None,
     ) -> None:
-        """clock: nanoseconds since 1970."""
+        """clock: nanoseconds since 1970. saver: copies messages for technicians."""
         self._services = services
         self._store = store
         self._clock = clock
@@ -69,7 +71,7 @@ class Pipeline:
         self._stopping = False
         self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event)
         self._own_mail = OwnMail(services, store, self.submit, clock)
-        self._examination = Examination(services, store, pool, judge)
+        self._examination = Examination(services, store, pool, judge, saver)
         self._ends = Ends(services, store, self.slow, self._own_mail, clock)
         self._sending = Sending(services, store, deliverer, self.slow, self._own_mail, self._ends, self._first, clock)
 

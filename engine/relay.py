@@ -23,6 +23,7 @@ from engine.command import CommandServer
 from engine.config import Settings
 from engine.delivery.deliver import Deliverer
 from engine.delivery.route import Router
+from engine.diagnostics.keeper import Keeper
 from engine.dns import Resolver
 from engine.ids import IdMaker
 from engine.journal import JournalWriter
@@ -74,6 +75,9 @@ class Relay:
         self.block_lists = BlockListClient(self.resolver, self.event)
         self._adopt(settings)
         self._count = count
+        self.keeper = Keeper(
+            self.layout.diagnostics, number, count, self.store, settings.diagnostics, self._diagnostics_trouble
+        )
         self.deliverer = Deliverer(
             settings=self._share_of(settings),
             router=self.router,
@@ -82,15 +86,17 @@ class Relay:
             event=self.event,
             next_connection_id=self.next_connection_id,
             hostname=self.hostname,
+            recorder=self.keeper.recorder,
         )
         judge = Judge(self, self.resolver, self.block_lists, self._is_ours)
-        self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, judge, time.time_ns)
+        self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, judge, time.time_ns, self.keeper.saver)
         by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
         self._certificate = self.layout.tls / certificate.FILE_NAME
         self.server = SmtpServer(self, Admission(slots, number, settings.smtp), None, self.hostname)
         self._use_certificate()
-        self._lengths = (-1, -1, -1)
+        self.server.recorder = self.keeper.recorder
+        self._lengths = (-1, -1, -1, -1)  # as told last, and in which minute
         self._definitions_seen: tuple[Path, definitions.Mark | None] | None = None
         self._has_definitions = False
         self._adopting: asyncio.Task[None] | None = None
@@ -124,6 +130,7 @@ class Relay:
         self.pool.apply(settings)
         self.server.apply(settings)
         self.server.asking = self._asking()
+        self.keeper.apply(settings.diagnostics)
         self.pipeline.settings_changed()
         self.event(events.ConfigurationAdopted())
 
@@ -197,6 +204,11 @@ class Relay:
         """A file of the queue is damaged or refuses (ALR-10). From any thread."""
         log.warning("%s", words)
         self._loop.call_soon_threadsafe(self.event, events.FileAccessError(path=str(self.layout.queue), reason=words))
+
+    def _diagnostics_trouble(self, words: str) -> None:
+        """Nothing can be kept for technicians (ALR-10); mail is not concerned."""
+        log.warning("diagnostic files: %s", words)
+        self.event(events.FileAccessError(path=str(self.layout.diagnostics), reason=words))
 
     # --- Gate: what SMTP sessions ask -------------------------------------------------------------
 
@@ -291,10 +303,12 @@ class Relay:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
         self._watch_clock()
         self.check_files()
-        lengths = self.store.lengths()
-        if lengths != self._lengths:
-            self._lengths = lengths
+        told = (*self.store.lengths(), int(time.time() // 60))  # once a minute also if nothing changes: charts need it
+        if told != self._lengths:
+            self._lengths = told
+            *lengths, _ = told
             self.event(events.QueueLengths(fast=lengths[0], slow=lengths[1], hold=lengths[2]))
+        self.keeper.sweep()
         self.pipeline.relieve_log()
         self.pipeline.sweep()
 

@@ -21,6 +21,8 @@ import msgspec
 from cext.smtp_data import dot_stuff
 from engine.delivery.reply import Reply, ReplyError, ReplyParser, own_words
 from engine.delivery.route import a_label
+from engine.diagnostics import errors
+from engine.diagnostics.conversation import Conversation
 from engine.queue.record import Recipient
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
@@ -63,10 +65,14 @@ def is_unsafe_path(path: str) -> bool:
 
 
 class Session:
-    """One connection's session. hostname: what we say in EHLO. starttls: take it when it is offered."""
+    """One connection's session. hostname: what we say in EHLO. starttls: take it when it is offered.
+
+    record: of the conversation, if one is wanted (DIAG-03); each attempt to deliver has one of its own.
+    """
 
     def __init__(self, hostname: str, *, starttls: bool = True) -> None:
         self.state = State.OPENING
+        self.record: Conversation | None = None
         self.failure: Reply | None = None
         self.results: list[Reply] = []
         self.capabilities: dict[str, str] = {}
@@ -123,6 +129,8 @@ class Session:
         """Octets of the next hop, cut anywhere. Look at `state` and `output` after it."""
         if self.closed:
             return
+        if self.record is not None:
+            self.record.server(data)
         try:
             replies = self._parser.feed(data)
         except ReplyError as error:
@@ -132,6 +140,8 @@ class Session:
             if self.state is State.TLS:
                 break
             self.last_reply = reply
+            if self.record is not None and reply.code >= 400:
+                self.record.error(errors.of_reply(reply.code, reply.enhanced))
             if reply.code == 421 or not self._pending:
                 self.close(reply if reply.code >= 400 else own_words("4.5.0", f"a reply to nothing: {reply}"))
                 return
@@ -148,6 +158,8 @@ class Session:
             return
         if self.state in (State.BUSY, State.CONTENT):
             self._settle(self._mail_failure or failure)
+        if self.record is not None and not failure.code:
+            self.record.error(errors.of_failure(failure.enhanced), failure.text)
         self.failure = failure
         self.state = State.CLOSED
         self._pending.clear()
@@ -156,7 +168,7 @@ class Session:
     def quit(self) -> None:
         """Say goodbye; the session is CLOSED after it."""
         if self.state is State.READY:
-            self._out.append(b"QUIT\r\n")
+            self._command(b"QUIT\r\n")
             self.last_command = "QUIT"
             self.state = State.CLOSED
 
@@ -173,8 +185,18 @@ class Session:
 
     def _send(self, name: str, octets: bytes, handler: Callable[[Reply], None]) -> None:
         self.last_command = name
-        self._out.append(octets)
+        self._command(octets)
         self._pending.append(handler)
+
+    def _command(self, line: bytes) -> None:
+        self._out.append(line)
+        if self.record is not None:
+            self.record.client(line)
+
+    def _content(self, octets: bytes) -> None:
+        self._out.append(octets)
+        if self.record is not None:
+            self.record.data(octets)
 
     def _on_greeting(self, reply: Reply) -> None:
         if reply.code == 220:
@@ -275,10 +297,12 @@ class Session:
         else:
             self.last_command = "RCPT"
         self._pending.extend([handler for handler, _ in steps])
-        self._out += [octets for _, octets in steps]
+        for _, octets in steps:
+            self._command(octets)
         steps.clear()
         if self._content_ended and body is not None:
-            self._out.append(body)
+            self._content(body)
+            self._data_ended()
 
     def content(self, piece: bytes, last: bool) -> None:
         """The next piece of the content, in state CONTENT; after the last one the state is BUSY again.
@@ -286,13 +310,14 @@ class Session:
         A transaction that has failed meanwhile leaves CONTENT by itself: look at the state before each piece.
         """
         if self._chunking:
-            self._out.append((b"BDAT %d LAST\r\n" if last else b"BDAT %d\r\n") % len(piece))
-            self._out.append(piece)
+            self._command((b"BDAT %d LAST\r\n" if last else b"BDAT %d\r\n") % len(piece))
+            self._content(piece)
+            self._data_ended()
             self._pending.append(self._on_last_chunk if last else self._on_chunk)
             self.last_command = "BDAT"
             self._content_ended = last
         else:
-            self._out.append(dot_stuff(piece, self._tail.endswith(b"\n")))
+            self._content(dot_stuff(piece, self._tail.endswith(b"\n")))
             self._tail = (self._tail + piece[-2:])[-2:]
             if last:
                 self._end_data()
@@ -300,9 +325,14 @@ class Session:
             self.state = State.BUSY
 
     def _end_data(self) -> None:
-        self._out.append(END_OF_DATA if self._tail == b"\r\n" else b"\r\n" + END_OF_DATA)
+        self._content(END_OF_DATA if self._tail == b"\r\n" else b"\r\n" + END_OF_DATA)
+        self._data_ended()
         self._pending.append(self._on_content)
         self._content_ended = True
+
+    def _data_ended(self) -> None:
+        if self.record is not None:
+            self.record.data_ended()
 
     def _mail(self, envelope: Envelope) -> bytes:
         line = f"MAIL FROM:<{self._path(envelope.reverse_path)}>"

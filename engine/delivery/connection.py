@@ -19,6 +19,7 @@ from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import address_text
 from engine.delivery.trace import address_literal
+from engine.diagnostics.recorder import Recorder
 from engine.dns import DnsFailure, Resolver
 from engine.events import ConnectedTo, ConnectionClosed, Event
 
@@ -44,6 +45,7 @@ class Connection(asyncio.Protocol):
         session: Session,
         reply_timeout_s: float,
         event: Callable[[Event], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self.exchange = exchange
         self.server = server
@@ -58,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reply_timeout_s = reply_timeout_s
         self._event = event
+        self._recorder = recorder
+        self._attempts = 0
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._paused = False
@@ -99,6 +103,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self.session.close(own_words("4.4.2", f"connection to {self.server} lost{f': {exc}' if exc else ''}"))
+        self.end_record("connection lost")
         self._resume()
         self._wake()
         if self._opened:
@@ -136,6 +141,24 @@ class Connection(asyncio.Protocol):
     def _shut(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    # --- records of conversations (DIAG-10) -----------------------------------------------------------
+
+    def begin_record(self, smtp_id: str = "") -> None:
+        """An attempt begins; opening a connection belongs to the first one on it. smtp_id: of its message."""
+        session = self.session
+        if session.record is None and self._recorder is not None:
+            self._attempts += 1
+            session.record = self._recorder.outbound(self.server, self.connection_id, self._attempts)
+            if session.record is not None and self._opened:
+                session.record.note("on a connection that was kept open")
+        if session.record is not None and smtp_id:
+            session.record.note(f"message {smtp_id}")
+
+    def end_record(self, words: str) -> None:
+        record, self.session.record = self.session.record, None
+        if record is not None:
+            record.end(words)
 
     # --- waiting ------------------------------------------------------------------------------------
 
@@ -189,6 +212,8 @@ class Connection(asyncio.Protocol):
             cipher = transport.get_extra_info("cipher")
             if cipher:
                 self.tls = f"{cipher[1]} {cipher[0]}"
+            if self.session.record is not None:
+                self.session.record.note(f"TLS begins: {self.tls}")
             self.session.tls_started()
             self._write(self.session.output())
             await self._settled()
@@ -269,6 +294,7 @@ class Connector:
         hostname: str,
         next_connection_id: Callable[[], str],
         rng: random.Random | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.delivery = delivery
         self._resolver = resolver
@@ -276,6 +302,7 @@ class Connector:
         self._hostname = hostname
         self._next_connection_id = next_connection_id
         self._rng = rng or random.Random()
+        self._recorder = recorder
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.check_hostname = False  # opportunistic: anything is better than the clear (RFC 7435)
         self._context.verify_mode = ssl.CERT_NONE
@@ -333,13 +360,17 @@ class Connector:
             Session(self._hostname, starttls=starttls),
             float(self.delivery.reply_timeout_s),
             self._event,
+            self._recorder,
         )
+        connection.begin_record()
         try:
             reply = await self._established(connection, address)
         except BaseException:
             connection.abort(own_words("4.3.0", "given up"))
             raise
         result = reply or connection
+        if reply is not None:
+            connection.end_record(f"no connection: {reply}")
         tls_failed = isinstance(result, Reply) and connection.session.last_command == "STARTTLS"
         words = "ok" if reply is None else str(reply)
         self._event(
@@ -361,10 +392,9 @@ class Connector:
             async with asyncio.timeout(timeout_s):
                 await loop.create_connection(lambda: connection, address, connection.exchange.port)
         except TimeoutError:
-            return own_words("4.4.1", f"connecting to {connection.server}: no answer within {timeout_s} s")
+            return self._unreachable(connection, f"no answer within {timeout_s} s")
         except OSError as error:
-            text = error.strerror or str(error)
-            return own_words("4.4.1", f"connecting to {connection.server}: {text}")
+            return self._unreachable(connection, error.strerror or str(error))
         try:
             await connection.open(self._context, float(timeout_s))
         except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot carry
@@ -374,6 +404,12 @@ class Connector:
         with contextlib.suppress(OSError):
             connection.quit()
         return connection.session.failure or own_words("4.4.2", f"{connection.server} closed the connection")
+
+    @staticmethod
+    def _unreachable(connection: Connection, words: str) -> Reply:
+        reply = own_words("4.4.1", f"connecting to {connection.server}: {words}")
+        connection.session.close(reply)
+        return reply
 
 
 class _TlsFailed:

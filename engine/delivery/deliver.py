@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple
 import msgspec
 
 from engine import limits
-from engine.config import Settings
+from engine.config import ErrorClass, Settings
 from engine.delivery.client import Envelope, is_unsafe_path, is_utf8_path
 from engine.delivery.connection import ConnectFailed, Connection, Connector
 from engine.delivery.mail import M, Mail, SevenBit
@@ -23,6 +23,7 @@ from engine.delivery.parts import Unconvertible
 from engine.delivery.pool import Pool
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Decision, Router, domain_of
+from engine.diagnostics.recorder import Recorder
 from engine.dns import Resolver
 from engine.events import Converted, Delivered, DeliveryDeferred, DeliveryFailed, Event
 from engine.queue.record import Attempt, Result
@@ -62,13 +63,14 @@ class Deliverer(Generic[M]):
         hostname: str = "",
         clock_ns: Callable[[], int] = time.time_ns,
         is_machine: Callable[[str], bool] = is_machine_address,
+        recorder: Recorder | None = None,
     ) -> None:
         self.hostname = hostname or settings.smtp.hostname or socket.gethostname()
         self._content = content
         self._event = event
         self._clock_ns = clock_ns
         self._next_hops = NextHops(router, resolver, self.hostname, is_machine)
-        connector = Connector(settings.delivery, resolver, event, self.hostname, next_connection_id)
+        connector = Connector(settings.delivery, resolver, event, self.hostname, next_connection_id, recorder=recorder)
         self.pool = Pool(settings, connector, event)
 
     def apply(self, settings: Settings, router: Router) -> None:
@@ -203,22 +205,31 @@ class Deliverer(Generic[M]):
         """The transaction on a connection that is ours now, and is given back. convert: to 7bit, if need be."""
         session = connection.session
         sent: Mail[M] | SevenBit = mail
+        connection.begin_record(mail.received.id)
         try:
             lacks = session.lacks(envelope)
             if lacks is None and not session.takes_8bit and mail.eight_bit():
                 if not convert:
-                    return _Lacks(own_words("5.6.3", "the next hop does not offer 8BITMIME"), convertible=True)
+                    reply = own_words("5.6.3", "the next hop does not offer 8BITMIME")
+                    return self._lacking(connection, reply, convertible=True)
                 sent = await self._converted(mail, connection.server)
                 envelope = msgspec.structs.replace(envelope, size=sent.size)
                 lacks = session.lacks(envelope)
             if lacks is not None:
-                return _Lacks(lacks)
+                return self._lacking(connection, lacks)
             return await connection.transact(envelope, sent.body, sent.pieces)
         except Unconvertible as refused:
             text = f"the next hop does not offer 8BITMIME, and the message cannot be converted: {refused}"
-            return _Lacks(own_words("5.6.3", text))
+            return self._lacking(connection, own_words("5.6.3", text))
         finally:
+            connection.end_record("the attempt is over")
             self.pool.release(connection)
+
+    @staticmethod
+    def _lacking(connection: Connection, reply: Reply, *, convertible: bool = False) -> "_Lacks":
+        if connection.session.record is not None:
+            connection.session.record.error(ErrorClass.LOCAL, reply.text)
+        return _Lacks(reply, convertible)
 
     async def _converted(self, mail: Mail[M], server: str) -> SevenBit:
         """Raises Unconvertible. What is converted once serves all next hops that need it."""

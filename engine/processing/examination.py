@@ -3,6 +3,8 @@
 import asyncio
 
 from engine import events, limits
+from engine.config import SaveQueueFiles
+from engine.diagnostics.queue_files import QueueFileSaver
 from engine.judge import Judge, Judgement, judges, reads_content, unread
 from engine.processing.services import Services
 from engine.processing.telling import events_of
@@ -18,17 +20,26 @@ class Suspect(Exception):
 
 
 class Examination:
-    def __init__(self, services: Services, store: Store, pool: ScannerPool, judge: Judge) -> None:
+    """saver: copies messages for technicians (DIAG-01)."""
+
+    def __init__(
+        self, services: Services, store: Store, pool: ScannerPool, judge: Judge, saver: QueueFileSaver | None = None
+    ) -> None:
         self._services = services
         self._store = store
         self._pool = pool
         self._judge = judge
+        self._saver = saver
 
     async def examine(self, message: MessageState) -> Verdict | None:
         """Have it scanned and judged. Returns the verdict, which has been noted then; None: nothing is to be found out.
 
         Raises Suspect, and PoolStopped when the service stops.
         """
+        if message.crashes:
+            await self._save(message, SaveQueueFiles.ON_CRASH, "a relay or a scanner ended while it was examined")
+        else:
+            await self._save(message, SaveQueueFiles.ALL)
         if not judges(self._services.settings):
             return None
         inquiry = self._judge.begin(message)
@@ -41,9 +52,21 @@ class Examination:
             if message.started:
                 self._acquit(message, "the service was stopped")
             raise
+        except Suspect:
+            raise
+        except Exception as error:
+            await self._save(message, SaveQueueFiles.ON_SCAN_ERROR, f"internal error: {error!r}")
+            raise
         finally:
             inquiry.close()
-        return self._settled(message, outcome, judgement)
+        verdict, error_words = self._settled(message, outcome, judgement)
+        if error_words:
+            await self._save(message, SaveQueueFiles.ON_SCAN_ERROR, error_words)
+        return verdict
+
+    async def _save(self, message: MessageState, cause: SaveQueueFiles, words: str = "") -> None:
+        if self._saver is not None and self._saver.wants(cause):
+            await self._saver.save(message, cause, words)
 
     def _acquit(self, message: MessageState, why: str) -> None:
         """Whatever ends the relay from here on, it is not this message."""
@@ -61,9 +84,11 @@ class Examination:
                 count = message.crashes + 1
                 self._store.note(message, Crashed(message.id, count, crash.detail))
                 self._services.event(events.ScannerCrashed(smtp_id=message.id, count=count, reason=crash.detail))
+                await self._save(message, SaveQueueFiles.ON_CRASH, crash.detail)
         raise Suspect(f"suspect: its processing crashed {message.crashes} times")
 
-    def _settled(self, message: MessageState, outcome: Outcome, judgement: Judgement) -> Verdict:
+    def _settled(self, message: MessageState, outcome: Outcome, judgement: Judgement) -> tuple[Verdict, str]:
+        """The verdict, and what kept the message from being examined, if anything did."""
         facts = outcome.facts
         blocked = judgement.removed
         # The verdict comes last: edits without one behind them are of a scan that did not end, and are void.
@@ -82,6 +107,9 @@ class Examination:
             suspect=judgement.disposition is outcome.disposition is Disposition.HOLD,
         )
         self._store.note(message, verdict)
+        error = ""
         for event in events_of(verdict, outcome, judgement):
             self._services.event(event)
-        return verdict
+            if isinstance(event, events.ScanError):
+                error = event.description
+        return verdict, error

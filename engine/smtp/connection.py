@@ -18,6 +18,8 @@ import ssl
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final, cast
 
+from engine.config import ErrorClass
+from engine.diagnostics.conversation import Conversation
 from engine.limits import DATA_TOTAL_TIMEOUT_S, MIB
 from engine.relay_rule import plain_address
 from engine.replies import Reply
@@ -50,6 +52,7 @@ class Connection(asyncio.Protocol):
     _intake: Intake
     _decisions: Decisions
     client: ClientInfo
+    _record: Conversation | None = None
 
     def __init__(self, server: "SmtpServer", client: tuple[str, int, str] | None = None) -> None:
         """client: its address and port, and the address of the proxy that says so; None: it is the peer itself."""
@@ -88,10 +91,12 @@ class Connection(asyncio.Protocol):
         self.client = ClientInfo(str(address), peer[1], gate.next_connection_id())
         if self._named:
             self.client.proxy = self._named[2]
+        server = self._server
+        recorder = server.recorder
+        self._record = record = recorder.inbound(self.client) if recorder is not None else None
         self._reporter = Reporter(gate, self.client)
         self._intake = Intake(gate, self.client)
         self._decisions = Decisions(gate, self.client)
-        server = self._server
         self._session = Session(
             self.client,
             gate.settings,
@@ -99,6 +104,7 @@ class Connection(asyncio.Protocol):
             gate.refuse_connection,
             tls_offered=server.tls is not None,
             xclient=server.may_name_clients(address),
+            record=record,
         )
         server.connections.add(self)
         refusal = server.refuse(self, address)
@@ -159,10 +165,23 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
         side = "server" if self._ended else "client"
         self._reporter.disconnected(side)
+        if self._record is not None:
+            self._end_record(self._record, side, exc)
         if self._committing:  # the server waits for that, the place does not
             self._server.leave(self)
         else:
             self._server.gone(self)
+
+    def _end_record(self, record: Conversation, side: str, exc: Exception | None) -> None:
+        """A client that leaves in the middle of a message, or without all of a command, did not mean to (DIAG-06)."""
+        session = self._session
+        if session.unread_len and not self._ended:
+            record.note(f"{session.unread_len} octets that are no whole line")
+        if exc is not None:
+            record.error(ErrorClass.COMMUNICATION, str(exc))
+        elif not self._ended and (session.in_transaction or session.unread_len):
+            record.error(ErrorClass.COMMUNICATION, "the connection ended before its time")
+        record.end(f"closed by the {side}")
 
     # --- admission -------------------------------------------------------------------------------
 
@@ -338,6 +357,8 @@ class Connection(asyncio.Protocol):
         self._handshaking = False
         tls = transport.get_extra_info("ssl_object")
         names = verified_names(tls) if context is self._server.asking else ()
+        if self._record is not None:
+            self._record.note(f"TLS begins: {_describe(tls)}")
         self._session.tls_started(_describe(tls), names)
         early, self._early = self._early, b""
         if early:
@@ -397,6 +418,8 @@ class Connection(asyncio.Protocol):
         if not self._lost:
             if violation:
                 self._reporter.violation(violation)
+            if self._record is not None:
+                self._record.error(ErrorClass.COMMUNICATION, violation or "the TLS handshake was given up")
             transport = self._transport
             self.connection_lost(None)
             transport.abort()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.config import Settings
+from engine.diagnostics.recorder import Recorder
 from engine.limits import PROXY_HEADERS
 from engine.relay_rule import Address, HostList, plain_address
 from engine.replies import Reply
@@ -40,6 +41,7 @@ class SmtpServer:
         self.gate = gate
         self.tls = tls
         self.asking: ssl.SSLContext | None = None
+        self.recorder: Recorder | None = None  # of conversations with clients
         self.hostname = hostname
         self.clock = clock
         self.loop = asyncio.get_running_loop()

@@ -30,7 +30,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.config import Settings
+from engine.config import ErrorClass, Settings
+from engine.diagnostics import errors
+from engine.diagnostics.conversation import Conversation
+from engine.diagnostics.masking import AuthMask
 from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
 from engine.replies import Reason, Reply, ehlo_lines
@@ -86,7 +89,8 @@ class Session:
     """One connection from greeting to close, any number of mail transactions.
 
     settings: replace it when they change. tls_offered: whether STARTTLS is announced. xclient: whether the client may
-    speak for others. refuse: asked at each MAIL (DLV-02). client: its helo and tls are kept up to date.
+    speak for others. refuse: asked at each MAIL (DLV-02). client: its helo and tls are kept up to date. record: of the
+    conversation, if one is wanted (DIAG-03).
 
     After `next`: violations and rejections are lists for the edge to empty into events.
     Content never raises. Buffered input is what was fed last plus at most one command line.
@@ -100,6 +104,7 @@ class Session:
         refuse: Callable[[], Reply | None],
         tls_offered: bool = False,
         xclient: bool = False,
+        record: Conversation | None = None,
     ) -> None:
         self.client = client
         self.settings = settings
@@ -112,6 +117,8 @@ class Session:
         self._hostname = hostname
         self._refuse = refuse
         self._xclient = xclient
+        self._record = record
+        self._mask = AuthMask()
         self._speaks_for_another = False
         self._replies: list[bytes] = []
         self._input = Input()
@@ -135,6 +142,15 @@ class Session:
     def busy(self) -> bool:
         """Whether an effect waits for its answer."""
         return self._mode is _Mode.ANSWER
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._transaction is not None
+
+    @property
+    def unread_len(self) -> int:
+        """Octets that no command line or message has taken."""
+        return len(self._input.octets) - self._input.offset
 
     @property
     def reverse_path(self) -> str:
@@ -278,14 +294,20 @@ class Session:
         """Raises Refused if the client speaks TLS unasked: what follows is no line."""
         if self._input.octets.startswith(_TLS_HANDSHAKE):
             self._line = self._input.octets
+            if self._record is not None:
+                self._record.client(self._line[:_SHOWN_LEN])
             raise Refused(Reply.NOT_SMTP, closes=True)
 
     def _run(self, line: bytes) -> Effect | None:
         """Execute one command. Returns what has to be done outside. Raises Refused."""
         if len(line) > COMMAND_LINE_LEN:
             self._line = b""  # its start may be gone already
+            if self._record is not None:
+                self._record.note(f"a command line of more than {COMMAND_LINE_LEN} octets")
             raise Refused(Reply.LINE_TOO_LONG)
         self._line = line
+        if self._record is not None:
+            self._record.client(line)
         verb, argument = split_line(line)
         handler = _HANDLERS.get(verb)
         if handler is None:
@@ -452,7 +474,10 @@ class Session:
         """Content goes on, unless the message has become one that is refused: then the draft goes, once."""
         kept = body.kept
         source = self._input
-        source.offset = body.read(source.octets, source.offset)
+        start = source.offset
+        source.offset = body.read(source.octets, start)
+        if self._record is not None:
+            self._record.data(source.octets[start : source.offset])
         if body.kept:
             self.content = body.content
             return Effect.CONTENT if body.content else None
@@ -461,6 +486,8 @@ class Session:
     def _end_body(self, transaction: Transaction, body: DataBody | ChunkBody) -> Effect | None:
         """All octets of DATA or of one BDAT are read: answer, or have it made durable."""
         self._mode = _Mode.COMMANDS
+        if self._record is not None:
+            self._record.data_ended()
         refusal = body.verdict()
         if refusal is not None:
             denied = next(iter(transaction.conditions.values())) if refusal is Reply.RELAY_DENIED else ""
@@ -476,10 +503,16 @@ class Session:
 
     def _skipped(self) -> bool:
         """Whether all of an unwanted BDAT is read, and can be answered: raises Refused then."""
-        self._skip_left -= self._input.skip(self._skip_left)
+        source = self._input
+        start = source.offset
+        self._skip_left -= source.skip(self._skip_left)
+        if self._record is not None:
+            self._record.data(source.octets[start : source.offset])
         if self._skip_left:
             return False
         self._mode = _Mode.COMMANDS
+        if self._record is not None:
+            self._record.data_ended()
         raise self._in_transaction().no_recipients()
 
     def _forbidden(self, address: str) -> bool:
@@ -513,10 +546,14 @@ class Session:
 
     def _say(self, wire: bytes) -> None:
         self._replies.append(wire)
+        if self._record is not None:
+            self._record.server(wire)
 
     def _reject(self, reply: Reply, forward_path: str = "", blank: str = "") -> None:
         """Refused by policy or for now: no violation of the client's."""
         self._say(reply.line(blank) if blank else reply.wire)
+        if self._record is not None:
+            self._record.error(errors.of_ours(reply))
         if reply.reason is not None:
             self.rejections.append(Rejection(reply.reason, self.reverse_path, forward_path))
             self._went_wrong()
@@ -527,7 +564,8 @@ class Session:
         reply = refused.reply
         if refused.violation:
             self._say(reply.wire)
-            self._violation(f"{reply.code} {reply.text}: {ascii(self._line[:_SHOWN_LEN])[2:-1]}")
+            line = ascii(self._mask.line(self._line)[:_SHOWN_LEN])[2:-1]  # DIAG-12
+            self._violation(f"{reply.code} {reply.text}: {line}", errors.of_ours(reply))
         else:
             self._reject(reply)
         if refused.closes:
@@ -538,9 +576,11 @@ class Session:
         if self.settings.smtp.error_delay_s:
             self._turn_ends = self.commands
 
-    def _violation(self, words: str) -> None:
+    def _violation(self, words: str, error: ErrorClass = ErrorClass.PROTOCOL) -> None:
         """The client broke the protocol, or wants what is not served (SMTP-13, SMTP-14)."""
         self.violations.append(words)
+        if self._record is not None:
+            self._record.error(error)
         self._went_wrong()
         self._violation_count += 1
         if self._violation_count >= PROTOCOL_ERRORS and self._mode is not _Mode.CLOSING:

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import events
 from engine.config import BlockLists, Delivery, Settings
+from engine.diagnostics.queue_files import QueueFileSaver
 from engine.ids import IdMaker
 from engine.judge import Judge
 from engine.pipeline import Pipeline
@@ -49,6 +50,7 @@ class Room:
         self.gates: dict[str, asyncio.Event] = {}  # a delivery to that domain waits for it
         self.scan_gate = asyncio.Event()
         self.scan_gate.set()
+        self.saver: QueueFileSaver | None = None
         self.store: Store
         self.pipeline: Pipeline
 
@@ -61,7 +63,7 @@ class Room:
 
     def make_pipeline(self) -> Pipeline:
         judge = Judge(self, self, self, self.is_ours)  # type: ignore[arg-type]
-        return Pipeline(self, self.store, self, self, judge, lambda: self.now_ns)  # type: ignore[arg-type]
+        return Pipeline(self, self.store, self, self, judge, lambda: self.now_ns, self.saver)  # type: ignore[arg-type]
 
     async def close(self) -> None:
         await self.pipeline.stop()

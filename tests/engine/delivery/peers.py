@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from engine.config import Delivery, Listener, Route, Routing, Settings, Smtp
 from engine.delivery.deliver import Deliverer
 from engine.delivery.route import Router
+from engine.diagnostics.recorder import Recorder
 from engine.dns import Resolver
 from engine.events import Event
 from engine.queue.record import Received, Recipient, Result, Splice
@@ -282,7 +283,7 @@ def mail(
 class Outbound:
     """A deliverer for tests, and the events it wrote."""
 
-    def __init__(self, settings: Settings, resolver: Resolver | None = None) -> None:
+    def __init__(self, settings: Settings, resolver: Resolver | None = None, recorder: Recorder | None = None) -> None:
         self.events: list[Event] = []
         numbers = itertools.count(1)
         self.deliverer: Deliverer[Mail] = Deliverer(
@@ -291,8 +292,9 @@ class Outbound:
             resolver or Resolver(hosts_file=None),
             Mail.pieces,
             self.events.append,
-            lambda: f"out{next(numbers)}",
+            lambda: f"out{next(numbers):010}",
             hostname="gw.example.net",
+            recorder=recorder,
         )
 
     def named(self, kind: type[Event]) -> list[Any]:
@@ -332,8 +334,10 @@ class Room:
         self._names.append(names)
         return await names.start()
 
-    def outbound(self, settings: Settings, resolver: Resolver | None = None) -> Outbound:
-        outbound = Outbound(settings, resolver)
+    def outbound(
+        self, settings: Settings, resolver: Resolver | None = None, recorder: Recorder | None = None
+    ) -> Outbound:
+        outbound = Outbound(settings, resolver, recorder)
         self._outbound.append(outbound)
         return outbound
 
