@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from control import monitoring
 from control.api import routes as api
 from control.authentication import actor_of
 from control.context import Context
@@ -56,6 +57,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", _first, methods=["GET"]),
         *logon.routes,
+        *monitoring.routes,
         *status.routes,
         *queues.routes,
         *events.routes,

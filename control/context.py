@@ -18,6 +18,7 @@ from control.post.postman import Postman
 from control.post.watchers import Watchers
 from control.records.follower import Follower
 from control.records.store import Store
+from control.recent import Recent
 from control.sessions import Session, Sessions
 from control.settings import CurrentSettings
 from engine import events
@@ -51,6 +52,7 @@ class Context:
         self.tokens = Tokens(self.access, clock)
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
         self.flashes = Flashes()
+        self.recent = Recent()
         self.certificates = Keeper(self.layout, self.settings, clock)
         self._journal = JournalWriter(self.layout.journal, PROCESS)
         self._journal_lock = threading.Lock()

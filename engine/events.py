@@ -426,7 +426,7 @@ class AlertSuppressed(Event, tag="alert-suppressed"):
 
 
 class QueueLengths(Event, tag="queue-lengths"):
-    """Written by each relay once a minute and when asked: STAT-25..27. fast is of that relay, the others likewise."""
+    """Written by each relay once a minute and when they change: STAT-25..27. fast is of that relay, the others likewise."""
 
     fast: int
     slow: int

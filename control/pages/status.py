@@ -1,38 +1,37 @@
 """The Status page (STAT-01..30, UI-07)."""
 
-from typing import Any, Final
+from typing import Final
 
-from starlette.responses import HTMLResponse, Response
+from markupsafe import Markup
+from starlette.responses import Response
 
-from control import figures, timeline
 from control.actor import Scope
-from control.context import Context
-from control.notices import notices
 from control.page import Visit, page
-from control.records.view import View
-from control.web import TEMPLATES, local_time
+from control.status.board import board, live
+from control.status.timeline import SCALES, Scale
+from control.web import local_time
 
 
-def _live(context: Context, view: View) -> dict[str, Any]:
-    return {"notices": notices(context, view), "lanes": timeline.lanes(view, context.now_us())}
+def _scale(visit: Visit) -> Scale:
+    return SCALES.get(visit.query("span"), SCALES["hour"])
 
 
 def show(visit: Visit) -> Response:
-    context = visit.context
-    with context.store.read() as view:
-        return visit.render(
-            "status.html",
-            now=local_time(context.now_us(), precise=True),
-            groups=figures.status(context, view),
-            **_live(context, view),
-        )
+    scale = _scale(visit)
+    made = board(visit.context, scale)
+    return visit.render(
+        "status/status.html",
+        now=local_time(made.seen.now, precise=True),
+        groups=made.seen.groups,
+        live=Markup(made.html),
+        version=made.version,
+        scale=scale,
+    )
 
 
-def live(visit: Visit) -> Response:
-    """The notices and the bars alone, as HTML, for the script of the page."""
-    context = visit.context
-    with context.store.read() as view:
-        return HTMLResponse(TEMPLATES.get_template("live.html").render(_live(context, view)))
+def renew(visit: Visit) -> Response:
+    """What has changed, for the script of the page."""
+    return Response(live(visit.context, _scale(visit), visit.query("shown")), media_type="application/json")
 
 
-routes: Final = [page("/status", Scope.STATUS, show), page("/status/live", Scope.STATUS, live, active=False)]
+routes: Final = [page("/status", Scope.STATUS, show), page("/status/live", Scope.STATUS, renew, active=False)]

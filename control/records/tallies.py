@@ -152,7 +152,7 @@ def series(
         table, wanted = ("named", (kind, named)) if named else ("tally", (kind,))
         rows = connection.execute(
             f"SELECT at, SUM(count) FROM journal_file JOIN {table} ON file = journal_file.id"
-            f" WHERE span = ? AND at >= ? AND at < ? AND kind = ?{' AND name = ?' if named else ''} GROUP BY at",
+            f" WHERE span = ? AND at >= ? AND at < ? AND kind = ?{' AND named.name = ?' if named else ''} GROUP BY at",
             (*values, *wanted),
         )
         for at, number in rows:

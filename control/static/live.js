@@ -1,7 +1,7 @@
-// Renews the figures of the Status page every two seconds. Without it the page works the same, with Refresh.
+// Renews the Status page every two seconds. Without it the page works the same, with Refresh.
 "use strict";
 (() => {
-  const FIGURES_MS = 2000;
+  const RENEW_MS = 2000;
   const place = document.getElementById("live-control");
   if (!place) return;
 
@@ -14,7 +14,7 @@
   place.append(state, button);
 
   let paused = false;
-  let drawn = ""; // the notices and the last hour that the page shows
+  let shown = place.dataset.version; // of the notices and lanes that the page shows
   let timer = 0;
 
   function show(problem) {
@@ -24,59 +24,54 @@
     button.textContent = paused ? "Go on" : "Pause";
   }
 
-  async function get(address) {
-    const response = await fetch(address, { credentials: "same-origin", cache: "no-store" });
+  function put(name, texts) {
+    for (const [id, text] of Object.entries(texts)) {
+      for (const element of document.querySelectorAll(`[data-${name}="${CSS.escape(id)}"]`)) {
+        if (element.textContent !== text) element.textContent = text;
+      }
+    }
+  }
+
+  // False: somebody is reading there with the keyboard, and it is left as it is.
+  function draw(html) {
+    const old = document.getElementById("live");
+    if (old.contains(document.activeElement)) return false;
+    const next = document.adoptNode(new DOMParser().parseFromString(html, "text/html").getElementById("live"));
+    next.querySelector("details").open = old.querySelector("details").open;
+    const [from, to] = [old, next].map((one) => one.querySelector("details .scroll"));
+    const top = from.scrollTop;
+    old.replaceWith(next);
+    to.scrollTop = top;
+    return true;
+  }
+
+  async function renew() {
+    const query = new URLSearchParams({ span: place.dataset.span, shown });
+    const response = await fetch(`/status/live?${query}`, { credentials: "same-origin", cache: "no-store" });
     if (response.status === 401) {
       location.assign("/status"); // the session has ended: the server shows the logon page and says why
       throw new Error("logged off");
     }
     if (!response.ok) throw new Error(String(response.status));
-    return response;
-  }
-
-  function put(name, id, text) {
-    for (const element of document.querySelectorAll(`[data-${name}="${CSS.escape(id)}"]`)) {
-      if (element.textContent !== text) element.textContent = text;
-    }
-  }
-
-  // Puts in the new figures. Tells whether the bars or the notices have changed, too.
-  async function figures() {
-    const status = await (await get("/api/v1/status")).json();
-    put("figure", "now", status.now_text);
-    for (const group of status.groups) {
-      for (const figure of group.figures) {
-        put("figure", figure.id, figure.text);
-        put("help", figure.id, figure.help);
-      }
-    }
-    const now = JSON.stringify([status.notices, status.last_hour]);
-    const changed = now !== drawn;
-    drawn = now;
-    return changed;
-  }
-
-  async function live() {
-    const old = document.getElementById("live");
-    if (old.contains(document.activeElement)) return; // somebody is reading there with the keyboard
-    const text = await (await get("/status/live")).text();
-    const next = document.adoptNode(new DOMParser().parseFromString(text, "text/html").getElementById("live"));
-    next.querySelector("details").open = old.querySelector("details").open;
-    old.replaceWith(next);
+    const now = await response.json();
+    put("figure", { now: now.now });
+    put("figure", now.figures);
+    put("help", now.help);
+    if (now.html && draw(now.html)) shown = now.version;
   }
 
   async function round() {
     let problem = "";
     if (!document.hidden) {
       try {
-        if (await figures()) await live();
+        await renew();
       } catch {
         problem = "No answer, trying again";
       }
     }
     if (paused) return;
     show(problem);
-    timer = setTimeout(round, FIGURES_MS);
+    timer = setTimeout(round, RENEW_MS);
   }
 
   button.addEventListener("click", () => {
@@ -86,5 +81,5 @@
     if (!paused) round();
   });
   show("");
-  timer = setTimeout(round, FIGURES_MS);
+  timer = setTimeout(round, RENEW_MS);
 })();

@@ -206,8 +206,8 @@ def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None
     page = admin.get("/status").text
     assert '<td data-figure="slow_queue" class="number">22</td>' in page
     assert "1,234 signatures" in page
-    assert "Accepted in each minute of the last hour: 2 in all" in page
-    assert '<a class="button" href="/status">Refresh</a>' in page  # UI-07
+    assert "Accepted, the last hour: 2 in all" in page
+    assert '<a class="button" href="/status?span=hour">Refresh</a>' in page  # UI-07
 
 
 def test_what_senders_write_stays_text(gateway: Gateway, admin: Browser) -> None:

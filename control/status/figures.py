@@ -1,4 +1,4 @@
-"""The figures of the Status page (STAT-01..28): one list for the page and for /api/status, so that they cannot differ.
+"""The figures of the Status page (STAT-01..28): one list for the page and for the API, so that they cannot differ.
 
 Every figure comes from the journal (through the store), the settings or the certificate file. What the product does not
 do yet has no row.
@@ -13,7 +13,8 @@ import msgspec
 import engine
 from control.certificates.chain import WARN_DAYS
 from control.context import Context
-from control.records.view import StoredEvent, Totals, View
+from control.records.tallies import Totals
+from control.records.view import View
 from control.web import local_time
 from engine import events
 from engine.certificate import Source
@@ -54,11 +55,19 @@ _INFECTIONS: Final = (
 )
 
 
-def status(context: Context, view: View) -> list[Group]:
-    totals = view.totals()
+class Queues(msgspec.Struct, frozen=True):
+    """Messages that are in each now, of all relays together (STAT-25..27)."""
+
+    fast: int
+    slow: int
+    hold: int
+
+
+def status(context: Context, view: View, totals: dict[str, Totals], queues: Queues | None) -> list[Group]:
+    """queues: None if no relay has told them since the start."""
     return [
         Group("messages", "Messages", _messages(totals)),
-        _queues(view),
+        _queues(queues),
         Group("infections", "Infections", _infections(totals)),
         Group("system", "System", _system(context, view, totals)),
     ]
@@ -91,20 +100,26 @@ def _infections(totals: dict[str, Totals]) -> list[Figure]:
     ]
 
 
-def _queues(view: View) -> Group:
+def queues_now(view: View) -> Queues | None:
     """The last word of each relay since the start; a relay tells whenever its lengths change."""
     started = view.started() or 0
     told = [event for event in view.latest("queue-lengths") if event.time >= started]
-    if not told:
-        return Group("queues", "Queues", [], "No relay has told the lengths of its queues since the start.")
     lengths = [msgspec.json.decode(event.line, type=events.QueueLengths) for event in told]
+    if not lengths:
+        return None
+    return Queues(*(sum(getattr(one, name) for one in lengths) for name in Queues.__struct_fields__))
+
+
+def _queues(now: Queues | None) -> Group:
+    if now is None:
+        return Group("queues", "Queues", [], "No relay has told the lengths of its queues since the start.")
     return Group(
         "queues",
         "Queues now",
         [
-            _number("fast_queue", "Fast queue", sum(one.fast for one in lengths), "new messages"),
-            _number("slow_queue", "Slow queue", sum(one.slow for one in lengths), "to be tried again"),
-            _number("hold_queue", "Hold queue", sum(one.hold for one in lengths), "waiting for a person"),
+            _number("fast_queue", "Fast queue", now.fast, "new messages"),
+            _number("slow_queue", "Slow queue", now.slow, "to be tried again"),
+            _number("hold_queue", "Hold queue", now.hold, "waiting for a person"),
         ],
     )
 
@@ -149,12 +164,22 @@ def _started(context: Context, view: View) -> list[Figure]:
 
 
 def _definitions(view: View) -> list[Figure]:
-    told: list[StoredEvent] = view.latest("definitions-loaded")
-    if not told:
-        return []
-    event = msgspec.json.decode(told[0].line, type=events.DefinitionsLoaded)
-    detail = f"{event.signatures:,} signatures, loaded {local_time(told[0].time)}"
-    return [_word("definitions", "Definitions revision", event.revision, detail)]
+    """STAT-10..12: an attempt is a definitions file that came into its place, however it came there."""
+    told, refused = view.latest("definitions-loaded"), view.latest("definitions-refused")
+    rows = []
+    if told:
+        event = msgspec.json.decode(told[0].line, type=events.DefinitionsLoaded)
+        detail = f"{event.signatures:,} signatures, loaded {local_time(told[0].time)}"
+        rows.append(_word("definitions", "Definitions revision", event.revision, detail))
+    latest = max(told[:1] + refused[:1], key=lambda event: event.time, default=None)
+    if latest is None:
+        return [Figure("definitions_attempt", "Definitions last tried", None, "Never")]
+    outcome = "Succeeded" if latest.kind == "definitions-loaded" else "Failed"
+    return [
+        *rows,
+        Figure("definitions_attempt", "Definitions last tried", timestamp(latest.time * 1000), local_time(latest.time)),
+        _word("definitions_outcome", "Outcome", outcome, "of the last definitions file"),
+    ]
 
 
 def _certificate(context: Context) -> list[Figure]:

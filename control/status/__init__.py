@@ -1,0 +1,1 @@
+"""How the gateway does, told at a glance: figures, time lines, notices; for people, programs and monitoring."""
