@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOT ?= var
 SECONDS ?= 60
+# of the tests, which mostly wait; WORKERS=0: one after the other, in one process
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n + 1 : 8)))
 SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
 
 .PHONY: build run demo test check corpus fuzz sanitize bench clean
@@ -33,7 +35,7 @@ check: build
 test: build
 	./install-packages test
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Real messages and archives of others, with expected results: make corpus DATA=folder
 corpus: build

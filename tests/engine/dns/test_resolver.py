@@ -83,8 +83,9 @@ def test_failures(domain: str, reply: str, permanent: bool) -> None:
         names = await room.names(ZONE)
         names.broken.add("broken.example")
         names.silent.add("silent.example")
+        resolver = names.resolver(timeout_s=0.1, lifetime_s=0.2) if "silent" in domain else names.resolver()
         with pytest.raises(DnsFailure) as caught:
-            await names.resolver(timeout_s=0.1, lifetime_s=0.2).exchanges(domain)
+            await resolver.exchanges(domain)
         assert reply_of(caught).startswith(reply)
         assert caught.value.permanent is permanent
 
@@ -218,7 +219,7 @@ def test_a_server_that_is_silent_is_asked_last_from_then_on() -> None:
     async def test(room: Room) -> None:
         dead, alive = await room.names({}), await room.names({("a.example", "A"): ["192.0.2.1"]})
         dead.silent.add("*")
-        resolver = Resolver([dead.address, alive.address], timeout_s=0.1, hosts_file=None)
+        resolver = Resolver([dead.address, alive.address], timeout_s=1.0, hosts_file=None)
         assert await resolver.records("a.example", "A")
         asked = len(dead.asked)
         assert asked > 0

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import pytest
 
 from engine.config import Authentication as Options
@@ -19,6 +18,7 @@ from engine.sender.wanted import is_wanted
 from tests.dns_server import Names
 from tests.engine.sender.signing import MESSAGE, NAME, hand_signed, rsa_record, signed
 from tests.engine.sender.zone import Zone
+from tests.hurried import run
 
 ON = Settings(authentication=Options(enabled=True))
 INSIDE, OUTSIDE = "192.0.2.1", "198.51.100.1"
@@ -47,13 +47,8 @@ class Hanging(Zone):
         return await super().records(name, kind)
 
 
-SOON = msgspec.structs.replace(ON, authentication=msgspec.structs.replace(ON.authentication, timeout_s=0.05))
-
-
-def found(
-    resolver: Resolver, data: bytes = MESSAGE, of: Envelope | None = None, settings: Settings = ON
-) -> Authentication:
-    return asyncio.run(authenticate(resolver, settings, of or envelope(), FROM, collect(data)))
+def found(resolver: Resolver, data: bytes = MESSAGE, of: Envelope | None = None) -> Authentication:
+    return run(authenticate(resolver, ON, of or envelope(), FROM, collect(data)))
 
 
 def test_a_message_of_the_domain_passes_everything() -> None:
@@ -108,7 +103,7 @@ def test_a_real_name_server_is_asked_once_for_each_name() -> None:
         assert sorted(names.asked) == sorted(set(names.asked))
         assert set(names.asked) == {(name, "TXT") for name in ("example.com", "_dmarc.example.com", "_dmarc.com")}
 
-    asyncio.run(ask())
+    run(ask())
 
 
 # --- trouble --------------------------------------------------------------------------------------
@@ -132,7 +127,7 @@ def test_without_an_answer_there_is_temperror(
     resolver = Hanging(DOMAIN) if is_silent else Zone(table, [name])
     if isinstance(resolver, Hanging):
         resolver.hanging = frozenset({name})
-    told = found(resolver, signed() if is_signed else MESSAGE, settings=SOON if is_silent else ON)
+    told = found(resolver, signed() if is_signed else MESSAGE)
     assert (told.spf, [one.result for one in told.dkim], told.dmarc) == (spf, signature, result)
     assert told.dmarc_domain == "example.com"
 
@@ -147,7 +142,7 @@ def test_spf_is_asked_before_the_message_is_read() -> None:
         result = await begun.finish(FROM, Claims())
         assert result.spf == "fail" and resolver.asked.count(("example.com", "TXT")) == 1
 
-    asyncio.run(ask())
+    run(ask())
 
 
 def test_what_nobody_wants_to_know_is_asked_no_more() -> None:
@@ -162,7 +157,7 @@ def test_what_nobody_wants_to_know_is_asked_no_more() -> None:
         await asyncio.wait(left)
         assert all(task.cancelled() for task in left)
 
-    asyncio.run(ask())
+    run(ask())
 
 
 def test_a_forger_cannot_buy_time_with_a_domain_that_does_not_answer() -> None:
@@ -170,7 +165,7 @@ def test_a_forger_cannot_buy_time_with_a_domain_that_does_not_answer() -> None:
     resolver = Hanging(DOMAIN)
     resolver.hanging = frozenset({"s._domainkey.example.net"})
     forged = signed().replace(b"two  words", b"two  wOrds")
-    result = found(resolver, hand_signed(forged, {"d": "example.net", "s": "s"}), settings=SOON)
+    result = found(resolver, hand_signed(forged, {"d": "example.net", "s": "s"}))
     assert [(one.domain, one.result) for one in result.dkim] == [("example.net", "temperror"), ("example.com", "fail")]
     assert result.dmarc == "fail"
 
@@ -180,7 +175,7 @@ def test_a_second_author_whose_domain_does_not_answer_hides_nobody(senders: tupl
     """PROC-20: else a From field with an address of the forger's own would switch DMARC off."""
     resolver = Hanging(DOMAIN)
     resolver.hanging = frozenset({"_dmarc.slow.example"})
-    result = asyncio.run(authenticate(resolver, SOON, envelope(), Header(senders=senders), collect(MESSAGE)))
+    result = run(authenticate(resolver, ON, envelope(), Header(senders=senders), collect(MESSAGE)))
     assert (result.dmarc, result.dmarc_domain, result.dmarc_policy) == ("fail", "example.com", "reject")
 
 
@@ -189,11 +184,11 @@ def test_no_task_is_left_after_a_time_out() -> None:
         resolver = Hanging(DOMAIN)
         resolver.hanging = frozenset({"example.com", NAME, "_dmarc.example.com"})
         before = asyncio.all_tasks()
-        await authenticate(resolver, SOON, envelope(), FROM, collect(signed()))
+        await authenticate(resolver, ON, envelope(), FROM, collect(signed()))
         if left := asyncio.all_tasks() - before:
             await asyncio.wait(left)
 
-    asyncio.run(ask())
+    run(ask())
 
 
 @pytest.mark.parametrize("module", [dkim, dmarc])

@@ -28,6 +28,7 @@ from tests.engine.sender.signing import (
     zone,
 )
 from tests.engine.sender.zone import Zone, txt
+from tests.hurried import run
 
 # RFC 8463 appendix A: the message, and the two keys that its two signatures need.
 RFC_8463 = b"""\
@@ -274,7 +275,7 @@ def test_a_domain_that_does_not_answer_holds_up_no_other() -> None:
         try:
             forged = signed().replace(b"two  words", b"two  wOrds")
             message = hand_signed(forged, {"d": "example.net", "s": "s"})
-            found = await dkim.verify(names.resolver(), collect(message), timeout_s=0.3)
+            found = await dkim.verify(names.resolver(), collect(message), timeout_s=3)
             assert [(one.domain, one.result) for one in found] == [
                 ("example.net", "temperror"),
                 ("example.com", "fail"),
@@ -282,7 +283,7 @@ def test_a_domain_that_does_not_answer_holds_up_no_other() -> None:
         finally:
             names.stop()
 
-    asyncio.run(main())
+    run(main())
 
 
 def _strings(record: bytes) -> list[bytes]:
