@@ -12,7 +12,9 @@ from control.access import AccessDatabase
 from control.accounts import Accounts, Entry, Passwords
 from control.accounts.second_factor import SecondFactors
 from control.accounts.tokens import Tokens
+from control.certificates.challenges import Challenges
 from control.certificates.keeper import Keeper
+from control.certificates.renewal import Renewal
 from control.flash import Flashes
 from control.post.postman import Postman
 from control.post.watchers import Watchers
@@ -56,7 +58,11 @@ class Context:
         self.certificates = Keeper(self.layout, self.settings, clock)
         self._journal = JournalWriter(self.layout.journal, PROCESS)
         self._journal_lock = threading.Lock()
-        watchers = Watchers(self.layout, self.event, time.monotonic)
+        self.challenges = Challenges()
+        self.renewal = Renewal(self.layout, self.settings, self.certificates, self.challenges, self.event, clock)
+        watchers = Watchers(
+            self.layout, self.event, time.monotonic, installed=self.certificates.installed, wall_clock=clock
+        )
         self.postman = Postman(self.layout, self.settings.fresh, self.host, self.event, clock, watchers)
 
     def host(self) -> str:
@@ -88,6 +94,7 @@ class Context:
             self.event(events.Logoff(result="Succeeded", user=session.user, client=session.client, reason=reason))
 
     def close(self) -> None:
+        self.renewal.stop()
         self.postman.stop()
         self.follower.stop()
         self.store.close()

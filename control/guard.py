@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from control.certificates.challenges import Challenges
 from engine.config import Settings
 
 # Nothing from elsewhere, nothing inline, no frames around us.
@@ -98,14 +99,22 @@ def is_known(host: str, settings: Settings) -> bool:
 
 
 class RedirectToHttps:
-    """All that the plain port does (HTTP-05, HTTP-06). Nothing that was sent in clear text is acted upon."""
+    """All that the plain port does (HTTP-05, HTTP-06). Nothing that was sent in clear text is acted upon.
 
-    def __init__(self, settings: Callable[[], Settings], https_port: int, tell: Tell) -> None:
+    challenges: what an authority looks for under a name before it issues a certificate (CERT-05).
+    """
+
+    def __init__(self, settings: Callable[[], Settings], https_port: int, tell: Tell, challenges: Challenges) -> None:
         self._settings = settings
         self._https_port = https_port
         self._tell = tell
+        self._challenges = challenges
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        challenge = self._challenges.answer(scope["path"])
+        if challenge is not None and scope["method"] == "GET":
+            await PlainTextResponse(challenge, media_type="application/octet-stream")(scope, receive, send)
+            return
         answer = self._answer(scope)
         if answer.status_code != 307:
             violation = "a request for an unknown host" if answer.status_code == 421 else "data sent without encryption"

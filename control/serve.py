@@ -91,7 +91,7 @@ async def serve(
     https_port = tls.getsockname()[1]
     tell = context.http_violation
     pages = _Server(_config(make_app(context), live.context, tell))
-    redirect = _Server(_config(RedirectToHttps(context.settings, https_port, tell), None, tell))
+    redirect = _Server(_config(RedirectToHttps(context.settings, https_port, tell, context.challenges), None, tell))
     _stop_on_signals([pages, redirect], context)
     if lifeline is not None:
         _stop_at_end_of(lifeline, [pages, redirect])
@@ -159,6 +159,7 @@ def main() -> None:
     context = Context(arguments.root, time.time)
     context.follower.start()
     context.postman.start()
+    context.renewal.start()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(context, plain, tls, arguments.lifeline_fd, arguments.ready_fd))

@@ -15,6 +15,8 @@ _BY_TYPE: Final[dict[type[events.Event], str]] = {
     events.ServiceStopping: "stop",
     events.LowDisk: "low_disk",
     events.LowMemory: "low_memory",
+    events.CertificateExpires: "certificate",
+    events.CertificateNotRenewed: "certificate",
     events.DefinitionsLoaded: "definitions_updated",
     events.DefinitionsRefused: "definitions_updated",
     events.ConfigurationApplied: "configuration_changed",

@@ -387,6 +387,23 @@ class LowMemory(Event, tag="low-memory"):
     recovered: bool = False
 
 
+class CertificateExpires(Event, tag="certificate-expires"):
+    """CERT-08: fewer days are left than within_days; 0: it has expired. recovered: there is one that lasts."""
+
+    subject: str
+    expires: str
+    within_days: int
+    recovered: bool = False
+
+
+class CertificateNotRenewed(Event, tag="certificate-not-renewed"):
+    """CERT-05: the authority was asked and issued none; what is in force stays."""
+
+    names: tuple[str, ...]
+    reason: str
+    expires: str = ""
+
+
 class FileAccessError(Event, tag="file-access-error"):
     """ALR-10."""
 
@@ -488,6 +505,8 @@ AnyEvent = (
     | ConnectionFailed
     | LowDisk
     | LowMemory
+    | CertificateExpires
+    | CertificateNotRenewed
     | FileAccessError
     | HttpViolation
     | UnauthorizedAccess

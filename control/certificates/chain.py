@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from control.certificates.material import PrivateKey, Unfit
 
 WARN_DAYS: Final = 30  # CERT-08
+SKEW: Final = datetime.timedelta(minutes=5)  # by which our clock may be behind the authority's
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -89,7 +90,7 @@ def _refuse(leaf: x509.Certificate, now: datetime.datetime) -> None:
     if leaf.not_valid_after_utc <= now:
         words = f"expired on {_day(leaf.not_valid_after_utc)}: ask the authority for a new one"
         raise Unfit(("certificate", words))
-    if leaf.not_valid_before_utc > now:
+    if leaf.not_valid_before_utc > now + SKEW:
         begins = leaf.not_valid_before_utc
         words = f"is not valid before {begins:%Y-%m-%d %H:%M} UTC: install it then, or check the clock of this server"
         raise Unfit(("certificate", words))

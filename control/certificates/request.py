@@ -89,7 +89,7 @@ def names_in(fields: Fields, own: Sequence[str]) -> tuple[str, ...]:
     own: those of the gateway; of these, names without a dot mean nothing to an authority.
     """
     given = [name.strip() for name in (fields.common_name, *fields.names)]
-    return tuple(dict.fromkeys(_plain(name) for name in (*given, *(one for one in own if "." in one)) if name))
+    return tuple(dict.fromkeys(plain_name(name) for name in (*given, *(one for one in own if "." in one)) if name))
 
 
 def make(fields: Fields, own: Sequence[str]) -> Request:
@@ -173,7 +173,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """As it stands in a certificate. One that is no name stays as it is, to be told of."""
     if _is_address(name):
         return str(ipaddress.ip_address(name))
@@ -186,4 +186,4 @@ def _plain(name: str) -> str:
 
 def _value(fields: Fields, name: str) -> str:
     value: str = getattr(fields, name).strip()
-    return _plain(value) if name == "common_name" else value
+    return plain_name(value) if name == "common_name" else value

@@ -51,15 +51,28 @@ _TEXTS: Final = {
         "Unauthorized access attempt",
         "Somebody without the right to it tried to use the pages, and was refused.",
     ),
+    "certificate": (
+        "Certificate expires soon",
+        "The TLS certificate of the pages and of STARTTLS is about to expire, or has expired: browsers warn of it.\n"
+        "Make a request in the window Certificates, send it to the authority, and install the answer there.",
+    ),
     "block_list": (
         "Block list cannot be used",
         "A DNS block list gives no usable answers. It is passed over for a while, and mail goes on without it.",
     ),
 }
-_REFUSED: Final = (
-    "Definitions update failed",
-    "New definitions were refused three times in a row. Those before stay in use, and get older.",
-)
+# what else the alert of a name may be about
+_OTHERS: Final[dict[type[events.Event], tuple[str, str]]] = {
+    events.DefinitionsRefused: (
+        "Definitions update failed",
+        "New definitions were refused three times in a row. Those before stay in use, and get older.",
+    ),
+    events.CertificateNotRenewed: (
+        "Certificate not renewed",
+        "The authority was asked for a certificate by ACME, and issued none. The one in force stays until then.\n"
+        "The window Certificates, part Status, tells when, and lets you ask at once.",
+    ),
+}
 _LEAVES: Final = frozenset({"time", "process"})
 _LABELS: Final = {
     "smtp_id": "SMTP ID",
@@ -68,13 +81,12 @@ _LABELS: Final = {
     "free_percent": "Free",
     "changed": "Settings",
 }
-_HIDDEN: Final = frozenset({"after_crash", "recovered", "suspect", "result"})
+_HIDDEN: Final = frozenset({"after_crash", "recovered", "suspect", "result", "within_days"})
 
 
 def letter(event: events.Event, name: str, time: float, to: tuple[str, ...], host: str) -> Letter:
     """The mail of an alert. time: of the event, seconds since 1970."""
-    refused = isinstance(event, events.DefinitionsRefused)
-    subject, what = _REFUSED if refused else _TEXTS[name]
+    subject, what = _OTHERS.get(type(event)) or _TEXTS[name]
     lines = [f"Host: {clean(host)}", f"Time: {_time(time)}", *_details(event)]
     return Letter(name, to, subject, f"{what}\n\n" + "\n".join(lines) + "\n", getattr(event, "smtp_id", ""))
 

@@ -13,6 +13,7 @@ from typing import Final
 from control.post import alerts
 from control.post.mail import Letter
 from control.post.memory import Memory, Note, Pause
+from control.post.watchers import CERTIFICATE
 from engine import events
 from engine.alerts import INFECTED, alert_of
 from engine.config import Kind, Outbreak, Settings
@@ -110,6 +111,8 @@ def _once_an_hour(event: events.Event) -> str:
             return domain
         case events.FileAccessError(path=path):
             return path
+        case events.CertificateNotRenewed(reason=reason):
+            return reason
         case events.ScanError(smtp_id=smtp_id) | events.ScannerCrashed(smtp_id=smtp_id):
             return smtp_id  # one message, one alert
     return ""
@@ -125,6 +128,8 @@ def _remember(event: events.Event, memory: Memory) -> bool:
             return _crossed(directory, recovered, memory)
         case events.LowMemory(recovered=recovered):
             return _crossed("memory", recovered, memory)
+        case events.CertificateExpires(within_days=days, recovered=recovered):
+            return _expires(days, recovered, memory)
         case events.DefinitionsLoaded(revision=revision):
             return _is_update(clean(revision), memory)
         case events.DefinitionsRefused(process=process):
@@ -142,6 +147,13 @@ def _crossed(what: str, recovered: bool, memory: Memory) -> bool:
     news = not recovered and not is_low(what, memory)
     memory.put(f"low {what}", "" if recovered else "yes")
     return news
+
+
+def _expires(days: int, recovered: bool, memory: Memory) -> bool:
+    """CERT-08: once for each step towards the end, and from the first again when there is one that lasts."""
+    if recovered:
+        memory.forget(f"low {CERTIFICATE} ")
+    return not recovered and _crossed(f"{CERTIFICATE} {days}", False, memory)
 
 
 def _is_update(revision: str, memory: Memory) -> bool:

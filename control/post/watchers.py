@@ -1,20 +1,27 @@
-"""Looks now and then at what nobody else tells of: space on the disks, memory (ALR-04, ALR-05).
+"""Looks now and then at what nobody else tells of: space on the disks, memory (ALR-04, ALR-05), and how long the
+certificate lasts (CERT-08).
 
 An event is written when a mark is crossed: below LOW_PERCENT it is low, above RECOVERED_PERCENT well again; in between
 it stays what it was, so that a value that wavers does not make an alert each time.
 """
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from control.certificates.chain import WARN_DAYS
+from control.certificates.keeper import Installed
 from engine import events
 from engine.layout import Layout
 
 PERIOD_S: Final = 30.0
 LOW_PERCENT: Final = 10.0
 RECOVERED_PERCENT: Final = 12.0
+CERTIFICATE: Final = "certificate"
+CERTIFICATE_DAYS: Final = (WARN_DAYS, 7, 1, 0)  # an event when fewer are left; 0: it has expired
+DAY_S: Final = 86_400.0
 UNLIMITED: Final = 1 << 60  # what cgroup v1 says for no limit is near 2^63
 
 
@@ -106,11 +113,30 @@ class Mark:
         return self._is_low
 
 
+class Countdown:
+    """How near the end of the certificate is: the last of CERTIFICATE_DAYS that was passed, None before all of them."""
+
+    def __init__(self, passed: int | None) -> None:
+        self._passed = passed
+
+    def moved(self, left_s: float) -> bool:
+        """Whether another one was passed, or there is a certificate that lasts longer."""
+        days = left_s / DAY_S
+        passed = min((step for step in CERTIFICATE_DAYS if days < step), default=None)
+        moved, self._passed = passed != self._passed, passed
+        return moved
+
+    @property
+    def passed(self) -> int | None:
+        return self._passed
+
+
 class Watchers:
     """Call `look` as often as you like: it looks every PERIOD_S. clock: seconds, monotonic.
 
-    was_low: what is known from before the start, by the name of a directory or `memory`, so that what was low all the
-    time is not told of again and what recovered meanwhile is.
+    was_low: what is known from before the start, by the name of a directory, `memory`, or `certificate` and days, so
+    that what was low all the time is not told of again and what recovered meanwhile is. installed: the certificate in
+    force.
     """
 
     def __init__(
@@ -119,6 +145,8 @@ class Watchers:
         event: Callable[[events.Event], None],
         clock: Callable[[], float],
         readings: Readings | None = None,
+        installed: Callable[[], Installed | None] = lambda: None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         # DIR-02, DIR-04, DIR-06. Scanners write no files; what they map, the definitions in use, lies in `run`.
         self._directories = {"logging": layout.journal, "scanning": layout.run, "mail queue": layout.queue}
@@ -126,6 +154,9 @@ class Watchers:
         self._clock = clock
         self._readings = readings or Readings()
         self._marks: dict[str, Mark] = {}
+        self._installed = installed
+        self._wall_clock = wall_clock
+        self._countdown: Countdown | None = None
         self._due = clock()
 
     def look(self, was_low: Callable[[str], bool]) -> None:
@@ -145,3 +176,29 @@ class Watchers:
         mark = self._marks.setdefault("memory", Mark(was_low("memory")))
         if mark.crossed(percent) and percent is not None:
             self._event(events.LowMemory(free_percent=round(percent, 1), recovered=not mark.is_low))
+        if (found := self._installed()) is not None:
+            self._look_at_certificate(found, was_low)
+
+    def _look_at_certificate(self, found: Installed, was_low: Callable[[str], bool]) -> None:
+        if self._countdown is None:
+            told = (days for days in CERTIFICATE_DAYS if was_low(f"{CERTIFICATE} {days}"))
+            self._countdown = Countdown(min(told, default=None))
+        before = self._countdown.passed
+        if not self._countdown.moved(found.expires.timestamp() - self._wall_clock()):
+            return
+        passed = self._countdown.passed
+        recovered = passed is None or (before is not None and passed > before)
+        if recovered:
+            self._tell_of_certificate(found, before or 0, recovered=True)
+        if passed is not None:
+            self._tell_of_certificate(found, passed, recovered=False)
+
+    def _tell_of_certificate(self, found: Installed, days: int, recovered: bool) -> None:
+        self._event(
+            events.CertificateExpires(
+                subject=found.subject,
+                expires=found.expires.isoformat(timespec="seconds"),
+                within_days=days,
+                recovered=recovered,
+            )
+        )

@@ -81,8 +81,6 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "timeout_minutes": W("Log off after", "Minutes without a request after which an administrator is logged off.",
             "ACC-06"),
         "names": W("Further names", "Host names, besides that of the machine, by which browsers reach the pages."),
-        "metrics_clients": W("Monitoring hosts", "Addresses and networks that may read the figures at /metrics without "
-            "a token, such as that of your Prometheus.", "STAT-30"),
         "acme": W("Certificates by ACME", "An authority that issues and renews the certificate by itself.", "CERT-05"),
         "metrics_clients": W("Monitoring hosts", "Addresses and networks that may read the figures at /metrics without "
             "a token, such as that of your Prometheus.", "STAT-30"),

@@ -163,4 +163,4 @@ class Alerts(Section, frozen=True):
     block_list: bool = False  # a DNS block list cannot be used: mail goes on without it (DNSBL-09)
 
 
-RECOMMENDED_ALERTS = ("start_after_crash", "low_disk", "low_memory", "suspect_message", "failed_logons", "certificate")
+RECOMMENDED_ALERTS = ("start_after_crash", "low_disk", "low_memory", "suspect_message", "failed_logons")

@@ -58,7 +58,6 @@ class Web(Section, frozen=True):
     https: Pages = Pages()
     timeout_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 5  # ACC-06
     names: tuple[str, ...] = ()  # further host names that the pages are reached by
-    metrics_clients: tuple[str, ...] = ("127.0.0.1", "::1")  # addresses and networks that may read /metrics
     acme: Acme = Acme()
     metrics_clients: tuple[str, ...] = ("127.0.0.1", "::1")  # addresses and networks that may read /metrics
 

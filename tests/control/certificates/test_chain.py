@@ -1,11 +1,13 @@
 """What may be installed: it belongs to the key, is valid now, is for servers; and what is only remarked on."""
 
+import datetime
+
 import pytest
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.certificates.chain import WARN_DAYS, checked, covers
+from control.certificates.chain import SKEW, WARN_DAYS, checked, covers
 from control.certificates.material import Unfit
 from tests.control.certificates.authority import CLIENTS, Authority, new_key, now, root
 
@@ -76,6 +78,10 @@ def test_expired_and_not_yet_valid_are_refused() -> None:
     assert "expired on" in refusal(leaf(days=-0.001))
     assert "is not valid before" in refusal(leaf(begins=0.01))
     assert checked(KEY, [leaf(days=0.01, begins=-0.001)], NAMES, now())
+    late = leaf(begins=0)
+    assert checked(KEY, [late], NAMES, late.not_valid_before_utc - SKEW)
+    with pytest.raises(Unfit):
+        checked(KEY, [late], NAMES, late.not_valid_before_utc - SKEW - datetime.timedelta(seconds=1))
 
 
 def test_of_several_for_the_key_the_one_that_lasts_is_taken() -> None:

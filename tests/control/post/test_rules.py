@@ -46,6 +46,10 @@ TABLE: list[tuple[str, events.Event, str, list[str]]] = [
      ["mx.example.com:25", "refused"]),
     ("unauthorized", events.UnauthorizedAccess("192.0.2.4", "/queues", "report"), "Unauthorized access attempt",
      ["192.0.2.4", "/queues", "report"]),
+    ("certificate", events.CertificateExpires("CN=gw.example.com", "2027-01-31T00:00:00+00:00", 30),
+     "Certificate expires soon", ["CN=gw.example.com", "2027-01-31"]),
+    ("certificate", events.CertificateNotRenewed(("gw.example.com",), "port 80 is closed"), "Certificate not renewed",
+     ["gw.example.com", "port 80 is closed", "stays"]),
     ("block_list", events.BlockListUnusable("bl.example.org", "error code"), "Block list cannot be used",
      ["bl.example.org"]),
 ]  # fmt: skip
@@ -106,6 +110,27 @@ def test_every_alert_of_the_settings_has_an_event() -> None:
     assert names == set(Alerts.__struct_fields__)
     assert set(RECOMMENDED_ALERTS) < names and len(RECOMMENDED_ALERTS) == 5
     assert {type(row[1]) for row in TABLE} < set(TOLD)
+
+
+def test_each_step_towards_the_end_of_the_certificate_is_told_once(desk: Desk) -> None:
+    """CERT-08: also where the pages were started again meanwhile, and from the first for the next certificate."""
+
+    def step(days: int, recovered: bool = False) -> list[Due]:
+        return desk.tell(events.CertificateExpires("CN=gw", "2027-01-31", days, recovered), after_s=10 * HOUR_S)
+
+    for _ in range(2):
+        for days in (30, 7, 1, 0):
+            assert len(step(days)) == 1
+            assert not step(days)
+        assert not step(0, recovered=True)
+
+
+def test_one_reason_for_no_renewal_is_told_once_an_hour(desk: Desk) -> None:
+    """CERT-05"""
+    event = events.CertificateNotRenewed(("gw.example.com",), "port 80 is closed")
+    assert len(desk.letters(event)) == 1
+    assert not desk.letters(event, after_s=HOUR_S / 2)
+    assert len(desk.letters(event, after_s=HOUR_S)) == 1
 
 
 def test_start_after_a_crash_is_told_instead_of_the_start(desk: Desk) -> None:

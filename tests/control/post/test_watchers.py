@@ -1,5 +1,6 @@
 """Low disk space and low memory: where the marks are, and what is read (ALR-04, ALR-05)."""
 
+import datetime
 import itertools
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.post.watchers import LOW_PERCENT, PERIOD_S, RECOVERED_PERCENT, Mark, Readings, Watchers
+from control.certificates.keeper import Installed
+from control.post.watchers import CERTIFICATE_DAYS, LOW_PERCENT, PERIOD_S, RECOVERED_PERCENT, Mark, Readings, Watchers
 from engine import events
 from engine.layout import Layout
 
@@ -34,7 +36,25 @@ class Room:
         self.told: list[events.Event] = []
         self.now = 0.0
         self.was_low = was_low or set()
-        self.watchers = Watchers(self.layout, self.told.append, lambda: self.now, self.readings)
+        self.left_days: float | None = None
+        self.watchers = Watchers(
+            self.layout, self.told.append, lambda: self.now, self.readings, self.installed, lambda: 0.0
+        )
+
+    def installed(self) -> Installed | None:
+        if self.left_days is None:
+            return None
+        time = datetime.datetime.fromtimestamp(0, datetime.UTC)
+        expires = time + datetime.timedelta(days=self.left_days)
+        return Installed(
+            source=None, subject="CN=gw", issuer="CN=ca", names=("gw",), self_signed=False, key="", key_installed=time,
+            installed=time, begins=time, expires=expires, serial="1", fingerprint="", chain=(),
+        )  # fmt: skip
+
+    def steps(self, left_days: float) -> list[tuple[int, bool]]:
+        """What is told of a certificate that lasts so long: days, and whether it is good news."""
+        self.left_days = left_days
+        return [(one.within_days, one.recovered) for one in self.look() if isinstance(one, events.CertificateExpires)]
 
     def look(self) -> list[events.Event]:
         """What is told of now."""
@@ -42,6 +62,26 @@ class Room:
         self.watchers.look(self.was_low.__contains__)
         self.now += PERIOD_S
         return list(self.told)
+
+
+def test_the_certificate_is_told_of_step_by_step(tmp_path: Path) -> None:
+    """CERT-08: 30 days ahead, and again as the end comes near; a new one is good news."""
+    room = Room(tmp_path)
+    assert not room.steps(30.0)
+    for days in CERTIFICATE_DAYS:
+        assert room.steps(days - 0.001) == [(days, False)]
+        assert not room.steps(days - 0.002)
+    assert room.steps(20) == [(0, True), (30, False)]
+    assert room.steps(90) == [(30, True)]
+    assert not room.steps(89)
+
+
+def test_what_was_told_of_the_certificate_before_the_start_is_not_told_again(tmp_path: Path) -> None:
+    """CERT-08"""
+    assert not Room(tmp_path, {"certificate 30", "certificate 7"}).steps(6)
+    assert Room(tmp_path, {"certificate 30"}).steps(6) == [(7, False)]
+    assert Room(tmp_path, {"certificate 30", "certificate 7"}).steps(60) == [(7, True)]
+    assert Room(tmp_path).steps(-1) == [(0, False)]
 
 
 @pytest.mark.parametrize("directory", ["logging", "scanning", "mail queue"])
