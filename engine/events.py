@@ -73,6 +73,12 @@ class ConfigurationAdopted(Event, tag="configuration-adopted"):
     """A relay works by the new settings from now on (PROC-15)."""
 
 
+class LoggingSwitched(Event, tag="logging-switched"):
+    """LOG-01: from here on the journal has everything (on), or only what people are told of (RPT-18)."""
+
+    enabled: bool
+
+
 class ConfigurationRefused(Event, tag="configuration-refused"):
     reason: str
 
@@ -263,22 +269,29 @@ class ScannerCrashed(MessageEvent, tag="scanner-crashed"):
 # --- Blocking and infections (RBLK) ---
 
 
-class VirusLogged(MessageEvent, tag="virus-logged"):
+class ContentEvent(MessageEvent, kw_only=True):
+    """What policy found in a message, whose envelope stands with it: reports show both in one row (RBLK, RPT-13)."""
+
+    reverse_path: str = ""
+    forward_paths: tuple[str, ...] = ()
+
+
+class VirusLogged(ContentEvent, tag="virus-logged"):
     virus: str
     part: str
 
 
-class FileRepaired(MessageEvent, tag="file-repaired"):
+class FileRepaired(ContentEvent, tag="file-repaired"):
     virus: str
     part: str
 
 
-class FileDeleted(MessageEvent, tag="file-deleted"):
+class FileDeleted(ContentEvent, tag="file-deleted"):
     virus: str
     part: str
 
 
-class AttachmentDeleted(MessageEvent, tag="attachment-deleted"):
+class AttachmentDeleted(ContentEvent, tag="attachment-deleted"):
     """A top-level attachment was stripped (STAT-28)."""
 
     part: str
@@ -286,16 +299,15 @@ class AttachmentDeleted(MessageEvent, tag="attachment-deleted"):
     reason: str
 
 
-class SubjectBlocked(MessageEvent, tag="subject-blocked"):
+class SubjectBlocked(ContentEvent, tag="subject-blocked"):
     """RBLK-05. handling, in this event and those below: drop, log, forward, hold or delete."""
 
-    reverse_path: str
     subject: str
     entry: str
     handling: str
 
 
-class SenderBlocked(MessageEvent, tag="sender-blocked"):
+class SenderBlocked(ContentEvent, tag="sender-blocked"):
     """RBLK-07. sender: the address that matched, of the envelope or of the From field."""
 
     sender: str
@@ -303,36 +315,34 @@ class SenderBlocked(MessageEvent, tag="sender-blocked"):
     handling: str
 
 
-class SpamListBlock(MessageEvent, tag="spam-list-block"):
+class SpamListBlock(ContentEvent, tag="spam-list-block"):
     """RBLK-09, DNSBL-08. reason: list and return code."""
 
     handling: str
     reason: str
     client: str = ""
-    reverse_path: str = ""
-    forward_paths: tuple[str, ...] = ()
 
 
-class DmarcFailed(MessageEvent, tag="dmarc-failed"):
+class DmarcFailed(ContentEvent, tag="dmarc-failed"):
     domain: str
     policy: str
     handling: str
     reason: str = ""
 
 
-class ContainerLimitExceeded(MessageEvent, tag="container-limit-exceeded"):
+class ContainerLimitExceeded(ContentEvent, tag="container-limit-exceeded"):
     limit: str
     part: str
     handling: str
 
 
-class EncryptedContainer(MessageEvent, tag="encrypted-container"):
+class EncryptedContainer(ContentEvent, tag="encrypted-container"):
     part: str
     file: str
     handling: str
 
 
-class FileNameBlocked(MessageEvent, tag="file-name-blocked"):
+class FileNameBlocked(ContentEvent, tag="file-name-blocked"):
     part: str
     file: str
     entry: str
@@ -352,7 +362,7 @@ class NotificationWanted(MessageEvent, tag="notification-wanted"):
     values: dict[str, str] = {}
 
 
-class ScanError(MessageEvent, tag="scan-error"):
+class ScanError(ContentEvent, tag="scan-error"):
     description: str
 
 
@@ -461,6 +471,7 @@ AnyEvent = (
     | ObjectModified
     | ConfigurationApplied
     | ConfigurationAdopted
+    | LoggingSwitched
     | ConfigurationRefused
     | ScannerStarted
     | DefinitionsLoaded

@@ -225,6 +225,8 @@ class Supervisor:
         self._listen(settings)
 
     def _tell_of_change(self, before: Settings, settings: Settings) -> None:
+        if before.logging.enabled != settings.logging.enabled:
+            self._journal.write(events.LoggingSwitched(enabled=settings.logging.enabled))  # in any case (RPT-18)
         with contextlib.suppress(OSError):  # it may be on its way to yet another one
             revision = f"{os.stat(self._layout.config).st_mtime_ns:x}"
             changed = tuple(differing(before, settings))

@@ -27,7 +27,7 @@ import msgspec
 from control.records import lines, schema, segments, tallies
 from control.records.lines import MINUTE, Line
 from control.records.reading import EVER, Reader
-from control.records.tallies import Tally
+from control.records.tallies import Minutes
 from control.records.view import View
 
 KEPT_LATEST: Final = frozenset(
@@ -67,7 +67,10 @@ class Store:
 
     def _load(self) -> None:
         rows = self._connection.execute("SELECT started FROM run ORDER BY started")
-        self._runs = [0, *(started for (started,) in rows)]  # 0: before the first start that the journal knows
+        self._runs: list[int] = [
+            0,
+            *(started for (started,) in rows),
+        ]  # 0: before the first start that the journal knows
         self._kinds = segments.Kinds(self._connection)
 
     def close(self) -> None:
@@ -131,34 +134,30 @@ class Store:
         return len(read)
 
     def _count(self, connection: sqlite3.Connection, file: JournalFile, read: Sequence[tuple[Line, int]]) -> None:
-        parts: dict[tuple[int, int], Tally] = {}
-        queues: dict[int, tuple[int, int, int]] = {}
+        for run, some in self._by_run(read).items():
+            minutes = Minutes(some)
+            minutes.write(connection, file.id)
+            rows = [(run, kind, total.count, total.amount) for kind, total in minutes.totals().items()]
+            connection.executemany(_ADD_TOTAL, rows)
+        queues = [
+            (file.id, time // MINUTE, line.fast, line.slow, line.hold)
+            for line, time in read
+            if line.event == "queue-lengths"
+        ]
+        connection.executemany("INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?)", queues)
+
+    def _by_run(self, read: Sequence[tuple[Line, int]]) -> dict[int, Sequence[tuple[Line, int]]]:
+        times = [time for _, time in read]
+        if not times or self._run_of(min(times)) == self._run_of(max(times)):
+            return {self._run_of(times[0]): read} if times else {}
+        runs: dict[int, list[tuple[Line, int]]] = {}
         for line, time in read:
-            minute, run = time // MINUTE, self._runs[bisect.bisect_right(self._runs, time) - 1]
-            tally = parts.get((run, minute))
-            if tally is None:
-                tally = parts[run, minute] = Tally()
-            tally.add(line)
-            if line.event == "queue-lengths":
-                queues[minute] = (line.fast, line.slow, line.hold)
-        minutes: dict[int, Tally] = {}
-        runs: dict[int, Tally] = {}
-        for (run, minute), tally in parts.items():
-            minutes.setdefault(minute, Tally()).merge(tally)
-            runs.setdefault(run, Tally()).merge(tally)
-        tallies.write(connection, file.id, minutes)
-        connection.executemany(
-            _ADD_TOTAL,
-            [
-                (run, kind, total.count, total.amount)
-                for run, tally in runs.items()
-                for kind, total in tally.totals().items()
-            ],
-        )
-        connection.executemany(
-            "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?)",
-            [(file.id, minute, *lengths) for minute, lengths in queues.items()],
-        )
+            runs.setdefault(self._run_of(time), []).append((line, time))
+        return {**runs}
+
+    def _run_of(self, time: int) -> int:
+        run: int = self._runs[bisect.bisect_right(self._runs, time) - 1]
+        return run
 
     def _add_run(self, connection: sqlite3.Connection, started: int) -> None:
         """Begin a run, and move over to it what was counted for the run before although it came later."""

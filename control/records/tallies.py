@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from control.records.lines import HOUR, MINUTE, Line
+from control.records.lines import HOUR, MINUTE, NAMED, Line
 
 SPANS: Final = (HOUR, MINUTE)  # microseconds; the larger ones first
 _ADD = (
@@ -39,49 +39,60 @@ class Tally:
         self.amounts: Counter[str] = Counter()
         self.names: dict[str, Counter[str]] = {}
 
-    def add(self, line: Line, named: bool = True) -> None:
+    def add(self, line: Line, named: bool) -> None:
         self.counts[line.event] += 1
-        if amount := line.amount:
-            self.amounts[line.event] += amount
+        self.amounts[line.event] += line.amount
         if named and (name := line.name):
             self.add_name(line.event, name, 1)
 
     def add_name(self, kind: str, name: str, count: int) -> None:
         self.names.setdefault(kind, Counter())[name] += count
 
-    def merge(self, other: "Tally") -> None:
-        self.counts.update(other.counts)
-        self.amounts.update(other.amounts)
-        for kind, names in other.names.items():
-            self.names.setdefault(kind, Counter()).update(names)
-
     def totals(self) -> dict[str, Totals]:
         return {kind: Totals(count, self.amounts[kind]) for kind, count in self.counts.items()}
 
 
-def write(connection: sqlite3.Connection, file: int, minutes: dict[int, Tally]) -> None:
-    """Add sums of one file. minutes: by the number of the minute since 1970. Within a transaction."""
-    hours: dict[int, Tally] = {}
-    for minute, tally in minutes.items():
-        hours.setdefault(minute * MINUTE // HOUR, Tally()).merge(tally)
-    for span, tallies in ((MINUTE, minutes), (HOUR, hours)):
-        connection.executemany(
-            _ADD,
-            [
-                (file, span, at, kind, count, tally.amounts[kind])
-                for at, tally in tallies.items()
-                for kind, count in tally.counts.items()
-            ],
-        )
-        connection.executemany(
-            _ADD_NAMED,
-            [
-                (file, span, at, kind, name, count)
-                for at, tally in tallies.items()
-                for kind, names in tally.names.items()
-                for name, count in names.items()
-            ],
-        )
+class Minutes:
+    """Sums of some events, minute by minute; flat, since most minutes have few."""
+
+    def __init__(self, events: Iterable[tuple[Line, int]]) -> None:
+        self._counts: dict[tuple[int, str], int] = {}
+        self._amounts: dict[tuple[int, str], int] = {}
+        self._names: dict[tuple[int, str, str], int] = {}
+        counts, amounts, names = self._counts, self._amounts, self._names
+        for line, time in events:
+            key = (time // MINUTE, line.event)
+            counts[key] = counts.get(key, 0) + 1
+            if amount := line.amount:
+                amounts[key] = amounts.get(key, 0) + amount
+            if line.event in NAMED and (name := line.name):
+                named = (*key, name)
+                names[named] = names.get(named, 0) + 1
+
+    def totals(self) -> dict[str, Totals]:
+        """Of all minutes."""
+        counts: Counter[str] = Counter()
+        amounts: Counter[str] = Counter()
+        for (minute, kind), count in self._counts.items():
+            counts[kind] += count
+            amounts[kind] += self._amounts.get((minute, kind), 0)
+        return {kind: Totals(count, amounts[kind]) for kind, count in counts.items()}
+
+    def write(self, connection: sqlite3.Connection, file: int) -> None:
+        """Add them to the sums of a file, also of its hours. Within a transaction."""
+        for span in SPANS:
+            minutes = span // MINUTE
+            counts: Counter[tuple[int, str]] = Counter()
+            amounts: Counter[tuple[int, str]] = Counter()
+            names: Counter[tuple[int, str, str]] = Counter()
+            for (minute, kind), count in self._counts.items():
+                counts[minute // minutes, kind] += count
+            for (minute, kind), amount in self._amounts.items():
+                amounts[minute // minutes, kind] += amount
+            for (minute, kind, name), count in self._names.items():
+                names[minute // minutes, kind, name] += count
+            connection.executemany(_ADD, [(file, span, *key, count, amounts[key]) for key, count in counts.items()])
+            connection.executemany(_ADD_NAMED, [(file, span, *key, count) for key, count in names.items()])
 
 
 def delete(connection: sqlite3.Connection, file: int, limit: int) -> bool:
@@ -132,8 +143,8 @@ def read(
         tally.amounts[kind] += amount
     kinds = tuple(named)
     names = connection.execute(
-        "SELECT kind, name, SUM(count) FROM journal_file JOIN named ON file = journal_file.id"
-        f" WHERE span = ? AND at >= ? AND at < ? AND kind IN ({', '.join('?' * len(kinds))}) GROUP BY kind, name",
+        "SELECT kind, named.name, SUM(count) FROM journal_file JOIN named ON file = journal_file.id"
+        f" WHERE span = ? AND at >= ? AND at < ? AND kind IN ({', '.join('?' * len(kinds))}) GROUP BY kind, named.name",
         (*between, *kinds),
     )
     for kind, name, count in names:

@@ -12,6 +12,14 @@ from engine.scan.service import Outcome
 
 def events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iterator[events.Event]:
     """All of it in the order in which it happened. Of what blocking removes nothing was scanned (PROC-02)."""
+    envelope = judgement.evidence.envelope
+    for event in _events_of(verdict, outcome, judgement):
+        if isinstance(event, events.ContentEvent):
+            event.reverse_path, event.forward_paths = envelope.reverse_path, envelope.forward_paths
+        yield event
+
+
+def _events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iterator[events.Event]:
     unscanned = () if judgement.removed else outcome.facts.unscanned
     causes = [(one.cause, f"{one.part}: {one.cause} {one.detail}".rstrip()) for one in unscanned]
     yield events.Scanned(
@@ -47,7 +55,6 @@ def _of_scan(smtp_id: str, outcome: Outcome) -> Iterator[events.Event]:
 def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> Iterator[events.Event]:
     """One event, or one for each file that it names."""
     evidence, handling = judgement.evidence, str(violation.action)
-    envelope = evidence.envelope
     match violation.criterion:
         case Criterion.SENDER:
             yield events.SenderBlocked(
@@ -58,9 +65,7 @@ def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> I
                 smtp_id=smtp_id,
                 handling=handling,
                 reason=f"{violation.entry}: {violation.value}",
-                client=envelope.client,
-                reverse_path=envelope.reverse_path,
-                forward_paths=envelope.forward_paths,
+                client=evidence.envelope.client,
             )
         case Criterion.DMARC:
             found = evidence.authentication
@@ -74,7 +79,6 @@ def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> I
         case Criterion.SUBJECT:
             yield events.SubjectBlocked(
                 smtp_id=smtp_id,
-                reverse_path=envelope.reverse_path,
                 subject=violation.value,
                 entry=violation.entry,
                 handling=handling,

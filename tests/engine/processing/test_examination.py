@@ -42,7 +42,7 @@ EVIDENCE = Evidence(
     limit_part="2/x",
     authentication=Authentication(dmarc="fail", dmarc_domain="example.net", dmarc_policy="reject"),
 )
-ENVELOPE = {"reverse_path": "sender@example.net"}
+ENVELOPE = {"reverse_path": "sender@example.net", "forward_paths": ("a@example.com",)}
 
 
 def told(violation: Violation) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def told(violation: Violation) -> list[dict[str, Any]]:
             [
                 {
                     "event": events.SpamListBlock, "handling": "hold", "reason": "bl.example: 192.0.2.9 (127.0.0.2)",
-                    "client": "192.0.2.9", "forward_paths": ("a@example.com",), **ENVELOPE,
+                    "client": "192.0.2.9",
                 }
             ],
         ),
@@ -90,7 +90,6 @@ def told(violation: Violation) -> list[dict[str, Any]]:
             [
                 {
                     "event": events.SubjectBlocked, "subject": "hot stuff", "entry": "*hot*", "handling": "forward",
-                    **ENVELOPE,
                 }
             ],
         ),
@@ -113,8 +112,8 @@ def told(violation: Violation) -> list[dict[str, Any]]:
     ids=lambda value: str(value.criterion) if isinstance(value, Violation) else "",
 )  # fmt: skip
 def test_every_violation_has_its_event(violation: Violation, expected: list[dict[str, Any]]) -> None:
-    """SNDR-05, DNSBL-08, PROC-17, PROC-25: with the SMTP ID and what was done."""
-    assert told(violation) == [{"smtp_id": "ID", **one} for one in expected]
+    """SNDR-05, DNSBL-08, PROC-17, PROC-25: with the SMTP ID, the envelope (RBLK-05..09) and what was done."""
+    assert told(violation) == [{"smtp_id": "ID", **ENVELOPE, **one} for one in expected]
 
 
 def test_order_of_what_is_told(tmp_path: Path) -> None:
