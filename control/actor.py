@@ -41,13 +41,14 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """client: its address. session: whether a browser's session stands for it, and not a token."""
+    """client: its address. session: whether a browser's session stands for it, and not a token; key: of that session."""
 
     user: str
     role: Role
     scopes: frozenset[Scope]
     client: str
     session: bool = True
+    key: str = ""
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

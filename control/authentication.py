@@ -25,7 +25,9 @@ def actor_of(request: Request, active: bool) -> Actor | None:
         return Actor(token.user, token.role, token.allowed, client, session=False) if token is not None else None
     session_id = request.cookies.get(SESSION_COOKIE, "")
     session = context.sessions.find(session_id, active) if session_id else None
-    return Actor(session.user, session.role, ROLE_SCOPES[session.role], client) if session is not None else None
+    if session is None:
+        return None
+    return Actor(session.user, session.role, ROLE_SCOPES[session.role], client, key=session.key)
 
 
 def has_ended(request: Request) -> bool:

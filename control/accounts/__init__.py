@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from control.access import AccessDatabase
-from control.accounts.directory import ADMIN, BUILT_IN, REPORT, Account, AccountError, Accounts
+from control.accounts.directory import ADMIN, BUILT_IN, REPORT, Account, AccountError, Accounts, Overtaken
 from control.accounts.entry import Attempt, Entry, Result
 from control.accounts.passwords import Passwords
 from control.sessions import Sessions
@@ -19,6 +19,7 @@ __all__ = [
     "Accounts",
     "Attempt",
     "Entry",
+    "Overtaken",
     "Passwords",
     "Result",
     "set_password",

@@ -1,5 +1,6 @@
 """The accounts: the two built-in ones, admin and report, and those with other names (ACC-01..05, ACC-11, GAP-43)."""
 
+import hashlib
 import re
 import sqlite3
 from typing import Final
@@ -33,6 +34,10 @@ class AccountError(ValueError):
         self.place = place
 
 
+class Overtaken(AccountError):
+    """Somebody else has changed it since it was read."""
+
+
 class Account(msgspec.Struct, frozen=True):
     """issuer: whose sign-on opens it, empty for a password. last_logon: seconds since 1970, 0 for never."""
 
@@ -50,6 +55,12 @@ class Account(msgspec.Struct, frozen=True):
     @property
     def built_in(self) -> bool:
         return self.user in BUILT_IN
+
+    @property
+    def etag(self) -> str:
+        """Another one once what people can change was changed."""
+        state = msgspec.json.encode((self.user, self.role, self.name, self.email, self.enabled))
+        return hashlib.sha256(state).hexdigest()[:16]
 
 
 class Accounts:
@@ -75,8 +86,7 @@ class Accounts:
 
     def find(self, user: str) -> Account | None:
         with self._database.transaction() as connection:
-            row = connection.execute(f"SELECT {_COLUMNS} FROM account WHERE user = ?", (user,)).fetchone()
-        return _account(row) if row else None
+            return _find(connection, user)
 
     def make(self, user: str, role: Role, password: str, name: str = "", email: str = "") -> None:
         """A new account, enabled. Raises AccountError."""
@@ -86,16 +96,38 @@ class Accounts:
         with self._database.transaction() as connection:
             _insert(connection, user, role, name, email, hashed)
 
-    def change(self, user: str, role: Role, name: str, email: str) -> None:
-        """Raises AccountError: the built-in accounts keep their roles."""
-        account = self._existing(user)
+    def change(
+        self,
+        seen: Account,
+        role: Role | None = None,
+        name: str | None = None,
+        email: str | None = None,
+        enabled: bool | None = None,
+    ) -> list[Session]:
+        """None: as it is. seen: the account as it was read, for it may have changed since.
+
+        Raises Overtaken for that, else AccountError: built-in accounts keep their roles, admin is always enabled, and
+        none is without a password (ACC-04).
+        """
+        role, enabled = role or seen.role, seen.enabled if enabled is None else enabled
+        name, email = seen.name if name is None else name, seen.email if email is None else email
+        user = seen.user
         _check_words(name, email)
-        if account.built_in and role is not account.role:
-            raise AccountError(f"the account {user} always has the role {account.role}: make another account", "role")
+        if seen.built_in and role is not seen.role:
+            raise AccountError(f"the account {user} always has the role {seen.role}: make another account", "role")
+        if user == ADMIN and seen.enabled and not enabled:
+            raise AccountError("the account admin cannot be disabled", "enabled")
+        if enabled and not seen.has_password and not seen.issuer:
+            raise AccountError(f"the account {user} has no password yet: set one first", "enabled")
         with self._database.transaction() as connection:
+            now = _find(connection, user)
+            if now is None or now.etag != seen.etag:
+                raise Overtaken(f"the account {user} was changed in the meantime: look at it again")
             connection.execute(
-                "UPDATE account SET role = ?, name = ?, email = ? WHERE user = ?", (role, name, email, user)
+                "UPDATE account SET role = ?, name = ?, email = ?, enabled = ? WHERE user = ?",
+                (role, name, email, enabled, user),
             )
+            return [] if enabled else self._sessions.end_of(connection, user)
 
     def remove(self, user: str) -> list[Session]:
         """With its tokens. Raises AccountError."""
@@ -107,17 +139,6 @@ class Accounts:
             connection.execute("DELETE FROM account WHERE user = ?", (user,))
             connection.execute("DELETE FROM known_client WHERE user = ?", (user,))
         return ended
-
-    def enable(self, user: str, enabled: bool) -> list[Session]:
-        """Raises AccountError: without a password (ACC-04), and for admin, who is always enabled."""
-        if user == ADMIN and not enabled:
-            raise AccountError("the account admin cannot be disabled")
-        account = self._existing(user)
-        if enabled and not account.has_password and not account.issuer:
-            raise AccountError(f"the account {user} has no password yet: set one first")
-        with self._database.transaction() as connection:
-            connection.execute("UPDATE account SET enabled = ? WHERE user = ?", (enabled, user))
-            return [] if enabled else self._sessions.end_of(connection, user)
 
     def set_password(self, user: str, password: str) -> list[Session]:
         """It enables admin. Raises AccountError."""
@@ -222,6 +243,11 @@ def _name_error(name: str) -> str:
     if len(name) > NAME_LEN:
         return f"has {len(name)} characters: use up to {NAME_LEN}"
     return entries.one_line_error(name)
+
+
+def _find(connection: sqlite3.Connection, user: str) -> Account | None:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM account WHERE user = ?", (user,)).fetchone()
+    return _account(row) if row else None
 
 
 def _account(row: tuple[str, str, str, str, int, int, int, int, str, float]) -> Account:

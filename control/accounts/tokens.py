@@ -55,11 +55,11 @@ class Tokens:
         """Returns its id, and the token itself, which is kept nowhere. Raises AccountError."""
         name, scopes, now = name.strip(), sorted(set(scopes)), self._clock()
         if not name or len(name) > NAME_LEN or (entries.one_line_error(name)):
-            raise AccountError(f"a token needs a name of up to {NAME_LEN} characters on one line: say what it is for")
+            raise AccountError(f"a token needs a name of up to {NAME_LEN} characters on one line", "name")
         if not scopes:
-            raise AccountError("this token could do nothing: choose at least one scope")
+            raise AccountError("this token could do nothing: choose at least one scope", "scopes")
         if not 1 <= days <= DAYS_MAX:
-            raise AccountError(f"a token is good for 1 to {DAYS_MAX} days, not {days}")
+            raise AccountError(f"a token is good for 1 to {DAYS_MAX} days, not {days}", "days")
         secret, id_ = PREFIX + secrets.token_urlsafe(SECRET_LEN), secrets.token_hex(ID_LEN)
         with self._database.transaction() as connection:
             row = connection.execute("SELECT role FROM account WHERE user = ?", (user,)).fetchone()
@@ -76,7 +76,7 @@ class Tokens:
                 (id_, _hash(secret), user, name, " ".join(scopes), now, now + days * _DAY_S),
             ).rowcount
             if not inserted:
-                raise AccountError(f"the account {user} has a token of the name {name!r} already: choose another name")
+                raise AccountError(f"there is a token {name!r} of this account already: choose another name", "name")
         return id_, secret
 
     def find(self, secret: str, client: str) -> Token | None:

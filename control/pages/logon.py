@@ -14,7 +14,7 @@ from starlette.routing import Route
 from control.accounts import Attempt, Result
 from control.authentication import SESSION_COOKIE, actor_of
 from control.form import Fields, read_form
-from control.page import render
+from control.page import PageRoute, render
 from control.sessions import ID_LEN, form_token, new_id
 from control.web import client_of, context_of, see_other
 from engine import events
@@ -24,6 +24,7 @@ USER_LEN: Final = 64
 
 _WHY: Final = {
     "logged-off": "You are logged off.",
+    "password": "Your password is changed. Log on with it.",
     "again": "That took too long, or too many codes were wrong. Please begin again.",
 }
 
@@ -51,7 +52,8 @@ def _page(
 
 def _page_address(request: Request, wanted: str) -> str:
     """Only ever one of our own pages: nobody is sent elsewhere by a crafted link."""
-    return wanted if wanted in request.app.state.paths else "/"
+    pages = (route for route in request.app.routes if isinstance(route, PageRoute) and route.shown)
+    return wanted if any(page.path_regex.fullmatch(wanted) for page in pages) else "/"
 
 
 async def show(request: Request) -> Response:

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import engine
 from control.access import AccessDatabase
-from control.accounts import set_password
+from control.accounts import Accounts, Passwords, set_password
 from control.authentication import SESSION_COOKIE
 from control.sessions import Sessions
 from engine import config, events
@@ -26,6 +26,7 @@ from engine.journal import JournalWriter, timestamp
 from engine.layout import Layout
 
 PASSWORD = "correct horse battery"
+REPORT_PASSWORD = "only for the reports"
 PATIENCE_S = 30.0  # an upper bound for hung processes, not a measure of speed
 
 
@@ -118,16 +119,29 @@ class Gateway:
     def browser(self) -> Browser:
         return Browser(self.https_port)
 
-    def session(self) -> dict[str, str]:
-        """The cookies of a new session of admin, without the half second that a password costs."""
+    def session(self, user: str = "admin") -> dict[str, str]:
+        """The cookies of a new session, without the time that a password costs."""
         database = AccessDatabase(self.root)
         try:
-            return {SESSION_COOKIE: Sessions(database, time.time, lambda: 300.0).begin("admin", "127.0.0.1")}
+            return {SESSION_COOKIE: Sessions(database, time.time, lambda: 300.0).begin(user, "127.0.0.1")}
         finally:
             database.close()
 
     def admin(self) -> Browser:
         return Browser(self.https_port, self.session())
+
+    def report(self) -> Browser:
+        """Whom the built-in report-only account lets in; it gets a password and is enabled, and what it had open ends."""
+        database = AccessDatabase(self.root)
+        try:
+            accounts = Accounts(database, Passwords(), Sessions(database, time.time, lambda: 300.0))
+            accounts.set_password("report", REPORT_PASSWORD)
+            account = accounts.find("report")
+            assert account is not None
+            accounts.change(account, enabled=True)
+        finally:
+            database.close()
+        return Browser(self.https_port, self.session("report"))
 
     def start_service(self) -> None:
         self.supervisor.write(events.ServiceStarted(version=engine.VERSION))

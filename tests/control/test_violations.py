@@ -3,7 +3,6 @@
 import http.client
 import socket
 import ssl
-import time
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +101,7 @@ def test_calls_without_a_session(gateway: Gateway, journal: Journal) -> None:
 
 def test_report_only_administrator(gateway: Gateway, journal: Journal) -> None:
     """ALR-15, ACC-02: each refused page and call, with the user."""
-    database = AccessDatabase(gateway.root)
-    cookie = Sessions(database, time.time, lambda: 300.0).begin("report", "127.0.0.1")
-    database.close()
-    browser = Browser(gateway.https_port, {SESSION_COOKIE: cookie})
+    browser = gateway.report()
     assert (browser.get("/queues/overview").status, browser.get("/api/v1/status").status) == (403, 403)
     wait_until(lambda: len(journal.of("unauthorized-access")) == 2, "both")
     assert [(one["path"], one["user"]) for one in journal.of("unauthorized-access")] == [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control.accounts import AccountError
+from control.accounts import AccountError, Overtaken
 from control.accounts.directory import ACCOUNTS_MAX, NAME_LEN, USER_LEN
 from control.actor import Role
 from tests.control.accounts.office import HERE, ISSUER, PASSWORD, Office
@@ -20,8 +20,17 @@ def test_the_built_in_accounts_are_always_there(office: Office) -> None:
         with pytest.raises(AccountError, match="built in and stays"):
             office.accounts.remove(user)
     with pytest.raises(AccountError, match="always has the role"):
-        office.accounts.change("report", Role.ADMINISTRATOR, "", "")
-    office.accounts.change("report", Role.REPORT_ONLY, "For the auditors", "audit@example.org")
+        office.accounts.change(office.account("report"), role=Role.ADMINISTRATOR)
+    office.accounts.change(office.account("report"), name="For the auditors", email="audit@example.org")
+
+
+def test_two_administrators_do_not_overwrite_each_other(office: Office) -> None:
+    """ACC-11, HTTP-08"""
+    seen = office.account("report")
+    office.accounts.change(seen, name="For the auditors")
+    with pytest.raises(Overtaken, match="changed in the meantime: look at it again"):
+        office.accounts.change(seen, email="audit@example.org")
+    assert office.account("report").email == ""
 
 
 def test_names_and_words_of_an_account(office: Office) -> None:
@@ -105,7 +114,7 @@ def test_a_name_at_the_provider_does_not_open_an_account_here(office: Office) ->
     office.sign_on("carol")
     with pytest.raises(AccountError, match="already"):
         office.sign_on("carol", subject="somebody else")
-    office.accounts.enable("carol", False)
+    office.enable("carol", False)
     with pytest.raises(AccountError, match="is disabled"):
         office.sign_on("carol")
     with pytest.raises(AccountError, match="is no user name"):

@@ -29,18 +29,18 @@ def test_length_of_a_new_password(office: Office, password: str) -> None:
 def test_the_report_account(office: Office) -> None:
     """ACC-02, ACC-03, ACC-04: disabled, without a password, and never with that of admin."""
     with pytest.raises(AccountError, match="set one first"):
-        office.accounts.enable("report", True)
+        office.enable("report", True)
     with pytest.raises(AccountError, match="different"):
         office.accounts.set_password("report", PASSWORD)
     office.accounts.set_password("report", "another long password")
     assert office.try_("another long password", user="report") is Result.WRONG
     with pytest.raises(AccountError, match="different"):
         office.accounts.set_password("admin", "another long password")
-    office.accounts.enable("report", True)
+    office.enable("report", True)
     office.clock.now += 400
     assert office.try_("another long password", user="report") is Result.WELCOME
     with pytest.raises(AccountError):
-        office.accounts.enable("admin", False)
+        office.enable("admin", False)
     with pytest.raises(AccountError, match="admin, report"):
         office.accounts.set_password("root", PASSWORD)
 
@@ -138,7 +138,7 @@ def test_each_wrong_logon_costs_one_hash_whoever_it_is(office: Office, user: str
     """ACC-08, ACC-11: no name, no password, disabled or signed on elsewhere: none can be told from another by time."""
     office.make("anna")
     office.make("bert")
-    office.accounts.enable("bert", False)
+    office.enable("bert", False)
     office.sign_on("carol")
     before = office.hasher.looked_at
     assert office.log_on(user, "not the password", HERE).result is Result.WRONG
@@ -185,10 +185,10 @@ def test_a_disabled_account_is_not_entered(office: Office) -> None:
     """ACC-11"""
     office.make("anna")
     session_id = office.sessions.begin("anna", HERE)
-    office.accounts.enable("anna", False)
+    office.enable("anna", False)
     assert office.sessions.find(session_id, active=True) is None
     assert office.try_(office.password_of("anna"), user="anna") is Result.WRONG
-    office.accounts.enable("anna", True)
+    office.enable("anna", True)
     assert office.try_(office.password_of("anna"), user="anna") is Result.WELCOME
     found = office.accounts.find("anna")
     assert found is not None

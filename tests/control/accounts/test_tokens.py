@@ -20,7 +20,7 @@ def test_a_token_may_what_its_scopes_and_its_account_may(office: Office) -> None
     assert token is not None
     assert (token.id, token.user, token.role, token.name) == (id_, "anna", Role.ADMINISTRATOR, "monitoring")
     assert token.allowed == set(SOME)
-    office.accounts.change("anna", Role.REPORT_ONLY, "", "")
+    office.accounts.change(office.account("anna"), role=Role.REPORT_ONLY)
     token = office.tokens.find(secret, HERE)
     assert token is not None
     assert token.allowed == set()
@@ -32,9 +32,9 @@ def test_it_ends_with_its_time_its_account_and_by_hand(office: Office) -> None:
     """ACC-11"""
     office.make("anna")
     id_, secret = office.tokens.make("anna", "one", SOME, 1)
-    office.accounts.enable("anna", False)
+    office.enable("anna", False)
     assert office.tokens.find(secret, HERE) is None
-    office.accounts.enable("anna", True)
+    office.enable("anna", True)
     office.clock.now += DAY_S - 1
     assert office.tokens.find(secret, HERE) is not None
     office.clock.now += 1
