@@ -18,7 +18,7 @@ from control.context import Context
 from control.guard import KnownHost, SecureHeaders
 from control.navigation import first_page
 from control.page import PageRoute, render
-from control.pages import account, accounts, events, logon, queues, status
+from control.pages import account, accounts, definitions, events, logon, queues, status
 from control.web import see_other
 
 _TITLES = {403: "Not allowed", 404: "There is no such page", 405: "Not possible here", 500: "Something went wrong"}
@@ -62,6 +62,7 @@ def routes() -> list[BaseRoute]:
         *monitoring.routes,
         *status.routes,
         *queues.routes,
+        *definitions.routes,
         *events.routes,
         *api.routes(),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),

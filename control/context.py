@@ -15,6 +15,7 @@ from control.accounts.tokens import Tokens
 from control.certificates.challenges import Challenges
 from control.certificates.keeper import Keeper
 from control.certificates.renewal import Renewal
+from control.definitions import Library
 from control.flash import Flashes
 from control.post.postman import Postman
 from control.post.watchers import Watchers
@@ -55,6 +56,7 @@ class Context:
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
         self.flashes = Flashes()
         self.recent = Recent()
+        self.definitions = Library(self.layout, self.settings)
         self.certificates = Keeper(self.layout, self.settings, clock)
         self._journal = JournalWriter(self.layout.journal, PROCESS)
         self._journal_lock = threading.Lock()
