@@ -18,6 +18,7 @@ COMMANDS = {
     "send-samples": "samples",
     "config": "config",
     "policy": "policy",
+    "support": "support",
     "dev": "dev",
 }
 
