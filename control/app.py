@@ -18,7 +18,7 @@ from control.context import Context
 from control.guard import KnownHost, SecureHeaders
 from control.navigation import first_page
 from control.page import PageRoute, render
-from control.pages import account, accounts, definitions, events, logon, queues, status
+from control.pages import account, accounts, definitions, events, help, history, logon, messages, queue_work, queued, queues, settings, status
 from control.web import see_other
 
 _TITLES = {403: "Not allowed", 404: "There is no such page", 405: "Not possible here", 500: "Something went wrong"}
@@ -62,8 +62,14 @@ def routes() -> list[BaseRoute]:
         *monitoring.routes,
         *status.routes,
         *queues.routes,
+        *queued.routes,
+        *queue_work.routes,
+        *messages.routes,
         *definitions.routes,
         *events.routes,
+        *settings.routes,
+        *history.routes,
+        *help.routes,
         *api.routes(),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]

@@ -18,6 +18,7 @@ from control.actor import Actor, Scope
 from control.authentication import SESSION_COOKIE, actor_of, unauthorized
 from control.context import Context
 from control.form import FORM_LEN, Fields, read_form
+from control.help import help_for
 from control.navigation import Navigation, navigation
 from control.operation import Call, Download, Refused
 from control.sessions import form_token
@@ -157,6 +158,7 @@ def render(request: Request, template: str, actor: Actor | None = None, status: 
         token=form_token(session_id),
         flash=context.flashes.take(session_id) if actor is not None else "",
         zone=datetime.datetime.now().astimezone().tzname(),
+        help_address=help_for(path).address if actor is not None else "",
         settings_problem=context.settings.problem if actor is not None and actor.may(Scope.SETTINGS) else "",
         **{"mistakes": ()} | values,
     )

@@ -1,5 +1,17 @@
 """Everything that can be asked and done, a module for each subject; importing them declares the operations."""
 
-from control.operations import account, accounts, definitions, status
+from control.operations import (
+    account,
+    accounts,
+    certificates,
+    definitions,
+    history,
+    messages,
+    queue_work,
+    queued,
+    queues,
+    settings,
+    status,
+)
 
-__all__ = ["account", "accounts", "definitions", "status"]
+__all__ = ["account", "accounts", "certificates", "definitions", "history", "messages", "queue_work", "queued", "queues", "settings", "status"]
