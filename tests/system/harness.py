@@ -1,15 +1,18 @@
 """Real gateways for the system tests: processes, ports and folders of their own."""
 
 import os
+import shutil
 import signal
 import smtplib
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -23,6 +26,7 @@ MAILWARD = [sys.executable, "-m", "control.cli"]
 PASSWORD = "correct horse battery"
 
 T = TypeVar("T")
+_KEPT: Final = tempfile.TemporaryDirectory(prefix="mailward-")  # as long as this process
 
 
 def until(condition: Callable[[], T], what: str) -> T:
@@ -85,27 +89,34 @@ class Mailbox:
         return until(lambda: self.mail() if len(self.mail()) >= count else [], f"{count} messages in the mailbox")
 
 
+@cache
+def _new_installation() -> Path:
+    """What `mailward init` makes, once for all tests of this process: half a second for each adds up to a minute."""
+    folder = Path(_KEPT.name)
+    secret = folder / "password"
+    secret.write_text(PASSWORD + "\n")
+    listeners = [f"--{name}=127.0.0.1:{free_port()}" for name in ("smtp", "http", "https")]
+    arguments = [f"--root={folder / 'gateway'}", *listeners, f"--admin-password-file={secret}"]
+    made = subprocess.run([*MAILWARD, "init", *arguments], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return folder / "gateway"
+
+
 class Gateway:
-    """`mailward init` and `mailward serve` in a folder of their own, one relay unless told otherwise."""
+    """A copy of a new installation and `mailward serve` on it, one relay unless told otherwise."""
 
     def __init__(self, root: Path, routes: dict[str, int], relay_from: str = "") -> None:
         self.root = root
         self.smtp, self.http, self.https = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[str] | None = None
-        secret = root.parent / "password"
-        secret.write_text(PASSWORD + "\n")
-        arguments = [f"--route={domain}=127.0.0.1:{port}" for domain, port in routes.items()]
-        if relay_from:
-            arguments.append(f"--relay-from={relay_from}")
-        self.init = subprocess.run(
-            [
-                *MAILWARD, "init", f"--root={root}", f"--smtp=127.0.0.1:{self.smtp}", f"--http=127.0.0.1:{self.http}",
-                f"--https=127.0.0.1:{self.https}", f"--admin-password-file={secret}", *arguments,
-            ],
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert self.init.returncode == 0, self.init.stderr
-        self.configure(processes={"relays": 1})
+        shutil.copytree(_new_installation(), root)
+        self.configure(
+            smtp={"listen": _at(self.smtp)},
+            web={"http": _at(self.http), "https": _at(self.https)},
+            routing={"local": [{"name": domain} | _at(port) for domain, port in routes.items()]},
+            relay={"hosts": [relay_from] if relay_from else []},
+            processes={"relays": 1},
+        )
         self._mark = 0
 
     def configure(self, **sections: dict[str, Any]) -> None:
@@ -208,6 +219,10 @@ class Gateway:
     def queued(self) -> Iterator[dict[str, Any]]:
         for line in self.queue("list", "--json").stdout.splitlines():
             yield msgspec.json.decode(line)
+
+
+def _at(port: int) -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": port}
 
 
 def _command_line(pid: int) -> bytes:
