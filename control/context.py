@@ -19,9 +19,11 @@ from control.definitions import Library
 from control.flash import Flashes
 from control.post.postman import Postman
 from control.post.watchers import Watchers
+from control.queues.survey import Surveys
+from control.queues.works import Works
+from control.recent import Recent
 from control.records.follower import Follower
 from control.records.store import Store
-from control.recent import Recent
 from control.sessions import Session, Sessions
 from control.settings import CurrentSettings
 from engine import events
@@ -44,7 +46,7 @@ class Context:
         self.layout.make()
         self.clock = clock
         self.settings = CurrentSettings(self.layout.config, in_force=self.layout.in_force)
-        self.store = Store(self.layout.control / STORE_FILE)
+        self.store = Store(self.layout.control / STORE_FILE, self.layout.journal)
         self.follower = Follower(self.layout.journal, self.store)
         self.access = AccessDatabase(root)
         passwords = Passwords()
@@ -55,6 +57,8 @@ class Context:
         self.tokens = Tokens(self.access, clock)
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
         self.flashes = Flashes()
+        self.surveys = Surveys(root)
+        self.works = Works(root, self.now_us)
         self.recent = Recent()
         self.definitions = Library(self.layout, self.settings)
         self.certificates = Keeper(self.layout, self.settings, clock)
@@ -96,6 +100,7 @@ class Context:
             self.event(events.Logoff(result="Succeeded", user=session.user, client=session.client, reason=reason))
 
     def close(self) -> None:
+        self.works.close()
         self.renewal.stop()
         self.postman.stop()
         self.follower.stop()

@@ -8,12 +8,16 @@ from control.actor import Actor, Scope
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A page, or a group of pages: the group's own address is that of its first page. path: no pattern."""
+    """A page, or a group of pages: the group's own address is that of its first page. path: no pattern.
+
+    below: what the paths of a group's other pages begin with, which have no tab.
+    """
 
     label: str
     path: str = ""
     scope: Scope = Scope.SETTINGS
     places: tuple["Place", ...] = ()
+    below: str = ""
 
     @property
     def address(self) -> str:
@@ -22,7 +26,7 @@ class Place(msgspec.Struct, frozen=True):
     def holds(self, path: str) -> bool:
         """Whether this path is the page, below it, or one of the group's."""
         if self.places:
-            return any(place.holds(path) for place in self.places)
+            return bool(self.below and path.startswith(self.below)) or any(place.holds(path) for place in self.places)
         return path == self.path or path.startswith(self.path + "/")
 
 
@@ -39,7 +43,9 @@ PLACES: Final = (
             Place("Fast", "/queues/fast", Scope.QUEUES),
             Place("Slow", "/queues/slow", Scope.QUEUES),
             Place("Hold", "/queues/hold", Scope.QUEUES),
+            Place("Work", "/queues/work", Scope.QUEUES),
         ),
+        below="/queues/",
     ),
     Place("Messages", "/messages", Scope.MESSAGES),
     Place(

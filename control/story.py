@@ -14,6 +14,7 @@ import msgspec
 from engine.ids import relay_of
 from engine.journal import SUFFIX
 
+FILES_TOLD: Final = 20  # of what policy saw
 STORIES: Final = 20  # of one address, unless told otherwise
 _LINE_LEN: Final = 16 << 20  # a longer line is none that we wrote
 
@@ -99,7 +100,7 @@ def sentence(event: Event) -> str:
     """One event in plain words."""
     words = _SENTENCES.get(event["event"])
     if words is not None:
-        return words.format_map(_Fields(event))
+        return " ".join(words.format_map(_Fields(event)).split())
     fields = ", ".join(
         f"{name.replace('_', ' ')} {_text(value)}"
         for name, value in event.items()
@@ -109,7 +110,39 @@ def sentence(event: Event) -> str:
     return f"{name}: {fields}" if fields else name
 
 
+def facts(event: Event) -> list[tuple[str, str]]:
+    """What policy saw, of the event that tells of the examination: name and words."""
+    evidence = event.get("evidence")
+    return list(_facts(evidence)) if isinstance(evidence, dict) else []
+
+
+def _facts(evidence: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    known = evidence.get("authentication", {})
+    for name in ("spf", "dmarc", "arc"):
+        if known.get(name):
+            yield name.upper(), _with(known[name], known.get(f"{name}_domain", ""))
+    for one in known.get("dkim", ()):
+        yield "DKIM", _with(one.get("result", ""), one.get("domain", ""), one.get("reason", ""))
+    for one in evidence.get("listings", ()):
+        state = "listed" if one.get("codes") else "could not be asked" if one.get("problem") else "not listed"
+        yield "Block list", _with(f"{one.get('list', '')}: {state}", *one.get("codes", ()), one.get("problem", ""))
+    files = evidence.get("files", ())
+    for one in files[:FILES_TOLD]:
+        yield "File", _with(next(iter(one.get("names", ())), one.get("part", "")), one.get("type", ""))
+    if more := len(files[FILES_TOLD:]) + evidence.get("files_left_out", 0):
+        yield "File", f"and {more:,} more"
+    if evidence.get("limit"):
+        yield "Limit", _with(evidence["limit"], evidence.get("limit_part", ""))
+
+
+def _with(text: str, *others: str) -> str:
+    inside = ", ".join(filter(None, others))
+    return f"{text} ({inside})" if inside else text
+
+
 class _Fields(dict[str, Any]):
+    """What a sentence puts in. A field that is not there is empty."""
+
     def __missing__(self, name: str) -> str:
         return ""
 
@@ -118,13 +151,23 @@ class _Fields(dict[str, Any]):
 
 
 def _text(value: object) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
+# Events that tell of a connection, not of a message
+OF_CONNECTIONS: Final = frozenset(
+    {"connection-from", "disconnected", "protocol-violation", "rejected", "connected-to", "connection-closed"}
+)
+
 _SENTENCES: Final = {
     "connection-from": "connection from {client}: {result}",
+    "disconnected": "connection with {client} ended by the {side}",
+    "protocol-violation": "{client} broke the protocol: {violation}",
+    "rejected": "refused from {reverse_path} for {forward_path}: {reason}",
+    "connected-to": "connection to {server}: {result} {tls}",
+    "connection-closed": "connection to {server} closed",
     "accepted": "accepted from {reverse_path} for {forward_paths}, {size} octets, client {client}",
     "scanned": "examined: {verdict} {signatures} {unscanned}",
     "dropped": "dropped: {reason}",
@@ -140,8 +183,19 @@ _SENTENCES: Final = {
     "completed": "completed: nothing is left to do",
     "queue-moved": "moved to the {place} queue: {reason}",
     "scanner-crashed": "the scanner ended on it (crash {count}): {reason}",
+    "scan-error": "could not be examined: {description}",
     "virus-logged": "infected, only logged: {virus} in {part}",
     "file-repaired": "repaired: {virus} in {part}",
     "file-deleted": "infected file deleted: {virus} in {part}",
     "attachment-deleted": "attachment deleted: {file} ({reason})",
+    "subject-blocked": "its subject is blocked by the entry {entry}: {handling}",
+    "sender-blocked": "its sender {sender} is blocked by the entry {entry}: {handling}",
+    "spam-list-block": "its client is on a block list, {reason}: {handling}",
+    "dmarc-failed": "DMARC failed for {domain}, whose policy is {policy} {reason}: {handling}",
+    "container-limit-exceeded": "a limit of containers was reached, {limit}, in {part}: {handling}",
+    "encrypted-container": "encrypted container {file} in {part}: {handling}",
+    "file-name-blocked": "the file name {file} is blocked by the entry {entry}: {handling}",
+    "notification-wanted": "the {audience} is to be told: {kind}",
+    "alert-sent": "told by mail: {kind}",
+    "alert-suppressed": "nobody was told of {kind}: {reason}",
 }

@@ -1,6 +1,8 @@
 """What the pages share: templates, how times and sizes are written, and plain answers."""
 
 import datetime
+import re
+import unicodedata
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -11,6 +13,9 @@ from starlette.responses import RedirectResponse, Response
 
 from control.context import Context
 from engine.limits import MIB
+
+# Printable to Python, but nothing to see: grapheme joiner, Hangul and Khmer fillers, Braille blank, variation selectors
+_INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
 
 
 def context_of(request: Request) -> Context:
@@ -32,10 +37,48 @@ def clock_time(microseconds: int) -> str:
     return _local(microseconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def moment_text(seconds: int) -> str:
+    """Seconds since 1970, for people, with the zone."""
+    return local_time(seconds * 1_000_000)
+
+
 def size_text(octets: int) -> str:
     if octets < 1024:
         return f"{octets} B"
     return f"{octets / 1024:,.0f} KB" if octets < MIB else f"{octets / MIB:,.1f} MB"
+
+
+def when_text(time: str, precise: bool = False) -> str:
+    """A time of RFC 3339, for columns whose head names the zone."""
+    if not time:
+        return ""
+    local = datetime.datetime.fromisoformat(time).astimezone().isoformat(" ", "milliseconds" if precise else "seconds")
+    return local[: 23 if precise else 19]
+
+
+def age_text(seconds: int) -> str:
+    """The two greatest units: `3 d 4 h`."""
+    for unit, below, length in (("d", "h", 86_400), ("h", "min", 3600), ("min", "s", 60)):
+        if seconds >= length:
+            rest = seconds % length // {"h": 3600, "min": 60, "s": 1}[below]
+            return f"{seconds // length} {unit}" + (f" {rest} {below}" if rest else "")
+    return f"{seconds} s"
+
+
+def visible(text: str) -> str:
+    """A stranger's words with what hides or turns text shown as its number: controls, direction marks, zero width.
+
+    It stays text, to be escaped as any other. Blanks of any width and the ends of lines become blanks.
+    """
+    if text.isprintable() and not _INVISIBLE.search(text):
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(one: str) -> str:
+    if one.isprintable() and not _INVISIBLE.match(one):
+        return one
+    return " " if one in "\t\r\n" or unicodedata.category(one) == "Zs" else f"[U+{ord(one):04X}]"
 
 
 def _environment() -> jinja2.Environment:
@@ -46,7 +89,14 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clock": clock_time, "size": size_text}
+    environment.filters |= {
+        "clock": clock_time,
+        "moment": moment_text,
+        "size": size_text,
+        "when": when_text,
+        "age": age_text,
+        "visible": visible,
+    }
     return environment
 
 

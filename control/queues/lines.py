@@ -57,6 +57,11 @@ def _time(ns: int) -> str:
     return datetime.fromtimestamp(ns / S_NS, UTC).isoformat(timespec="seconds") if ns else ""
 
 
+def time_of(smtp_id: str) -> int:
+    """When a message came, in microseconds since 1970, by its id alone."""
+    return int(smtp_id[:11], 32)
+
+
 def line_of(message: MessageState, now_ns: int) -> Line:
     received = message.received
     return Line(

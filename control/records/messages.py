@@ -48,13 +48,14 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What a message must have; empty: anything. Texts may be parts, without regard to case; a verdict is whole."""
+    """What a message must have; empty: anything. Texts may be parts, in any case; verdict and outcome are whole."""
 
     address: str = ""  # in the reverse-path or a forward-path
     subject: str = ""
     smtp_id: str = ""
     client: str = ""
     verdict: str = ""
+    outcome: str = ""
 
     def matches(self, message: Message) -> bool:
         paths = (message.reverse_path, *message.forward_paths)
@@ -64,6 +65,7 @@ class Wanted(msgspec.Struct, frozen=True):
             and contains(message.smtp_id, self.smtp_id)
             and contains(message.client, self.client)
             and self.verdict in ("", message.verdict)
+            and self.outcome in ("", message.outcome)
         )
 
     def anchor(self) -> Query:
@@ -93,7 +95,7 @@ def _row(reader: Reader, wanted: Wanted) -> Callable[[StoredEvent], Message | No
         scanned = [one for one in told if isinstance(one, Scanned)]
         if anchor.kind == "scanned" and (not scanned or microseconds(scanned[-1].time) != anchor.time):
             return None  # examined again later: that one stands for the message
-        message = _message(told)
+        message = message_of(told)
         return message if message is not None and wanted.matches(message) else None
 
     return row
@@ -123,7 +125,8 @@ def story(reader: Reader, smtp_id: str, since: int = 0, whole: bool = True) -> l
     return sorted(found, key=lambda event: event.time)
 
 
-def _message(told: list[AnyEvent]) -> Message | None:
+def message_of(told: list[AnyEvent]) -> Message | None:
+    """The message of a story, or None if its beginning is not known any more."""
     accepted = next((event for event in told if isinstance(event, Accepted)), None)
     if accepted is None:
         return None  # its file was deleted by retention
@@ -141,6 +144,18 @@ def _message(told: list[AnyEvent]) -> Message | None:
         scanned[-1].verdict if scanned else "",
         outcomes[-1] if outcomes else "",
     )
+
+
+def accepted(reader: Reader, smtp_id: str, near: int) -> StoredEvent | None:
+    for event in story(reader, smtp_id, _beginning(smtp_id, near), whole=False):
+        if isinstance(event, Accepted):
+            return StoredEvent(microseconds(event.time), "accepted", msgspec.json.encode(event).decode())
+    return None
+
+
+def subject(reader: Reader, smtp_id: str, near: int) -> str:
+    told = story(reader, smtp_id, _beginning(smtp_id, near), whole=False)
+    return next((event.subject for event in reversed(told) if isinstance(event, Scanned)), "")
 
 
 def kind_of(event: AnyEvent) -> str:

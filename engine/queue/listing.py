@@ -51,16 +51,18 @@ class Queue:
     def __iter__(self) -> Iterator[MessageState]:
         return self.since("", "")
 
-    def ids(self) -> list[str]:
-        """As far as names tell; no file is read."""
-        return list(dict.fromkeys([*sorted(self._fast), *itertools.chain.from_iterable(self._filed.values())]))
+    def ids(self, place: str = "") -> list[str]:
+        """As far as names tell, of one place or of all; no file is read."""
+        fast = sorted(self._fast) if place in ("", FAST) else []
+        filed = [found for name, found in self._filed.items() if place in ("", name)]
+        return list(dict.fromkeys(itertools.chain(fast, *filed)))
 
     def since(self, place: str, smtp_id: str) -> Iterator[MessageState]:
         """Those behind that one, which need not be there any more. place: empty for all."""
         passed = ALL.index(place) if place in ALL else -1
         seen: set[str] = set()
         for number, current in enumerate(ALL):
-            found = sorted(self._fast) if current == FAST else self._filed.get(current, [])
+            found = self.ids(current)
             if number <= passed:
                 found = found[bisect_right(found, smtp_id) :] if number == passed else []
             for each in found:

@@ -11,15 +11,13 @@ import msgspec
 from control import story
 from control.cli.options import root_option
 from control.cli.queue.lines import json_option, reading, tell
+from control.queues.header import header_lines
 from control.queues.lines import Line, line_of
-from engine import limits
 from engine.layout import Layout
 from engine.queue import listing
 from engine.queue.errors import QueueError
 from engine.queue.state import MessageState
 
-LINES_SHOWN: Final = 200  # of a header section
-LINE_SHOWN_LEN: Final = 500
 _FIELDS: Final = (
     "id", "queue", "size", "received", "due", "client", "reverse_path", "attempts", "crashes", "verdict",
 )  # fmt: skip
@@ -49,7 +47,7 @@ def show(root: Path, as_json: bool, headers: bool, history: bool, content: Path 
             message = listing.find(root, smtp_id)
             if message is None:
                 raise click.ClickException(f"there is no message {smtp_id} in the queue: see `mailward queue list`")
-            section = header_lines(root, message) if headers else None
+            section = _section(root, message) if headers else None
             past = story.stories(Layout(root).journal, smtp_id, 1) if history else []
             if content is not None:
                 save(root, message, content)
@@ -79,24 +77,9 @@ def _print(line: Line) -> None:
         click.echo(f"{'to':<14}{one.address}: {one.result}" + (f", {one.reply}" if one.reply else ""))
 
 
-def header_lines(root: Path, message: MessageState) -> list[str]:
-    """Lines of the header section, each printable and not too long, and not too many. Raises as listing.octets()."""
-    start = b""
-    for piece in listing.octets(root, message):  # to the end: only then is it known that these are its octets
-        start += piece[: limits.HEADER_LEN - len(start)]
-    end = 0 if start.startswith(b"\r\n") else start.find(b"\r\n\r\n")
-    lines = (start if end < 0 else start[:end]).split(b"\r\n")
-    shown = [_printable(line) for line in lines[:LINES_SHOWN]]
-    if len(lines) > LINES_SHOWN or (end < 0 and len(start) == limits.HEADER_LEN):
-        shown.append("... and more: save it with --content")
-    return shown
-
-
-def _printable(line: bytes) -> str:
-    """Nothing that a sender wrote steers a terminal."""
-    text = line.decode("utf-8", "replace").replace("\t", " ")
-    cut = text[:LINE_SHOWN_LEN] + ("..." if len(text) > LINE_SHOWN_LEN else "")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cut)
+def _section(root: Path, message: MessageState) -> list[str]:
+    lines, more = header_lines(root, message)
+    return [*lines, "... and more: save it with --content"] if more else lines
 
 
 def save(root: Path, message: MessageState, target: Path) -> None:

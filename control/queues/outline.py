@@ -1,0 +1,191 @@
+"""Header fields and parts of a queued message, read in a sandbox: it may be held because it breaks what reads it.
+
+`outline()` starts a process, gives it the octets and gets the outline; the process (`python -m control.queues.outline
+FD`) closes the scanner's sandbox around itself before it looks at them. It costs some tenths of a second. A process
+that dies, or takes too long, is a problem to show, never a failure of the page.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from engine import limits
+from engine.config import ContainerLimits
+from engine.scan.header import decode_words, text_of
+from engine.scan.walk import Walker
+from engine.scanner import sandbox
+from engine.scanner.worker import preload
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
+FIELDS_SHOWN: Final = 200
+FIELD_SHOWN_LEN: Final = 4000  # characters of one field-body
+PARTS_SHOWN: Final = 500
+PATIENCE_S: Final = 20.0
+AT_ONCE: Final = 2  # processes
+_PROCESSOR_S: Final = 10.0
+_ANSWER_LEN: Final = 16 * limits.MIB
+_TURNS: Final = threading.BoundedSemaphore(AT_ONCE)
+
+
+class HeaderField(msgspec.Struct, frozen=True):
+    """text: the field-body, unfolded and decoded (RFC 2047)."""
+
+    name: str
+    text: str
+
+
+class MessagePart(msgspec.Struct, frozen=True):
+    """part: its path, as `2/invoice.zip/inner.doc`. content_type: what it claims to be; type: what its content is.
+
+    names: every file name that it declares. size: octets, decoded. depth: how far inside of others it is.
+    """
+
+    part: str
+    depth: int
+    content_type: str
+    type: str
+    names: tuple[str, ...]
+    size: int
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """fields_left_out, parts_left_out: how many there are besides. problem: why it is not all, in words."""
+
+    fields: tuple[HeaderField, ...] = ()
+    fields_left_out: int = 0
+    parts: tuple[MessagePart, ...] = ()
+    parts_left_out: int = 0
+    problem: str = ""
+
+
+class Busy(Exception):
+    """Other messages are being read, and take their time."""
+
+
+def outline(octets: Iterable[bytes], patience_s: float = PATIENCE_S) -> Outline:
+    """Raises Busy, and what reading the octets raises."""
+    deadline = time.monotonic() + patience_s
+    if not _TURNS.acquire(timeout=patience_s):
+        raise Busy
+    try:
+        return _asked(octets, deadline)
+    finally:
+        _TURNS.release()
+
+
+def _asked(octets: Iterable[bytes], deadline: float) -> Outline:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-s", "-m", "control.queues.outline", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        try:
+            answer = _exchange(ours, octets, deadline)
+            return msgspec.json.decode(answer, type=Outline)
+        except (ConnectionError, TimeoutError, msgspec.DecodeError):  # it ended, or did not in time
+            return Outline(problem="it could not be read: what is in it made the reader end, or take too long")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _exchange(ours: socket.socket, octets: Iterable[bytes], deadline: float) -> bytes:
+    """Raises ConnectionError, TimeoutError."""
+    for piece in octets:
+        ours.settimeout(max(0.01, deadline - time.monotonic()))
+        ours.sendall(piece)
+    ours.shutdown(socket.SHUT_WR)
+    answer = bytearray()
+    while len(answer) <= _ANSWER_LEN:
+        ours.settimeout(max(0.01, deadline - time.monotonic()))
+        piece = ours.recv(1 << 16)
+        if not piece:
+            break
+        answer += piece
+    return bytes(answer)
+
+
+# --- inside of the sandbox ------------------------------------------------------------------------
+
+
+class _NoDefinitions:
+    """Viruses are not looked for."""
+
+    revision = ""
+
+    def scan(self, data: "Buffer", target: str = "any", *, container: str = "") -> tuple[str, ...]:
+        return ()
+
+    def match_name(self, filename: str) -> tuple[str, ...]:
+        return ()
+
+
+def outline_of(data: bytes) -> Outline:
+    """Never raises on content."""
+    fields = header_fields(data[: limits.HEADER_LEN])
+    walker = Walker(_NoDefinitions(), ContainerLimits(), clock=time.monotonic)
+    found = [one for one in walker.walk_message(data).facts.parts if not one.reading]
+    parts = tuple(
+        MessagePart(
+            _cut(one.part), one.depth, _cut(one.content_type), one.type, tuple(map(_cut, one.filenames)), one.size
+        )
+        for one in found[:PARTS_SHOWN]
+    )
+    return Outline(fields[:FIELDS_SHOWN], len(fields[FIELDS_SHOWN:]), parts, len(found[PARTS_SHOWN:]))
+
+
+def header_fields(section: bytes) -> tuple[HeaderField, ...]:
+    """Fields up to the first empty line; lines that are no field and stand before any are passed over."""
+    found: list[list[bytes]] = []
+    for line in section.split(b"\n", limits.HEADER_FIELDS * 4):
+        line = line.removesuffix(b"\r")
+        if not line:
+            break
+        if line[:1] in b" \t" and found:
+            found[-1].append(line)
+        elif b":" in line:
+            found.append([line])
+    return tuple(_field(lines) for lines in found)
+
+
+def _field(lines: list[bytes]) -> HeaderField:
+    name, _, body = b"".join(lines).partition(b":")
+    text = decode_words(text_of(body.replace(b"\t", b" ").strip()))
+    return HeaderField(_cut(text_of(name.strip())), _cut(text))
+
+
+def _cut(text: str) -> str:
+    """What can be sent: UTF-7 gives halves of characters."""
+    cut = text if len(text) <= FIELD_SHOWN_LEN else text[:FIELD_SHOWN_LEN] + "…"
+    return cut.encode("utf-8", "replace").decode()
+
+
+def _main(fd: int) -> int:
+    channel = socket.socket(fileno=fd)
+    with channel.makefile("rb") as file:
+        data = file.read()
+    preload()
+    sandbox.enter(fd)
+    signal.setitimer(signal.ITIMER_PROF, _PROCESSOR_S)
+    answer = memoryview(msgspec.json.encode(outline_of(data)))
+    while answer:
+        answer = answer[os.write(fd, answer) :]
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    os._exit(_main(int(sys.argv[1])))
