@@ -64,6 +64,11 @@ class Installed(msgspec.Struct, frozen=True):
     fingerprint: str
     chain: tuple[Link, ...]
 
+    @property
+    def warn_days(self) -> int:
+        """From how many days before its end on that is said; of short ones a third, when they should be renewed."""
+        return min(chain.WARN_DAYS, round((self.expires - self.begins) / datetime.timedelta(days=3)))
+
 
 class Waiting(msgspec.Struct, frozen=True):
     """A request without its certificate yet. pem: what the authority is sent (CERT-04)."""

@@ -119,10 +119,9 @@ class Countdown:
     def __init__(self, passed: int | None) -> None:
         self._passed = passed
 
-    def moved(self, left_s: float) -> bool:
-        """Whether another one was passed, or there is a certificate that lasts longer."""
-        days = left_s / DAY_S
-        passed = min((step for step in CERTIFICATE_DAYS if days < step), default=None)
+    def moved(self, left_days: float, warn_days: int) -> bool:
+        """Whether another one was passed, or there is a certificate that lasts longer. warn_days: more do not count."""
+        passed = min((step for step in CERTIFICATE_DAYS if left_days < step <= warn_days), default=None)
         moved, self._passed = passed != self._passed, passed
         return moved
 
@@ -184,7 +183,8 @@ class Watchers:
             told = (days for days in CERTIFICATE_DAYS if was_low(f"{CERTIFICATE} {days}"))
             self._countdown = Countdown(min(told, default=None))
         before = self._countdown.passed
-        if not self._countdown.moved(found.expires.timestamp() - self._wall_clock()):
+        left_s = found.expires.timestamp() - self._wall_clock()
+        if not self._countdown.moved(left_s / DAY_S, found.warn_days):
             return
         passed = self._countdown.passed
         recovered = passed is None or (before is not None and passed > before)

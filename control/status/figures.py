@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 import engine
-from control.certificates.chain import WARN_DAYS
 from control.context import Context
 from control.records.tallies import Totals
 from control.records.view import View
@@ -190,7 +189,7 @@ def _certificate(context: Context) -> list[Figure]:
     is_own = found.source is Source.SELF_MADE
     expires = f"expires {local_time(_microseconds(found.expires))}"
     left = found.expires - datetime.datetime.fromtimestamp(context.clock(), datetime.UTC)
-    if left.days < WARN_DAYS:
+    if left.days < found.warn_days:
         expires += f", in {left.days} days" if left.days >= 0 else ": it has expired"
     installed = _microseconds(found.installed)
     return [

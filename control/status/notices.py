@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from control.certificates.warning import warning
 from control.context import Context
 from control.post.watchers import LOW_PERCENT, Readings
 from control.records.view import View
@@ -32,6 +33,7 @@ def notices(context: Context, view: View) -> list[Notice]:
         *_of_parts(context),
         *context.recent.of("room", lambda: list(_of_room(context)), READING_S),
         *_of_settings(settings),
+        *_certificate(context),
         *_definitions(view),
     ]
 
@@ -82,6 +84,14 @@ def _of_room(context: Context) -> Iterator[Notice]:
             "/configuration/setup/other",
             "Change the processes",
         )
+
+
+def _certificate(context: Context) -> Iterator[Notice]:
+    """CERT-08: 30 days ahead."""
+    acme, memory = context.settings().web.acme, context.renewal.memory
+    text = warning(context.certificates.installed(), acme, memory.problem, context.clock())
+    if text:
+        yield Notice(WARN, text, "/configuration/setup/certificates", "Go to Certificates")
 
 
 def _of_settings(settings: Settings) -> Iterator[Notice]:

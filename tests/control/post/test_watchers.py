@@ -37,6 +37,7 @@ class Room:
         self.now = 0.0
         self.was_low = was_low or set()
         self.left_days: float | None = None
+        self.lasts_days = 90.0
         self.watchers = Watchers(
             self.layout, self.told.append, lambda: self.now, self.readings, self.installed, lambda: 0.0
         )
@@ -48,7 +49,8 @@ class Room:
         expires = time + datetime.timedelta(days=self.left_days)
         return Installed(
             source=None, subject="CN=gw", issuer="CN=ca", names=("gw",), self_signed=False, key="", key_installed=time,
-            installed=time, begins=time, expires=expires, serial="1", fingerprint="", chain=(),
+            installed=time, begins=expires - datetime.timedelta(days=self.lasts_days), expires=expires, serial="1",
+            fingerprint="", chain=(),
         )  # fmt: skip
 
     def steps(self, left_days: float) -> list[tuple[int, bool]]:
@@ -74,6 +76,14 @@ def test_the_certificate_is_told_of_step_by_step(tmp_path: Path) -> None:
     assert room.steps(20) == [(0, True), (30, False)]
     assert room.steps(90) == [(30, True)]
     assert not room.steps(89)
+
+
+def test_a_short_certificate_is_told_of_when_it_should_have_been_renewed(tmp_path: Path) -> None:
+    """CERT-08"""
+    room = Room(tmp_path)
+    room.lasts_days = 6.0
+    assert not room.steps(1.1)
+    assert room.steps(0.9) == [(1, False)]
 
 
 def test_what_was_told_of_the_certificate_before_the_start_is_not_told_again(tmp_path: Path) -> None:
