@@ -34,6 +34,7 @@ def problems(settings: Settings) -> list[Problem]:
         *_authentication(settings),
         *_notices(settings),
         *_acme(settings.web.acme),
+        *_virus_page(settings.logging.virus_page),
     ]
 
 
@@ -124,6 +125,15 @@ def _acme(acme: Acme) -> Iterator[Problem]:
     if acme.enabled and not acme.terms_agreed:
         words = "is off: read the authority's terms of service, and set it to true if you agree"
         yield Problem((*path, "terms_agreed"), words)
+
+
+def _virus_page(page: str) -> Iterator[Problem]:
+    """RPT-09."""
+    path: Path = ("logging", "virus_page")
+    if page and entries.VIRUS_NAME not in page:
+        yield Problem(path, f"{_shown(page)} has no place for the name: write {entries.VIRUS_NAME} there")
+    elif page:
+        yield from _one(path, page.replace(entries.VIRUS_NAME, "name"), entries.https_url_error)
 
 
 def _delivery(settings: Settings) -> Iterator[Problem]:

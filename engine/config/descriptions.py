@@ -358,6 +358,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
     "Logging": {
         "enabled": W("Keep a journal", "Write events to files.", "LOG-01"),
         "keep_weeks": W("Keep for", "Weeks after which journal files are deleted; 0 keeps them.", "LOG-02"),
+        "virus_page": W("Page about a virus", "Address that names of viruses in reports lead to, with {name} where the "
+            "name belongs; it learns nothing else. Empty: a page of our own.", "RPT-09"),
     },
     "ConversationLog": {
         "level": W("Level", "Which SMTP conversations are written to a file each: none, those with an error, or all.",

@@ -17,6 +17,7 @@ _WILD_ADDRESS: Final = re.compile(r"(\d{1,3}\.){1,3}\*")
 _NUMBERS: Final = re.compile(r"[\d.]+")
 _FIELD_NAME: Final = re.compile(r"[!-9;-~]+")  # RFC 5322 s2.2
 _LOOPBACK: Final = ipaddress.ip_network("127.0.0.0/8")
+VIRUS_NAME: Final = "{name}"  # in an address that reports lead to
 _ERROR_CODES: Final = ipaddress.ip_network("127.255.255.0/24")
 
 

@@ -79,3 +79,4 @@ class Processes(Section, frozen=True):
 class Logging(Section, frozen=True):
     enabled: bool = True  # LOG-01
     keep_weeks: Annotated[int, msgspec.Meta(ge=0, le=520)] = 4  # LOG-02; 0: never delete
+    virus_page: str = ""  # RPT-09; {name} stands for the name of the virus

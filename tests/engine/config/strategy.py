@@ -58,6 +58,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "Authentication.trusted_sealers": listed(DOMAIN),
     "Notifications.administrators": listed(ADDRESS),
     "Outbreak.recipients": listed(ADDRESS),
+    "Logging.virus_page": st.sampled_from(["", "https://viruses.example/?q={name}"]),
     "Delivery.retry_first_s": st.integers(1, 300),
     "Delivery.retry_last_s": st.integers(300, 9999),
 }

@@ -29,6 +29,8 @@ def test_whatever_is_good_is_read_back_the_same(wanted: Settings) -> None:
 
 # setting, line, remedy
 CASES = [
+    ('[logging]\nvirus_page = "https://viruses.example/"\n', "logging.virus_page", 2, "write {name}"),
+    ('[logging]\nvirus_page = "http://viruses.example/{name}"\n', "logging.virus_page", 2, "https://"),
     ('[blocking.subject]\naction = "forward"\n', "blocking.subject.forward.to", 1, "BLK-04"),
     ('[blocking.senders]\nenabled = true\naction = "forward"\n', "blocking.senders.forward.to", 1, "BLK-04"),
     ('[blocking.containers]\n\naction = "forward"\n[blocking.containers.forward]\nsubject = "x"\n', "blocking.containers.forward.to", 4, "BLK-04"),
