@@ -18,7 +18,7 @@ from control.context import Context
 from control.guard import KnownHost, SecureHeaders
 from control.navigation import first_page
 from control.page import PageRoute, render
-from control.pages import account, accounts, certificates, definitions, events, help, history, logon, messages, queue_work, queued, queues, settings, status
+from control.pages import account, accounts, certificates, definitions, diagnostics, events, help, history, logon, messages, queue_work, queued, queues, settings, status
 from control.web import see_other
 
 _TITLES = {403: "Not allowed", 404: "There is no such page", 405: "Not possible here", 500: "Something went wrong"}
@@ -67,6 +67,7 @@ def routes() -> list[BaseRoute]:
         *queue_work.routes,
         *messages.routes,
         *definitions.routes,
+        *diagnostics.routes,
         *events.routes,
         *settings.routes,
         *history.routes,

@@ -68,7 +68,14 @@ PLACES: Final = (
             Place("Routing", "/configuration/routing"),
             Place("Alerts", "/configuration/alerts"),
             Place("Logging", "/configuration/logging"),
-            Place("Diagnostics", "/configuration/diagnostics", Scope.DIAGNOSTICS),
+            Place(
+                "Diagnostics",
+                places=(
+                    Place("What is kept", "/configuration/diagnostics", Scope.DIAGNOSTICS),
+                    Place("Diagnostic files", "/configuration/diagnostic-files", Scope.DIAGNOSTICS),
+                    Place("Support bundle", "/configuration/support-bundle", Scope.DIAGNOSTICS),
+                ),
+            ),
             Place("History", "/configuration/history"),
         ),
     ),

@@ -5,6 +5,7 @@ from control.operations import (
     accounts,
     certificates,
     definitions,
+    diagnostics,
     history,
     messages,
     queue_work,
@@ -14,4 +15,4 @@ from control.operations import (
     status,
 )
 
-__all__ = ["account", "accounts", "certificates", "definitions", "history", "messages", "queue_work", "queued", "queues", "settings", "status"]
+__all__ = ["account", "accounts", "certificates", "definitions", "diagnostics", "history", "messages", "queue_work", "queued", "queues", "settings", "status"]

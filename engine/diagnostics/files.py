@@ -8,6 +8,7 @@ A file is only ever opened by a name that is of this grammar, which has nothing 
 is a regular file. What else lies there is not ours, and neither shown nor deleted.
 """
 
+import datetime
 import os
 import re
 import stat
@@ -61,9 +62,11 @@ def parse(name: str) -> DiagnosticFile | None:
     found = _NAME.fullmatch(name)
     if found is None:
         return None
-    time = found["time"]
-    spelled = f"{time[:4]}-{time[4:6]}-{time[6:11]}:{time[11:13]}:{time[13:]}"
-    return DiagnosticFile(name, found["kind"], spelled, found["id"], found["subject"], found["suffix"])
+    try:
+        time = datetime.datetime.fromisoformat(found["time"]).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:  # there is no such day or hour
+        return None
+    return DiagnosticFile(name, found["kind"], time, found["id"], found["subject"], found["suffix"])
 
 
 def listing(directory: Path) -> list[DiagnosticFile]:

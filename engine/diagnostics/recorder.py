@@ -1,14 +1,18 @@
 """Begins the log of a conversation where the settings of its direction want one; else costs its caller one None."""
 
 from collections.abc import Callable
+from typing import Final
 
 from engine import VERSION
-from engine.config import ConversationLog, Diagnostics, LogLevel
+from engine.config import ConversationLog, DataStream, Diagnostics, LogLevel
 from engine.diagnostics import files
 from engine.diagnostics.conversation import Conversation, shown
 from engine.diagnostics.room import Room
 from engine.journal import timestamp
 from engine.smtp.gate import ClientInfo
+
+_CONTENT: Final = "content: "
+ECHO_MARK: Final = f"{_CONTENT}{DataStream.ECHO}\n".encode()  # in the head of a log that holds mail
 
 
 class Recorder:
@@ -39,6 +43,6 @@ class Recorder:
         name = files.name_of(files.stamp(now), kind, connection_id, peer, "log", number)
         head = (
             f"Mailward {VERSION}, {kind} conversation {connection_id} with {shown(peer.encode())}\n"
-            f"begun {now}, level {settings.level}, errors {settings.errors}, content: {settings.data}\n"
+            f"begun {now}, level {settings.level}, errors {settings.errors}, {_CONTENT}{settings.data}\n"
         )
         return Conversation(head, settings, self._clock, self._room.new(name))
