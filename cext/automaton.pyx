@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, language_level=3
 # distutils: include_dirs=cext/include
 # distutils: extra_compile_args=-O3
+# distutils: libraries=pcre2-8
 """The matcher: a compiled definitions image, verified once, then run over octets.
 
 The image's layout is in include/image.h, the tiers in include/match*.h. This file checks arguments, takes buffers,
@@ -12,6 +13,7 @@ import re
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc
 
 cdef extern from "image.h" nogil:
     enum:
@@ -41,6 +43,8 @@ cdef extern from "image.h" nogil:
         size_t digest_size_count
         size_t condition_count
         size_t section_size_count
+        size_t regex_count
+        void **regexes
         int trusts
     int mw_image_open(mw_image *m, const uint8_t *base, size_t length)
     void mw_crc32c_init()
@@ -57,6 +61,7 @@ cdef extern from "match.h" nogil:
         int done
         int trusted
         int failed
+        int slow
         uint64_t size
         size_t found
         uint64_t *reported
@@ -87,6 +92,14 @@ cdef extern from "match_pe.h" nogil:
 
 cdef extern from "match_condition.h" nogil:
     void mw_conditions_run(mw_scan *s, const mw_pe *pe, const uint8_t *p, size_t n)
+
+cdef extern from "match_regex.h" nogil:
+    ctypedef struct pcre2_code:
+        pass
+    pcre2_code *mw_regex_compile(const uint8_t *text, size_t len, uint32_t flags, int *error, size_t *at)
+    void mw_regex_message(int error, char *text, size_t room)
+    void mw_regexes_free(mw_image *m)
+    void pcre2_code_free(pcre2_code *code)
 
 cdef extern from "match_stream.h" nogil:
     ctypedef struct mw_stream:
@@ -147,6 +160,27 @@ def fold_name(str name) -> str:
     return _AROUND_DOT.sub(".", name).rstrip(". \t\xa0\u3000")
 
 
+REGEX_FLAGS = {"i": 1, "s": 2, "m": 4, "x": 8, "A": 16, "E": 32, "U": 64, "g": 128}
+
+
+def regex_error(bytes text not None, int flags):
+    """What is wrong with a regular expression (PCRE2, of octets), and at which octet; None if nothing is.
+
+    flags: of REGEX_FLAGS, combined.
+    """
+    cdef int error
+    cdef size_t at
+    cdef char message[256]
+    cdef pcre2_code *code = mw_regex_compile(<const uint8_t *><char *>text, len(text), flags, &error, &at)
+    if code:
+        pcre2_code_free(code)
+        return None
+    if not error:
+        raise MemoryError
+    mw_regex_message(error, message, sizeof(message))
+    return message.decode("ascii", "replace"), at
+
+
 cdef int _level(level) except -1:
     if level is None:
         return mw_filter_best_level()
@@ -199,6 +233,10 @@ cdef class Image:
         if status != MW_IMAGE_OK:
             kind, text = _ERRORS[status]
             raise kind(text)
+        if self.m.regex_count:
+            self.m.regexes = <void **>calloc(self.m.regex_count, sizeof(void *))
+            if not self.m.regexes:
+                raise MemoryError
         revision = (<mw_image_header *>self.m.base).revision
         self.revision = bytes(revision[:16]).rstrip(b"\0").decode("ascii", "replace")
         self._targets = {self._string(self.m.targets[i]): i for i in range(self.m.target_count)}
@@ -207,6 +245,7 @@ cdef class Image:
             self._longest_digested = self.m.digest_sizes[i].size
 
     def __dealloc__(self):
+        mw_regexes_free(&self.m)
         if self._held:
             PyBuffer_Release(&self._view)
 
@@ -254,8 +293,9 @@ cdef class Image:
         target: type of the content; signatures for another type are not reported. "any": the type is not known, so
         only signatures for any type are. first: stop at the first match and return at most that.
         family: "malware", "spam", or "any". container: type of what the content was taken out of; empty: of nothing.
-        Never raises on content. O(len(data)) whatever the octets; digests are computed only if a signature asks for
-        one at this size. The GIL is released.
+        O(len(data)) whatever the octets; digests are computed only if a signature asks for one at this size. Regular
+        expressions are bounded by processor time instead, and TimeoutError is raised when they take too long; nothing
+        else is raised on content. The GIL is released.
         """
         cdef Py_buffer view
         cdef mw_scan s
@@ -280,6 +320,8 @@ cdef class Image:
                         mw_conditions_run(&s, &pe, <const uint8_t *>view.buf, view.len)
                 if s.failed:
                     raise MemoryError
+                if s.slow:
+                    raise TimeoutError("regular expressions of the definitions took too long on it")
                 if not self.m.trusts and not s.done:
                     self._digest(&s, data, kinds, view.len)
                 if self.m.section_size_count and pe.valid and not s.done:

@@ -3,15 +3,16 @@
 import struct
 from array import array
 
+from cext.automaton import REGEX_FLAGS
 from signatures import anchors, hexpattern, logic
 from signatures.hexpattern import Edge, Gap, Masked, Octets, OneOf
-from signatures.logic import Count, Join, Sub
-from signatures.model import ORIGINS, Condition, SubPattern
+from signatures.logic import Count, Join, Sub, When
+from signatures.model import ORIGINS, Condition, Regex, Start, SubPattern
 
-BYTES, FOLDED, MASKED, GAP, ONE_OF, EDGE = range(1, 7)
+BYTES, FOLDED, MASKED, GAP, ONE_OF, EDGE, REGEX = range(1, 8)
 NEGATED, OPTIONS_FOLDED = 1, 2
 EDGES = {"word": 0, "wide": 2, "line": 4}  # of the left; the right one is the next
-EXPR_SUB, EXPR_AND, EXPR_OR, EXPR_EQUAL, EXPR_MORE, EXPR_LESS, EXPR_SKIP = range(1, 8)
+EXPR_SUB, EXPR_AND, EXPR_OR, EXPR_EQUAL, EXPR_MORE, EXPR_LESS, EXPR_SKIP, EXPR_IF = range(1, 9)
 _COMPARE = {"=": EXPR_EQUAL, ">": EXPR_MORE, "<": EXPR_LESS}
 MOST_WORDS = 2048  # MW_EXPR_WORDS
 RECORD = struct.Struct("<5I4x2Q")  # mw_condition: signature, target, expression, words, container, sizes
@@ -31,6 +32,7 @@ class Sections:
         self.conditions = bytearray()
         self.expressions: array[int] = array("I")
         self.subs_of: list[list[tuple[int, int]]] = []  # by condition and sub-pattern: first variant, their number
+        self.regexes: dict[tuple[bytes, int], int] = {}  # text and flags: its element
         self.known: dict[tuple[tuple[hexpattern.Element, ...], bool], tuple[int, int]] = {}
 
     def element(self, e: hexpattern.Element, nocase: bool) -> bytes:
@@ -54,9 +56,26 @@ class Sections:
                 fields = (EDGE, EDGES[kind] + (not left), 0, 0)
         return struct.pack("<B3xIII", *fields)
 
-    def sub(self, sub: SubPattern) -> tuple[int, int]:
+    def regex(self, regex: Regex) -> tuple[int, int]:
+        """(its element, 1)."""
+        flags = sum(REGEX_FLAGS[flag] for flag in set(regex.flags))
+        number = len(self.regexes)
+        known = self.regexes.setdefault((regex.text, flags), len(self.elements) // 16)
+        if len(self.regexes) > number:
+            self.elements += struct.pack("<B3xIII", REGEX, len(self.blob), len(regex.text), number << 8 | flags)
+            self.blob += regex.text
+        return known, 1
+
+    def record(self, elements: tuple[int, int], where: Start) -> None:
+        low = where.low % (1 << 64)
+        self.subs += struct.pack("<4I2Q", *elements, ORIGINS.index(where.origin), where.section, low, where.span)
+
+    def sub(self, sub: SubPattern | Regex) -> tuple[int, int]:
         """(index of its first variant, number of variants)."""
         first, count = len(self.subs) // 32, 0
+        if isinstance(sub, Regex):
+            self.record(self.regex(sub), sub.start)
+            return first, 1
         for elements in anchors.variants(sub):
             key = (elements, sub.nocase)
             if key not in self.known:
@@ -64,11 +83,7 @@ class Sections:
                 for e in elements:
                     self.elements += self.element(e, sub.nocase)
                 self.known[key] = (start, len(elements))
-            where = sub.start
-            low = where.low % (1 << 64)
-            self.subs += struct.pack(
-                "<4I2Q", *self.known[key], ORIGINS.index(where.origin), where.section, low, where.span
-            )
+            self.record(self.known[key], sub.start)
             count += 1
         return first, count
 
@@ -83,6 +98,9 @@ class Sections:
             case Sub(index):
                 start, variants = subs[index]
                 return [EXPR_SUB | (variants << 16 | index) << 8, start]
+            case When(trigger, index):
+                tail = self.words(Sub(index), first, subs)
+                return [*self.words(trigger, first, subs), EXPR_IF | len(tail) << 8, *tail]
             case Join(op, left, right):
                 if op == "&":
                     if not logic.leaves(left) & first and logic.leaves(right) & first:

@@ -31,7 +31,7 @@ from signatures.model import (
 from signatures.names import suffix_of
 
 MAGIC = b"MWIMAGE\n"
-LAYOUT = 3
+LAYOUT = 4
 HEADER_LEN = 64
 ALIGN = 64
 REVISION_LEN = 12  # hexadecimal digits

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cext.automaton import Image, fold_name
+from cext.automaton import REGEX_FLAGS, Image, fold_name
 from signatures import conditions, image
 from signatures.hexpattern import NO_LIMIT
 from signatures.model import FAMILIES, ORIGINS, SEVERITIES, Kind
@@ -23,7 +23,7 @@ class Variant:
     """A sub-pattern in one of its readings: as text for people, and as an expression that finds it."""
 
     text: str
-    expression: re.Pattern[bytes]
+    expression: re.Pattern[bytes] | None  # none for a regular expression: Python's have no bound on time
 
 
 @dataclass(slots=True)
@@ -161,12 +161,19 @@ class Contents:
                 )
                 return names[a], edges[a]
 
+    def _regex(self, at: int, length: int, flags: int) -> str:
+        text = self._literals[at : at + length].decode("utf-8", "backslashreplace")
+        return f"/{text}/" + "".join(flag for flag, bit in REGEX_FLAGS.items() if flags & bit)
+
     def _conditions(self, anchors: dict[int, list[tuple[bool, bytes]]]) -> None:
         elements = self._table(image.ELEMENTS, "<B3x3I")
         subs = []
         for first, count, origin, section, low, span in self._table(image.SUBS, "<4I2Q"):
-            parts = [self._element(*e) for e in elements[first : first + count]]
             where = "" if not origin else f"{ORIGINS[origin]} {section} {low}+{span}: "
+            if count and elements[first][0] == conditions.REGEX:
+                subs.append(Variant(where + self._regex(*elements[first][1:]), None))
+                continue
+            parts = [self._element(*e) for e in elements[first : first + count]]
             subs.append(Variant(where + " ".join(t for t, _ in parts), re.compile(b"".join(e for _, e in parts))))
         words = [word for (word,) in self._table(image.EXPRESSIONS, "<I")]
         for number, row in enumerate(conditions.RECORD.iter_unpack(self._section.get(image.CONDITIONS, b""))):
@@ -198,6 +205,10 @@ class Contents:
                 at += 1
             elif op == conditions.EXPR_SKIP:
                 at += 1
+            elif op == conditions.EXPR_IF:
+                used[words[at + 1] >> 8 & 63] = (words[at + 2], 1)
+                stack.append(f"({stack.pop()} then {words[at + 1] >> 8 & 63})")
+                at += 3
             else:
                 different = f",{words[at + 2]}" if words[at + 2] else ""
                 stack.append(f"{stack.pop()}{_OPS[op]}{words[at + 1]}{different}")
@@ -244,7 +255,7 @@ def explain(contents: Contents, data: bytes, name: str, target: str) -> list[Fin
             if not is_met and not any(literal in (lower if folded else data) for folded, literal in anchors):
                 continue
             places.append((text, []))
-            places.extend((v.text, _offsets(v.expression, data)) for vs in variants for v in vs)
+            places.extend((v.text, _offsets(v.expression, data) if v.expression else []) for vs in variants for v in vs)
         if is_met or places:
             findings.append(Finding(signature.name, is_met, places))
     return findings

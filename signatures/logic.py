@@ -6,6 +6,7 @@ sum of what its sub-patterns found; `,m` asks for so many different ones. A part
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MOST_SUBS = 64
@@ -37,6 +38,14 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """Sub-pattern index, a regular expression, which is tried only if trigger holds and counts nothing otherwise."""
+
+    trigger: "Node"
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """op: = > or <; different: least number of different sub-patterns."""
 
@@ -46,7 +55,7 @@ class Count:
     different: int = 0
 
 
-Node = Sub | Join | Count
+Node = Sub | When | Join | Count
 
 _TOKEN = re.compile(r"\s*(\d+|[()&|=<>,])")
 
@@ -130,10 +139,33 @@ def parse(text: str, subs: int) -> Node:
     return node
 
 
+def triggered(node: Node, triggers: Mapping[int, Node]) -> Node:
+    """The expression with what its regular expressions wait for, by their indices. Raises LogicError if one of them
+    waits for another.
+    """
+    match node:
+        case Sub(index):
+            trigger = triggers.get(index)
+            if trigger is None:
+                return node
+            if leaves(trigger) & triggers.keys():
+                raise LogicError("a regular expression waits for another one")
+            return When(trigger, index)
+        case When():
+            return node
+        case Join(op, left, right):
+            return Join(op, triggered(left, triggers), triggered(right, triggers))
+        case Count(op, of, value, different):
+            return Count(op, triggered(of, triggers), value, different)
+
+
 def leaves(node: Node) -> set[int]:
+    """The sub-patterns that may be the first to be looked for."""
     match node:
         case Sub(index):
             return {index}
+        case When(trigger, _):
+            return leaves(trigger)
         case Join(_, left, right):
             return leaves(left) | leaves(right)
         case Count(_, of):
@@ -152,6 +184,8 @@ def _value(node: Node, counts: list[int]) -> tuple[bool, int, frozenset[int]]:
     match node:
         case Sub(index):
             return counts[index] > 0, counts[index], frozenset({index} if counts[index] else ())
+        case When(trigger, index):
+            return _value(Sub(index), counts) if holds(trigger, counts) else _FALSE
         case Join(op, left, right):
             a, b = _value(left, counts), _value(right, counts)
             if a[0] and b[0] if op == "&" else a[0] or b[0]:
@@ -172,6 +206,8 @@ def cover(node: Node, weight: list[float | None]) -> tuple[float, frozenset[int]
         case Sub(index):
             cost = weight[index]
             return None if cost is None else (cost, frozenset({index}))
+        case When(trigger, _):
+            return cover(trigger, weight)
         case Join("&", left, right):
             found = [c for c in (cover(left, weight), cover(right, weight)) if c is not None]
             return min(found, key=lambda c: (c[0], sorted(c[1])), default=None)

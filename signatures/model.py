@@ -84,14 +84,31 @@ class SubPattern:
     start: Start = Start()
 
 
+MOST_REGEX = 64 * 1024  # octets
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A regular expression of octets (PCRE2), tried only where its trigger holds: see logic.When.
+
+    flags: of i s m x A E U g, as cext.automaton.REGEX_FLAGS has them.
+    """
+
+    text: bytes
+    flags: str = ""
+    start: Start = Start()
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Logic over sub-patterns, in content of size_min to size_max octets. Evaluated on whole content only.
 
+    What counts a Regex is a logic.When, never a logic.Sub.
+
     container: one of CONTAINERS or several, joined by commas: what the content has to be taken out of.
     """
 
-    subs: tuple[SubPattern, ...]
+    subs: tuple[SubPattern | Regex, ...]
     logic: Node
     size_min: int = 0
     size_max: int = (1 << 64) - 1

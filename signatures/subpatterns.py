@@ -4,19 +4,25 @@ patterns = ["4d5a ?? {2-10} (50|51)", { hex = "...", nocase = true, offset = "EO
 condition = "0&1"       # all of them if left out
 filesize = [1000, 200000]
 container = "xlsx"      # what the file was taken out of
+
+A regular expression (PCRE2, of octets) is tried only where what it waits for holds:
+
+patterns = ["4175746f4f70656e", { regex = "shell(?:execute)?\\s*\\(", flags = "is", when = "0" }]
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cext.automaton import REGEX_FLAGS, regex_error
 from signatures import anchors, hexpattern, logic, offsets
 from signatures.conditions import too_complex
 from signatures.hexpattern import PatternError
-from signatures.model import ANY, ANY_ZIP, CONTAINERS, Condition, SubPattern
+from signatures.model import ANY, ANY_ZIP, CONTAINERS, MOST_REGEX, Condition, Regex, SubPattern
 
 WILDCARDS = frozenset("?*{[(!")  # in "hex": it is a sub-pattern, not octets
 _FLAGS = ("nocase", "wide", "ascii", "fullword")
 KEYS = ("hex", "text", *_FLAGS, "offset")
+REGEX_KEYS = ("regex", "flags", "when", "offset")
 _MOST = (1 << 64) - 1
 
 Wrong = Callable[[str, str, str, str], None]  # message, hint, key, what in its line is meant
@@ -52,6 +58,30 @@ def sub(item: Any, key: str, wrong: Wrong) -> SubPattern | None:
     return SubPattern(elements, fields.get("nocase", False), plain, wide, fields.get("fullword", False), start)
 
 
+def regex(fields: Mapping[str, Any], count: int, key: str, wrong: Wrong) -> tuple[Regex, logic.Node] | None:
+    """A regular expression and what it waits for, a condition over the count sub-patterns."""
+    for name, value in fields.items():
+        if name not in REGEX_KEYS or not isinstance(value, str):
+            wrong(f'"{name}" of a regular expression is not known or no string', ", ".join(REGEX_KEYS), key, name)
+            return None
+    text, flags, when = fields["regex"].encode(), fields.get("flags", ""), fields.get("when", "")
+    if set(flags) - REGEX_FLAGS.keys():
+        wrong(f'flags "{flags}" are not known', "some of " + "".join(REGEX_FLAGS), key, flags)
+        return None
+    if not 1 <= len(text) <= MOST_REGEX:
+        wrong("regular expression is empty or too long", f"1 to {MOST_REGEX} octets", key, "regex")
+        return None
+    if found := regex_error(text, sum(REGEX_FLAGS[flag] for flag in set(flags))):
+        wrong(f"regular expression: {found[0]}", f"at octet {found[1] + 1}", key, fields["regex"][found[1] :][:12])
+        return None
+    try:
+        start = offsets.parse(fields.get("offset", "*"))
+        return Regex(text, flags, start), logic.parse(when, count)
+    except (PatternError, logic.LogicError) as e:
+        wrong(f"when: {e}", 'what it waits for, such as when = "0"', key, when or "regex")
+        return None
+
+
 def _sizes(value: Any, wrong: Wrong) -> tuple[int, int]:
     match value:
         case None:
@@ -69,14 +99,23 @@ def condition(values: Mapping[str, Any], key: str, wrong: Wrong) -> Condition | 
     if not isinstance(items, list) or not 1 <= len(items) <= logic.MOST_SUBS:
         wrong(f'"{key}" is not a list of 1 to {logic.MOST_SUBS} sub-patterns', "", key, "")
         return None
-    subs = [sub(item, key, wrong) for item in items]
+    subs: list[SubPattern | Regex | None] = []
+    triggers: dict[int, logic.Node] = {}
+    for index, item in enumerate(items):
+        if isinstance(item, dict) and "regex" in item:
+            found = regex(item, len(items), key, wrong)
+            subs.append(found and found[0])
+            if found:
+                triggers[index] = found[1]
+        else:
+            subs.append(sub(item, key, wrong))
     text = values.get("condition", "&".join(str(i) for i in range(len(items))))
     least, most = _sizes(values.get("filesize"), wrong)
     if not isinstance(text, str):
         wrong('"condition" is not a string', 'write condition = "0&1"', "condition", "")
         return None
     try:
-        node = logic.parse(text, len(items))
+        node = logic.triggered(logic.parse(text, len(items)), triggers)
     except logic.LogicError as e:
         wrong(f"condition: {e}", "0&1, 0|1, (0|1|2)>1, 0=2", "condition", text[e.at : e.at + 1] or text)
         return None

@@ -21,7 +21,7 @@
 
 #include "crc32c.h"
 
-#define MW_IMAGE_LAYOUT 3
+#define MW_IMAGE_LAYOUT 4
 #define MW_IMAGE_HEADER_LEN 64
 #define MW_IMAGE_ALIGN 64
 #define MW_IMAGE_SECTIONS 64 /* capacity of the section table that a reader accepts */
@@ -77,6 +77,16 @@
 #define MW_ELEMENT_GAP 4    /* a to b octets; MW_NO_LIMIT: any number */
 #define MW_ELEMENT_ONE_OF 5 /* b options at a, each a length (u16) and octets; c: flags below */
 #define MW_ELEMENT_EDGE 6   /* no octets; a: MW_EDGE_* */
+#define MW_ELEMENT_REGEX 7  /* alone in its sub-pattern; text in LITERALS, a: offset, b: length; c: number << 8 | flags */
+
+#define MW_REGEX_NOCASE 1
+#define MW_REGEX_DOTALL 2
+#define MW_REGEX_LINES 4      /* ^ and $ match at lines */
+#define MW_REGEX_EXTENDED 8   /* blanks and comments in it mean nothing */
+#define MW_REGEX_ANCHORED 16
+#define MW_REGEX_DOLLAR_END 32
+#define MW_REGEX_UNGREEDY 64
+#define MW_REGEX_ALL 128 /* every match counts, not only the first */
 
 #define MW_ONE_OF_NEGATED 1 /* none of the options, which are of one length */
 #define MW_ONE_OF_FOLDED 2
@@ -111,7 +121,8 @@
 #define MW_EXPR_MORE 5
 #define MW_EXPR_LESS 6
 #define MW_EXPR_SKIP 7 /* v words, if the value on top is false */
-#define MW_EXPR_OPS 8
+#define MW_EXPR_IF 8   /* takes the value on top away; if it is false, puts nothing there and skips v words */
+#define MW_EXPR_OPS 9
 #define MW_EXPR_WORDS 2048
 #define MW_EXPR_DEPTH 256
 
@@ -266,6 +277,8 @@ typedef struct {
     const mw_digest_size *section_sizes;
     size_t target_set_count, element_count, sub_count, condition_count, expression_count, always_count;
     size_t section_digest_count, section_size_count;
+    size_t regex_count;
+    void **regexes; /* of a matcher: compiled ones by their number, at first use */
     int trusts; /* has signatures of MW_FAMILY_TRUSTED */
     mw_automaton automaton[2]; /* exact, folded */
     mw_filter filter[MW_FILTERS]; /* index & 1: folded; index / 2: short, long, tiny */
@@ -400,7 +413,10 @@ static int mw_one_of_ok(const mw_image *m, const mw_element *e) {
     return 1;
 }
 
-static int mw_elements_ok(const mw_image *m) {
+static inline size_t mw_regex_number(const mw_element *e) { return e->c >> 8; }
+static inline uint32_t mw_regex_flags(const mw_element *e) { return e->c & 0xFF; }
+
+static int mw_elements_ok(mw_image *m) {
     size_t literals = m->section_len[MW_SECTION_LITERALS];
     for (size_t i = 0; i < m->element_count; i++) {
         const mw_element *e = &m->elements[i];
@@ -420,12 +436,18 @@ static int mw_elements_ok(const mw_image *m) {
         case MW_ELEMENT_EDGE:
             if (e->a >= MW_EDGES) return 0;
             break;
+        case MW_ELEMENT_REGEX: /* numbered in their order */
+            if (!e->b || e->a > literals || e->b > literals - e->a || mw_regex_number(e) != m->regex_count) return 0;
+            m->regex_count++;
+            break;
         default: return 0;
         }
     }
     for (size_t i = 0; i < m->sub_count; i++) {
         const mw_sub *b = &m->subs[i];
         if (b->element > m->element_count || b->elements > m->element_count - b->element) return 0;
+        for (uint32_t k = 0; k < b->elements && m->regex_count; k++)
+            if (m->elements[b->element + k].op == MW_ELEMENT_REGEX && b->elements > 1) return 0;
         if (b->from >= MW_FROM_KINDS) return 0;
     }
     return 1;
@@ -462,6 +484,11 @@ static int mw_expression_ok(const mw_image *m, const mw_condition *c) {
         case MW_EXPR_SKIP:
             if (depth < 1 || v >= c->words - i) return 0;
             landing[i + 1 + v] = (uint16_t)(depth + 1);
+            break;
+        case MW_EXPR_IF:
+            if (depth < 1 || v >= c->words - i) return 0;
+            landing[i + 1 + v] = (uint16_t)(depth + 1);
+            depth--;
             break;
         default: return 0;
         }

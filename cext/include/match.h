@@ -32,6 +32,8 @@ typedef struct {
     size_t found;
     int trusted; /* a digest of the trusted was met: nothing is reported in the end */
     int failed;  /* out of memory */
+    int slow;    /* regular expressions took too long: nothing is known of the content */
+    double regex_seconds; /* of processor time */
     uint64_t size;      /* of the content, where it is known */
     uint64_t *seen;     /* a bit a pattern */
     uint64_t *reported; /* a bit a signature */

@@ -5,6 +5,8 @@
  * an element whatever gaps and alternatives it has, and nothing is ever tried twice. A condition is evaluated at most
  * once a scan.
  *
+ * Regular expressions are another kind of sub-pattern (match_regex.h), with bounds of their own.
+ *
  * A set that would need more than MW_RANGES ranges is joined with its gaps: only content made for that gets there, and
  * it can be found too much then, never too little.
  */
@@ -13,6 +15,7 @@
 
 #include "match_filter.h"
 #include "match_pe.h"
+#include "match_regex.h"
 
 #define MW_RANGES (1u << 20)
 #define MW_COUNT_MAX (1u << 30)
@@ -224,6 +227,8 @@ static uint64_t mw_count(mw_scan *s, const mw_sub *b, const mw_pe *pe, const uin
     mw_range start;
     uint64_t total = 0;
     if (!mw_start(b, pe, n, &start)) return 0;
+    if (b->elements && s->image->elements[b->element].op == MW_ELEMENT_REGEX)
+        return mw_regex_count(s, &s->image->elements[b->element], p, n, start.lo, start.hi);
     s->now.count = 0;
     mw_add(s, &s->now, start.lo, start.hi);
     for (uint32_t i = 0; i < b->elements && s->now.count && !s->failed; i++) {
@@ -256,7 +261,7 @@ typedef struct {
 static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const uint8_t *p, size_t n) {
     mw_value stack[MW_EXPR_DEPTH + 1], *top = stack; /* top: the last one; stack[0] is not used */
     const uint32_t *w = s->image->expressions + c->expression, *end = w + c->words;
-    while (w < end && !s->failed) {
+    while (w < end && !s->failed && !s->slow) {
         uint32_t op = *w & 0xFF, v = *w >> 8;
         w++;
         switch (op) {
@@ -279,6 +284,14 @@ static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const ui
         case MW_EXPR_SKIP:
             if (!top->truth) w += v;
             break;
+        case MW_EXPR_IF:
+            if (top->truth) {
+                top--;
+            } else {
+                top->count = top->which = 0;
+                w += v;
+            }
+            break;
         default:
             top->truth = op == MW_EXPR_EQUAL  ? top->count == w[0]
                          : op == MW_EXPR_MORE ? top->count > w[0]
@@ -288,7 +301,7 @@ static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const ui
             w += 2;
         }
     }
-    return !s->failed && stack[1].truth;
+    return !s->failed && !s->slow && stack[1].truth;
 }
 
 /* Report what the touched conditions, and those without an anchor, find in p[0:n], which is everything. */
@@ -298,7 +311,7 @@ static void mw_conditions_run(mw_scan *s, const mw_pe *pe, const uint8_t *p, siz
         const mw_condition *c = &s->image->conditions[a->condition];
         if (mw_concerns(s, c) && mw_count(s, &s->image->subs[a->sub], pe, p, n)) mw_touch(s, a->condition);
     }
-    for (size_t i = 0; i < s->queued && !s->done && !s->failed; i++) {
+    for (size_t i = 0; i < s->queued && !s->done && !s->failed && !s->slow; i++) {
         const mw_condition *c = &s->image->conditions[s->queue[i]];
         uint8_t family = s->image->signatures[c->signature].family;
         if (family <= MW_FAMILY_SPAM && !(s->families >> family & 1)) continue;

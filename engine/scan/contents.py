@@ -19,6 +19,7 @@ from engine.scan.formats.item import Gap, Item, NotThis, Odd, Opener, Unread
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
+from engine.scan.matcher import names_in
 from engine.scan.node import MEMBER, TEXT, UUE, Node
 
 _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
@@ -55,7 +56,7 @@ class Contents:
         part.examined = part.size
         if (kind in magic.OPENED or kind in OPENERS) and self._open(kind, node, part, buf, start, end, place):
             part.container = True
-            names = self._image.scan(octets, kind, container=place.container)
+            names = names_in(self._image, self._ledger, node, octets, kind, place.container)
             if names:
                 below = {name for inner in node.everything() for name in inner.viruses}
                 self._ledger.matched(node, tuple(name for name in names if name not in below))
@@ -63,7 +64,7 @@ class Contents:
                 self._text(node, buf, start, end, place)
                 self._zip_behind(node, buf, start, end, place)
             return
-        names = self._image.scan(octets, kind, container=place.container)
+        names = names_in(self._image, self._ledger, node, octets, kind, place.container)
         if names:
             self._ledger.matched(node, names)
         if kind in magic.UNOPENED:
@@ -219,7 +220,7 @@ class Contents:
             self._ledger.unscanned(node.part, Cause.LIMIT, f"MIME depth {limits.MIME_DEPTH}")
         else:
             self._ledger.over(node.part, self._budget.depth_limit)
-        self._ledger.matched(node, self._image.scan(span(buf, start, end)))
+        self._ledger.matched(node, names_in(self._image, self._ledger, node, span(buf, start, end)))
         return True
 
     def _text(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:

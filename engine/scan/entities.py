@@ -19,6 +19,7 @@ from engine.scan.course import Course, Place
 from engine.scan.decode import Undecodable, decode, encoded_room, other_decodings, span
 from engine.scan.facts import Cause, Part
 from engine.scan.header import Fields, Value, collect, filenames, parse, read, subject_text, text_of
+from engine.scan.matcher import names_in
 from engine.scan.node import ENTITY, LEAF, MESSAGE, MULTIPART, Node
 from engine.scan.readings import EXACT, PARTIAL, Reading, guess_boundary, readings
 
@@ -66,7 +67,7 @@ class Entities:
         if fields.odd:
             self._other_bodies(node, buf, fields, found, prefix, whole, place, digest)
         if body > start:
-            names = self._image.scan(buf[start:body], "mail")
+            names = names_in(self._image, self._ledger, node, buf[start:body], "mail")
             if names:
                 self._ledger.matched(node, names)
 

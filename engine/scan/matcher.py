@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from engine.scan.facts import Cause
+from engine.scan.ledger import Ledger
+from engine.scan.node import Node
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 
 class Matcher(Protocol):
-    """Immutable, may be shared. No method raises on content."""
+    """Immutable, may be shared. Nothing but TimeoutError of scan is raised on content."""
 
     @property
     def revision(self) -> str: ...
@@ -18,7 +22,19 @@ class Matcher(Protocol):
         """Names of the signatures that match data.
 
         target: type of the content, as engine.scan.magic names it; container: of what it was taken out of.
+        Raises TimeoutError when regular expressions take too long.
         """
 
     def match_name(self, filename: str) -> tuple[str, ...]:
         """Names of the signatures that match a declared file name."""
+
+
+def names_in(
+    image: Matcher, ledger: Ledger, node: Node, octets: Buffer, kind: str = "any", container: str = ""
+) -> tuple[str, ...]:
+    """Names of the signatures that match octets of a node. What takes too long is not examined (SCAN-07)."""
+    try:
+        return image.scan(octets, kind, container=container)
+    except TimeoutError as error:
+        ledger.unscanned(node.part, Cause.ENGINE, str(error))
+        return ()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cext.automaton import LEVELS, Image, dispatch
 from signatures import anchors, hexpattern, image, logic
 from signatures.hexpattern import parse
-from signatures.model import Condition, Digest, Literal, Signature, Start, SubPattern
+from signatures.model import Condition, Digest, Literal, Regex, Signature, Start, SubPattern
 from tests.oracles import condition_naive as oracle
 
 USABLE = LEVELS[: LEVELS.index(dispatch()) + 1]
@@ -64,13 +64,42 @@ def conditions(draw: st.DrawFn) -> Condition:
     return Condition(made, logic.parse(draw(logics(count)), count), *sizes)
 
 
+atoms = st.sampled_from(["a", "b", "[ab]", "[^a]", ".", r"\x00", r"\d", "(?:ab|1)", "(a)"])
+repeats = st.sampled_from(["", "", "", "?", "*", "+?", "{2}", "{0,2}"])
+looks = st.sampled_from([r"\b", "(?=b)", "(?!a)", "(?<!b)"])
+pieces_of_regex = st.one_of(st.tuples(atoms, repeats).map("".join), looks)
+expressions = st.lists(pieces_of_regex, min_size=1, max_size=4).map("".join)
+regexes = st.builds(
+    Regex,
+    expressions.map(str.encode),
+    st.sampled_from(["", "i", "s", "is"]),
+    st.one_of(st.just(Start()), st.builds(Start, st.just("start"), st.integers(0, 6), st.integers(0, 3))),
+)
+
+
+@st.composite
+def conditions_with_regexes(draw: st.DrawFn) -> Condition:
+    plain = [draw(subs()) for _ in range(draw(st.integers(1, 2)))]
+    waiting = [draw(regexes) for _ in range(draw(st.integers(1, 2)))]
+    triggers = {len(plain) + i: logic.parse(draw(logics(len(plain), 1)), len(plain)) for i in range(len(waiting))}
+    count = len(plain) + len(waiting)
+    return Condition((*plain, *waiting), logic.triggered(logic.parse(draw(logics(count)), count), triggers))
+
+
+def variants_of(condition: Condition) -> list[list[tuple[hexpattern.Element, ...]]]:
+    return [[] if isinstance(sub, Regex) else list(anchors.variants(sub)) for sub in condition.subs]
+
+
 haystacks = st.lists(st.sampled_from([b"a", b"b", b"A", b"\0", b"1", b"a\0b\0", b"ab1", b" ", b"\n"]), max_size=30).map(
     b"".join
 )
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(conditions(), min_size=1, max_size=4), st.lists(haystacks, min_size=1, max_size=3))
+@given(
+    st.lists(st.one_of(conditions(), conditions_with_regexes()), min_size=1, max_size=4),
+    st.lists(haystacks, min_size=1, max_size=3),
+)
 def test_equals_a_plain_reading(given_conditions: list[Condition], given_haystacks: list[bytes]) -> None:
     usable = [c for c in given_conditions if anchors.possible(c)]
     for c in given_conditions:
@@ -78,11 +107,7 @@ def test_equals_a_plain_reading(given_conditions: list[Condition], given_haystac
     signatures = [Signature(f"s{i}", c) for i, c in enumerate(usable)]
     matcher = Image(image.build(signatures), level=USABLE[len(usable) % len(USABLE)])
     for data in given_haystacks:
-        expected = [
-            s.name
-            for s, c in zip(signatures, usable, strict=True)
-            if oracle.holds(c, [list(anchors.variants(sub)) for sub in c.subs], data)
-        ]
+        expected = [s.name for s, c in zip(signatures, usable, strict=True) if oracle.holds(c, variants_of(c), data)]
         assert sorted(matcher.scan(data)) == expected
         assert len(matcher.scan(data, first=True)) == min(1, len(expected))
 

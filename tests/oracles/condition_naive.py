@@ -1,8 +1,10 @@
 """Conditions, slowly and straightforwardly: every start is tried, gaps and alternatives by backtracking over sets."""
 
+import re
+
 from signatures import logic
 from signatures.hexpattern import NO_LIMIT, Edge, Element, Gap, Masked, Octets, OneOf
-from signatures.model import Condition, SubPattern
+from signatures.model import Condition, Regex, SubPattern
 
 
 def _word(octet: int) -> bool:
@@ -56,6 +58,14 @@ def ends(elements: tuple[Element, ...], data: bytes, at: int, nocase: bool) -> s
     return {end for position in following for end in ends(rest, data, position, nocase)}
 
 
+def occurs(regex: Regex, data: bytes) -> int:
+    """Once is enough. Python's expressions are those of PCRE as far as the tests go."""
+    flags = (re.IGNORECASE if "i" in regex.flags else 0) | (re.DOTALL if "s" in regex.flags else 0)
+    found = re.compile(regex.text, flags)
+    low, span = (0, len(data)) if regex.start.origin == "anywhere" else (regex.start.low, regex.start.span)
+    return int(any(found.match(data, at) for at in range(low, min(low + span, len(data)) + 1)))
+
+
 def count(sub: SubPattern, variants: list[tuple[Element, ...]], data: bytes) -> int:
     """Number of ends, of each variant by itself."""
     start = sub.start
@@ -75,5 +85,8 @@ def count(sub: SubPattern, variants: list[tuple[Element, ...]], data: bytes) -> 
 def holds(condition: Condition, variants: list[list[tuple[Element, ...]]], data: bytes) -> bool:
     if not condition.size_min <= len(data) <= condition.size_max:
         return False
-    counts = [count(sub, v, data) for sub, v in zip(condition.subs, variants, strict=True)]
+    counts = [
+        occurs(sub, data) if isinstance(sub, Regex) else count(sub, v, data)
+        for sub, v in zip(condition.subs, variants, strict=True)
+    ]
     return logic.holds(condition.logic, counts)

@@ -106,7 +106,12 @@ def test_logical(tmp_path: Path, line: str, found: bytes, missed: bytes) -> None
 @pytest.mark.parametrize(
     ("suffix", "line", "reason"),
     [
-        ("ldb", "P;Target:0;0&1;41424344;0/a.b/i", "PCRE"),
+        ("ldb", "P;Target:0;0&1;41424344;0/a(b/i", "missing closing parenthesis"),
+        ("ldb", "P;Target:0;0&1;41424344;1/ab/i", "no sub-pattern 1"),
+        ("ldb", "P;Target:0;0&2;41424344;0/ab/i;1/cd/", "waits for another"),
+        ("ldb", "P;Target:0;0&1;41424344;/ab/i", "trigger"),
+        ("ldb", "P;Target:0;0&1;41424344;0/ab/iq", "flags"),
+        ("ldb", "P;Target:0;1;41424344;0<9/ab/i", "fixed run"),
         ("ldb", "P;Target:0;0&1;41424344;0(>>5#hb2#=5)", "byte comparison"),
         ("ldb", "P;Target:0,Container:CL_TYPE_MSCHM;0;41424344", "is not opened"),
         ("ldb", "P;Target:0,Intermediates:CL_TYPE_ZIP>CL_TYPE_PDF;0;41424344", "chain of containers"),
@@ -211,10 +216,10 @@ def test_the_command_imports_and_tells(tmp_path: Path) -> None:
     databases = tmp_path / "db"
     databases.mkdir()
     (databases / "a.ndb").write_text("Shown.One:0:*:6162636465666768\nWild:0:*:6d6e6f7071727374??75\n")
-    (databases / "a.ldb").write_text("Rx;Target:0;0&1;41424344;0/x/\n")
+    (databases / "a.ldb").write_text("Rx;Target:0;0&1;41424344;0/x(/\n")
     old, new, refused = tmp_path / "old.mwi", tmp_path / "new.mwi", tmp_path / "refused.txt"
     output = run("import", "clamav", databases, "-o", old, "--refused", refused)
-    assert "2  taken" in output and "1  not taken" in output and "PCRE" in output
+    assert "2  taken" in output and "1  not taken" in output and "missing closing" in output
     assert refused.read_text().startswith(f"{databases}/a.ldb:1: Rx: ")
     assert "6162636465666768" in run("find", "Shown*", "-d", old)
     run("find", "Nothing", "-d", old, code=1)

@@ -51,6 +51,11 @@ LINES = {
         f"In.Zip;Engine:81-255,Container:CL_TYPE_ZIP,Target:0;0;{HEX}",
         f"Twice;Engine:81-255,Target:0;0>1;{HEX}::i",
         f"At;Engine:81-255,Target:0;0;3:{HEX}",
+        f"Look;Engine:81-255,Target:0;0&1;{HEX[:20]};0/else(?!.*MARK)/si",
+        f"Back;Engine:81-255,Target:0;0&1;{HEX[:20]};0/(?P<letter>m)ark that .*?(?P=letter)/is",
+        f"Class;Engine:81-255,Target:0;1;{HEX[:20]};0/n[o;/+]thing/",
+        f"Bound;Engine:81-255,Target:0;0&1;{HEX[:20]};0/\\bmark\\s+that\\x20nothing(?:\\x20else)?.h/",
+        f"Wait;Engine:81-255,Target:0;(0|1)&2;{HEX[:20]};{HEX[20:].upper()};0/mark/",
     ),
     "ndb": (f"Gap:0:*:{MARK[:10].hex()}{{2-4}}{MARK[13:].hex()}", f"End:0:EOF-{99 + len(MARK)}:{HEX}"),
 }
