@@ -12,14 +12,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from control import monitoring
+from control.actor import Scope
 from control.api import routes as api
+from control.assistant import memory
 from control.authentication import actor_of
 from control.context import Context
 from control.guard import KnownHost, SecureHeaders
 from control.navigation import first_page
 from control.page import PageRoute, render
-from control.pages import account, accounts, certificates, definitions, diagnostics, events, help, history, logon, messages, queue_work, queued, queues, settings, status
-from control.web import see_other
+from control.pages import account, accounts, assistant, certificates, definitions, diagnostics, events, help, history, logon, messages, queue_work, queued, queues, settings, status
+from control.web import context_of, see_other
 
 _TITLES = {403: "Not allowed", 404: "There is no such page", 405: "Not possible here", 500: "Something went wrong"}
 _TEXTS = {
@@ -30,7 +32,15 @@ _TEXTS = {
 
 async def _first(request: Request) -> Response:
     actor = await run_in_threadpool(actor_of, request, True)
-    return see_other("/logon" if actor is None else first_page(actor, request.app.state.paths))
+    if actor is None:
+        return see_other("/logon")
+    if actor.may(Scope.SETTINGS_WRITE) and await run_in_threadpool(_is_new, context_of(request)):
+        return see_other(assistant.PATH)
+    return see_other(first_page(actor, request.app.state.paths))
+
+
+def _is_new(context: Context) -> bool:
+    return memory.is_wanted(context.layout, context.settings())
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -68,6 +78,7 @@ def routes() -> list[BaseRoute]:
         *messages.routes,
         *definitions.routes,
         *diagnostics.routes,
+        *assistant.routes,
         *events.routes,
         *settings.routes,
         *history.routes,

@@ -3,6 +3,7 @@
 from control.operations import (
     account,
     accounts,
+    assistant,
     certificates,
     definitions,
     diagnostics,
@@ -15,4 +16,4 @@ from control.operations import (
     status,
 )
 
-__all__ = ["account", "accounts", "certificates", "definitions", "diagnostics", "history", "messages", "queue_work", "queued", "queues", "settings", "status"]
+__all__ = ["account", "accounts", "assistant", "certificates", "definitions", "diagnostics", "history", "messages", "queue_work", "queued", "queues", "settings", "status"]

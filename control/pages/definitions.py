@@ -5,7 +5,7 @@ from typing import Final
 from starlette.responses import Response
 
 from control.actor import Scope
-from control.operation import Invalid
+from control.operation import Invalid, Nothing
 from control.operations import definitions
 from control.page import Visit, form, page
 
@@ -23,7 +23,7 @@ def _page(visit: Visit, mistake: str = "", status: int = 200) -> Response:
     return visit.render(
         "definitions/definitions.html",
         status,
-        known=definitions.read(visit.call, definitions.Nothing()),
+        known=definitions.read(visit.call, Nothing()),
         directory=visit.context.layout.definitions,
         most=definitions.UPLOAD_LEN,
         name=name,
@@ -59,7 +59,7 @@ def roll_back(visit: Visit) -> Response:
     if not visit.confirmed:
         text = "The definitions before these come into force again. Viruses that only the newer ones know pass then."
         return visit.confirm("Go back to the definitions before?", text, "Go back", PATH)
-    installed = definitions.roll_back(visit.call, definitions.Nothing())
+    installed = definitions.roll_back(visit.call, Nothing())
     return visit.done(PATH, _done(installed.revision, installed.signatures))
 
 

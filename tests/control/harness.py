@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import engine
 from control.access import AccessDatabase
 from control.accounts import Accounts, Passwords, set_password
+from control.assistant import memory
 from control.authentication import SESSION_COOKIE
 from control.sessions import Sessions
 from engine import config, events
@@ -172,6 +173,7 @@ def make_root(root: Path, settings: config.Settings) -> Path:
     Layout(root).make()
     config.save(settings, root / config.FILE_NAME)
     set_password(root, "admin", PASSWORD)
+    memory.put_off(Layout(root))
     return root
 
 

@@ -1,0 +1,1 @@
+"""The setup assistant: what a new gateway has to be told, and tests that show whether it would work (INST-03..12)."""
