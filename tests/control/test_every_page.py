@@ -18,7 +18,7 @@ from control.navigation import PLACES, Place
 from control.page import PageRoute
 from tests.control import hostile
 from tests.control.browser import Looks, looking
-from tests.control.harness import Gateway, wait_until
+from tests.control.harness import Browser, Gateway, wait_until
 
 REQUESTS: Final = 400  # of one walk; far more than there are kinds of pages
 PATHS: Final = [route.path for route in routes() if isinstance(route, PageRoute) and route.shown]
@@ -55,31 +55,44 @@ def filled(gateway: Gateway) -> Gateway:
     return gateway
 
 
-@pytest.fixture(scope="module")
-def addresses(filled: Gateway) -> list[str]:
-    """One address for each kind of page, in the order in which they are found."""
-    admin = filled.admin()
-    todo, kinds, pages = ["/status"], {kind_of("/status")}, []
-    for address in todo:  # which grows
-        assert len(todo) < REQUESTS
+class Walk:
+    """pages: one address for each kind of page, in the order in which they are found, and what it says.
+
+    dead: links that lead nowhere.
+    """
+
+    def __init__(self, admin: Browser) -> None:
+        self.pages: dict[str, str] = {}
+        self.dead: list[str] = []
+        todo, kinds = [("", "/status")], {kind_of("/status")}
+        for origin, address in todo:  # which grows
+            assert len(todo) < REQUESTS
+            for link in self._links(admin, origin, address):
+                new = urljoin(address, link).partition("#")[0]
+                if urlsplit(new).scheme:
+                    self.dead.append(f"{address} leads out of here: {link}")
+                elif kind_of(new) not in kinds:
+                    kinds.add(kind_of(new))
+                    todo.append((address, new))
+
+    def _links(self, admin: Browser, origin: str, address: str) -> list[str]:
         reply = admin.get(address)
-        assert reply.status in (200, 303), (address, reply.status)
         if reply.status == 303:
-            links = [reply.headers["location"]]
-        elif not reply.headers["content-type"].startswith("text/html"):
-            continue
-        else:
-            pages.append(address)
-            parser = Links()
-            parser.feed(reply.text)
-            links = parser.found
-        for link in links:
-            new = urljoin(address, link).partition("#")[0]
-            assert urlsplit(new).scheme == "", f"{address} leads out of here: {link}"
-            if kind_of(new) not in kinds:
-                kinds.add(kind_of(new))
-                todo.append(new)
-    return pages
+            return [reply.headers["location"]]
+        if reply.status != 200:
+            self.dead.append(f"{origin} leads to {address}, which answers {reply.status}")
+            return []
+        if not reply.headers["content-type"].startswith("text/html"):
+            return []
+        self.pages[address] = reply.text
+        parser = Links()
+        parser.feed(reply.text)
+        return parser.found
+
+
+@pytest.fixture(scope="module")
+def walk(filled: Gateway) -> Walk:
+    return Walk(filled.admin())
 
 
 @pytest.fixture(scope="module")
@@ -100,32 +113,41 @@ def _holds(place: Place, path: str) -> bool:
 
 
 @pytest.mark.parametrize("section", [*SECTIONS, ""])
-def test_pages(section: str, addresses: list[str], looks: Looks) -> None:
+def test_pages(section: str, walk: Walk, looks: Looks) -> None:
     """UI-01, UI-02, HTTP-08: light and dark, wide and narrow, with scripts and without; axe-core finds nothing serious;
     nothing is asked for elsewhere, nothing breaks the policy, and nothing that hostile mail holds takes effect.
     """
     once: dict[str, str] = {}
-    for address in addresses:
-        once.setdefault(kind_of(address)[0], address)
-    for route, address in once.items():
+    for address in walk.pages:
         if _section(address) == section:
+            once.setdefault(kind_of(address)[0], address)
+    faults = []
+    for route, address in once.items():
+        try:
             looks.check(address, name=route, prepare=harmless)
+        except AssertionError as error:
+            faults.append(str(error).partition("\nassert")[0])
+    assert not faults, "\n".join(faults)
 
 
 def harmless(page: Page) -> None:
     assert page.evaluate(hostile.NOTHING_RAN), page.url
 
 
-def test_hostile_words_are_shown(addresses: list[str], filled: Gateway) -> None:
+def test_every_link_leads_to_a_page(walk: Walk) -> None:
+    assert walk.dead == []
+
+
+def test_hostile_words_are_shown(walk: Walk) -> None:
     """As text: were they not there at all, the tests above would say nothing."""
-    admin = filled.admin()
-    shown = {kind_of(one)[0] for one in addresses if "window.hostile" in admin.get(one).text}
-    assert "/events" in shown
+    assert {"/events", "/messages", "/queues/hold"} <= {
+        kind_of(address)[0] for address, text in walk.pages.items() if "window.hostile" in text
+    }
 
 
-def test_every_place_can_be_reached(addresses: list[str]) -> None:
+def test_every_place_can_be_reached(walk: Walk) -> None:
     """UI-01: the left pane and its tabs lead to every page that they declare."""
-    reached = {urlsplit(address).path for address in addresses}
+    reached = {urlsplit(address).path for address in walk.pages}
     assert {path for path in PATHS if path in declared(PLACES)} <= reached
 
 
