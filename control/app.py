@@ -20,7 +20,26 @@ from control.context import Context
 from control.guard import KnownHost, SecureHeaders
 from control.navigation import first_page
 from control.page import PageRoute, render
-from control.pages import account, accounts, assistant, certificates, definitions, diagnostics, events, help, history, logon, messages, queue_work, queued, queues, settings, status
+from control.pages import (
+    account,
+    accounts,
+    assistant,
+    certificates,
+    definitions,
+    diagnostics,
+    events,
+    help,
+    history,
+    logon,
+    messages,
+    policy,
+    queue_work,
+    queued,
+    queues,
+    settings,
+    sign_on,
+    status,
+)
 from control.web import context_of, see_other
 
 _TITLES = {403: "Not allowed", 404: "There is no such page", 405: "Not possible here", 500: "Something went wrong"}
@@ -67,6 +86,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/", _first, methods=["GET"]),
         *logon.routes,
+        *sign_on.routes,
         *account.routes,
         *accounts.routes,
         *certificates.routes,
@@ -81,6 +101,7 @@ def routes() -> list[BaseRoute]:
         *assistant.routes,
         *events.routes,
         *settings.routes,
+        *policy.routes,
         *history.routes,
         *help.routes,
         *api.routes(),

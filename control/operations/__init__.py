@@ -9,6 +9,7 @@ from control.operations import (
     diagnostics,
     history,
     messages,
+    policy,
     queue_work,
     queued,
     queues,
@@ -16,4 +17,19 @@ from control.operations import (
     status,
 )
 
-__all__ = ["account", "accounts", "assistant", "certificates", "definitions", "diagnostics", "history", "messages", "queue_work", "queued", "queues", "settings", "status"]
+__all__ = [
+    "account",
+    "accounts",
+    "assistant",
+    "certificates",
+    "definitions",
+    "diagnostics",
+    "history",
+    "messages",
+    "policy",
+    "queue_work",
+    "queued",
+    "queues",
+    "settings",
+    "status",
+]

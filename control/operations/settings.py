@@ -114,6 +114,7 @@ def read(call: Call, given: SettingsWanted) -> SettingsNow:
     with words():
         state = state_of(call)
         in_force = Keeper(call.context.layout).is_in_force(state.settings)
+    call.context.settings.fresh()  # so that the pages say the same of the file
     values = changing.plain(state.settings)
     return SettingsNow(
         etag=state.etag,

@@ -56,6 +56,14 @@ WINDOWS: Final = (
         back="/configuration/accounts",
     ),
     Window(
+        "/configuration/accounts/sign-on",
+        "Sign-on at a provider",
+        "Logging on at an identity provider by OpenID Connect, besides accounts with passwords. Whoever it vouches for"
+        " gets an account at the first time; the claims of the provider say with which role.",
+        ("web.oidc",),
+        back="/configuration/accounts",
+    ),
+    Window(
         "/configuration/setup/smtp",
         "SMTP",
         "How mail comes in. The numbers of connections suit most sites: higher ones cost memory and processor time.",
@@ -74,7 +82,7 @@ WINDOWS: Final = (
         "HTTP and HTTPS",
         "Where these pages listen, and by which names they are reached.",
         ("web",),
-        without=("web.timeout_minutes", "web.acme"),
+        without=("web.timeout_minutes", "web.acme", "web.oidc"),
         links=(("Certificates", "/configuration/setup/certificates"),),
     ),
     Window(

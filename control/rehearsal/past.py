@@ -58,12 +58,13 @@ def _of_process(paths: list[Path]) -> Iterator[Past]:
                     examined.setdefault(scanned.smtp_id, scanned)
                 elif line.startswith(_ACCEPTED):
                     accepted = _accepted.decode(line)
-                    yield _joined(accepted, examined.pop(accepted.smtp_id, None))
+                    yield joined(accepted, examined.pop(accepted.smtp_id, None))
             except msgspec.DecodeError:
                 continue  # torn by a crash, or edited by hand
 
 
-def _joined(accepted: Accepted, scanned: Scanned | None) -> Past:
+def joined(accepted: Accepted, scanned: Scanned | None) -> Past:
+    """A message, and what was found in it if that is known."""
     if scanned is not None and scanned.evidence.envelope.client:
         # Where nothing asked for it the content was not read, and then not even a sender is there.
         examined = scanned.evidence.header != _UNREAD or bool(scanned.evidence.files)

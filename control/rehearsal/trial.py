@@ -26,7 +26,7 @@ from engine.queue.record import Disposition
 from engine.scan.claims import Claims
 from engine.scan.facts import Unscanned
 from engine.scan.matcher import Matcher
-from engine.scan.service import Outcome, examine
+from engine.scan.service import Nothing, Outcome, examine
 from engine.sender.authenticate import authenticate
 from engine.sender.block_lists import BlockListClient
 from engine.sender.wanted import is_wanted
@@ -82,13 +82,14 @@ _PASSED: Final = "passed"
 _MATCHED: Final = "matched"
 _UNKNOWN: Final = "unknown"
 _OURS: Final = "nobody is asked about hosts of relay.hosts (DNSBL-03)"
-_NO_CLIENT: Final = "nobody was asked: name the client with --as-from"
+_NO_CLIENT: Final = "nobody was asked: name the address of the client"
+_NOTHING: Final = Nothing()
 
 
 class Trial:
     """One set of settings and definitions, for many messages. dns: ask DNS as the gateway would."""
 
-    def __init__(self, settings: Settings, image: Matcher, *, dns: bool = False) -> None:
+    def __init__(self, settings: Settings, image: Matcher = _NOTHING, *, dns: bool = False) -> None:
         self._settings = settings
         self._image = image
         self._dns = dns
@@ -103,12 +104,15 @@ class Trial:
 
         data: with CRLF line ends (`as_received`). Never raises on content.
         """
+        return await self.judge_outcome(examine(data, self._image, self._settings), len(data), envelope)
+
+    async def judge_outcome(self, outcome: Outcome, size: int, envelope: Envelope) -> Verdict:
+        """The same of a message that was examined elsewhere. size: its octets."""
         settings = self._settings
-        outcome = examine(data, self._image, settings)
         if not envelope.reverse_path:
             senders = outcome.evidence.header.senders
             envelope = msgspec.structs.replace(envelope, reverse_path=senders[0] if senders else "")
-        envelope = msgspec.structs.replace(envelope, size=len(data))
+        envelope = msgspec.structs.replace(envelope, size=size)
         evidence = msgspec.structs.replace(outcome.evidence, envelope=envelope)
         if self._dns:
             evidence = await self._asked(evidence, outcome.claims)
@@ -168,7 +172,7 @@ class Trial:
         asked = _NO_CLIENT if not envelope.client else ""
         yield _early("size", blocking.size.enabled, refusals)
         yield _early("characters", blocking.characters.enabled, refusals)
-        missing = asked or ("" if envelope.forward_paths else "name recipients with --rcpt") or unsure
+        missing = asked or ("" if envelope.forward_paths else "name recipients") or unsure
         yield _early("relay", not self._settings.relay.allow_all, refusals, missing)
         yield self._white_list(evidence)
         for criterion in Criterion:

@@ -24,7 +24,9 @@ OTHER: dict[str, str] = {
     "web.https.host": "127.0.0.1",
     "web.https.port": "0",
     "web.acme.directory": "https://acme.example/directory",
+    "web.oidc.issuer": "https://provider.example",
     "blocking.characters.characters": "#",
+    "logging.virus_page": "https://viruses.example/{name}",
 }
 LINES: dict[str, str] = {
     "address": "boss@example.com",

@@ -115,7 +115,7 @@ def test_what_is_refused_during_smtp(root: Path, strict: Path, tmp_path: Path) -
     (odd,) = verdicts(call(*options, "--rcpt", "b@example.com", "--mail-from", "a%b@sender.example"))
     assert odd["disposition"] == "refuse" and rule(odd, "characters")["matches"][0]["action"] == "refuse"
     (unnamed,) = verdicts(call("test", "--root", root, "--json", path))
-    assert rule(unnamed, "relay")["state"] == "unknown" and "--as-from" in rule(unnamed, "relay")["note"]
+    assert rule(unnamed, "relay")["state"] == "unknown" and "address of the client" in rule(unnamed, "relay")["note"]
 
 
 def test_dns_is_asked_only_with_a_client(root: Path, tmp_path: Path) -> None:
