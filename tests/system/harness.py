@@ -1,6 +1,7 @@
 """Real gateways for the system tests: processes, ports and folders of their own."""
 
 import os
+import select
 import shutil
 import signal
 import smtplib
@@ -41,6 +42,13 @@ def until(condition: Callable[[], T], what: str) -> T:
         time.sleep(0.02)
 
 
+def first_line(process: subprocess.Popen[str]) -> str:
+    """What it says first; empty if it says nothing."""
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
+    return process.stdout.readline() if readable else ""
+
+
 @dataclass
 class Mail:
     """One message in the mailbox behind the gateway."""
@@ -64,8 +72,7 @@ class Mailbox:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self._process.stdout is not None
-        assert "sink listens" in self._process.stdout.readline()
+        assert "sink listens" in first_line(self._process)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -143,8 +150,7 @@ class Gateway:
             [*MAILWARD, "serve", f"--root={self.root}"], stdout=subprocess.PIPE, stderr=log, text=True
         )
         log.close()
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        line = first_line(self.process)
         assert line.startswith("ready "), self.log()
         return line
 

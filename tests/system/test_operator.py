@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bench.ports import free_port
-from tests.system.harness import MAILWARD, PATIENCE_S, Gateway, Mailbox, until
+from tests.system.harness import MAILWARD, PATIENCE_S, Gateway, Mailbox, first_line, until
 
 MAIL = b"Subject: s\r\n\r\nbody\r\n"
 
@@ -165,8 +165,8 @@ def test_operator_whose_terminal_is_gone(gateway: Gateway, mailbox: Mailbox) -> 
         [*MAILWARD, "serve", f"--root={gateway.root}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     gateway.process = process
-    assert process.stdout is not None and process.stderr is not None
-    assert process.stdout.readline().startswith("ready ")
+    assert first_line(process).startswith("ready ")
+    assert process.stderr is not None
     process.stderr.close()
     break_file(gateway)
     until(lambda: gateway.service_events("configuration-refused"), "refused")
@@ -274,8 +274,7 @@ def test_queue_directory_that_cannot_be_used_and_then_can(gateway: Gateway, mail
     assert "Traceback" not in gateway.log()
     assert "cannot open the queue" in gateway.log()
     (log / "0").unlink()
-    assert gateway.process.stdout is not None
-    assert gateway.process.stdout.readline().startswith("ready ")
+    assert first_line(gateway.process).startswith("ready ")
     gateway.send(MAIL)
     mailbox.wait(1)
 
