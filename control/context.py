@@ -11,6 +11,7 @@ from anyio import CapacityLimiter
 from control.access import AccessDatabase
 from control.accounts import Accounts, Entry, Passwords
 from control.accounts.second_factor import SecondFactors
+from control.accounts.sign_on import SignOn
 from control.accounts.tokens import Tokens
 from control.certificates.challenges import Challenges
 from control.certificates.keeper import Keeper
@@ -37,6 +38,7 @@ STORE_FILE = "events.sqlite"
 VIOLATION_LEN = 300  # characters
 LOGON_THREADS = 4  # attempts wait for each other: the pages of those who are logged on do not wait with them
 
+SIGN_ON_THREADS = 2  # a provider that does not answer holds up nothing but itself
 
 class Context:
     """Made once by the process, or by a test. clock: seconds since 1970."""
@@ -57,7 +59,9 @@ class Context:
         self.tokens = Tokens(self.access, clock)
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
         self.flashes = Flashes()
+        self.sign_on = SignOn(self.access, clock, lambda: self.settings().web.oidc, root)
         self.surveys = Surveys(root)
+        self.sign_on_threads = CapacityLimiter(SIGN_ON_THREADS)
         self.works = Works(root, self.now_us)
         self.recent = Recent()
         self.definitions = Library(self.layout, self.settings)

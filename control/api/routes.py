@@ -109,6 +109,7 @@ def _admit(request: Request, one: Operation) -> Actor | Response:
         unauthorized(request, actor.user)
         return problem(403, f"This account or token has not the right {one.scope}.")
     if actor.session and one.changes and not _from_our_page(request):
+        context_of(request).http_violation(actor.client, f"{request.url.path}: without the token of its page")
         return problem(403, "With a browser's session, what changes something needs the token of its page.")
     return actor
 
@@ -146,7 +147,6 @@ def _input(request: Request, one: Operation, body: bytes) -> Any:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise _NotJson("Send the input as application/json.")
         values = msgspec.json.decode(body, type=dict[str, Any])
-        values = msgspec.to_builtins(values)
         for name in one.path_fields & values.keys():
             raise msgspec.ValidationError(f"{name} belongs in the address, not in the body")
     else:

@@ -37,20 +37,21 @@ def _clear_cookie(response: Response, name: str) -> None:
     response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")
 
 
-def _page(
+def logon_page(
     request: Request, message: str, failed: bool, status: int = 200, template: str = "logon.html", **values: str
 ) -> Response:
     secret = request.cookies.get(LOGON_COOKIE, "")
     if len(secret) < ID_LEN:
         secret = new_id()
     shown: dict[str, Any] = {"user": "", "message": message, "failed": failed, **values}
-    shown |= {"next": _page_address(request, values.get("next", "")), "logon_token": form_token(secret)}
+    shown |= {"next": page_address(request, values.get("next", "")), "logon_token": form_token(secret)}
+    shown["sign_on"] = context_of(request).sign_on.label
     response = render(request, template, None, status, **shown)
     _cookie(response, LOGON_COOKIE, secret)
     return response
 
 
-def _page_address(request: Request, wanted: str) -> str:
+def page_address(request: Request, wanted: str) -> str:
     """Only ever one of our own pages: nobody is sent elsewhere by a crafted link."""
     pages = (route for route in request.app.routes if isinstance(route, PageRoute) and route.shown)
     return wanted if any(page.path_regex.fullmatch(wanted) for page in pages) else "/"
@@ -62,21 +63,21 @@ async def show(request: Request) -> Response:
     context = context_of(request)
     to = request.query_params.get("next", "")
     if not await run_in_threadpool(context.accounts.any_password):
-        return _page(request, "No password is set yet. On the server, run “mailward init”.", failed=True, next=to)
+        return logon_page(request, "No password is set yet. On the server, run “mailward init”.", failed=True, next=to)
     minutes = context.settings().web.timeout_minutes
     ended = (
         f"Your session has ended: it does after {minutes} minute{'s' if minutes > 1 else ''} without activity."
         " Log on to go on."
     )
     messages = {"ended": ended, **_WHY}
-    return _page(request, messages.get(request.query_params.get("why", ""), ""), failed=False, next=to)
+    return logon_page(request, messages.get(request.query_params.get("why", ""), ""), failed=False, next=to)
 
 
 async def log_on(request: Request) -> Response:
     fields = await _form(request, "logon.html")
     if isinstance(fields, Response):
         return fields
-    user, to = fields.get("user")[:USER_LEN].strip(), _page_address(request, fields.get("next"))
+    user, to = fields.get("user")[:USER_LEN].strip(), page_address(request, fields.get("next"))
     attempt = await _try(request, context_of(request).entry.by_password, user, fields.get("password"))
     if attempt.result is Result.WELCOME:
         return await begin(request, attempt.user, "password", to)
@@ -91,14 +92,14 @@ async def log_on(request: Request) -> Response:
 async def show_code(request: Request) -> Response:
     if LOGON_COOKIE not in request.cookies:
         return see_other("/logon")
-    return _page(request, "", failed=False, template="logon_code.html", next=request.query_params.get("next", ""))
+    return logon_page(request, "", failed=False, template="logon_code.html", next=request.query_params.get("next", ""))
 
 
 async def enter_code(request: Request) -> Response:
     fields = await _form(request, "logon_code.html")
     if isinstance(fields, Response):
         return fields
-    context, to = context_of(request), _page_address(request, fields.get("next"))
+    context, to = context_of(request), page_address(request, fields.get("next"))
     attempt = await _try(request, context.entry.by_code, request.cookies.get(LOGON_COOKIE, ""), fields.get("code"))
     if attempt.result is Result.ENDED:
         return see_other("/logon", why="again", next=to)
@@ -116,22 +117,18 @@ async def _form(request: Request, template: str) -> Fields | Response:
         if error.status_code != 403:
             raise
         message = "You were not logged on: this form was too old, or cookies are switched off. Please try again."
-        return _page(request, message, failed=True, status=403, template=template)
+        return logon_page(request, message, failed=True, status=403, template=template)
 
 
-async def _try(request: Request, enter: Callable[[str, str, str], Attempt], *values: str) -> Attempt:
-    attempt: Attempt = await apart(request, enter, *values, client_of(request))
+async def _try(request: Request, enter: Callable[[str, str, str], Attempt], first: str, second: str) -> Attempt:
+    limiter = context_of(request).logon_threads
+    attempt = await anyio.to_thread.run_sync(enter, first, second, client_of(request), limiter=limiter)
     if attempt.result is Result.WRONG:
-        await _tell(request, "Failed", attempt.user, attempt.failures)
+        await tell(request, "Failed", attempt.user, attempt.failures)
     return attempt
 
 
-async def apart(request: Request, function: Callable[..., Any], *values: Any) -> Any:
-    """Run what strangers can ask for, and what takes its time, in threads of its own."""
-    return await anyio.to_thread.run_sync(function, *values, limiter=context_of(request).logon_threads)
-
-
-async def _tell(request: Request, result: str, user: str, failures: int = 0) -> None:
+async def tell(request: Request, result: str, user: str, failures: int = 0) -> None:
     # People sometimes type their password into the other field: what is no user name is not written down.
     logon = events.Logon(result=result, user=user or "(unknown)", client=client_of(request), failures=failures)
     await run_in_threadpool(context_of(request).event, logon)
@@ -139,27 +136,32 @@ async def _tell(request: Request, result: str, user: str, failures: int = 0) -> 
 
 async def begin(request: Request, user: str, how: str, to: str, text: str = "") -> Response:
     """A session under a new id, and on to the page. text: what that page says once."""
-    await _tell(request, "Succeeded", user)
+    response = see_other(to)
+    await let_in(request, response, user, how, text)
+    return response
+
+
+async def let_in(request: Request, response: Response, user: str, how: str, text: str = "") -> None:
+    """The same for an answer of one's own."""
+    await tell(request, "Succeeded", user)
     await _end(request)
     context = context_of(request)
     session_id = await run_in_threadpool(context.sessions.begin, user, client_of(request), how)
     if text:
         context.flashes.put(session_id, text)
-    response = see_other(to)
     _cookie(response, SESSION_COOKIE, session_id)
     _clear_cookie(response, LOGON_COOKIE)
-    return response
 
 
 def _refusal(request: Request, attempt: Attempt, wrong: str, template: str, **values: str) -> Response:
     if attempt.result is Result.WRONG:
-        return _page(request, wrong, failed=True, status=401, template=template, **values)
+        return logon_page(request, wrong, failed=True, status=401, template=template, **values)
     seconds = math.ceil(attempt.wait_s)
     message = (
         f"Too many attempts have failed. Wait {seconds} second{'s' if seconds > 1 else ''}, and try again."
         " What you sent was not looked at this time."
     )
-    response = _page(request, message, failed=True, status=429, template=template, **values)
+    response = logon_page(request, message, failed=True, status=429, template=template, **values)
     response.headers["retry-after"] = str(seconds)
     return response
 

@@ -44,6 +44,7 @@ from engine.config.entries import relay_entry_error
 from engine.config.file import FILE_NAME, dump, load, parse, save
 from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
 from engine.config.settings import Settings
+from engine.config.signon import Oidc
 from engine.config.smtp import Dns, Listener, Logging, Pages, PlainPages, Processes, Smtp, Web
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "Notice",
     "Notices",
     "Notifications",
+    "Oidc",
     "Outbreak",
     "Pages",
     "PlainPages",

@@ -15,6 +15,7 @@ from engine.config.delivery import Grant, Relay, Routing
 from engine.config.diagnostics import ConversationLog, DataStream, Diagnostics, LogLevel, SaveQueueFiles
 from engine.config.notices import Kind
 from engine.config.settings import Settings
+from engine.config.signon import Oidc
 
 _NUMBER = 2**31 - 1
 _SHOWN = 100  # characters of a wrong entry
@@ -34,6 +35,7 @@ def problems(settings: Settings) -> list[Problem]:
         *_authentication(settings),
         *_notices(settings),
         *_acme(settings.web.acme),
+        *_oidc(settings.web.oidc),
         *_virus_page(settings.logging.virus_page),
     ]
 
@@ -134,6 +136,20 @@ def _virus_page(page: str) -> Iterator[Problem]:
         yield Problem(path, f"{_shown(page)} has no place for the name: write {entries.VIRUS_NAME} there")
     elif page:
         yield from _one(path, page.replace(entries.VIRUS_NAME, "name"), entries.https_url_error)
+
+
+def _oidc(oidc: Oidc) -> Iterator[Problem]:
+    """ACC-11: nobody could sign on, or not safely."""
+    path: Path = ("web", "oidc")
+    if oidc.issuer or oidc.enabled:
+        yield from _one((*path, "issuer"), oidc.issuer, entries.https_url_error)
+    for name in ("client_id", "user_claim", "role_claim"):
+        if oidc.enabled and not getattr(oidc, name):
+            yield Problem((*path, name), "is empty: the provider's page of this client says what to write")
+    if oidc.enabled and not (oidc.administrators or oidc.report_only):
+        words = f"is empty: name a value of {oidc.role_claim} that lets somebody in"
+        yield Problem((*path, "administrators"), words)
+    yield from _one((*path, "label"), oidc.label, entries.one_line_error)
 
 
 def _delivery(settings: Settings) -> Iterator[Problem]:

@@ -82,6 +82,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "ACC-06"),
         "names": W("Further names", "Host names, besides that of the machine, by which browsers reach the pages."),
         "acme": W("Certificates by ACME", "An authority that issues and renews the certificate by itself.", "CERT-05"),
+        "oidc": W("Sign-on", "Logging on at an identity provider by OpenID Connect, besides accounts with passwords.",
+            "ACC-11"),
         "metrics_clients": W("Monitoring hosts", "Addresses and networks that may read the figures at /metrics without "
             "a token, such as that of your Prometheus.", "STAT-30"),
     },
@@ -97,6 +99,26 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "issues nothing.", "CERT-05"),
         "authorities": W("Who vouches for it", "PEM file of the authority behind the directory's own certificate; "
             "empty takes those that the machine trusts. Needed for an ACME server of your own.", "CERT-05"),
+    },
+    "Oidc": {
+        "enabled": W("Sign-on at a provider", "Offer a button for it on the logon page. Register there, as the address "
+            "to come back to, https://NAME:PORT/logon/sign-on/back for each name of these pages.", "ACC-11"),
+        "issuer": W("Issuer", "URL of the provider, exactly as it calls itself; its discovery document lies below it.",
+            "ACC-11"),
+        "client_id": W("Client", "What the provider calls Mailward.", "ACC-11"),
+        "client_secret_file": W("Secret", "File with the secret of this client, readable by the service alone; "
+            "empty for a public client.", "ACC-11"),
+        "label": W("Button", "What the button says behind Sign on with; empty takes the host of the issuer.",
+            "ACC-11"),
+        "scopes": W("Scopes", "What is asked for besides openid, so that the ID token has the claims below.", "ACC-11"),
+        "user_claim": W("Claim with the name", "Claim of the ID token that becomes the user name here.", "ACC-11"),
+        "role_claim": W("Claim with the roles", "Claim of the ID token that tells who may enter; realm_access.roles "
+            "is the claim roles inside realm_access.", "ACC-11"),
+        "administrators": W("Administrators", "Values of that claim that make somebody an administrator.", "ACC-11"),
+        "report_only": W("Report-only administrators", "Values of that claim that let somebody run reports, and "
+            "nothing else.", "ACC-02, ACC-11"),
+        "authorities": W("Who vouches for it", "PEM file of the authority behind the provider's certificate; empty "
+            "takes those that the machine trusts.", "ACC-11"),
     },
     "Dns": {
         "servers": W("Name servers", "Addresses, or address#port, asked for everything that is looked up; empty takes "

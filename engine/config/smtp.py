@@ -7,6 +7,7 @@ import msgspec
 from engine import limits
 from engine.config.base import Connections, Port, Positive, Section
 from engine.config.certificates import Acme
+from engine.config.signon import Oidc
 
 
 class Listener(Section, frozen=True):
@@ -59,6 +60,7 @@ class Web(Section, frozen=True):
     timeout_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 5  # ACC-06
     names: tuple[str, ...] = ()  # further host names that the pages are reached by
     acme: Acme = Acme()
+    oidc: Oidc = Oidc()
     metrics_clients: tuple[str, ...] = ("127.0.0.1", "::1")  # addresses and networks that may read /metrics
 
 

@@ -132,7 +132,7 @@ class Gateway:
         return Browser(self.https_port, self.session())
 
     def report(self) -> Browser:
-        """Whom the built-in report-only account lets in; it gets a password and is enabled, and what it had open ends."""
+        """Whom the built-in report-only account lets in; it is given a password and enabled anew."""
         database = AccessDatabase(self.root)
         try:
             accounts = Accounts(database, Passwords(), Sessions(database, time.time, lambda: 300.0))
