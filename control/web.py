@@ -4,21 +4,23 @@ import datetime
 import re
 import unicodedata
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 import jinja2
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from control.context import Context
 from engine.limits import MIB
+
+if TYPE_CHECKING:
+    from control.context import Context
 
 # Printable to Python, but nothing to see: grapheme joiner, Hangul and Khmer fillers, Braille blank, variation selectors
 _INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
 
 
-def context_of(request: Request) -> Context:
+def context_of(request: Request) -> "Context":
     context: Context = request.app.state.context
     return context
 
