@@ -92,10 +92,15 @@ def names_in(fields: Fields, own: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain_name(name) for name in (*given, *(one for one in own if "." in one)) if name))
 
 
-def make(fields: Fields, own: Sequence[str]) -> Request:
-    """A new key and a request that it signs. Raises Unfit with everything that is wrong."""
+def check(fields: Fields) -> None:
+    """Raises Unfit with everything that is wrong."""
     if problems := list(_problems(fields)):
         raise Unfit(*problems)
+
+
+def make(fields: Fields, own: Sequence[str]) -> Request:
+    """A new key and a request that it signs. Raises Unfit."""
+    check(fields)
     key = new_key(fields.key)
     attributes = [x509.NameAttribute(oid, value) for name, oid, _ in _SUBJECT if (value := _value(fields, name))]
     return Request(key, signed(key, x509.Name(attributes), names_in(fields, own)))

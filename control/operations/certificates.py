@@ -9,7 +9,7 @@ from msgspec import Meta
 from control.actor import Scope
 from control.certificates.keeper import Done, Installed, Waiting
 from control.certificates.material import MATERIAL_LEN, PASSWORD_LEN, Unfit
-from control.certificates.request import ADVICE, NAMES, Fields, KeyKind, countries
+from control.certificates.request import ADVICE, NAMES, Fields, KeyKind, check, countries
 from control.certificates.warning import warning
 from control.operation import (
     Answer,
@@ -175,12 +175,13 @@ def request(call: Call, given: NewRequest) -> PendingRequest:
     The key stays on the server. Send the request to the authority, and install what it answers with.
     """
     keeper = call.context.certificates
+    fields = Fields(**{name: getattr(given, name) for name in Fields.__struct_fields__})
+    _done(lambda: check(fields))
     if not given.replace and (waiting := keeper.waiting()) is not None:
         raise Conflict(
             f"A request of {waiting.made:%Y-%m-%d} still waits for its certificate, and a new one takes its place:"
             " the answer to it could not be installed any more. Say replace to make a new one all the same."
         )
-    fields = Fields(**{name: getattr(given, name) for name in Fields.__struct_fields__})
     made = _done(lambda: keeper.ask(fields))
     call.modified(OBJECT, f"requested for {', '.join(made.names)}")
     found = _request(made)
@@ -220,7 +221,7 @@ def install(call: Call, given: CertificateMaterial) -> InstallationResult:
     """
     _not_with_acme(call)
     octets = _material(given)
-    done = _done(lambda: call.context.certificates.install(octets, given.password))
+    done = _done(lambda: call.context.certificates.install(octets, given.password), "file" if given.file else "")
     return _result(call, done, "installed")
 
 
@@ -257,12 +258,13 @@ def _material(given: CertificateMaterial) -> bytes:
     return octets + b"\n" + given.key.encode() if given.key.strip() else octets
 
 
-def _done(act: Callable[[], T]) -> T:
-    """Raises Invalid, Unavailable."""
+def _done(act: Callable[[], T], came_as: str = "") -> T:
+    """came_as: the field that the certificate came in, if not as text. Raises Invalid, Unavailable."""
     try:
         return act()
     except Unfit as error:
-        mistakes = tuple(Mistake(place, text) for place, text in error.problems)
+        places = {"certificate": came_as or "certificate"}
+        mistakes = tuple(Mistake(places.get(place, place), text) for place, text in error.problems)
         place, text = error.problems[0]
         raise Invalid(f"The {place.replace('_', ' ')} {text}.", mistakes) from None
     except OSError as error:
