@@ -233,7 +233,7 @@ def test_what_programs_read_is_left_out_and_tables_are_words(gateway: Gateway, a
     gateway.journal.write(
         events.NotificationWanted(smtp_id="1N4ABCDEV0003", kind="spam", audience="administrator", values=told)
     )
-    wait_until(lambda: "Notification wanted" in admin.get("/events").text, "both are there")
+    wait_until(lambda: "SPAMINFO" in admin.get("/events").text, "both are there")
     text = admin.get("/events?q=1N4ABCDEV0003").text
     assert "only for programs" not in text
     assert "DISPOSITION: The message was dropped.; SPAMINFO: a list" in text
