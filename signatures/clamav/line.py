@@ -39,9 +39,11 @@ class NotTaken(Exception):
 
 
 def name(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    """The name, blanks in it as "_": reports and fields of messages show it as one word."""
+    word = text.replace(" ", "_")
+    if not _NAME.fullmatch(word):
         raise NotTaken("name with unusual characters" if text else "no name")
-    return text
+    return word
 
 
 def check_level(least: str = "", most: str = "") -> None:

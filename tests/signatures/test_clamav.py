@@ -103,6 +103,10 @@ def test_logical(tmp_path: Path, line: str, found: bytes, missed: bytes) -> None
     assert names(taken, missed) == ()
 
 
+def test_a_blank_in_a_name(tmp_path: Path) -> None:
+    assert [s.name for s in take(tmp_path, a_ldb="A. IEX $.1;Target:0;0;41424344").signatures] == ["A._IEX_$.1"]
+
+
 @pytest.mark.parametrize(
     ("suffix", "line", "reason"),
     [
