@@ -19,6 +19,7 @@ from control.certificates.renewal import Renewal
 from control.definitions import Library
 from control.flash import Flashes
 from control.post.postman import Postman
+from control.post.self_test import SelfTest
 from control.post.watchers import Watchers
 from control.queues.survey import Surveys
 from control.queues.works import Works
@@ -70,8 +71,14 @@ class Context:
         self._journal_lock = threading.Lock()
         self.challenges = Challenges()
         self.renewal = Renewal(self.layout, self.settings, self.certificates, self.challenges, self.event, clock)
+        self.self_test = SelfTest(self.layout.queue / "tmp", self.event, time.monotonic)
         watchers = Watchers(
-            self.layout, self.event, time.monotonic, installed=self.certificates.installed, wall_clock=clock
+            self.layout,
+            self.event,
+            time.monotonic,
+            installed=self.certificates.installed,
+            wall_clock=clock,
+            self_test=self.self_test,
         )
         self.postman = Postman(self.layout, self.settings.fresh, self.host, self.event, clock, watchers)
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from control.certificates.chain import WARN_DAYS
 from control.certificates.keeper import Installed
+from control.post.self_test import SelfTest
 from engine import events
 from engine.layout import Layout
 
@@ -146,6 +147,7 @@ class Watchers:
         readings: Readings | None = None,
         installed: Callable[[], Installed | None] = lambda: None,
         wall_clock: Callable[[], float] = time.time,
+        self_test: SelfTest | None = None,
     ) -> None:
         # DIR-02, DIR-04, DIR-06. Scanners write no files; what they map, the definitions in use, lies in `run`.
         self._directories = {"logging": layout.journal, "scanning": layout.run, "mail queue": layout.queue}
@@ -155,6 +157,7 @@ class Watchers:
         self._marks: dict[str, Mark] = {}
         self._installed = installed
         self._wall_clock = wall_clock
+        self._self_test = self_test
         self._countdown: Countdown | None = None
         self._due = clock()
 
@@ -177,6 +180,8 @@ class Watchers:
             self._event(events.LowMemory(free_percent=round(percent, 1), recovered=not mark.is_low))
         if (found := self._installed()) is not None:
             self._look_at_certificate(found, was_low)
+        if self._self_test is not None:
+            self._self_test.look()
 
     def _look_at_certificate(self, found: Installed, was_low: Callable[[str], bool]) -> None:
         if self._countdown is None:

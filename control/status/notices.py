@@ -52,6 +52,8 @@ def _of_parts(context: Context) -> Iterator[Notice]:
             f"Notifications and alerts are not written: {context.postman.problem}."
             " Mail is not affected. Check the free space and the rights of the directory control.",
         )
+    if context.self_test.problem:  # TMP-05
+        yield Notice(BAD, context.self_test.problem)
     silent = [str(number) for number, answers in readiness(context).relays.items() if not answers]
     if silent:
         what = f"Relay {silent[0]} does" if len(silent) == 1 else f"Relays {', '.join(silent)} do"
