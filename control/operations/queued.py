@@ -6,7 +6,7 @@ from control.actor import Scope
 from control.operation import Answer, Call, Conflict, Download, Input, NotFound, Unavailable, operation
 from control.operations.queues import QueuedSummary, SmtpId, summary
 from control.queues import outline as outlines
-from control.queues.header import header_lines
+from control.queues.header import header_lines, with_subject
 from control.queues.lines import line_of
 from control.queues.outline import Busy, HeaderField, MessagePart
 from engine.queue import listing
@@ -33,7 +33,7 @@ def message(call: Call, given: OneQueued) -> QueuedMessage:
     state = _find(call, given.id)
     received, verdict = state.received, state.verdict
     return QueuedMessage(
-        message=summary(line_of(state, call.context.now_us() * 1000)),
+        message=summary(with_subject(call.context.layout.root, state, line_of(state, call.context.now_us() * 1000))),
         helo=received.helo,
         protocol=received.protocol,
         tls=received.tls,

@@ -21,7 +21,7 @@ GROUPINGS: Final = (
     ("domain", "Domain of the recipient", ""),
     ("sender", "Domain of the sender", ""),
 )
-SHOWN: Final = 50  # rows of the table by age; the API has more
+SHOWN: Final = 30  # rows of the table by age; the API has more
 
 
 class Bar(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from control.queues.header import with_subject
 from control.queues.lines import Filter, Line, line_of
 from engine.queue import listing
 
@@ -47,7 +48,7 @@ def browse(root: Path, wanted: Filter, after: str, limit: int, clock: Callable[[
         here = f"{message.place}-{message.id}"
         line = line_of(message, now)
         if passes(line):
-            lines.append(line)
+            lines.append(with_subject(root, message, line))
     return Found(lines, "", looked_at)
 
 

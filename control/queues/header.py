@@ -1,14 +1,18 @@
 """The header section of a queued message, as lines that can be shown."""
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
+from control.queues.lines import Line
 from engine import limits
 from engine.queue import listing
-from engine.queue.state import MessageState
+from engine.queue.errors import QueueError
+from engine.queue.state import FAST, MessageState
 
 LINES_SHOWN: Final = 200
 LINE_SHOWN_LEN: Final = 500
+SUBJECT_WITHIN: Final = 64 * 1024  # octets of the header section
 
 
 def header_lines(root: Path, message: MessageState) -> tuple[list[str], bool]:
@@ -23,6 +27,27 @@ def header_lines(root: Path, message: MessageState) -> tuple[list[str], bool]:
     lines = (start if end < 0 else start[:end]).split(b"\r\n")
     more = len(lines) > LINES_SHOWN or (end < 0 and len(start) == limits.HEADER_LEN)
     return [_printable(line) for line in lines[:LINES_SHOWN]], more
+
+
+def with_subject(root: Path, message: MessageState, line: Line) -> Line:
+    """The line of a message, with the subject as received where no scan has told it; not in the fast queue.
+
+    Not decoded: the message may wait because it breaks what decodes it.
+    """
+    if message.verdict is None and message.place != FAST:
+        with contextlib.suppress(QueueError, OSError):  # it was moved meanwhile
+            line.subject = _subject(root, message)
+    return line
+
+
+def _subject(root: Path, message: MessageState) -> str:
+    pieces = listing.octets(root, message)
+    for line in next(pieces, b"")[:SUBJECT_WITHIN].split(b"\n"):
+        if not line.strip():
+            break
+        if line[:8].lower() == b"subject:":
+            return _printable(line[8:].strip())
+    return ""
 
 
 def _printable(line: bytes) -> str:

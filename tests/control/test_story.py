@@ -72,7 +72,7 @@ def test_words_are_no_pattern(journal: Path) -> None:
     [
         ({"event": "accepted", "reverse_path": "", "forward_paths": ["a@b", "c@d"], "size": 3, "client": "::1"},
          "accepted from <> for a@b, c@d, 3 octets, client ::1"),
-        ({"event": "held", "smtp_id": "x"}, "moved to the hold queue: "),
+        ({"event": "held", "smtp_id": "x"}, "moved to the hold queue:"),
         ({"event": "new-kind", "time": "t", "smtp_id": "x", "part": "2", "severe": True},
          "new kind: part 2, severe yes"),
         ({"event": "new-kind"}, "new kind"),

@@ -124,3 +124,24 @@ def test_one_count_at_a_time_and_its_result_is_used_for_a_while(root: Path, monk
     assert surveys.read(30).complete and surveys.read(30).complete and len(made) == 1
     now = 1e9
     assert surveys.read(30).complete and len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "subject"),
+    [
+        (b"From: a\r\nsubject:  =?utf-8?q?x?= \x1b\r\n\r\n", "=?utf-8?q?x?= \ufffd"),
+        (b"From: a\r\n\r\nSubject: of the body\r\n", ""),
+        (b"Subject: " + b"x" * 600 + b"\r\n", "x" * 500 + "..."),
+        (b"\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_the_subject_of_what_no_scan_has_read(tmp_path: Path, content: bytes, subject: str) -> None:
+    """HOLD-01: as received, of a message that was held because it ended the scanner."""
+    files = MessageFiles(tmp_path / "queue", Disk())
+    files.prepare()
+    smtp_id = IdMaker(0, lambda: NOW_NS).next()
+    received = Received(smtp_id, NOW_NS, "c", "192.0.2.1", 1, "h", "SMTP", "", "", (Recipient("u@b.example"),))
+    files.write(HOLD, smtp_id, framing.encode(received), [content] if content else [], [])
+    (line,) = browse(tmp_path, Filter(), "", 1).lines
+    assert line.subject == subject
