@@ -19,11 +19,13 @@ _NAMED: Final = re.compile(r"\b([A-Z]{2,5})-(\d\d)(?:\.\.(\d\d))?\b")
 def rows() -> list[str]:
     """Every ID that the table is kept for."""
     sections: dict[str, int] = _declared()["rows"]
+    gaps: dict[str, list[int]] = _declared()["gaps"]
     zero = {"NTF"}  # its first row is number 00
     return [
         f"{name}-{number:02}"
         for name, count in sections.items()
         for number in (range(count) if name in zero else range(1, count + 1))
+        if number not in gaps.get(name, ())
     ]
 
 
