@@ -72,5 +72,5 @@ class SelfTest:
             self._event(events.FileAccessError(path=str(self._directory), reason=words))
         self.problem = (
             "Another antivirus program on this server takes files away from the queue: a harmless test file was put"
-            f" there, and {reason}. Mail can be lost in the same way. Tell it not to look into {self._directory.parent}."
+            f" there, and {reason}. Mail can be lost the same way. Tell it not to look into {self._directory.parent}."
         )
