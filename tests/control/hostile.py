@@ -8,7 +8,9 @@ import msgspec
 from msgspec import inspect
 
 from engine import events
+from engine.diagnostics import files as diagnostic
 from engine.journal import timestamp
+from engine.layout import Layout
 from engine.queue.disk import Disk
 from engine.queue.files import MessageFiles
 from engine.queue.record import Attempt, Moved, Received, Recipient, Result
@@ -56,6 +58,10 @@ def fill(gateway: Gateway) -> None:
     files.prepare()
     for place, smtp_id in zip(("slow", "hold", "hold"), IDS, strict=True):
         _queue(files, place, smtp_id)
+    diagnostics = Layout(gateway.root).diagnostics
+    diagnostics.mkdir(mode=0o700)
+    name = diagnostic.name_of("20261122T153353Z", diagnostic.QUEUE, IDS[0], WORDS, "eml")
+    (diagnostics / name).write_text(f"Subject: {WORDS}\r\n\r\n{LINK}\r\n")
 
 
 def _kinds(base: type[events.Event]) -> list[type[events.Event]]:
