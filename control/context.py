@@ -26,6 +26,8 @@ from control.queues.works import Works
 from control.recent import Recent
 from control.records.follower import Follower
 from control.records.store import Store
+from control.reports.mailing import Mailing
+from control.reports.saved import SavedReports
 from control.sessions import Session, Sessions
 from control.settings import CurrentSettings
 from engine import events
@@ -81,6 +83,10 @@ class Context:
             self_test=self.self_test,
         )
         self.postman = Postman(self.layout, self.settings.fresh, self.host, self.event, clock, watchers)
+        self.saved_reports = SavedReports(self.layout.control)
+        self.mailing = Mailing(
+            self.layout, self.saved_reports, self.store, self.settings.fresh, self.host, self.event, clock
+        )
 
     def host(self) -> str:
         """What the gateway calls itself."""
@@ -113,6 +119,7 @@ class Context:
     def close(self) -> None:
         self.works.close()
         self.renewal.stop()
+        self.mailing.stop()
         self.postman.stop()
         self.follower.stop()
         self.store.close()

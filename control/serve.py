@@ -159,6 +159,7 @@ def main() -> None:
     context = Context(arguments.root, time.time)
     context.follower.start()
     context.postman.start()
+    context.mailing.start()
     context.renewal.start()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

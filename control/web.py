@@ -15,6 +15,8 @@ from engine.limits import MIB
 
 if TYPE_CHECKING:
     from control.context import Context
+from control.times import clock_time as clock_time
+from control.times import local_time as local_time
 
 # Printable to Python, but nothing to see: grapheme joiner, Hangul and Khmer fillers, Braille blank, variation selectors
 _INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
@@ -23,20 +25,6 @@ _INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa
 def context_of(request: Request) -> "Context":
     context: Context = request.app.state.context
     return context
-
-
-def _local(microseconds: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(microseconds / 1_000_000, datetime.UTC).astimezone()
-
-
-def local_time(microseconds: int, precise: bool = False) -> str:
-    """A time for people, in the zone of the server, which it names."""
-    return _local(microseconds).strftime("%Y-%m-%d %H:%M:%S %Z" if precise else "%Y-%m-%d %H:%M %Z")
-
-
-def clock_time(microseconds: int) -> str:
-    """The same for columns whose head names the zone."""
-    return _local(microseconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def moment_text(seconds: int) -> str:

@@ -19,6 +19,18 @@ def fold(text: bytes) -> bytes:
     return text.lower() if text.isascii() else text.decode(errors="replace").casefold().encode()
 
 
+def fold_for(text: bytes, term: str) -> bytes:
+    """The text, to look for the folded term in.
+
+    Other scripts are folded for their terms only: it takes six times as long, and "ss" is not meant to find "ß".
+    """
+    return text.lower() if term.isascii() else fold(text)
+
+
+def contains(text: str, term: str) -> bool:
+    return fold(term.encode("utf-8", "replace")) in fold_for(text.encode("utf-8", "replace"), term)
+
+
 class Matrix:
     """Of up to BLOCKS blocks. octets: its rows, one after the other."""
 

@@ -14,6 +14,8 @@ from control.operations import (
     queue_work,
     queued,
     queues,
+    reports,
+    saved_reports,
     settings,
     status,
 )
@@ -32,6 +34,8 @@ __all__ = [
     "queue_work",
     "queued",
     "queues",
+    "reports",
+    "saved_reports",
     "settings",
     "status",
 ]

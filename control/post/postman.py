@@ -21,35 +21,27 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from enum import Enum
 from typing import Final
 
 import msgspec
 
-from control.records.follower import files_of
 from control.post import mail, reader, rules
+from control.post.handing import ANSWER_S, Taken, hand_over
 from control.post.mail import Author, Letter
 from control.post.memory import WAITING, Item, Mail, Memory, Note, Pause, Position
 from control.post.watchers import Watchers
+from control.records.follower import files_of
 from engine import config, events
-from engine.command import Command, send
 from engine.config import ConfigError, Settings
 from engine.layout import Layout
 
 FILE_NAME: Final = "postman.sqlite"
 POLL_S: Final = 0.5
 AGAIN_S: Final = 5.0  # after no relay took a mail
-ANSWER_S: Final = 30.0
 LAST_ANSWER_S: Final = 3.0  # while the service stops
 STOP_S: Final = 6.0
 DAY_S: Final = 86_400.0
 log = logging.getLogger(__name__)
-
-
-class Taken(Enum):
-    YES = "yes"
-    LATER = "later"
-    NEVER = "never"
 
 
 class Postman:
@@ -221,19 +213,8 @@ class Postman:
         return True
 
     def _submit(self, item: Mail) -> tuple[Taken, str]:
-        """To the first relay that answers. One that may have taken it is asked again, and not another one."""
-        command = Command("submit", item.word, item.to, item.content)
-        for path in self._layout.command_sockets():
-            try:
-                answer = send(path, command, LAST_ANSWER_S if self._stopping else ANSWER_S)
-            except (ConnectionRefusedError, FileNotFoundError):
-                continue
-            except (OSError, msgspec.MsgspecError) as error:
-                return Taken.LATER, f"no answer from a relay: {error}"
-            if answer.ok:
-                return Taken.YES, ""
-            return Taken.LATER if answer.again else Taken.NEVER, answer.error
-        return Taken.LATER, "no relay runs"
+        patience_s = LAST_ANSWER_S if self._stopping else ANSWER_S
+        return hand_over(self._layout, item.word, item.to, item.content, patience_s)
 
     def _suppressed(self, kind: str, reason: str, about: str) -> None:
         self._event(events.AlertSuppressed(kind=kind, reason=reason, smtp_id=about))

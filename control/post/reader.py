@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from control.records.follower import files_of
 from control.post.memory import Position
+from control.records.follower import files_of
 from engine import events
 from engine.alerts import TOLD
 

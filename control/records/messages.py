@@ -14,6 +14,7 @@ from control.records.lines import microseconds
 from control.records.reading import Found, Query, Reader, StoredEvent
 from engine.events import Accepted, AnyEvent, Completed, Scanned
 from engine.ids import relay_of
+from engine.trigrams import contains
 
 # What ended a message or a part of it, or keeps it; the last one of a message is its outcome
 OUTCOMES: Final = frozenset(
@@ -74,10 +75,6 @@ class Wanted(msgspec.Struct, frozen=True):
         term = max((*of_scanned, self.smtp_id, self.address, self.client), key=len)
         kind = "scanned" if term in of_scanned and term else "accepted"
         return Query(kinds=frozenset({kind}), term=term)
-
-
-def contains(text: str, term: str) -> bool:
-    return term.casefold() in text.casefold()
 
 
 def find(

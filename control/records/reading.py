@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +14,11 @@ import msgspec
 
 from control.records import lines
 from control.records.segments import Sieve, term_in_line
-from engine.trigrams import fold
+from engine.trigrams import fold, fold_for
 
 EVER: Final = 1 << 62  # microseconds since 1970
 PATIENCE_S: Final = 1.5  # of one search; it can be gone on with
-_CURSOR_LEN: Final = 60
+_CURSOR: Final = re.compile(r"[0-9]{1,18}\.[0-9]{1,9}\.[0-9]{1,15}")
 Row = TypeVar("Row")
 
 
@@ -145,7 +146,7 @@ class Reader:
 
     def _matching(self, block: _Block, query: Query, term: bytes) -> Iterator[tuple[int, str, int, bytes]]:
         text = self._text(block)
-        folded = _folded(text, term)
+        folded = fold_for(text, query.term) if term else b""
         if term and not query.free and term not in folded:
             return
         folded_lines = iter(folded.split(b"\n")) if term else None
@@ -201,13 +202,6 @@ class Reader:
         return os.pread(fd, block.length, block.start)
 
 
-def _folded(text: bytes, term: bytes) -> bytes:
-    """To look for a folded term in. Other scripts are folded only for their terms: that takes six times as long."""
-    if not term:
-        return b""
-    return text.lower() if term.isascii() else fold(text)
-
-
 def _last(block: _Block) -> int:
     return block.last
 
@@ -220,7 +214,7 @@ def _event(ready: tuple[int, int, int, str, bytes]) -> StoredEvent:
 def _position(before: str) -> tuple[int, int, int]:
     if not before:
         return EVER, 0, 0
-    if len(before) > _CURSOR_LEN or not before.isascii():
+    if not _CURSOR.fullmatch(before):
         raise ValueError("not a place in a list of events")
     at, file, offset = map(int, before.split("."))
     return at, file, offset

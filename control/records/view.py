@@ -1,13 +1,18 @@
 """What can be asked about the events: one consistent snapshot of the store, for one page."""
 
+from collections.abc import Callable
+from typing import Final, TypeVar
+
 import msgspec
 
 from control.records import messages, tallies
-from control.records.lines import MINUTE
 from control.records.messages import Message, Wanted
 from control.records.reading import EVER, PATIENCE_S, Found, Query, Reader, StoredEvent
 from control.records.tallies import Tally, Totals
 from engine.events import AnyEvent
+
+_SWITCHES: Final = 1000  # of local logging, that are looked at
+Row = TypeVar("Row")
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -67,10 +72,6 @@ class View:
         """Fast, slow and hold of all relays, as told last in each of `count` spans (see series); zeros: not told."""
         return tallies.queue_series(self._connection, first, span, count)
 
-    def minutes(self, first: int, count: int) -> dict[str, list[int]]:
-        """Events of each kind in each of count minutes. first: number of a minute since 1970."""
-        return self.series(first * MINUTE, MINUTE, count, frozenset({"accepted", "delivered", "rejected"}))
-
     def latest(self, kind: str) -> list[StoredEvent]:
         """The last event of this kind of each process, newest first; only of the kinds in store.KEPT_LATEST."""
         rows = self._connection.execute(
@@ -88,6 +89,25 @@ class View:
     def find(self, query: Query, limit: int, before: str = "", patience_s: float = PATIENCE_S) -> Found[StoredEvent]:
         """Events as they stand in the journal, newest first. Raises ValueError if `before` is no place in a list."""
         return self._reader.page(query, limit, before, lambda event: event, patience_s)
+
+    def select(
+        self,
+        query: Query,
+        limit: int,
+        before: str,
+        row: Callable[[StoredEvent], Row | None],
+        patience_s: float = PATIENCE_S,
+    ) -> Found[Row]:
+        """The same, with what `row` makes of each event; events for which it gives None are passed over."""
+        return self._reader.page(query, limit, before, row, patience_s)
+
+    def accepted(self, smtp_id: str, near: int) -> StoredEvent | None:
+        """The acceptance of a message of which something happened at `near`."""
+        return messages.accepted(self._reader, smtp_id, near)
+
+    def subject(self, smtp_id: str, near: int) -> str:
+        """Of a message of which something happened at `near`; empty if it is not known."""
+        return messages.subject(self._reader, smtp_id, near)
 
     def story(self, smtp_id: str) -> list[AnyEvent]:
         """Events of one message, oldest first; none if it is no SMTP ID."""
@@ -111,4 +131,20 @@ class View:
     def kept(self) -> Kept:
         """Which times can be reported at all (RPT-18)."""
         first, last = self._connection.execute("SELECT MIN(first), MAX(last) FROM journal_file").fetchone()
-        return Kept(first, last, ())
+        if first is None:
+            return Kept(None, None, ())
+        query = Query(kinds=frozenset({"logging-switched"}))
+        switched = [(event.time, _is_on(event.line)) for event in self.find(query, _SWITCHES).rows]
+        off: list[tuple[int, int]] = []
+        since = 0 if switched and switched[-1][1] else None  # ever, if the journal does not tell when it went off
+        for time, on in reversed(switched):
+            if on and since is not None:
+                off.append((since, time))
+            since = None if on else since or time
+        if since is not None:
+            off.append((since, EVER))
+        return Kept(first, last, tuple(off))
+
+
+def _is_on(line: str) -> bool:
+    return bool(msgspec.json.decode(line).get("enabled"))

@@ -96,14 +96,15 @@ def lanes(view: View, scale: Scale, now_us: int) -> Lanes:
     first = (now_us // scale.span - scale.bars + 1) * scale.span
     counts = view.series(first, scale.span, scale.bars, frozenset(kind for _, _, kind in EVENTS))
     lengths = view.queue_lengths(first, scale.span, scale.bars)
-    drawn = [_lane(name, label, counts[kind], is_queue=False) for name, label, kind in EVENTS]
+    drawn = [lane(name, label, counts[kind], is_queue=False) for name, label, kind in EVENTS]
     drawn += [
-        _lane(name, label, [one[place] for one in lengths], is_queue=True) for place, (name, label) in enumerate(QUEUES)
+        lane(name, label, [one[place] for one in lengths], is_queue=True) for place, (name, label) in enumerate(QUEUES)
     ]
     return Lanes(scale, [first + number * scale.span for number in range(scale.bars)], drawn)
 
 
-def _lane(name: str, label: str, counts: list[int], is_queue: bool) -> Lane:
+def lane(name: str, label: str, counts: list[int], is_queue: bool) -> Lane:
+    """counts: at least one."""
     highest = max(counts)
     bars = []
     for place, count in enumerate(counts):

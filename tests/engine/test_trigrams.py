@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.trigrams import ALL, BLOCKS, Matrix, bits, fold, row_octets, rows_of
+from engine.trigrams import ALL, BLOCKS, Matrix, bits, contains, fold, row_octets, rows_of
 
 
 def candidates(matrix: Matrix, term: str) -> int:
@@ -39,3 +39,12 @@ def test_other_blocks_are_not() -> None:
 @given(st.integers(0, ALL))
 def test_a_row_is_kept_as_it_is(columns: int) -> None:
     assert bits(row_octets(0) + row_octets(columns), 1) == columns
+
+
+def test_case_does_not_count() -> None:
+    """RPT-13"""
+    assert (
+        contains("Rechnung", "rECH") and contains("СЧЁТ", "счёт") and contains("Straße", "STRASSE".replace("SS", "ß"))
+    )
+    assert not contains("Rechnung", "rechts") and not contains("Straße", "strasse")
+    assert contains("anything", "")

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.records.follower import CHUNK_LEN, Follower
+from control.records.lines import MINUTE
 from control.records.messages import Wanted
 from control.records.reading import Query
 from control.records.store import Store
@@ -205,9 +206,9 @@ def test_a_damaged_database_is_made_anew(desk: Desk) -> None:
 def test_minutes_of_the_last_hour(desk: Desk) -> None:
     write(desk.writer(), accepted(0), accepted(1), accepted(3600 + 61))
     desk.follower.poll()
-    first = BASE // 1000 // 60_000_000
+    first = BASE // 1000 // MINUTE * MINUTE
     with desk.store.read() as view:
-        minutes = view.minutes(first, 62)["accepted"]
+        minutes = view.series(first, MINUTE, 62, frozenset({"accepted"}))["accepted"]
     assert sum(minutes) == 3
     assert minutes[0] == 2
 
