@@ -4,7 +4,7 @@
     POST  do=preview  mistakes beside their fields, or what would change, with Save and Go back
           do=save     save, unless somebody else was faster: then the form again, with what they changed
           do=back     the form with what was typed
-          add, remove, raise, default  a row more or less, a row up, or a default put in; nothing is saved
+          add, remove, raise, default, offer  a row more or less, a row up, values put in; nothing is saved
 
 A page of another subject shows a form of settings with `embedded`; BELOW puts a part of another subject under one.
 """
@@ -33,7 +33,7 @@ from control.web import TEMPLATES
 FORM_LEN: Final = 2 * 1024 * 1024  # octets: lists of policy are long
 WAIT_S: Final = 3.0  # for the gateway to take a change; it looks once a second
 LOOK_S: Final = 0.05
-_BUTTONS: Final = ("token", "do", "add", "remove", "raise", "default")
+_BUTTONS: Final = ("token", "do", "add", "remove", "raise", "default", "offer")
 
 BELOW: Final[dict[str, Callable[[Visit], Markup]]] = {}
 """By the path of a window: what another subject shows under its form."""
@@ -126,7 +126,7 @@ def _take(visit: Visit, window: Window) -> Response:
     typed = Typed.of_fields(controls, fields)
     etag = fields.get("etag")
     now = settings.read(visit.call, settings.SettingsWanted())
-    if _changed_form(typed, controls, fields):
+    if _changed_form(window, typed, controls, fields):
         return _form(visit, window, typed, now, etag=etag)
     for control in controls:
         if control.kind is Kind.ROWS and control.name in typed.rows:
@@ -150,11 +150,15 @@ def _take(visit: Visit, window: Window) -> Response:
         return _form(visit, window, typed, now, refusal=_overtaken(visit), status=Stale.status)
 
 
-def _changed_form(typed: Typed, controls: list[Control], fields: Fields) -> bool:
+def _changed_form(window: Window, typed: Typed, controls: list[Control], fields: Fields) -> bool:
     """Whether a button asked for another form, and nothing else."""
     by_name = {one.name: one for one in controls}
     if control := by_name.get(fields.get("add")):
         typed.add_row(control)
+        return True
+    if window.offer and fields.get("offer"):
+        for name, value in window.offer.values.items():
+            typed.put(by_name[name], value)
         return True
     if control := by_name.get(fields.get("default")):
         typed.put(control, control.default)

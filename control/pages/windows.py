@@ -1,11 +1,20 @@
 """Which settings stand on which page (UI-02..04), in one table: every setting on exactly one; a test goes over all."""
 
+import os
 from typing import Final
 
 import msgspec
 
 from control.actor import Scope
 from control.forms.declared import CONTROLS, Control, Group, group
+from engine.config.notices import RECOMMENDED_ALERTS
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """Values that a button puts into the form; they are saved like what is typed."""
+
+    label: str
+    values: dict[str, bool]
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -22,6 +31,7 @@ class Window(msgspec.Struct, frozen=True):
     back: str = ""
     scope: Scope = Scope.SETTINGS
     links: tuple[tuple[str, str], ...] = ()
+    offer: Offer | None = None
 
     def groups(self) -> list[Group]:
         """Single settings of one table come together."""
@@ -66,7 +76,8 @@ WINDOWS: Final = (
     Window(
         "/configuration/setup/smtp",
         "SMTP",
-        "How mail comes in. The numbers of connections suit most sites: higher ones cost memory and processor time.",
+        "How mail comes in. The numbers of connections suit most sites: higher ones cost memory and processor time, and"
+        f" more cores make use of more of them. This machine has {os.cpu_count() or 1}.",
         ("smtp",),
         without=("smtp.from_name", "smtp.from_address"),
     ),
@@ -104,7 +115,7 @@ WINDOWS: Final = (
         "/configuration/scan",
         "Scan policy",
         "What is scanned for viruses, and what happens to mail that cannot be wholly examined.",
-        ("antivirus.unscanned",),
+        ("antivirus.files", "antivirus.include", "antivirus.exclude", "antivirus.unscanned"),
         links=(("Antivirus settings", "/antivirus/settings/configure"), ("Hold queue", "/queues/hold")),
     ),
     Window(
@@ -122,6 +133,7 @@ WINDOWS: Final = (
         " suspect message and failed logons.",
         ("alerts",),
         links=(_NOBODY,),
+        offer=Offer("Switch on the recommended ones", {f"alerts.{name}": True for name in RECOMMENDED_ALERTS}),
     ),
     Window("/configuration/logging", "Logging", "Whether events are kept, and for how long.", ("logging",)),
     Window(
@@ -207,7 +219,7 @@ WINDOWS: Final = (
         "Antivirus settings",
         "What happens to infected files.",
         ("antivirus",),
-        without=("antivirus.unscanned",),
+        without=("antivirus.files", "antivirus.include", "antivirus.exclude", "antivirus.unscanned"),
         links=(("Scan policy", "/configuration/scan"), ("Definitions", "/definitions")),
     ),
     Window(

@@ -5,7 +5,14 @@ A Struct for each table of the file, in the module of its subject; `descriptions
 what types cannot, with the syntax of lists in `entries.py` and of texts in `metatags.py`.
 """
 
-from engine.config.antivirus import Antivirus, LeftoverAction, UnrepairableAction, UnscannedAction, VirusAction
+from engine.config.antivirus import (
+    Antivirus,
+    LeftoverAction,
+    ScannedFiles,
+    UnrepairableAction,
+    UnscannedAction,
+    VirusAction,
+)
 from engine.config.base import ConfigError, Problem, Section
 from engine.config.blocking import (
     MODERN_RISKY_NAMES,
@@ -94,6 +101,7 @@ __all__ = [
     "Route",
     "Routing",
     "SaveQueueFiles",
+    "ScannedFiles",
     "Section",
     "Senders",
     "Settings",

@@ -30,6 +30,14 @@ class UnscannedAction(StrEnum):
     HOLD = "hold"
 
 
+class ScannedFiles(StrEnum):
+    """SCAN-01..03."""
+
+    ALL = "all"
+    LISTED = "listed"
+    OTHERS = "others"
+
+
 class Antivirus(Section, frozen=True):
     """Antivirus settings (AV-01..10) and what happens to mail that cannot be processed (SCAN-07)."""
 
@@ -43,4 +51,7 @@ class Antivirus(Section, frozen=True):
         "If you need the file, ask the sender for a clean copy.\n"
     )
     unscanned: UnscannedAction = UnscannedAction.HOLD  # SCAN-07
+    files: ScannedFiles = ScannedFiles.ALL  # SCAN-01
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     definitions: str = "definitions/starter.mwd"  # relative to the root

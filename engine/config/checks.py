@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
 from engine.config import entries, metatags
-from engine.config.antivirus import UnscannedAction
+from engine.config.antivirus import Antivirus, ScannedFiles, UnscannedAction
 from engine.config.base import Path, Problem, Section
 from engine.config.blocking import Blocking, BlockLists, Dmarc, Forward
 from engine.config.certificates import Acme
@@ -19,6 +19,7 @@ from engine.config.signon import Oidc
 
 _NUMBER = 2**31 - 1
 _SHOWN = 100  # characters of a wrong entry
+_CONTAINERS = (".zip", ".7z", ".rar", ".gz", ".tar", ".tgz", ".cab", ".iso", ".eml", ".docx", ".xlsx", ".pptx", ".pdf")
 _FORWARD = "forward"  # the value of every action that forwards
 
 
@@ -33,6 +34,8 @@ def problems(settings: Settings) -> list[Problem]:
         *_relay(settings.relay),
         *_blocking(settings.blocking),
         *_authentication(settings),
+        *_each(("antivirus", "include"), settings.antivirus.include, entries.extension_error),
+        *_each(("antivirus", "exclude"), settings.antivirus.exclude, entries.extension_error),
         *_notices(settings),
         *_acme(settings.web.acme),
         *_oidc(settings.web.oidc),
@@ -347,6 +350,7 @@ def _surprising(settings: Settings) -> Iterator[Problem]:
             yield Problem(("smtp", "proxies", index), words)
     if not settings.antivirus.enabled:
         yield Problem(("antivirus", "enabled"), "is off: nothing is scanned for viruses")
+    yield from _not_scanned(settings.antivirus)
     if settings.antivirus.unscanned is UnscannedAction.DELIVER:
         yield Problem(("antivirus", "unscanned"), "delivers mail that could not be examined (SCAN-07)")
     if not settings.routing.local and not settings.routing.default_host:
@@ -360,6 +364,22 @@ def _surprising(settings: Settings) -> Iterator[Problem]:
     if dmarc.enabled and _rejects_alone(dmarc):
         words = "is off: forwarded and list mail of domains with p=reject is dropped (RFC 9989 s8.3)"
         yield Problem(("blocking", "dmarc", "corroborated"), words)
+
+
+def _not_scanned(antivirus: Antivirus) -> Iterator[Problem]:
+    """SCAN-03, SCAN-04."""
+    if antivirus.files is ScannedFiles.LISTED:
+        missing = [one for one in _CONTAINERS if one not in {entry.lower() for entry in antivirus.include}]
+        if not antivirus.include:
+            yield Problem(("antivirus", "include"), "is empty: no file with an extension is scanned for viruses")
+        elif missing:
+            words = f"has no {missing[0]}: nothing inside of such containers is scanned (SCAN-04)"
+            yield Problem(("antivirus", "include"), words)
+    elif antivirus.files is ScannedFiles.OTHERS:
+        for index, entry in enumerate(antivirus.exclude):
+            if entry.lower() in _CONTAINERS:
+                words = f"{entry!r} is of containers: programs inside of them are not scanned either (SCAN-03)"
+                yield Problem(("antivirus", "exclude", index), words)
 
 
 def _revealing(diagnostics: Diagnostics) -> Iterator[Problem]:

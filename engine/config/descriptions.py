@@ -302,6 +302,13 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "it.", "AV-07, META-06"),
         "unscanned": W("When it cannot be examined", "What happens to mail that cannot be wholly examined, for example "
             "because it is damaged.", "SCAN-07"),
+        "files": W("Files to scan", "Scan all files, only those with an extension of the first list (listed), or all "
+            "but those with an extension of the second one (others). Other rules look at all files in any case.",
+            "SCAN-01, SCAN-02, SCAN-03, SCAN-06"),
+        "include": W("Scan only these", "Extensions such as .exe, for listed. A container whose extension is missing "
+            "here is not scanned, and nothing in it.", "SCAN-02, SCAN-04, SCAN-05"),
+        "exclude": W("Scan all but these", "Extensions such as .jpg, for others. Nothing in a container of such a name "
+            "is scanned.", "SCAN-03, SCAN-05"),
         "definitions": W("Definitions", "File with the compiled definitions, from the installation's directory on."),
     },
     "Notice": {

@@ -62,6 +62,15 @@ def file_name_error(entry: str) -> str:
     )
 
 
+def extension_error(entry: str) -> str:
+    """SCAN-05: a period and what stands behind the last one of a name."""
+    rest = entry[1:]
+    if not entry.startswith(".") or not rest or any(one in "./\\*?" or one.isspace() for one in rest):
+        bare = entry.strip("*. ").rpartition(".")[2]
+        return f"is not an extension with its period, such as .exe: write .{bare or 'exe'}"
+    return one_line_error(entry)
+
+
 def host_error(entry: str) -> str:
     """A host or domain name without wildcards."""
     try:

@@ -32,6 +32,7 @@ from engine.scan.gather import Gathered, gather, header_of, kept
 from engine.scan.header import collect, subject_text
 from engine.scan.matcher import Matcher
 from engine.scan.node import Node
+from engine.scan.scope import narrow
 from engine.scan.walk import Walk, Walker
 from engine.sender.wanted import is_wanted
 
@@ -144,6 +145,7 @@ class _Examination:
         walk = self._walker.walk_message(self._buf)
         found = gather(walk)
         violations = judge(CONTENT, found.evidence, self._blocking)
+        narrow(walk, self._antivirus)
         facts = walk.facts
         blocked = disposition_of(violations) if violations else Disposition.DELIVER
         if blocked in _REMOVES:
@@ -206,9 +208,10 @@ class _Examination:
         encrypted, files = self._blocking.encrypted, self._blocking.files
         if not self._antivirus.enabled and not (files.enabled and files.in_containers):
             return [one for one in facts.unscanned if one.cause is Cause.LIMIT]
-        if not encrypted.enabled or encrypted.action is ContainerAction.DELETE:
-            return facts.unscanned
-        return [one for one in facts.unscanned if one.cause is not Cause.ENCRYPTED]
+        decided = {Cause.DISABLED}  # by scan policy (SCAN-02, SCAN-03)
+        if encrypted.enabled and encrypted.action is not ContainerAction.DELETE:
+            decided.add(Cause.ENCRYPTED)
+        return [one for one in facts.unscanned if one.cause not in decided]
 
     def _left_over(
         self, facts: Facts, infected: list[Node], policy: Sequence[Deletion], blocked: Disposition, said: list[str]
@@ -237,6 +240,7 @@ class _Examination:
                 wanted = escalate(deletions, ways, every if tries >= TRIES else inside)
                 continue
             after = self._walker.walk_message(spliced(self._buf, splices), self._again_until)
+            narrow(after, self._antivirus)
             if not self._is_left(after, every):
                 return deletions, splices, after.facts
             wanted = escalate(deletions, ways, every)

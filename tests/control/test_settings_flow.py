@@ -9,6 +9,7 @@ import pytest
 from control.history.revisions import KEPT, Revisions
 from engine import config
 from engine.config import Settings
+from engine.config.notices import RECOMMENDED_ALERTS
 from engine.layout import Layout
 from tests.control.filled import Form
 from tests.control.harness import Browser, Gateway, Reply, wait_until
@@ -494,3 +495,12 @@ def test_what_is_saved_is_in_force_for_the_pages_at_once(gateway: Gateway, admin
     save(admin, "/configuration/accounts/settings", web__timeout_minutes="7")
     wait_until(lambda: admin.get("/configuration/accounts/settings").status == 200, "the page is there")
     assert Form.of(admin, "/configuration/accounts/settings").fields["web.timeout_minutes"] == "7"
+
+
+def test_the_recommended_alerts_are_put_in_by_a_button(gateway: Gateway, admin: Browser) -> None:
+    """ALR-02, ALR-04, ALR-05, ALR-08, ALR-13: switched on together, and saved like what is typed."""
+    path = "/configuration/alerts"
+    form = Form(Form.of(admin, path).press(admin, ("offer", "yes")).text, path)
+    on = {name for name, text in form.fields.items() if name.startswith("alerts.") and text == "yes"}
+    assert on == {f"alerts.{name}" for name in RECOMMENDED_ALERTS}
+    assert file_of(gateway) == Settings()

@@ -45,6 +45,8 @@ LISTS: dict[str, str] = {
     "blocking.senders.addresses": LINES["domain"],
     "blocking.white_list.domains": LINES["domain"],
     "notifications.administrators": LINES["address"],
+    "antivirus.include": ".exe",
+    "antivirus.exclude": ".jpg",
     "outbreak.recipients": LINES["address"],
 }
 ROWS: dict[str, dict[str, str]] = {

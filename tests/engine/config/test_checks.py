@@ -95,6 +95,8 @@ CASES = [
     ("[smtp]\nfrom_address = 'a@b.c'\n[blocking.size]\n[blocking.senders.forward]\nto = 'a@b.c'\n", "smtp.from_address", 2, "blocking.senders.forward.to"),
     ("[smtp]\nlisten = {host = '0.0.0.0', port = 25}\n[routing]\ndefault_host = 'a.b, 127.0.0.1'\n", "routing.default_host", 4, "RTE-12"),
     ("[smtp]\nhostname = 'gw.b'\n[[routing.local]]\nname = 'b'\nhost = 'GW.b'\n", "routing.local[0].host", 5, "this gateway itself"),
+    ("[antivirus]\ninclude = ['.exe',\n'exe']\n", "antivirus.include[1]", 3, "write .exe"),
+    ("[antivirus]\nexclude = ['*.jpg']\n", "antivirus.exclude[0]", 2, "write .jpg"),
     ("[logging]\nkeep_weeks = -1\n", "logging.keep_weeks", 2, "from 0 to 520"),
     ("[blocking.subject]\naction = 'delete'\n", "blocking.subject.action", 2, '"forward"'),
     ("[blocking.subject]\nenabled = 1\n", "blocking.subject.enabled", 2, "true or false"),
@@ -142,7 +144,7 @@ def test_a_bad_entry_anywhere_is_found_on_its_line(wanted: Settings, data: st.Da
     places = [
         (name, index)
         for name, value in flat.items()
-        if isinstance(value, tuple) and name.rpartition(".")[2] not in ("lines",) and name != "web.names"
+        if isinstance(value, tuple) and name.rpartition(".")[2] not in ("lines",) and not name.startswith("web.oidc.")
         for index in range(len(value))
     ]
     if not places:
@@ -196,6 +198,9 @@ def test_brackets_without_end() -> None:
         ("[blocking.dmarc]\nenabled = true\nreject = 'drop'\ncorroborated = false\n", "blocking.dmarc.corroborated"),
         ("[antivirus]\nenabled = false\n", "antivirus.enabled"),
         ("[antivirus]\nunscanned = 'deliver'\n", "antivirus.unscanned"),
+        ("[antivirus]\nfiles = 'listed'\n", "antivirus.include"),
+        ("[antivirus]\nfiles = 'listed'\ninclude = ['.exe']\n", "antivirus.include"),
+        ("[antivirus]\nfiles = 'others'\nexclude = ['.jpg', '.ZIP']\n", "antivirus.exclude[1]"),
         ("[delivery]\npause = true\n", "delivery.pause"),
         ("[delivery]\nreject_incoming = true\n", "delivery.reject_incoming"),
         ('[smtp]\nproxies = ["10.0.0.1"]\n[relay]\nhosts = ["10.0.0.0/8"]', "smtp.proxies[0]"),

@@ -178,3 +178,17 @@ def test_lists_as_they_count(lines: list[str]) -> None:
     assert {one.strip().casefold() for one in lines} - {""} == {one.casefold() for one in found}
     places = [[line.strip() for line in lines].index(one) for one in found]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("entry", [".exe", ".TTT", ".7z", ".a-b_c", ".ü"])
+def test_extensions(entry: str) -> None:
+    """SCAN-05: a line in another form is an error."""
+    assert entries.extension_error(entry) == ""
+
+
+@pytest.mark.parametrize(
+    "entry", ["exe", "*.exe", ".", ".*", ".tar.gz", "a.exe", ". exe", ".e/e", ".e\\e", ".e\x00", ""]
+)
+def test_what_is_no_extension(entry: str) -> None:
+    """SCAN-05."""
+    assert entries.extension_error(entry)
