@@ -134,7 +134,7 @@ def read(
     """Add what is noted for whole spans. named: the kinds of which names are wanted."""
     between = (span, first // span, until // span)
     rows = connection.execute(
-        "SELECT kind, SUM(count), SUM(amount) FROM journal_file JOIN tally ON file = journal_file.id"
+        "SELECT kind, SUM(count), SUM(amount) FROM journal_file CROSS JOIN tally ON file = journal_file.id"
         " WHERE span = ? AND at >= ? AND at < ? GROUP BY kind",
         between,
     )
@@ -143,12 +143,15 @@ def read(
         tally.amounts[kind] += amount
     kinds = tuple(named)
     names = connection.execute(
-        "SELECT kind, named.name, SUM(count) FROM journal_file JOIN named ON file = journal_file.id"
+        "SELECT kind, named.name, SUM(count) FROM journal_file CROSS JOIN named ON file = journal_file.id"
         f" WHERE span = ? AND at >= ? AND at < ? AND kind IN ({', '.join('?' * len(kinds))}) GROUP BY kind, named.name",
         (*between, *kinds),
     )
     for kind, name, count in names:
         tally.add_name(kind, name, count)
+
+
+# CROSS JOIN makes SQLite take the files one after the other, each with the range of its key; else it reads all there is.
 
 
 def series(
@@ -162,7 +165,7 @@ def series(
         kind, _, named = name.partition("/")
         table, wanted = ("named", (kind, named)) if named else ("tally", (kind,))
         rows = connection.execute(
-            f"SELECT at, SUM(count) FROM journal_file JOIN {table} ON file = journal_file.id"
+            f"SELECT at, SUM(count) FROM journal_file CROSS JOIN {table} ON file = journal_file.id"
             f" WHERE span = ? AND at >= ? AND at < ? AND kind = ?{' AND named.name = ?' if named else ''} GROUP BY at",
             (*values, *wanted),
         )
@@ -178,7 +181,8 @@ def queue_series(connection: sqlite3.Connection, first: int, span: int, count: i
         "SELECT place, SUM(fast), SUM(slow), SUM(hold) FROM"
         " (SELECT file, minute, (minute * ?1 - ?2) / ?3 AS place, fast, slow, hold,"
         " MAX(minute) OVER (PARTITION BY file, (minute * ?1 - ?2) / ?3) AS newest"
-        " FROM queue WHERE minute * ?1 >= ?2 AND minute * ?1 < ?2 + ?3 * ?4)"
+        " FROM journal_file CROSS JOIN queue ON file = journal_file.id"
+        " WHERE minute >= ?2 / ?1 AND minute < (?2 + ?3 * ?4) / ?1)"
         " WHERE minute = newest GROUP BY place",
         (MINUTE, first, span, count),
     )
