@@ -143,6 +143,10 @@ WINDOWS: Final = (
         " disk space, and may keep the mail of your users.",
         ("diagnostics",),
         scope=Scope.DIAGNOSTICS,
+        links=(
+            ("Diagnostic files", "/configuration/diagnostic-files"),
+            ("Support bundle", "/configuration/support-bundle"),
+        ),
     ),
     Window(
         "/blocking/content/configure",

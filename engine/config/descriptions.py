@@ -401,9 +401,9 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "show all of it (echo): then the files hold the mail of your users.", "DIAG-09, DIAG-11"),
     },
     "Diagnostics": {
-        "save_queue_files": W("Save queue files", "Which messages are copied for technicians before anything is done "
-            "to them: none, those whose examination crashed, those that could not be examined too, or all. Copies "
-            "hold the mail of your users.", "DIAG-01"),
+        "save_queue_files": W("Save queue files", "Which messages are copied for technicians as they were received: "
+            "none, those whose examination crashed, those that could not be examined too, or all. Copies hold the mail "
+            "of your users.", "DIAG-01"),
         "max_mb": W("Size of all files", "Megabytes that logs and copies may take together; the oldest ones make room.",
             "DIAG-02, DIR-05"),
         "keep_days": W("Keep for", "Days after which logs and copies are deleted.", "DIAG-02"),

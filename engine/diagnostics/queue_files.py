@@ -66,6 +66,9 @@ class QueueFileSaver:
         try:
             if len(reserved) == len(names):
                 await asyncio.to_thread(self._write, message, names, envelope)
+                for name in names:
+                    if name not in self._room:  # it made room for others while it was written
+                        self._room.delete(name)
                 return
         except OSError as error:
             self._room.failed(f"message {message.id} cannot be copied: {error}")

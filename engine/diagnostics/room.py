@@ -6,6 +6,7 @@ not kept, and `report` hears of it once until something can be written again. Ma
 full.
 """
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.limits import DIAGNOSTIC_FILES, MIB
 
 FREE_PERCENT: Final = 5.0  # of the disk that diagnostics leave alone
 PARTS: Final = 4  # one file is at most such a part of the share
+DELETIONS: Final = 100  # at once
 CUT: Final = b"-- cut here: there is no room for more of it\n"
 
 
@@ -144,18 +146,27 @@ class Room:
             self.failed(str(error))
 
     def sweep(self, before: str) -> None:
-        """Delete what is older than a time, as in names. O(deleted)."""
-        while self._sizes and (oldest := next(iter(self._sizes))) < before:
+        """Delete what is older than a time, as in names, or too much: some of it, if it is a lot."""
+        for oldest in list(itertools.islice(self._sizes, DELETIONS)):
+            if oldest >= before:
+                break
             self.delete(oldest)
+        self._make_room(0, 0, "")
 
     def _make_room(self, length: int, number: int, keeping: str) -> bool:
-        """For so many octets more in a number of new files. False: all but what is kept is gone, and still too much."""
-        while self._total + length > self.max_len or len(self._sizes) + number > self.max_files:
-            oldest = next((name for name in self._sizes if name != keeping), None)
-            if oldest is None:
-                return False
-            self.delete(oldest)
-        return True
+        """For so many octets more in a number of new files. False: there is none yet, or all but what is kept is gone.
+
+        O(DELETIONS): mail waits meanwhile.
+        """
+        for oldest in list(itertools.islice(self._sizes, DELETIONS)) if self._is_full(length, number) else ():
+            if oldest != keeping:
+                self.delete(oldest)
+            if not self._is_full(length, number):
+                return True
+        return not self._is_full(length, number)
+
+    def _is_full(self, length: int, number: int) -> bool:
+        return self._total + length > self.max_len or len(self._sizes) + number > self.max_files
 
     def _forget(self, name: str) -> None:
         self._total -= self._sizes.pop(name, 0)

@@ -168,6 +168,25 @@ def test_content(tmp_path: Path, data: DataStream, capabilities: tuple[str, ...]
     run(test)
 
 
+@pytest.mark.parametrize("capabilities", [FULL, ()])
+def test_large_content_in_pieces(tmp_path: Path, capabilities: tuple[str, ...]) -> None:
+    """DIAG-09, DIAG-11: each chunk is summed up, or all of DATA at once."""
+
+    async def test(room: Room) -> None:
+        logs = Logs(tmp_path, data=DataStream.SUMMARIZE)
+        hop = await room.hop(capabilities)
+        out = room.outbound(settings_for(hop.port), recorder=logs.recorder)
+        content = b"\r\n" + b"".join(b".%076d\r\n" % number for number in range(20_000))
+        await out.deliverer.deliver(mail("to@example.com", content=content))
+        (text,) = logs.texts().values()
+        counts = [(int(one), int(two)) for one, two in re.findall(r"-- data: (\d+) lines, (\d+) octets", text)]
+        dots = 0 if "CHUNKING" in capabilities else 20_000 + 3
+        assert sum(octets for _, octets in counts) == len(hop.taken[0].content) + dots
+        assert (len(counts) > 1) is ("CHUNKING" in capabilities) is ("C: BDAT" in text)
+
+    run(test)
+
+
 def test_tls_is_noted_and_its_failure_an_error(tmp_path: Path) -> None:
     """DIAG-06: the host is tried again in the clear, which is an attempt of its own."""
 

@@ -34,7 +34,8 @@ def test_addresses_in_names() -> None:
     "name",
     [
         "", ".", "..", "/etc/passwd", f"../{NAME}", f"./{NAME}", f"x/../{NAME}", f"{NAME}\x00", f"{NAME}\n", f" {NAME}",
-        NAME.upper(), NAME.replace("1122T", "1131T"), NAME.replace("T15", "T25"), NAME.replace("inbound", "queue/.."), "mailward.toml", NAME.replace("192", "１９２"), f"{NAME}/",
+        NAME.upper(), NAME.replace("1122T", "1131T"), NAME.replace("T15", "T25"),
+        NAME.replace("inbound", "queue/.."), "mailward.toml", NAME.replace("192", "１９２"), f"{NAME}/",
         "20261122T153353Z-inbound-0123456789abc-absent.log", "20261122T153353Z-inbound-0123456789abc-folder.log",
         "20261122T153353Z-inbound-0123456789abc-link.log", "20261122T153353Z-inbound-0123456789abc-pipe.log",
     ],

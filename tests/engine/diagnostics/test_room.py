@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.diagnostics import files
-from engine.diagnostics.room import CUT, FREE_PERCENT, PARTS, Room
+from engine.diagnostics.room import CUT, DELETIONS, FREE_PERCENT, PARTS, Room
 
 
 def name(number: int, id_: str = "0123456789abc", kind: str = "inbound") -> str:
@@ -90,6 +90,23 @@ def test_age(tmp_path: Path) -> None:
     assert list(on_disk(tmp_path)) == [name(2), name(3)]
     room.sweep("20261123T000000Z")
     assert not on_disk(tmp_path) and room.total_len == len(room) == 0
+
+
+def test_a_lot_is_deleted_little_by_little(tmp_path: Path) -> None:
+    """DIAG-02: mail does not wait for it, and nothing is written before there is room."""
+    for number in range(DELETIONS + 2):
+        (tmp_path / name(number)).write_bytes(b"x" * 10)
+    room, _ = make(tmp_path, max_len=15, max_files=1000)
+    assert not room.reserve(name(5000), 3)
+    assert len(room) == len(on_disk(tmp_path)) == 2
+    assert room.reserve(name(5000), 3)
+    for number in range(DELETIONS + 1):
+        (tmp_path / name(number)).write_bytes(b"x")
+    room, _ = make(tmp_path, max_files=1000)
+    room.sweep("20261123T000000Z")
+    assert len(room) == 2
+    room.sweep("20261123T000000Z")
+    assert len(room) == len(on_disk(tmp_path)) == 0
 
 
 def test_files_of_before_are_counted_and_those_of_others_left_alone(tmp_path: Path) -> None:
