@@ -80,9 +80,12 @@ def issue(
         client = _client(settings, account, authorities)
         _log_on(client, settings, account, keep)
         return _ordered(client, names, challenges)
+    except acme.messages.Error as error:
+        if error.code == "accountDoesNotExist":  # it was removed there, or the server was set up anew
+            keep(msgspec.structs.replace(account, uri=""))
+        raise NotIssued(clean(_reason(error, settings.directory), REASON_LEN)) from error
     except (acme.errors.Error, josepy.errors.Error, requests.RequestException, ValueError, KeyError) as error:
-        reason = _reason(error, settings.directory)
-        raise NotIssued(clean(reason, REASON_LEN)) from error
+        raise NotIssued(clean(_reason(error, settings.directory), REASON_LEN)) from error
 
 
 def _client(settings: Acme, account: Account, authorities: Path | None) -> acme.client.ClientV2:

@@ -1,6 +1,7 @@
 """One certificate for pages and STARTTLS of a whole gateway: taken while it runs, also one that comes by ACME."""
 
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ import msgspec
 import pytest
 from cryptography import x509
 
+from bench.ports import free_port
 from control.certificates.keeper import Keeper
 from engine import config
 from engine.certificate import FILE_NAME
 from engine.layout import Layout
 from tests.control.certificates.authority import new_key, pem, root
 from tests.control.certificates.pebble import pebble
+from tests.control.harness import Browser, Reply
 from tests.system.harness import Gateway, until
 
 NAME = "gate.example.com"
@@ -109,6 +112,45 @@ def test_by_acme(gateway: Gateway, tmp_path: Path) -> None:
         gateway.configure(web=web)
     names = of_pages(gateway).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == [NAME]
+
+
+def test_ports_change_in_the_interface(gateway: Gateway) -> None:
+    """HTTP-02, HTTP-03, HTTP-04: 80 and 443 are refused and it is said why, two cannot be the same, and pages move."""
+    browser = Browser(gateway.https)
+    assert browser.log_on().status == 303
+
+    def change(**ports: int) -> Reply:
+        etag = msgspec.json.decode(browser.get("/api/v1/settings?table=web").text)["etag"]
+        values = {f"web.{name}.port": port for name, port in ports.items()}
+        headers = {
+            "content-type": "application/json",
+            "if-match": f'"{etag}"',
+            "x-mailward-token": browser.token("/status"),
+        }
+        return browser.request(
+            "PATCH", "/api/v1/settings", body=msgspec.json.encode({"values": values}), headers=headers
+        )
+
+    for port in (80, 443):
+        assert "belong to ordinary web servers" in change(http=port).text
+        assert "belong to ordinary web servers" in change(https=port).text
+    assert "choose different ports" in change(http=gateway.https).text
+    assert "choose different ports" in change(https=gateway.smtp).text
+    http, https = free_port(), free_port()
+    assert change(http=http, https=https).status == 200
+    gateway.http, gateway.https, browser.port = http, https, https
+    until(lambda: reached(https), "the pages are at their new port")
+    assert browser.get("/status").status == 200
+    with socket.create_connection(("127.0.0.1", http)) as plain:
+        plain.sendall(b"GET /status HTTP/1.1\r\nhost: gate.example.com\r\n\r\n")
+        assert f"location: https://gate.example.com:{https}/status" in plain.recv(4096).decode().lower()
+
+
+def reached(port: int) -> bool:
+    try:
+        return bool(ssl.get_server_certificate(("127.0.0.1", port)))
+    except OSError:
+        return False
 
 
 def test_a_gateway_starts_with_a_certificate_that_cannot_be_used(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from control.certificates import renewal
+from control.certificates import acme, renewal
 from control.certificates.challenges import PATH, Challenges
 from control.certificates.keeper import Keeper
 from control.certificates.renewal import AGAIN_S, Renewal
@@ -137,6 +137,19 @@ def test_an_account_that_exists_is_found_again(layout: Layout, server: Pebble) -
     desk.acme = server.settings("other.example.com")
     assert desk.step()
     assert desk.renewal.memory.account == account
+
+
+def test_an_account_that_is_gone_is_made_anew(layout: Layout, server: Pebble) -> None:
+    """As after the authority has removed it: the next attempt registers again."""
+    desk = Desk(layout, server.settings("gate.example.com"))
+    account = acme.new_account(server.directory)
+    gone = msgspec.structs.replace(account, uri=server.directory.replace("/dir", "/my-account/no-such"))
+    (layout.tls / renewal.FILE_NAME).write_bytes(msgspec.json.encode(renewal.Memory(gone)))
+    desk.begin()
+    assert desk.failure()
+    assert desk.renewal.memory.account == account
+    desk.renewal.ask_now()
+    assert isinstance(desk.step()[0], events.ObjectModified)
 
 
 def state(layout: Layout) -> bytes:

@@ -84,6 +84,13 @@ def answers(connection: ssl.SSLSocket) -> bool:
     return connection.recv(65536).startswith(b"HTTP/1.1 200")
 
 
+def figure(browser: Browser) -> tuple[str | None, str]:
+    """STAT-13"""
+    groups = msgspec.json.decode(browser.get("/api/v1/status").text)["groups"]
+    found = next(one for group in groups for one in group["figures"] if one["id"] == "certificate")
+    return found["value"], found["text"]
+
+
 def changes(gateway: Gateway) -> list[str]:
     """What the journal says was done to the certificate."""
     found = []
@@ -97,9 +104,10 @@ def changes(gateway: Gateway) -> list[str]:
 
 
 def test_from_request_to_installation(gateway: Gateway, browser: Browser, authority: Authority) -> None:
-    """CERT-01, CERT-02, CERT-04, CERT-06, CERT-08, CERT-09, HTTP-05, GAP-14: the whole way, on pages without scripts;
-    a connection that is open goes on, a new one sees the new certificate.
+    """CERT-01, CERT-02, CERT-04, CERT-06, CERT-08, CERT-09, STAT-13, HTTP-05, GAP-14: the whole way, on pages without
+    scripts; a connection that is open goes on, a new one sees the new certificate.
     """
+    assert figure(browser) == (None, "Not installed")
     page = browser.get(HOME).text
     assert "Not installed" in page and "made by Mailward at its first start" in page
     for part in ("Status", "Request", "Install"):
@@ -120,6 +128,8 @@ def test_from_request_to_installation(gateway: Gateway, browser: Browser, author
     assert before != issued
     assert answers(connection)
     connection.close()
+    wait_until(lambda: figure(browser)[1].startswith("Installed 20"), "Status says so")
+    assert figure(browser)[0] is not None
     page = browser.get(HOME).text
     assert "installed and in force" in page
     assert "Root of tests" in page and "issued for a request made here" in page
