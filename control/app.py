@@ -17,7 +17,7 @@ from control.api import routes as api
 from control.assistant import memory
 from control.authentication import actor_of
 from control.context import Context
-from control.guard import KnownHost, SecureHeaders
+from control.guard import KnownHost, OutOfPatience, SecureHeaders
 from control.navigation import first_page
 from control.page import PageRoute, render
 from control.pages import (
@@ -116,4 +116,5 @@ def make_app(context: Context) -> ASGIApp:
     app = Starlette(routes=routes(), exception_handlers={HTTPException: _refused, Exception: _failed})
     app.state.context = context
     app.state.paths = frozenset(route.path for route in app.routes if isinstance(route, PageRoute) and route.shown)
-    return SecureHeaders(KnownHost(app, context.settings, context.http_violation))
+    known = KnownHost(app, context.settings, context.http_violation)
+    return SecureHeaders(OutOfPatience(known, context.patience))

@@ -18,6 +18,7 @@ from control.certificates.keeper import Keeper
 from control.certificates.renewal import Renewal
 from control.definitions import Library
 from control.flash import Flashes
+from control.patience import VIOLATIONS, Patience
 from control.post.postman import Postman
 from control.post.self_test import SelfTest
 from control.post.watchers import Watchers
@@ -62,7 +63,7 @@ class Context:
         self.tokens = Tokens(self.access, clock)
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
         self.flashes = Flashes()
-        self.sign_on = SignOn(self.access, clock, lambda: self.settings().web.oidc, root)
+        self.patience = Patience(clock)
         self.surveys = Surveys(root)
         self.sign_on_threads = CapacityLimiter(SIGN_ON_THREADS)
         self.works = Works(root, self.now_us)
@@ -105,8 +106,11 @@ class Context:
                 self._journal.flush()
 
     def http_violation(self, client: str, violation: str) -> None:
-        """HTTP-07, ALR-12. What was wrong, perhaps in the client's words."""
-        self.event(events.HttpViolation(client=client, violation=clean(violation, VIOLATION_LEN)))
+        """HTTP-07, ALR-12. What was wrong, perhaps in the client's words. Who does it over and over is told of no more."""
+        number = self.patience.count(client)
+        if number <= VIOLATIONS:
+            more = "; it is refused for a minute" if number == VIOLATIONS else ""
+            self.event(events.HttpViolation(client=client, violation=clean(violation, VIOLATION_LEN) + more))
 
     def end_timed_out_sessions(self) -> None:
         self.logged_off(self.sessions.end_timed_out(), "timeout")

@@ -1,6 +1,7 @@
 """What every request has to pass and every response carries, whatever page it is for."""
 
 import ipaddress
+import math
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -11,6 +12,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control.certificates.challenges import Challenges
+from control.patience import Patience
 from engine.config import Settings
 
 # Nothing from elsewhere, nothing inline, no frames around us.
@@ -55,6 +57,24 @@ class SecureHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class OutOfPatience:
+    """Refuses all requests of a client that has broken HTTP too often in this minute (HTTP-07)."""
+
+    def __init__(self, app: ASGIApp, patience: Patience) -> None:
+        self._app = app
+        self._patience = patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left_s = self._patience.left_s(client_of(scope))
+        if left_s <= 0:
+            await self._app(scope, receive, send)
+            return
+        seconds = math.ceil(left_s)
+        text = f"Too many requests from your address were not as they should be. Wait {seconds} seconds.\n"
+        refusal = PlainTextResponse(text, status_code=429, headers={"retry-after": str(seconds)})
+        await refusal(scope, receive, send)
 
 
 class KnownHost:

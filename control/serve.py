@@ -29,7 +29,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from control.app import make_app
 from control.certificates.live import LiveTls
 from control.context import Context
-from control.guard import RedirectToHttps, Tell
+from control.guard import OutOfPatience, RedirectToHttps, Tell
 
 CONNECTIONS: Final = 200  # more get 503: the pages are for a handful of people
 KEEP_ALIVE_S: Final = 15
@@ -91,7 +91,8 @@ async def serve(
     https_port = tls.getsockname()[1]
     tell = context.http_violation
     pages = _Server(_config(make_app(context), live.context, tell))
-    redirect = _Server(_config(RedirectToHttps(context.settings, https_port, tell, context.challenges), None, tell))
+    unencrypted = RedirectToHttps(context.settings, https_port, tell, context.challenges)
+    redirect = _Server(_config(OutOfPatience(unencrypted, context.patience), None, tell))
     _stop_on_signals([pages, redirect], context)
     if lifeline is not None:
         _stop_at_end_of(lifeline, [pages, redirect])

@@ -104,7 +104,7 @@ class SignOn:
         Raises SignOnError.
         """
         settings = self._enabled()
-        if not cookie or not hmac.compare_digest(cookie.encode(), given.get("state", "").encode()):
+        if not cookie or not hmac.compare_digest(_hash(cookie), _hash(given.get("state", ""))):
             raise SignOnError("This sign-on was not begun in this browser. Begin again here.")
         with self._database.transaction() as connection:
             row = connection.execute(

@@ -29,15 +29,9 @@ class Provider:
     """user: who is logged on there. Requests are kept in `asked`."""
 
     def __init__(self, pem: Path) -> None:
-        self.keys: dict[str, tuple[str, Key]] = {"one": ("RS256", rsa.generate_private_key(65537, 2048))}
-        self.signs_with = "one"
-        self.user: dict[str, Any] = {"sub": "1234", "preferred_username": "Carol", "groups": ["postmasters"]}
-        self.claims: dict[str, Any] = {}
-        self.sign: Callable[[dict[str, Any]], str] = self._sign
-        self.metadata: dict[str, Any] = {}
-        self.asked: list[str] = []
-        self.secret = SECRET
+        self._first_key: tuple[str, Key] = ("RS256", rsa.generate_private_key(65537, 2048))
         self._codes: dict[str, dict[str, str]] = {}
+        self.as_at_first()
         provider = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,6 +50,16 @@ class Provider:
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
+
+    def as_at_first(self) -> None:
+        self.keys = {"one": self._first_key}
+        self.signs_with = "one"
+        self.user: dict[str, Any] = {"sub": "1234", "preferred_username": "Carol", "groups": ["postmasters"]}
+        self.claims: dict[str, Any] = {}
+        self.sign: Callable[[dict[str, Any]], str] = self.signed
+        self.metadata: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self.secret = SECRET
 
     @property
     def issuer(self) -> str:
@@ -132,7 +136,7 @@ class Provider:
         name, _, secret = base64.b64decode(value).decode().partition(":")
         return (scheme, unquote_plus(name), unquote_plus(secret)) == ("Basic", CLIENT, self.secret)
 
-    def _sign(self, claims: dict[str, Any]) -> str:
+    def signed(self, claims: dict[str, Any]) -> str:
         algorithm, key = self.keys[self.signs_with]
         return jwt.encode(claims, key, algorithm, headers={"kid": self.signs_with})
 
