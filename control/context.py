@@ -40,9 +40,9 @@ from engine.policy.metatags import clean
 PROCESS = "control"
 STORE_FILE = "events.sqlite"
 VIOLATION_LEN = 300  # characters
+SIGN_ON_THREADS = 2  # a provider that does not answer holds up nothing but itself
 LOGON_THREADS = 4  # attempts wait for each other: the pages of those who are logged on do not wait with them
 
-SIGN_ON_THREADS = 2  # a provider that does not answer holds up nothing but itself
 
 class Context:
     """Made once by the process, or by a test. clock: seconds since 1970."""
@@ -61,11 +61,12 @@ class Context:
         self.entry = Entry(self.access, clock, passwords)
         self.second_factors = SecondFactors(self.access, clock)
         self.tokens = Tokens(self.access, clock)
+        self.sign_on = SignOn(self.access, clock, lambda: self.settings().web.oidc, root)
         self.logon_threads = CapacityLimiter(LOGON_THREADS)
+        self.sign_on_threads = CapacityLimiter(SIGN_ON_THREADS)
         self.flashes = Flashes()
         self.patience = Patience(clock)
         self.surveys = Surveys(root)
-        self.sign_on_threads = CapacityLimiter(SIGN_ON_THREADS)
         self.works = Works(root, self.now_us)
         self.recent = Recent()
         self.definitions = Library(self.layout, self.settings)
