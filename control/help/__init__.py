@@ -29,7 +29,7 @@ class HelpPage(msgspec.Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        return f"/help/{self.name}"
+        return "/help" if self.name == INDEX else f"/help/{self.name}"
 
 
 def names() -> list[str]:
