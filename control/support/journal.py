@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from engine.journal import SUFFIX
 PIECE_LEN: Final = 1 << 20  # octets that are read at once, from the end
 LOOKED_AT_LEN: Final = 256 << 20  # octets of the journal that trouble is looked for in
 LINE_LEN: Final = 1 << 20  # octets of one event; longer ones are passed over
+_KIND: Final = re.compile(rb'\{"event":"([a-z-]+)"')  # how the journal writes them
 TROUBLE: Final = frozenset(
     (
         *("service-started", "service-start-failed", "service-stopped", "process-restarted", "configuration-applied"),
@@ -44,6 +46,8 @@ def _backwards(paths: list[Path], length: int, kinds: frozenset[str]) -> Iterato
     for path in paths:
         for line in _lines_backwards(path, length):
             length -= len(line)
+            if kinds and (begins := _KIND.match(line)) and begins[1].decode() not in kinds:
+                continue  # most lines, without taking them apart
             event = _event(line)
             if event is not None and (not kinds or event["event"] in kinds):
                 yield event

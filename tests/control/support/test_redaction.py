@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.support import journal, redaction
 from control.support.redaction import LEFT_OUT, Redactor
 from engine import events
 
@@ -100,6 +101,14 @@ def test_what_tells_of_the_machine_stays(event: str, field: str, value: object, 
 def test_causes_stay_without_names() -> None:
     (told,) = Redactor(KEY).event({"event": "scanned", "unscanned": ["1/x.zip: damaged zip"]})["unscanned"]
     assert told.startswith("damaged ~")
+
+
+def test_the_lists_name_what_there_is() -> None:
+    """A name that no event has would be a mistake of ours."""
+    kinds = {event.__struct_config__.tag for event in events.AnyEvent.__args__}
+    assert kinds >= redaction._REASONED | redaction._PATHS | journal.TROUBLE
+    fields = {field for event in events.AnyEvent.__args__ for field in event.__struct_fields__}
+    assert redaction._PLAIN - {"event"} | redaction._ADDRESSES | redaction._REPLIES <= fields
 
 
 def test_settings() -> None:
