@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
 
 from control.access import AccessDatabase
 from control.accounts.tokens import Tokens
@@ -24,6 +26,7 @@ from control.pages.diagnostics import VIEW_LEN
 from engine import config
 from engine.config import ConversationLog, DataStream, Diagnostics, LogLevel
 from engine.layout import Layout
+from tests.control.browser import visiting
 from tests.control.harness import Browser, Gateway, Reply, wait_until
 
 FILES = "/configuration/diagnostic-files"
@@ -238,3 +241,24 @@ def test_support_bundle(kept: Path, gateway: Gateway, admin: Browser) -> None:
             assert b"private" not in content.read()
     listed = api(gateway.browser(), "GET", "/bundle", program(gateway, Scope.DIAGNOSTICS))
     assert [part["name"] for part in json.loads(listed.text)["parts"]] == told
+
+
+def test_with_a_browser(kept: Path, chromium: Chromium, gateway: Gateway) -> None:
+    """DIAG-02, UI-06: found, looked at, selected all at once, deleted after a question; the bundle downloaded."""
+    with visiting(chromium, gateway) as visitor:
+        page = visitor.go(FILES)
+        page.get_by_label("Show").select_option("Inbound conversations")
+        page.get_by_role("button", name="Filter").click()
+        page.get_by_role("link", name=f"View {LOG}").click()
+        expect(page.get_by_role("region", name="Content of the file")).to_contain_text("C: NOOP <script>")
+        page.get_by_role("link", name="Back to the list").click()
+        page.get_by_role("checkbox").first.check()
+        page.get_by_role("button", name="Delete the selected files").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Delete 4 files?")
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("4 files deleted.")).to_be_visible()
+        expect(page.get_by_text("No files are kept.")).to_be_visible()
+        page.get_by_role("link", name="Support bundle").click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Collect and download").click()
+        assert download.value.suggested_filename.startswith("mailward-support-")
