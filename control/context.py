@@ -22,6 +22,7 @@ from control.patience import VIOLATIONS, Patience
 from control.post.postman import Postman
 from control.post.self_test import SelfTest
 from control.post.watchers import Watchers
+from control.queues.fast import FastQueue
 from control.queues.survey import Surveys
 from control.queues.works import Works
 from control.recent import Recent
@@ -66,7 +67,8 @@ class Context:
         self.sign_on_threads = CapacityLimiter(SIGN_ON_THREADS)
         self.flashes = Flashes()
         self.patience = Patience(clock)
-        self.surveys = Surveys(root)
+        self.fast_queue = FastQueue(root)
+        self.surveys = Surveys(self.fast_queue)
         self.works = Works(root, self.now_us)
         self.recent = Recent()
         self.definitions = Library(self.layout, self.settings)

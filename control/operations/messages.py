@@ -244,7 +244,7 @@ def _began(connection_id: str, known: int) -> int:
 
 def _place(call: Call, smtp_id: str) -> str:
     try:
-        found = listing.find(call.context.layout.root, smtp_id)
+        found = listing.find(call.context.layout.root, smtp_id, call.context.fast_queue.read)
     except ValueError:
         return ""
     return found.place if found is not None else ""

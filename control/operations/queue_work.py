@@ -189,6 +189,7 @@ def _start(call: Call, command: Command, given: QueueSelection) -> QueueWork:
     wanted = given.ids if given.matching is None else filter_of(given.matching)
 
     def ended(progress: Progress) -> None:
+        call.context.surveys.forget()
         if progress.done:
             call.modified(_names(given), f"{progress.done:,} {_WORDS[command.op]}" + _to(command))
 

@@ -6,7 +6,7 @@ from control.actor import Scope
 from control.operation import Answer, Call, Conflict, Download, Input, NotFound, Unavailable, operation
 from control.operations.queues import QueuedSummary, SmtpId, summary
 from control.queues import outline as outlines
-from control.queues.header import header_lines, with_subject
+from control.queues.header import Beginning, with_subject
 from control.queues.lines import line_of
 from control.queues.outline import Busy, HeaderField, MessagePart
 from engine.queue import listing
@@ -65,8 +65,9 @@ def outline(call: Call, given: OneQueued) -> QueuedOutline:
     """
     root, state = call.context.layout.root, _find(call, given.id)
     try:
-        raw, more = header_lines(root, state)
-        found = outlines.outline(listing.octets(root, state))
+        beginning = Beginning()
+        found = outlines.outline(beginning.of(listing.octets(root, state)))
+        raw, more = beginning.header_lines()
     except QueueError as error:
         raise Conflict(f"{error}.") from None
     except Busy:
@@ -105,7 +106,7 @@ def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def _find(call: Call, smtp_id: str) -> MessageState:
     try:
-        found = listing.find(call.context.layout.root, smtp_id)
+        found = listing.find(call.context.layout.root, smtp_id, call.context.fast_queue.read)
     except ValueError as error:
         raise NotFound(f"{error}.") from None
     if found is None:

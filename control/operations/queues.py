@@ -18,7 +18,7 @@ from engine.queue.record import Result
 LIST_LEN: Final = 200  # messages of one page
 SHARES_SHOWN: Final = 500  # rows of the table
 
-SmtpId = Annotated[str, Meta(pattern="^[0-9A-V]{13}$", description="an SMTP ID")]
+SmtpId = Annotated[str, Meta(pattern="^[0-9A-V]{13}$", max_length=13, description="an SMTP ID")]
 Pattern = Annotated[str, Meta(max_length=320, description="* and ? stand for others; without, it may be anywhere")]
 QueueName = Literal["fast", "slow", "hold"]
 
@@ -142,7 +142,7 @@ def search(call: Call, given: QueueSearch) -> QueuedMessages:
     Oldest first; first those of the fast queue, then those of the slow and the hold queue.
     """
     try:
-        found = browsing.browse(call.context.layout.root, filter_of(given), given.after, given.limit)
+        found = browsing.browse(call.context.fast_queue, filter_of(given), given.after, given.limit)
     except ValueError as error:
         raise Invalid("Begin the list anew.", (Mistake("after", str(error)),)) from None
     return QueuedMessages(messages=[summary(line) for line in found.lines], next=found.next, looked_at=found.looked_at)
@@ -166,7 +166,7 @@ def count(call: Call, given: QueueCounting) -> QueueCount:
     """How many messages a filter means."""
     wanted = filter_of(given)
     places = places_of(given.act, wanted) if given.act else wanted.places
-    found = browsing.count(call.context.layout.root, wanted, places)
+    found = browsing.count(call.context.fast_queue, wanted, places)
     return QueueCount(count=found.count, complete=found.complete)
 
 

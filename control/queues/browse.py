@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from control.queues.fast import FastQueue
 from control.queues.header import with_subject
 from control.queues.lines import Filter, Line, line_of
 from engine.queue import listing
@@ -32,12 +32,14 @@ class Counted(msgspec.Struct, frozen=True):
     complete: bool
 
 
-def browse(root: Path, wanted: Filter, after: str, limit: int, clock: Callable[[], float] = time.monotonic) -> Found:
+def browse(
+    fast: FastQueue, wanted: Filter, after: str, limit: int, clock: Callable[[], float] = time.monotonic
+) -> Found:
     """after: `next` of the page before, or empty. Raises ValueError: it is none; OSError."""
     place, _, smtp_id = after.partition("-")
     if after and (place not in listing.ALL or not smtp_id):
         raise ValueError("that is no place in the queues")
-    queue = listing.Queue(root, wanted.places)
+    queue = listing.Queue(fast.root, wanted.places, fast.read)
     now, passes = time.time_ns(), wanted.matcher()
     lines: list[Line] = []
     began, looked_at, here = clock(), 0, after
@@ -48,13 +50,15 @@ def browse(root: Path, wanted: Filter, after: str, limit: int, clock: Callable[[
         here = f"{message.place}-{message.id}"
         line = line_of(message, now)
         if passes(line):
-            lines.append(with_subject(root, message, line))
+            lines.append(with_subject(fast.root, message, line))
     return Found(lines, "", looked_at)
 
 
-def count(root: Path, wanted: Filter, places: tuple[str, ...], clock: Callable[[], float] = time.monotonic) -> Counted:
+def count(
+    fast: FastQueue, wanted: Filter, places: tuple[str, ...], clock: Callable[[], float] = time.monotonic
+) -> Counted:
     """How many messages of these places a filter means, as far as that can be told in a moment. Raises OSError."""
-    queue = listing.Queue(root, places)
+    queue = listing.Queue(fast.root, places, fast.read)
     if not wanted.is_selective:
         return Counted(len(queue), True)
     now, passes, found = time.time_ns(), wanted.matcher(), 0

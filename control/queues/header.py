@@ -1,6 +1,7 @@
 """The header section of a queued message, as lines that can be shown."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,29 @@ def header_lines(root: Path, message: MessageState) -> tuple[list[str], bool]:
 
     Raises as listing.octets().
     """
-    start = b""
-    for piece in listing.octets(root, message):  # to the end: only then is it known that these are its octets
-        start += piece[: limits.HEADER_LEN - len(start)]
+    beginning = Beginning()
+    for _ in beginning.of(listing.octets(root, message)):  # to the end: only then it is known that these are its octets
+        pass
+    return beginning.header_lines()
+
+
+class Beginning:
+    """Keeps the beginning of octets that pass, so that they are read once."""
+
+    def __init__(self) -> None:
+        self._start = bytearray()
+
+    def of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._start += piece[: limits.HEADER_LEN - len(self._start)]
+            yield piece
+
+    def header_lines(self) -> tuple[list[str], bool]:
+        """See the function of this name."""
+        return _lines(bytes(self._start))
+
+
+def _lines(start: bytes) -> tuple[list[str], bool]:
     end = 0 if start.startswith(b"\r\n") else start.find(b"\r\n\r\n")
     lines = (start if end < 0 else start[:end]).split(b"\r\n")
     more = len(lines) > LINES_SHOWN or (end < 0 and len(start) == limits.HEADER_LEN)

@@ -1,23 +1,24 @@
 """A count over all queues, for a page: what waits for whom and since when.
 
 Reading 100,000 message files takes some seconds. So it is done beside the page, at most one at a time: the page waits a
-moment for the end and shows as much as is counted by then. A finished count is used again for ten times the time that
-it took, so that open pages cost a tenth of a processor at most.
+moment for the end and shows as much as is counted by then. A finished count that took long is used again for ten times
+that time, so that open pages cost a tenth of a processor at most.
 """
 
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from control.queues.fast import FastQueue
 from control.queues.lines import line_of, time_of
 from control.queues.shares import Share, Shares, by_domain, by_next_hop, by_sender
 from engine.queue import listing
 
 PATIENCE_S: Final = 0.7
+WORTH_S: Final = 0.3  # what is counted sooner is always counted anew
 STEP_S: Final = 0.5  # between what the page may see of a count that goes on
 _STEP: Final = 500  # messages between looks at the clock
 _REST: Final = 10  # times what a count took
@@ -44,8 +45,8 @@ class Survey(msgspec.Struct, frozen=True):
 class Surveys:
     """Of one installation; from any thread. clock: seconds, monotonic."""
 
-    def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._root = root
+    def __init__(self, fast: FastQueue, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fast = fast
         self._clock = clock
         self._lock = threading.Lock()
         self._running: _Count | None = None
@@ -59,7 +60,7 @@ class Surveys:
                 return self._latest
             count = self._running
             if count is None:
-                count = self._running = _Count(self._root, self._ended)
+                count = self._running = _Count(self._fast, self._ended)
                 count.start()
         count.done.wait(patience_s)
         count.shown.wait()  # names are read at once
@@ -67,19 +68,24 @@ class Surveys:
             raise count.error
         return count.survey
 
+    def forget(self) -> None:
+        """Something was done to the queues: the next page is not to show what was before."""
+        with self._lock:
+            self._valid_until = 0.0
+
     def _ended(self, count: "_Count", took_s: float) -> None:
         with self._lock:
             self._running = None
             self._latest = count.survey if count.error is None else None
-            self._valid_until = self._clock() + took_s * _REST
+            self._valid_until = self._clock() + took_s * _REST if took_s >= WORTH_S else 0.0
 
 
 class _Count(threading.Thread):
     """One count, in a thread of its own. shown: there is something in survey."""
 
-    def __init__(self, root: Path, ended: Callable[["_Count", float], None]) -> None:
+    def __init__(self, fast: FastQueue, ended: Callable[["_Count", float], None]) -> None:
         super().__init__(name="queue-survey", daemon=True)
-        self._root = root
+        self._fast = fast
         self._report = ended
         self.survey = Survey({}, {}, {}, 0, 0)
         self.shown, self.done = threading.Event(), threading.Event()
@@ -97,7 +103,7 @@ class _Count(threading.Thread):
             self._report(self, time.monotonic() - began)
 
     def _count(self) -> None:
-        queue = listing.Queue(self._root)
+        queue = listing.Queue(self._fast.root, fast=self._fast.read)
         names = {place: queue.ids(place) for place in listing.ALL}
         lengths = {place: len(found) for place, found in names.items()}
         oldest = {place: time_of(found[0]) if found else 0 for place, found in names.items()}

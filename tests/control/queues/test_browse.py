@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from control.queues import browse as browsing
 from control.queues import survey as surveying
 from control.queues.acts import meant
 from control.queues.browse import browse, count
+from control.queues.fast import FastQueue
 from control.queues.lines import Filter, Line, line_of
 from control.queues.survey import Surveys
 from engine.ids import IdMaker
@@ -44,7 +46,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pages(root: Path, wanted: Filter, limit: int, clock: Iterator[float] | None = None) -> Iterator[list[str]]:
     after = ""
     while True:
-        found = browse(root, wanted, after, limit, clock.__next__ if clock else (lambda: 0.0))
+        found = browse(FastQueue(root), wanted, after, limit, clock.__next__ if clock else (lambda: 0.0))
         yield [line.reverse_path[:2] for line in found.lines]
         if not found.next:
             return
@@ -70,17 +72,17 @@ def test_a_search_that_takes_too_long_goes_on_where_it_was(root: Path) -> None:
 def test_a_place_that_is_none_is_refused(root: Path) -> None:
     for wrong in ("x", "fast", "slow-", "elsewhere-0000000000000"):
         with pytest.raises(ValueError, match="no place"):
-            browse(root, Filter(), wrong, 10)
-    assert browse(root, Filter(), "hold-" + "V" * 13, 10).lines == []
+            browse(FastQueue(root), Filter(), wrong, 10)
+    assert browse(FastQueue(root), Filter(), "hold-" + "V" * 13, 10).lines == []
 
 
 def test_counting(root: Path) -> None:
     """Of a filter that looks at messages, as far as it gets in a moment."""
-    assert count(root, Filter(), listing.ALL) == browsing.Counted(7, True)
-    assert count(root, Filter("hold"), ("hold",)) == browsing.Counted(2, True)
-    assert count(root, Filter(sender="s"), (SLOW, HOLD)) == browsing.Counted(7, True)
+    assert count(FastQueue(root), Filter(), listing.ALL) == browsing.Counted(7, True)
+    assert count(FastQueue(root), Filter("hold"), ("hold",)) == browsing.Counted(2, True)
+    assert count(FastQueue(root), Filter(sender="s"), (SLOW, HOLD)) == browsing.Counted(7, True)
     late = itertools.count(0.0, browsing.PATIENCE_S + 0.1)
-    assert count(root, Filter(sender="s"), (SLOW, HOLD), late.__next__) == browsing.Counted(1, False)
+    assert count(FastQueue(root), Filter(sender="s"), (SLOW, HOLD), late.__next__) == browsing.Counted(1, False)
 
 
 def test_what_a_filter_means_for_each_act(root: Path) -> None:
@@ -93,7 +95,7 @@ def test_what_a_filter_means_for_each_act(root: Path) -> None:
 
 def test_survey(root: Path) -> None:
     """STAT-25..27: lengths and the oldest by names, recipients by next hop, domain and sender."""
-    survey = Surveys(root).read(30)
+    survey = Surveys(FastQueue(root)).read(30)
     assert survey.complete and survey.lengths == {"fast": 0, "slow": 5, "hold": 2}
     assert survey.oldest == {"fast": 0, "slow": NOW_NS // 1000, "hold": NOW_NS // 1000 + 5_000_000}
     assert {one.domain: one.total for one in survey.shares["next_hop"]} == {"mx0.example:25": 4, "mx1.example:25": 3}
@@ -111,19 +113,22 @@ def test_one_count_at_a_time_and_its_result_is_used_for_a_while(root: Path, monk
         assert go_on.wait(30)
         return line_of(message, now_ns)
 
-    def counted(base: Path) -> listing.Queue:
+    def counted(base: Path, **how: Any) -> listing.Queue:
         made.append(base)
-        return list_queues(base)
+        return list_queues(base, **how)
 
+    monkeypatch.setattr(surveying, "WORTH_S", 0.0)
     monkeypatch.setattr(surveying, "line_of", slowly)
     monkeypatch.setattr(listing, "Queue", counted)
-    surveys = Surveys(root, lambda: now)
+    surveys = Surveys(FastQueue(root), lambda: now)
     assert surveys.read(0.0).counted == 0 and begun.wait(30)
     assert surveys.read(0.0).total == 7 and len(made) == 1
     go_on.set()
     assert surveys.read(30).complete and surveys.read(30).complete and len(made) == 1
     now = 1e9
     assert surveys.read(30).complete and len(made) == 2
+    surveys.forget()
+    assert surveys.read(30).complete and len(made) == 3, "something was done to the queues"
 
 
 @pytest.mark.parametrize(
@@ -143,5 +148,5 @@ def test_the_subject_of_what_no_scan_has_read(tmp_path: Path, content: bytes, su
     smtp_id = IdMaker(0, lambda: NOW_NS).next()
     received = Received(smtp_id, NOW_NS, "c", "192.0.2.1", 1, "h", "SMTP", "", "", (Recipient("u@b.example"),))
     files.write(HOLD, smtp_id, framing.encode(received), [content] if content else [], [])
-    (line,) = browse(tmp_path, Filter(), "", 1).lines
+    (line,) = browse(FastQueue(tmp_path), Filter(), "", 1).lines
     assert line.subject == subject
