@@ -29,7 +29,7 @@ def start_at() -> Iterator[StartAt]:
 
 def accepted(gateway: Gateway) -> int:
     browser = gateway.admin()
-    groups = msgspec.json.decode(browser.get("/api/status").text)["groups"]
+    groups = msgspec.json.decode(browser.get("/api/v1/status").text)["groups"]
     return int(next(f["value"] for group in groups for f in group["figures"] if f["id"] == "accepted"))
 
 
