@@ -99,9 +99,10 @@ class Reader:
         """
         deadline = time.monotonic() + patience_s
         found: list[Row] = []
-        for event in self._newest(query, _position(before)):
+        position = _position(before)
+        for event in self._newest(query, position):
             if not isinstance(event, StoredEvent):
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline and event + 1 < position[0]:  # further back than it began
                     return Found(found, f"{event + 1}.0.0", event)
             elif (made := row(event)) is not None:
                 found.append(made)

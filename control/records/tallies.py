@@ -151,7 +151,7 @@ def read(
         tally.add_name(kind, name, count)
 
 
-# CROSS JOIN makes SQLite take the files one after the other, each with the range of its key; else it reads all there is.
+# CROSS JOIN makes SQLite take the files one after the other, each with the range of its key; else it reads all of it.
 
 
 def series(

@@ -58,6 +58,12 @@ class Day:
                 self.follower.poll()  # the other half is read later, behind it
         self.flush()
 
+    def is_over(self) -> None:
+        """Another day has begun, with nothing in it yet."""
+        for path in list(self.directory.iterdir()):
+            path.rename(path.with_name(path.name[: -len("YYYY-MM-DD.jsonl")] + "2026-09-22.jsonl"))
+            path.touch()
+
     def flush(self) -> None:
         for writer in self.writers:
             writer.flush()
@@ -155,9 +161,12 @@ class Day:
             )
 
 
-@pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+@pytest.fixture(scope="module", params=["followed", "indexed"])
+def day(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    """followed: as it is written, read as it stands. indexed: as of a day that is over, through segments and blocks."""
     made = Day(tmp_path_factory.mktemp("day"))
+    if request.param == "indexed":
+        made.is_over()
     made.follower.poll()
     yield made
     made.store.close()
