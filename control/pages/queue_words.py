@@ -30,11 +30,11 @@ WORDS: Final[dict[str, Words]] = {
         ask=False,
     ),
     "requeue": Words(
-        "Process {what} again?",
+        "Reprocess {what}?",
         "Everything begins anew: they are examined and judged by the settings and definitions of now, and the counter"
         " of crashes starts again at zero. This is not recommended for held messages: one that crashed Mailward will"
         " probably do so again, and one that could not be examined will be held again.",
-        "Process again",
+        "Reprocess",
         "{what} will be processed again.",
     ),
     "release": Words(
@@ -69,7 +69,7 @@ WORDS: Final[dict[str, Words]] = {
 
 TITLES: Final = {
     "retry": "Try again",
-    "requeue": "Process again",
+    "requeue": "Reprocess",
     "release": "Deliver as they are",
     "hold": "Move to the hold queue",
     "drop": "Drop",

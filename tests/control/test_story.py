@@ -1,11 +1,13 @@
 """The story of a message, from files as gateways write them and as crashes leave them (PROC-25)."""
 
 import json
+import typing
 from pathlib import Path
 
 import pytest
 
-from control.story import Story, sentence, stories
+from control.story import FILES_TOLD, Story, facts, sentence, stories
+from engine import events
 from engine.ids import IdMaker
 
 FIRST = IdMaker(0, lambda: 10**18).next()
@@ -80,3 +82,40 @@ def test_words_are_no_pattern(journal: Path) -> None:
 )  # fmt: skip
 def test_sentences(event: dict[str, object], words: str) -> None:
     assert sentence(event) == words
+
+
+def test_what_policy_saw_is_told() -> None:
+    """PROC-25: results of authentication, block lists, files and limits, of the event that has them."""
+    evidence = {
+        "authentication": {
+            "spf": "pass",
+            "spf_domain": "a.example",
+            "dkim": [{"domain": "b.example", "result": "fail"}],
+        },
+        "listings": [
+            {"list": "one.example", "codes": ["127.0.0.2"]},
+            {"list": "two.example", "problem": "no answer"},
+            {"list": "three.example"},
+        ],
+        "files": [{"part": str(number), "names": ["x.exe"] if not number else []} for number in range(FILES_TOLD + 1)],
+        "files_left_out": 5,
+        "limit": "too deep",
+        "limit_part": "2/a.zip",
+    }
+    told = facts({"event": "scanned", "time": "t", "evidence": evidence})
+    assert told[:6] == [
+        ("SPF", "pass (a.example)"),
+        ("DKIM", "fail (b.example)"),
+        ("Block list", "one.example: listed (127.0.0.2)"),
+        ("Block list", "two.example: could not be asked (no answer)"),
+        ("Block list", "three.example: not listed"),
+        ("File", "x.exe"),
+    ]
+    assert told[-2:] == [("File", "and 6 more"), ("Limit", "too deep (2/a.zip)")]
+    assert facts({"event": "held", "time": "t"}) == []
+
+
+@pytest.mark.parametrize("kind", typing.get_args(events.AnyEvent), ids=lambda kind: kind.__name__)
+def test_each_kind_of_event_has_words(kind: type[events.Event]) -> None:
+    words = sentence({"event": kind.__struct_config__.tag, "time": "t"})
+    assert words and "{" not in words
