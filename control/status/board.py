@@ -69,8 +69,9 @@ def live(context: Context, scale: Scale, shown: str) -> bytes:
 
 
 def _lanes(context: Context, scale: Scale) -> Lanes:
+    queues = snapshot(context).queues
     with context.store.read() as view:
-        return lanes(view, scale, context.now_us())
+        return lanes(view, scale, context.now_us(), queues)
 
 
 def _made(context: Context, scale: Scale) -> Board:

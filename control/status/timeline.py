@@ -11,6 +11,7 @@ import msgspec
 
 from control.records.lines import HOUR, MINUTE
 from control.records.view import View
+from control.status.figures import Queues
 
 HEIGHT: Final = 24  # of a lane, in units of its view box; a bar has 1 of its width
 
@@ -91,11 +92,16 @@ class Lanes(msgspec.Struct, frozen=True):
     lanes: list[Lane]
 
 
-def lanes(view: View, scale: Scale, now_us: int) -> Lanes:
-    """now_us: microseconds since 1970; the bar it lies in is the last one."""
+def lanes(view: View, scale: Scale, now_us: int, now: Queues | None = None) -> Lanes:
+    """now_us: microseconds since 1970; the bar it lies in is the last one. now: the lengths of the queues at this time.
+
+    That bar may have begun before any relay told them again.
+    """
     first = (now_us // scale.span - scale.bars + 1) * scale.span
     counts = view.series(first, scale.span, scale.bars, frozenset(kind for _, _, kind in EVENTS))
     lengths = view.queue_lengths(first, scale.span, scale.bars)
+    if now is not None:
+        lengths[-1] = (now.fast, now.slow, now.hold)
     drawn = [lane(name, label, counts[kind], is_queue=False) for name, label, kind in EVENTS]
     drawn += [
         lane(name, label, [one[place] for one in lengths], is_queue=True) for place, (name, label) in enumerate(QUEUES)

@@ -8,6 +8,7 @@ import pytest
 from control.records.follower import Follower
 from control.records.lines import HOUR, MINUTE
 from control.records.store import Store
+from control.status.figures import Queues
 from control.status.timeline import HEIGHT, SCALES, Lane, lanes
 from engine import events
 from engine.journal import JournalWriter, timestamp
@@ -28,11 +29,11 @@ class Past:
         event.time = timestamp((NOW - ago) * 1000)
         self._writer.write(event)
 
-    def lanes(self, scale: str) -> dict[str, Lane]:
+    def lanes(self, scale: str, now: Queues | None = None) -> dict[str, Lane]:
         self._writer.flush()
         self._follower.poll()
         with self._store.read() as view:
-            return {lane.id: lane for lane in lanes(view, SCALES[scale], NOW).lanes}
+            return {lane.id: lane for lane in lanes(view, SCALES[scale], NOW, now).lanes}
 
     def close(self) -> None:
         self._writer.close()
@@ -88,6 +89,13 @@ def test_queues_show_what_was_told_last(past: Past, name: str) -> None:
     assert [found[queue].counts[-1] for queue in ("fast", "slow", "hold")] == [2, 0, 5]
     assert found["hold"].counts[-2] == 9
     assert found["fast"].is_queue
+
+
+def test_a_minute_that_has_just_begun_shows_the_queues_as_they_are(past: Past) -> None:
+    past.write(events.QueueLengths(fast=1, slow=2, hold=3), MINUTE)
+    assert [past.lanes("hour")[queue].counts[-2:] for queue in ("fast", "slow", "hold")] == [[1, 0], [2, 0], [3, 0]]
+    found = past.lanes("hour", Queues(4, 5, 6))
+    assert [found[queue].counts[-2:] for queue in ("fast", "slow", "hold")] == [[1, 4], [2, 5], [3, 6]]
 
 
 def test_the_highest_bar_fills_the_lane_and_the_smallest_is_seen(past: Past) -> None:
