@@ -9,6 +9,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ def _declared() -> dict[str, Any]:
     return tomllib.loads((FOLDER / "ids.toml").read_text(encoding="utf-8"))
 
 
+@cache
 def tests() -> dict[str, list[str]]:
     """ID -> tests as `folder/file.py::name`, sorted."""
     found: dict[str, list[str]] = {}
