@@ -8,6 +8,7 @@ from control.access import AccessDatabase
 from control.accounts.directory import ADMIN, BUILT_IN, REPORT, Account, AccountError, Accounts, Overtaken
 from control.accounts.entry import Attempt, Entry, Result
 from control.accounts.passwords import Passwords
+from control.accounts.second_factor import SecondFactors
 from control.sessions import Sessions
 
 __all__ = [
@@ -26,11 +27,18 @@ __all__ = [
 ]
 
 
-def set_password(root: Path, user: str, password: str) -> None:
-    """For the command line: `mailward init` sets the first password of admin. Raises AccountError."""
+def set_password(root: Path, user: str, password: str, no_second_factor: bool = False) -> None:
+    """For the command line: `mailward init` sets the first password of admin. Raises AccountError.
+
+    no_second_factor: take it off, if there is one.
+    """
     database = AccessDatabase(root)
     try:
         sessions = Sessions(database, time.time, lambda: math.inf)
-        Accounts(database, Passwords(), sessions).set_password(user, password)
+        known = Accounts(database, Passwords(), sessions)
+        known.set_password(user, password)
+        account = known.find(user)
+        if no_second_factor and account is not None and account.second_factor:
+            SecondFactors(database, time.time).remove(user)
     finally:
         database.close()

@@ -14,17 +14,18 @@ from engine.layout import Layout
 @click.command()
 @root_option
 @click.option("--user", default=accounts.ADMIN, show_default=True, help="Which account; there must be one of the name.")
+@click.option("--no-second-factor", is_flag=True, help="Take it off too, when all that gives codes is lost.")
 @click.password_option(help="Asked for twice when not given.")
-def password(root: Path, user: str, password: str) -> None:
-    """Set the password of an account (ACC-05). Works while the gateway runs; its sessions end."""
+def password(root: Path, user: str, no_second_factor: bool, password: str) -> None:
+    """Set the password of an account (ACC-05). Works while the gateway runs; the sessions of the account end."""
     if not (root / FILE_NAME).exists():
         raise click.ClickException(f"{root} is no installation: make one with `mailward init --root {root}`")
     try:
-        accounts.set_password(root, user, password)
+        accounts.set_password(root, user, password, no_second_factor)
     except accounts.AccountError as error:
         raise click.ClickException(str(error)) from None
     _give_to_service(root)
-    click.echo(f"the password of {user} is set")
+    click.echo(f"the password of {user} is set" + (", its second factor is off" if no_second_factor else ""))
 
 
 def _give_to_service(root: Path) -> None:
