@@ -42,11 +42,11 @@ _FIELDS: Final = {
     "server": ("server",),
     "connection_id": ("connection_id",),
     "smtp_id": ("smtp_id",),
-    "sender": ("reverse_path", "sender"),
+    "sender": ("sender", "reverse_path"),  # the one that matched, if one did
     "recipients": ("forward_paths", "forward_path", "to"),
     "subject": ("subject",),
     "name": ("virus", "file", "object", "name"),
-    "matched": ("entry", "signatures", "limit"),
+    "matched": ("entry", "limit"),
     "handling": ("handling", "modification"),
     "reason": ("reason", "violation", "description"),
     "size": ("size",),

@@ -1,14 +1,16 @@
 """Reports as plain text, for mail."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from control.reports.period import Period
 from control.reports.rows import ReportRow
 from control.reports.summary import NameList, Summary, SummaryLine
 from control.times import clock_time, local_time
+from engine.policy.metatags import clean
 
-ROWS = 200  # of a detail report; the whole of it is on the pages
-_CELL_LEN = 120
+ROWS: Final = 200  # of a detail report; the whole of it is on the pages
+_CELL_LEN: Final = 120
 
 
 def head(title: str, period: Period, not_covered: Sequence[str]) -> str:
@@ -34,7 +36,7 @@ def _lines(title: str, lines: Sequence[SummaryLine]) -> str:
 
 
 def _names(title: str, names: NameList) -> str:
-    rows = [f"  {one.count:>12,}  {one.name[:_CELL_LEN]}" for one in names.names]
+    rows = [f"  {one.count:>12,}  {clean(one.name, _CELL_LEN)}" for one in names.names]
     if names.left_out:
         rows.append(f"                and {names.left_out:,} further names")
     return "\n".join([title, *rows, f"  {names.total:>12,}  in total"]) + "\n"
@@ -45,7 +47,7 @@ def detail(rows: Sequence[ReportRow], more: bool) -> str:
     if not rows:
         return "No event is like that.\n"
     lines = [
-        "  ".join([clock_time(row.time), row.action, *(cell[:_CELL_LEN] for cell in row.cells()[3:] if cell)])
+        "  ".join([clock_time(row.time), row.action, *(clean(cell, _CELL_LEN) for cell in row.cells()[3:] if cell)])
         for row in rows
     ]
     if more:
