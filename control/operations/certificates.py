@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from msgspec import Meta
 
 from control.actor import Scope
+from control.certificates import lookup
 from control.certificates.keeper import Done, Installed, Waiting
 from control.certificates.material import MATERIAL_LEN, PASSWORD_LEN, Unfit
 from control.certificates.request import ADVICE, NAMES, Fields, KeyKind, check, countries
@@ -66,6 +67,13 @@ class PendingRequest(Answer, frozen=True):
     subject: str
     names: tuple[str, ...]
     request: str
+
+
+class RequestMade(Answer, frozen=True):
+    """remark: what may be as it should be, and is worth a look; mostly empty."""
+
+    request: PendingRequest
+    remark: str
 
 
 class AcmeState(Answer, frozen=True):
@@ -169,7 +177,7 @@ def choices(call: Call, given: Nothing) -> RequestChoices:
 
 
 @operation("POST", "/certificates/request", Scope.CERTIFICATES_WRITE, errors=(Conflict, Invalid, Unavailable))
-def request(call: Call, given: NewRequest) -> PendingRequest:
+def request(call: Call, given: NewRequest) -> RequestMade:
     """Make a private key and the request for a certificate.
 
     The key stays on the server. Send the request to the authority, and install what it answers with.
@@ -186,7 +194,7 @@ def request(call: Call, given: NewRequest) -> PendingRequest:
     call.modified(OBJECT, f"requested for {', '.join(made.names)}")
     found = _request(made)
     assert found is not None
-    return found
+    return RequestMade(request=found, remark=lookup.remark(made.names[0], call.context.settings().dns.servers))
 
 
 @operation("GET", "/certificates/request", Scope.CERTIFICATES, errors=(NotFound,))

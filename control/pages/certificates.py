@@ -39,7 +39,7 @@ def make_request(visit: Visit) -> Response:
     names = tuple(visit.fields.get("names").split())
     try:
         given = operations.NewRequest(**wanted, names=names, key=_key(visit.fields.get("key")), replace=visit.confirmed)
-        operations.request(visit.call, given)
+        made = operations.request(visit.call, given)
     except Invalid as error:
         return _request(visit, error)
     except Conflict:
@@ -48,7 +48,8 @@ def make_request(visit: Visit) -> Response:
             " not be installed any more."
         )
         return visit.confirm("Make a new request?", text, "Make a new one", REQUEST)
-    return visit.done(REQUEST, "The private key and the request are made. Send the request to the authority.")
+    done = "The private key and the request are made. Send the request to the authority."
+    return visit.done(REQUEST, f"{done} {made.remark}".strip())
 
 
 def _request(visit: Visit, error: Invalid | None) -> Response:

@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
-from engine.config import Settings, Smtp
 from tests.control import axe
 from tests.control.browser import looking, picture, too_wide, visiting
 from tests.control.certificates.authority import new_key, pem, root
+from tests.control.certificates.test_window import SETTINGS
 from tests.control.harness import Gateway, make_root, start, stop
 
 HOME = "/configuration/setup/certificates"
@@ -17,7 +17,7 @@ HOME = "/configuration/setup/certificates"
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    running = start(make_root(tmp_path_factory.mktemp("root"), Settings(smtp=Smtp(hostname="gate.example.com"))))
+    running = start(make_root(tmp_path_factory.mktemp("root"), SETTINGS))
     try:
         yield running
     finally:

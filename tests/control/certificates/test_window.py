@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from engine import config
 from engine.certificate import FILE_NAME
-from engine.config import Settings, Smtp
+from engine.config import Dns, Settings, Smtp
 from engine.layout import Layout
 from tests.control.certificates.authority import Authority, new_key, pem
 from tests.control.harness import Browser, Gateway, Reply, make_root, start, stop, wait_until
 
-HOME = "/configuration/setup/certificates"
 NAME = "gate.example.com"
+SETTINGS = Settings(smtp=Smtp(hostname=NAME), dns=Dns(servers=("127.0.0.1#1",)))  # where nobody answers
+HOME = "/configuration/setup/certificates"
 FIELDS = {
     "common_name": NAME,
     "organization": "Example & <b>Sons</b>",
@@ -32,7 +33,7 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    running = start(make_root(tmp_path_factory.mktemp("root"), Settings(smtp=Smtp(hostname=NAME))))
+    running = start(make_root(tmp_path_factory.mktemp("root"), SETTINGS))
     try:
         yield running
     finally:
@@ -226,7 +227,9 @@ def test_the_same_by_the_api(gateway: Gateway, browser: Browser, authority: Auth
     reply = call(browser, "POST", "/request", FIELDS | {"state": " "})
     assert reply.status == 422
     assert "repeat the city" in reply.text
-    asked = msgspec.json.decode(call(browser, "POST", "/request", FIELDS).text)
+    made = msgspec.json.decode(call(browser, "POST", "/request", FIELDS).text)
+    assert made["remark"] == f"Whether {NAME} is in DNS could not be told: no name server answered."
+    asked = made["request"]
     assert call(browser, "POST", "/request", FIELDS).status == 409
     status = msgspec.json.decode(call(browser, "GET", "").text)
     assert status["request"] == asked
