@@ -16,8 +16,10 @@ from control.operations import (
     queues,
     reports,
     saved_reports,
+    sessions,
     settings,
     status,
+    tokens,
 )
 
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "queues",
     "reports",
     "saved_reports",
+    "sessions",
     "settings",
     "status",
+    "tokens",
 ]

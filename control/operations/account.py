@@ -21,7 +21,11 @@ from control.operation import (
     operation,
 )
 from control.operations import accounts
-from control.operations.accounts import AccountEntry, Password, SessionKey, SessionList, TokenId, TokenList
+from control.operations import sessions as sessions_
+from control.operations import tokens as tokens_
+from control.operations.accounts import AccountEntry, Password
+from control.operations.sessions import SessionKey, SessionList
+from control.operations.tokens import TokenId, TokenList
 from engine import events
 
 
@@ -157,13 +161,13 @@ def new_recovery_codes(call: Call, given: PasswordAgain) -> RecoveryCodes:
 @operation("GET", "/account/sessions", Scope.OWN)
 def sessions(call: Call, given: Nothing) -> SessionList:
     """Where the own account is logged on."""
-    return accounts.session_list(call, call.actor.user)
+    return sessions_.sessions_of(call, call.actor.user)
 
 
 @operation("DELETE", "/account/sessions/{key}", Scope.OWN, errors=(NotFound,))
 def end_session(call: Call, given: SessionKey) -> None:
     """End one of the own sessions."""
-    accounts.end(call, given.key, call.actor.user)
+    sessions_.end_one(call, given.key, call.actor.user)
 
 
 @operation("POST", "/account/sessions/end-others", Scope.OWN)
@@ -177,7 +181,7 @@ def end_other_sessions(call: Call, given: Nothing) -> None:
 @operation("GET", "/account/tokens", Scope.OWN)
 def tokens(call: Call, given: Nothing) -> TokenList:
     """The own tokens."""
-    return accounts.token_list(call, call.actor.user)
+    return tokens_.tokens_of(call, call.actor.user)
 
 
 @operation("POST", "/account/tokens", Scope.OWN, status=201)
@@ -200,7 +204,7 @@ def make_token(call: Call, given: NewToken) -> MadeToken:
 @operation("DELETE", "/account/tokens/{id}", Scope.OWN, errors=(NotFound,))
 def revoke_token(call: Call, given: TokenId) -> None:
     """Revoke one of the own tokens. It is refused from now on."""
-    accounts.revoke(call, given.id, call.actor.user)
+    tokens_.revoke_one(call, given.id, call.actor.user)
 
 
 def second_factor_begun(call: Call) -> SecondFactorSecret | None:

@@ -1,4 +1,4 @@
-"""The accounts of others, for administrators: who there is, with which role, and what is open (ACC-01..05, ACC-11)."""
+"""The accounts of others, for administrators: who there is, and with which role (ACC-01..05, ACC-11)."""
 
 from typing import Annotated
 
@@ -7,16 +7,13 @@ from msgspec import UNSET, Meta, UnsetType
 from control.accounts import Account, AccountError, Overtaken
 from control.accounts.directory import NAME_LEN, USER_LEN
 from control.accounts.passwords import PASSWORD_MAX_LEN
-from control.accounts.tokens import Token
 from control.actor import Role, Scope
 from control.operation import Answer, Call, Conflict, Input, Invalid, Mistake, NotFound, Nothing, Stale, operation
-from control.sessions import Session
 
 User = Annotated[str, Meta(max_length=USER_LEN)]
 Words = Annotated[str, Meta(max_length=NAME_LEN)]
 Email = Annotated[str, Meta(max_length=320)]
 Password = Annotated[str, Meta(max_length=PASSWORD_MAX_LEN)]
-Key = Annotated[str, Meta(max_length=64)]
 BY_HAND = "ended"  # the reason of a logoff
 
 
@@ -75,56 +72,6 @@ class AccountPassword(Input, frozen=True):
 
     user: User
     password: Password
-
-
-class SessionEntry(Answer, frozen=True):
-    """how: password, code or sign-on. Times: seconds since 1970. own: the one that asks."""
-
-    key: str
-    user: str
-    client: str
-    how: str
-    began: int
-    active: int
-    own: bool
-
-
-class SessionList(Answer, frozen=True):
-    """The one used last first."""
-
-    sessions: list[SessionEntry]
-
-
-class SessionKey(Input, frozen=True):
-    """Which session."""
-
-    key: Key
-
-
-class TokenEntry(Answer, frozen=True):
-    """Times: seconds since 1970; last_used is 0 for never. ended: its time is over."""
-
-    id: str
-    user: str
-    name: str
-    scopes: list[Scope]
-    made: int
-    expires: int
-    ended: bool
-    last_used: int
-    last_client: str
-
-
-class TokenList(Answer, frozen=True):
-    """The newest first."""
-
-    tokens: list[TokenEntry]
-
-
-class TokenId(Input, frozen=True):
-    """Which token."""
-
-    id: Key
 
 
 @operation("GET", "/accounts", Scope.ACCOUNTS)
@@ -231,30 +178,6 @@ def remove_second_factor(call: Call, given: AccountName) -> None:
     call.modified(f"account {account.user}", "second factor removed")
 
 
-@operation("GET", "/sessions", Scope.ACCOUNTS)
-def sessions(call: Call, given: Nothing) -> SessionList:
-    """Who is logged on with a browser."""
-    return session_list(call, "")
-
-
-@operation("DELETE", "/sessions/{key}", Scope.ACCOUNTS_WRITE, errors=(NotFound,))
-def end_session(call: Call, given: SessionKey) -> None:
-    """End a session."""
-    end(call, given.key, "")
-
-
-@operation("GET", "/tokens", Scope.ACCOUNTS)
-def tokens(call: Call, given: Nothing) -> TokenList:
-    """The tokens of all accounts."""
-    return token_list(call, "")
-
-
-@operation("DELETE", "/tokens/{id}", Scope.ACCOUNTS_WRITE, errors=(NotFound,))
-def revoke_token(call: Call, given: TokenId) -> None:
-    """Revoke a token. It is refused from now on."""
-    revoke(call, given.id, "")
-
-
 def entry(account: Account) -> AccountEntry:
     return AccountEntry(
         user=account.user,
@@ -270,33 +193,6 @@ def entry(account: Account) -> AccountEntry:
         last_logon=int(account.last_logon),
         etag=account.etag,
     )
-
-
-def session_list(call: Call, user: str) -> SessionList:
-    """user: only of this account; empty for all."""
-    return SessionList(sessions=[_session(call, one) for one in call.context.sessions.all(user)])
-
-
-def end(call: Call, key: str, user: str) -> None:
-    """Raises NotFound."""
-    session = call.context.sessions.end_by_key(key, user)
-    if session is None:
-        raise NotFound("This session is not there any more: it has ended in the meantime.")
-    call.context.logged_off([session], BY_HAND)
-    call.modified(f"session of {session.user} from {session.client}", "ended")
-
-
-def token_list(call: Call, user: str) -> TokenList:
-    """user: only of this account; empty for all."""
-    return TokenList(tokens=[_token(call, one) for one in call.context.tokens.all(user)])
-
-
-def revoke(call: Call, id_: str, user: str) -> None:
-    """Raises NotFound."""
-    token = call.context.tokens.revoke(id_, user)
-    if token is None:
-        raise NotFound("This token is not there any more: it was revoked in the meantime.")
-    call.modified(f"token {token.name} of {token.user}", "revoked")
 
 
 def sentence(error: AccountError) -> str:
@@ -320,29 +216,3 @@ def _told(name: str, value: object) -> str:
     if name == "enabled":
         return "enabled" if value else "disabled"
     return f"{name}: {value or 'none'}"
-
-
-def _session(call: Call, session: Session) -> SessionEntry:
-    return SessionEntry(
-        key=session.key,
-        user=session.user,
-        client=session.client,
-        how=session.how,
-        began=int(session.began),
-        active=int(session.active),
-        own=session.key == call.actor.key,
-    )
-
-
-def _token(call: Call, token: Token) -> TokenEntry:
-    return TokenEntry(
-        id=token.id,
-        user=token.user,
-        name=token.name,
-        scopes=sorted(token.scopes),
-        made=int(token.made),
-        expires=int(token.expires),
-        ended=token.expires <= call.context.clock(),
-        last_used=int(token.last_used),
-        last_client=token.last_client,
-    )

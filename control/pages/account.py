@@ -10,7 +10,8 @@ from control.actor import Scope
 from control.operation import Invalid, Mistake, Nothing
 from control.operations import account as operations
 from control.operations.account import TooManyAttempts
-from control.operations.accounts import SessionKey, TokenId
+from control.operations.sessions import SessionKey
+from control.operations.tokens import TokenId
 from control.page import Visit, form, page
 from control.pages.accounts import new_password, status_of, what_is_wrong
 from control.web import see_other

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from control.actor import Role, Scope
 from control.operation import Invalid, Mistake, Nothing, Stale
 from control.operations import accounts as operations
+from control.operations import sessions, tokens
 from control.page import Visit, form, page
 
 HOME: Final = "/configuration/accounts"
@@ -16,8 +17,8 @@ def show(visit: Visit) -> Response:
     return visit.render(
         "accounts/all.html",
         accounts=operations.list_(visit.call, Nothing()).accounts,
-        sessions=operations.sessions(visit.call, Nothing()).sessions,
-        tokens=operations.tokens(visit.call, Nothing()).tokens,
+        sessions=sessions.list_(visit.call, Nothing()).sessions,
+        tokens=tokens.list_(visit.call, Nothing()).tokens,
     )
 
 
@@ -108,7 +109,7 @@ def remove(visit: Visit) -> Response:
 
 
 def end_session(visit: Visit) -> Response:
-    operations.end_session(visit.call, operations.SessionKey(key=visit.fields.get("key")))
+    sessions.end(visit.call, sessions.SessionKey(key=visit.fields.get("key")))
     return visit.done(HOME, "The session is ended.")
 
 
@@ -116,7 +117,7 @@ def revoke_token(visit: Visit) -> Response:
     if not visit.confirmed:
         text = f"The program that uses “{visit.fields.get('name')}” is refused from then on."
         return visit.confirm("Revoke this token?", text, "Revoke it", HOME)
-    operations.revoke_token(visit.call, operations.TokenId(id=visit.fields.get("id")))
+    tokens.revoke(visit.call, tokens.TokenId(id=visit.fields.get("id")))
     return visit.done(HOME, "The token is revoked.")
 
 
