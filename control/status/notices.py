@@ -118,7 +118,10 @@ def _of_settings(settings: Settings) -> Iterator[Notice]:
         )
     if not settings.antivirus.enabled:
         yield Notice(
-            WARN, "Virus scanning is disabled: infected mail is delivered.", "/antivirus/settings", "Switch it on"
+            WARN,
+            "Virus scanning is disabled: infected mail is delivered.",
+            "/antivirus/settings/configure",
+            "Switch it on",
         )
     if not settings.notifications.administrators:
         yield Notice(
