@@ -1,6 +1,7 @@
 """The messages that the journal knows: found by address, subject, ID, client, verdict and time (message tracking).
 
-A message is found by one event of it, the anchor: `accepted`, or `scanned` when the subject or the verdict decides.
+A message is found by one event of it, the anchor: `accepted`, or `scanned` when the subject or the verdict decides, or
+what became of it when nothing but that is asked for.
 The rest of its story begins at the time that its ID carries, and mostly ends a few blocks later.
 """
 
@@ -11,7 +12,7 @@ from typing import Final
 import msgspec
 
 from control.records.lines import microseconds
-from control.records.reading import Found, Query, Reader, StoredEvent
+from control.records.reading import EVER, Found, Query, Reader, StoredEvent
 from engine.events import Accepted, AnyEvent, Completed, Scanned
 from engine.ids import relay_of
 from engine.trigrams import contains
@@ -70,10 +71,12 @@ class Wanted(msgspec.Struct, frozen=True):
         )
 
     def anchor(self) -> Query:
-        """The events to look at; the longest term narrows most."""
+        """The events to look at; the longest term narrows most, and without one the outcome."""
         of_scanned = (self.subject, self.verdict)
         term = max((*of_scanned, self.smtp_id, self.address, self.client), key=len)
         kind = "scanned" if term in of_scanned and term else "accepted"
+        if self.outcome and not term:
+            kind = self.outcome
         return Query(kinds=frozenset({kind}), term=term)
 
 
@@ -81,19 +84,27 @@ def find(
     reader: Reader, wanted: Wanted, first: int, until: int, limit: int, before: str, patience_s: float
 ) -> Found[Message]:
     """See control.records.view.View.find_messages."""
-    query = msgspec.structs.replace(wanted.anchor(), first=first, until=until)
-    return reader.page(query, limit, before, _row(reader, wanted), patience_s)
+    anchor = wanted.anchor()
+    times = (first, EVER if anchor.kinds <= OUTCOMES else until)  # what became of it may come much later
+    query = msgspec.structs.replace(anchor, first=times[0], until=times[1])
+    return reader.page(query, limit, before, _row(reader, wanted, first, until), patience_s)
 
 
-def _row(reader: Reader, wanted: Wanted) -> Callable[[StoredEvent], Message | None]:
+def _row(reader: Reader, wanted: Wanted, first: int, until: int) -> Callable[[StoredEvent], Message | None]:
     def row(anchor: StoredEvent) -> Message | None:
         smtp_id = _anchor(anchor.line).smtp_id
         told = story(reader, smtp_id, _beginning(smtp_id, anchor.time), whole=False)
         scanned = [one for one in told if isinstance(one, Scanned)]
         if anchor.kind == "scanned" and (not scanned or microseconds(scanned[-1].time) != anchor.time):
             return None  # examined again later: that one stands for the message
+        if anchor.kind in OUTCOMES:
+            ends = [(microseconds(one.time), kind_of(one)) for one in told if kind_of(one) in OUTCOMES]
+            if not ends or ends[-1] != (anchor.time, anchor.kind):
+                return None  # the last one stands for the message
         message = message_of(told)
-        return message if message is not None and wanted.matches(message) else None
+        if message is None or not wanted.matches(message):
+            return None
+        return message if anchor.kind not in OUTCOMES or first <= message.time < until else None
 
     return row
 

@@ -104,10 +104,11 @@ class Reader:
             if not isinstance(event, StoredEvent):
                 if time.monotonic() > deadline and event + 1 < position[0]:  # further back than it began
                     return Found(found, f"{event + 1}.0.0", event)
-            elif (made := row(event)) is not None:
+                continue
+            if (made := row(event)) is not None:
                 found.append(made)
-                if len(found) == limit:
-                    return Found(found, f"{event.time}.{event.file}.{event.offset}", event.time)
+            if len(found) == limit or time.monotonic() > deadline:  # a row may take reading of its own
+                return Found(found, f"{event.time}.{event.file}.{event.offset}", event.time)
         return Found(found)
 
     def _newest(self, query: Query, before: tuple[int, int, int]) -> Iterator[StoredEvent | int]:

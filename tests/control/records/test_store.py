@@ -251,3 +251,40 @@ def test_messages_are_found_by_what_is_known_of_them(desk: Desk) -> None:
             assert [one.smtp_id for one in view.find_messages(wanted).rows] == ["1N4ABCDE00002"]
         assert len(view.find_messages(Wanted(address="B@EXAMPLE", client="192.0.2.1")).rows) == 2
         assert view.find_messages(Wanted(address="nobody@")).rows == []
+
+
+def test_messages_are_found_by_what_became_of_them(desk: Desk) -> None:
+    """PROC-25: the last of it, once for each message, however much later; the times asked for are of acceptance."""
+    write(
+        desk.writer(),
+        accepted(1, smtp_id="1N4ABCDE00001"),
+        accepted(2, smtp_id="1N4ABCDE00002"),
+        events.Held(time=timestamp(BASE + 3 * SECOND), smtp_id="1N4ABCDE00001", reason="first"),
+        events.Held(time=timestamp(BASE + 4 * SECOND), smtp_id="1N4ABCDE00002", reason="only"),
+        events.Held(time=timestamp(BASE + 5 * SECOND), smtp_id="1N4ABCDE00001", reason="again"),
+        events.Dropped(time=timestamp(BASE + 900 * SECOND), smtp_id="1N4ABCDE00002", reason="by hand"),
+    )
+    desk.follower.poll()
+    with desk.store.read() as view:
+        held, dropped = Wanted(outcome="held"), Wanted(outcome="dropped")
+        assert [one.smtp_id for one in view.find_messages(held).rows] == ["1N4ABCDE00001"]
+        assert [one.smtp_id for one in view.find_messages(dropped, until=BASE + 10 * SECOND).rows] == ["1N4ABCDE00002"]
+        assert view.find_messages(dropped, first=BASE + 3 * SECOND).rows == []
+        assert view.find_messages(Wanted(outcome="held", smtp_id="00002")).rows == []
+
+
+def test_a_search_ends_in_its_time_after_each_message(desk: Desk) -> None:
+    """PROC-25: each message that is looked at costs reading; it goes on where it was."""
+    write(desk.writer(), *(accepted(second, smtp_id=f"1N4ABCDE0000{second}") for second in range(1, 6)))
+    desk.follower.poll()
+    with desk.store.read() as view:
+        seen, pages, before = [], 0, ""
+        while True:
+            found = view.find_messages(Wanted(client="192.0.2.1", address="a@example"), before=before, patience_s=0)
+            seen += [one.smtp_id[-1] for one in found.rows]
+            pages += 1
+            if not found.next:
+                break
+            before = found.next
+        assert seen == ["5", "4", "3", "2", "1"]
+        assert 5 <= pages < 20
