@@ -238,6 +238,7 @@ def _common(visit: Visit, typed: dict[str, Any], mistakes: dict[str, str], path:
         "current": current,
         "question": [*times, *kept],
         "query": urlencode([*times, *kept]),
+        "times": urlencode(times),
     }
 
 

@@ -83,6 +83,16 @@ def test_summary(reporting: Gateway) -> None:
     assert value(empty, "messages_accepted") == "0" and "Viruses found" not in empty
 
 
+@pytest.mark.parametrize("kind", ["summary", "detail"])
+def test_the_same_as_json(reporting: Gateway, kind: str) -> None:
+    """HTTP-08: the link on the page leads to the same answer for programs."""
+    browser = reporting.admin()
+    link = re.search(r'href="(/api/v1/reports/[^"]*)">As JSON', browser.get(f"/reports/{kind}?{today(term='x')}").text)
+    assert link
+    reply = browser.get(html.unescape(link[1]))
+    assert reply.status == 200 and json.loads(reply.text)["title"].lower() == f"{kind} report"
+
+
 def test_hostile_words_are_words(reporting: Gateway) -> None:
     """RPT-09: a name is a link, whatever it is made of; nothing of it is markup, and what hides is shown."""
     browser = reporting.admin()

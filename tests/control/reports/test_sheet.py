@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.help import MANUAL
 from control.reports import sheet
 from control.reports.rows import COLUMNS, ReportRow
 
@@ -81,3 +83,9 @@ def test_only_its_own_files_are_given(tmp_path: Path, name: str) -> None:
     assert sheet.find(tmp_path, "MAILWARD202603010905.CSV") is None
     made = sheet.write(tmp_path, [], NOW)
     assert made.name.endswith("-2.CSV") and sheet.find(tmp_path, made.name)
+
+
+def test_the_columns_are_published() -> None:
+    """RPT-16, GAP-32: the manual lists them, in their order."""
+    listed = re.findall(r"^\| ([^|]+) \| ", (MANUAL / "reports.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == ["Column", "---", *(head for _, head in COLUMNS)]
