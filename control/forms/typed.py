@@ -75,6 +75,14 @@ class Typed:
         """Of all settings that the form had."""
         return {one.name: self.value(one) for one in controls if one.name in self.texts or one.name in self.rows}
 
+    def shows(self, control: Control, value: Value) -> bool:
+        """Whether this is what an untouched form has: reading it back takes blanks off, which nobody asked for."""
+        other = Typed.of_values([control], {control.name: value})
+        mine = {name: self.texts.get(name) for name in other.texts}
+        return mine == {name: _lines(text) for name, text in other.texts.items()} and all(
+            self.rows.get(name) == count for name, count in other.rows.items()
+        )
+
     # --- rows -------------------------------------------------------------------------------------
 
     def add_row(self, control: Control) -> None:

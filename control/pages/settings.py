@@ -135,7 +135,10 @@ def _take(visit: Visit, window: Window) -> Response:
         _pad(window, typed)
         return _form(visit, window, typed, now, etag=etag)
     is_now = {one.name: one.value for one in now.settings}
-    values = {name: value for name, value in typed.values(controls).items() if value != is_now[name]}
+    untouched = {one.name for one in controls if typed.shows(one, is_now[one.name])}
+    values = {
+        name: value for name, value in typed.values(controls).items() if name not in untouched and value != is_now[name]
+    }
     try:
         if etag != now.etag:
             raise Stale("Somebody else has changed settings since you opened this page.")
