@@ -13,7 +13,7 @@ ANCHOR = SubPattern(parse(b"the anchor".hex()))
 
 
 def compiled(*regexes: Regex, expression: str = "0&1", trigger: str = "0") -> Image:
-    subs = (ANCHOR, *regexes)
+    subs: tuple[SubPattern | Regex, ...] = (ANCHOR, *regexes)
     triggers = {number: logic.parse(trigger, 1) for number in range(1, len(subs))}
     node = logic.triggered(logic.parse(expression, len(subs)), triggers)
     return Image(image.build([Signature("r", Condition(subs, node))]))
