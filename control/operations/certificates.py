@@ -1,6 +1,5 @@
 """The certificate of pages and STARTTLS: request, installation, state, and issue by ACME (CERT-01..09)."""
 
-import datetime
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -8,7 +7,7 @@ from msgspec import Meta
 
 from control.actor import Scope
 from control.certificates import lookup
-from control.certificates.keeper import Done, Installed, Waiting
+from control.certificates.keeper import Done
 from control.certificates.material import MATERIAL_LEN, PASSWORD_LEN, Unfit
 from control.certificates.request import ADVICE, NAMES, Fields, KeyKind, check, countries
 from control.certificates.warning import warning
@@ -25,55 +24,18 @@ from control.operation import (
     Unavailable,
     operation,
 )
+from control.operations.certificate_answers import (
+    InstalledCertificate,
+    PendingRequest,
+    RequestMade,
+    installed_answer,
+    request_answer,
+)
 
 OBJECT = "TLS certificate"
 T = TypeVar("T")
 Word = Annotated[str, Meta(max_length=300)]
 _UPLOAD_LEN = 3 * MATERIAL_LEN  # a file in base64, text, and what JSON makes of them
-
-
-class ChainLink(Answer, frozen=True):
-    subject: str
-    issuer: str
-    expires: int
-
-
-class InstalledCertificate(Answer, frozen=True):
-    """Times: seconds since 1970. source: self-made, request, upload, acme; empty for one put there by hand.
-
-    key_installed: when its private key was made or came here. fingerprint: SHA-256.
-    """
-
-    source: str
-    subject: str
-    issuer: str
-    names: tuple[str, ...]
-    self_signed: bool
-    key: str
-    key_installed: int
-    installed: int
-    begins: int
-    expires: int
-    days_left: int
-    serial: str
-    fingerprint: str
-    chain: list[ChainLink]
-
-
-class PendingRequest(Answer, frozen=True):
-    """request: what the authority is sent, in PEM. made: seconds since 1970."""
-
-    made: int
-    subject: str
-    names: tuple[str, ...]
-    request: str
-
-
-class RequestMade(Answer, frozen=True):
-    """remark: what may be as it should be, and is worth a look; mostly empty."""
-
-    request: PendingRequest
-    remark: str
 
 
 class AcmeState(Answer, frozen=True):
@@ -151,9 +113,9 @@ def read(call: Call, given: Nothing) -> CertificateStatus:
     now = context.clock()
     installed = context.certificates.installed()
     return CertificateStatus(
-        installed=_installed(installed, now),
-        previous=_installed(context.certificates.previous(), now),
-        request=_request(context.certificates.waiting()),
+        installed=installed_answer(installed, now),
+        previous=installed_answer(context.certificates.previous(), now),
+        request=request_answer(context.certificates.waiting()),
         acme=AcmeState(
             enabled=settings.enabled,
             directory=settings.directory,
@@ -192,7 +154,7 @@ def request(call: Call, given: NewRequest) -> RequestMade:
         )
     made = _done(lambda: keeper.ask(fields))
     call.modified(OBJECT, f"requested for {', '.join(made.names)}")
-    found = _request(made)
+    found = request_answer(made)
     assert found is not None
     return RequestMade(request=found, remark=lookup.remark(made.names[0], call.context.settings().dns.servers))
 
@@ -282,41 +244,8 @@ def _done(act: Callable[[], T], came_as: str = "") -> T:
 
 
 def _result(call: Call, done: Done, how: str) -> InstallationResult:
-    found = _installed(done.installed, call.context.clock())
+    found = installed_answer(done.installed, call.context.clock())
     assert found is not None
     expires = f"{done.installed.expires:%Y-%m-%d}"
     call.modified(OBJECT, f"{how}: {found.subject}, by {found.issuer}; expires {expires}; {found.fingerprint[:23]}")
     return InstallationResult(installed=found, remarks=done.remarks)
-
-
-def _installed(found: Installed | None, now: float) -> InstalledCertificate | None:
-    if found is None:
-        return None
-    return InstalledCertificate(
-        source=found.source or "",
-        subject=found.subject,
-        issuer=found.issuer,
-        names=found.names,
-        self_signed=found.self_signed,
-        key=found.key,
-        key_installed=_seconds(found.key_installed),
-        installed=_seconds(found.installed),
-        begins=_seconds(found.begins),
-        expires=_seconds(found.expires),
-        days_left=int((found.expires.timestamp() - now) // 86_400),
-        serial=found.serial,
-        fingerprint=found.fingerprint,
-        chain=[ChainLink(subject=one.subject, issuer=one.issuer, expires=_seconds(one.expires)) for one in found.chain],
-    )
-
-
-def _request(waiting: Waiting | None) -> PendingRequest | None:
-    if waiting is None:
-        return None
-    return PendingRequest(
-        made=_seconds(waiting.made), subject=waiting.subject, names=waiting.names, request=waiting.pem
-    )
-
-
-def _seconds(time: datetime.datetime) -> int:
-    return round(time.timestamp())

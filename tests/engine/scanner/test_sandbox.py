@@ -37,6 +37,8 @@ REFUSED = (
 
 
 def test_what_is_refused(with_pool: Runner) -> None:
+    """TMP-01: nothing is written while scanning, so nothing of it is left behind, and no directory is needed for it."""
+
     async def work(bench: Bench) -> None:
         for deed in REFUSED:
             outcome = await bench.examine(deed)
