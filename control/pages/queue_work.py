@@ -15,7 +15,6 @@ from control.page import Visit, form, page
 from control.pages.queue_words import FILTER_FIELDS, TITLES, WORDS, Act, Words
 
 LENGTH: Final = 256 * 1024  # octets of the form: as many ids as a selection may have
-REFRESH_S: Final = 2  # of the page of a work, without scripts
 _BACK: Final = re.compile(r"/(queues|configuration/hold)(/[\w/]*)?(\?[\w%&=.+*@~-]*)?", re.ASCII)
 
 
@@ -119,9 +118,9 @@ def every(visit: Visit) -> Response:
 
 
 def show(visit: Visit) -> Response:
-    """How far a work is; while it goes on the page renews itself."""
+    """How far a work is; while it goes on a script renews it."""
     work = queue_work.read(visit.call, OneWork(id=_work_id(visit)))
-    return visit.render("queues/work.html", work=work, titles=TITLES, refresh_s=REFRESH_S)
+    return visit.render("queues/work.html", work=work, titles=TITLES)
 
 
 def stop(visit: Visit) -> Response:
@@ -142,7 +141,7 @@ def hold(visit: Visit) -> Response:
 routes: Final = [
     form("/queues/act", Scope.QUEUES_WRITE, take, length=LENGTH),
     page("/queues/work", Scope.QUEUES, every),
-    page("/queues/work/{id}", Scope.QUEUES, show, active=False),  # it renews itself
+    page("/queues/work/{id}", Scope.QUEUES, show, active=False),  # a script asks for it again
     form("/queues/work/{id}/stop", Scope.QUEUES_WRITE, stop),
     page("/configuration/hold", Scope.QUEUES, hold),
 ]
