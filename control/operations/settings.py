@@ -16,6 +16,7 @@ from control.forms.declared import CONTROLS, Control, tables
 from control.history import change as changing
 from control.history.change import Change
 from control.history.keeper import Author, Keeper, Outdated, Saved, State
+from control.history.ports import taken_ports
 from control.history.revisions import Revision
 from control.operation import (
     Answer,
@@ -32,8 +33,6 @@ from control.operation import (
 from control.rehearsal.compare import LAST, Rehearsal, rehearse
 from engine.config import ConfigError, Settings, remarks
 from engine.config.base import Problem
-from engine.listening import addresses
-from engine.portuse import user_of_port
 
 SETTINGS_LEN: Final = 1024 * 1024  # octets of a body with values
 TEXT_LEN: Final = 100_000  # characters
@@ -334,7 +333,7 @@ def _checked(call: Call, values: Mapping[str, Any]) -> Settings:
                 f" in the history: {error}"
             ) from None
         raise _invalid([_mistake(one) for one in error.problems]) from None
-    taken = list(_taken_ports(state.settings, wanted))
+    taken = [Mistake(setting, text) for setting, text in taken_ports(state.settings, wanted)]
     if taken:
         raise _invalid(taken)
     return wanted
@@ -343,25 +342,6 @@ def _checked(call: Call, values: Mapping[str, Any]) -> Settings:
 def _invalid(mistakes: list[Mistake]) -> Invalid:
     many = "One value is" if len(mistakes) == 1 else f"{len(mistakes)} values are"
     return Invalid(f"{many} not right. Nothing was changed.", tuple(mistakes))
-
-
-def _taken_ports(before: Settings, after: Settings) -> Iterator[Mistake]:
-    """SMTP-02: what somebody else listens on. Ports may be exchanged among ours (SMTP-04)."""
-    ours = {one.port for one in addresses(before).values()}
-    names = {"smtp": "smtp.listen", "http": "web.http", "https": "web.https"}
-    for name, listener in addresses(after).items():
-        if listener == addresses(before)[name] or listener.port in ours:
-            continue
-        try:
-            user = user_of_port(listener)
-        except OSError as error:
-            why = error.strerror or error
-            text = f"is {listener.host}, where nobody can listen: {why}. Write an address of this machine."
-            yield Mistake(f"{names[name]}.host", text)
-            continue
-        if user:
-            text = f"is {listener.port}, which {user} uses already: the former port stays. Choose another (SMTP-02)."
-            yield Mistake(f"{names[name]}.port", text)
 
 
 def _mistake(problem: Problem) -> Mistake:
