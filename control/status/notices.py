@@ -12,6 +12,7 @@ from control.records.view import View
 from control.status.readiness import readiness
 from engine import events
 from engine.config import Settings
+from engine.layout import Layout
 
 BAD: Final = "bad"
 WARN: Final = "warn"
@@ -31,7 +32,7 @@ def notices(context: Context, view: View) -> list[Notice]:
     settings = context.settings()
     return [
         *_of_parts(context),
-        *context.recent.of("room", lambda: list(_of_room(context)), READING_S),
+        *context.recent.of("room", lambda: list(of_room(context.layout, Readings())), READING_S),
         *_of_settings(settings),
         *_certificate(context),
         *_definitions(view),
@@ -66,10 +67,9 @@ def _of_parts(context: Context) -> Iterator[Notice]:
         )
 
 
-def _of_room(context: Context) -> Iterator[Notice]:
-    """ALR-04, ALR-05: the same marks as those of the alerts."""
-    readings, layout = Readings(), context.layout
-    for name, path in (("mail queue", layout.queue), ("logging", layout.journal)):
+def of_room(layout: Layout, readings: Readings) -> Iterator[Notice]:
+    """ALR-04, ALR-05: the same directories and marks as those of the alerts."""
+    for name, path in (("mail queue", layout.queue), ("logging", layout.journal), ("scanning", layout.run)):
         free = readings.disk(path)
         if free is not None and free < LOW_PERCENT:
             yield Notice(
