@@ -62,6 +62,7 @@ class _File(msgspec.Struct, frozen=True):
     name: str
     offset: int
     indexed: int
+    first: int
     last: int
 
 
@@ -80,7 +81,9 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection, directory: Path) -> None:
         self.connection = connection
         self._directory = directory
-        rows = connection.execute("SELECT id, name, offset, indexed, COALESCE(last, 0) FROM journal_file")
+        rows = connection.execute(
+            "SELECT id, name, offset, indexed, COALESCE(first, 0), COALESCE(last, 0) FROM journal_file"
+        )
         self._files = {row[0]: _File(*row) for row in rows}
         self._open: dict[int, int] = {}
         self._tails: dict[int, bytes] = {}
@@ -128,12 +131,12 @@ class Reader:
 
     def _blocks(self, first: int, until: int, sieve: Sieve) -> Iterator[_Block]:
         """Those that may hold events of this time, the ones that end last in front."""
-        tails = sorted(self._unindexed(first), key=_last, reverse=True)
+        tails = sorted(self._unindexed(first, until), key=_last, reverse=True)
         return heapq.merge(tails, self._indexed(first, until, sieve, "DESC"), key=_last, reverse=True)
 
-    def _unindexed(self, first: int) -> Iterator[_Block]:
+    def _unindexed(self, first: int, until: int) -> Iterator[_Block]:
         for file in self._files.values():
-            if file.offset > file.indexed and file.last >= first:
+            if file.offset > file.indexed and file.last >= first and file.first < until:
                 yield _Block(file.last, file.id, file.indexed, file.offset - file.indexed)
 
     def _indexed(self, first: int, until: int, sieve: Sieve, order: Literal["ASC", "DESC"]) -> Iterator[_Block]:
@@ -165,7 +168,7 @@ class Reader:
         """Lines with this ID, of blocks that end at this time or later; the earliest block in front."""
         wanted = smtp_id.encode()
         indexed = self._indexed(first, EVER, Sieve(self.connection, frozenset(), fold(wanted)), "ASC")
-        for block in itertools.chain(indexed, self._unindexed(first)):
+        for block in itertools.chain(indexed, self._unindexed(first, EVER)):
             text = self._text(block)
             at = text.find(wanted)
             while at >= 0:

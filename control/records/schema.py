@@ -17,7 +17,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 2  # another number in the file: it is thrown away and read again from the journal
+VERSION: Final = 3  # another number in the file: it is thrown away and read again from the journal
 
 _TABLES: Final = {
     "journal_file": "id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, inode INTEGER NOT NULL,"
@@ -43,7 +43,7 @@ _TABLES: Final = {
 }
 _INDEXES: Final = (
     "CREATE INDEX segment_file ON segment (file)",
-    "CREATE INDEX block_last ON block (last)",
+    "CREATE INDEX block_last ON block (last, first)",
 )
 
 
