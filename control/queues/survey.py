@@ -1,6 +1,6 @@
 """A count over all queues, for a page: what waits for whom and since when.
 
-Reading 100,000 message files takes some seconds. So it is done beside the page, at most one at a time: the page waits a
+Reading 100,000 message files takes some seconds. So it is done beside the page, once for all who ask: the page waits a
 moment for the end and shows as much as is counted by then. A finished count that took long is used again for ten times
 that time, so that open pages cost a tenth of a processor at most.
 """
@@ -72,9 +72,12 @@ class Surveys:
         """Something was done to the queues: the next page is not to show what was before."""
         with self._lock:
             self._valid_until = 0.0
+            self._running = None  # what began before is not waited for
 
     def _ended(self, count: "_Count", took_s: float) -> None:
         with self._lock:
+            if self._running is not count:
+                return
             self._running = None
             self._latest = count.survey if count.error is None else None
             self._valid_until = self._clock() + took_s * _REST if took_s >= WORTH_S else 0.0
@@ -98,9 +101,9 @@ class _Count(threading.Thread):
         except OSError as error:
             self.error = error
         finally:
+            self._report(self, time.monotonic() - began)
             self.shown.set()
             self.done.set()
-            self._report(self, time.monotonic() - began)
 
     def _count(self) -> None:
         queue = listing.Queue(self._fast.root, fast=self._fast.read)

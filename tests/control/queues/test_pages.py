@@ -23,7 +23,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     made.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cookies(house: House) -> dict[str, str]:
     return {SESSION_COOKIE: house.context.sessions.begin("admin", "192.0.2.1")}
 
