@@ -156,7 +156,7 @@ class Probed(Watched):
 
 
 @click.command()
-@click.option("--count", default=10_000, show_default=True, help="Messages in a run.")
+@click.option("--count", default=30_000, show_default=True, help="Messages in a run.")
 @click.option("--sessions", default=20, show_default=True)
 @click.option("--pages", default=10, show_default=True, help="Open Status pages.")
 @click.option("--rounds", default=3, show_default=True, help="Runs with and without pages; they take turns.")
