@@ -19,9 +19,10 @@ from control.operation import (
     operation,
 )
 from control.rehearsal.past import joined
-from control.rehearsal.sandboxed import Busy, examined
+from control.rehearsal.sandboxed import examined
 from control.rehearsal.treatment import Rules
 from control.rehearsal.trial import Rule, Told, Trial, Verdict, as_received
+from control.sandbox import Busy
 from engine import events, limits
 from engine.config import Settings
 from engine.config.entries import address_error

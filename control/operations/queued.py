@@ -8,7 +8,8 @@ from control.operations.queues import QueuedSummary, SmtpId, summary
 from control.queues import outline as outlines
 from control.queues.header import Beginning, with_subject
 from control.queues.lines import line_of
-from control.queues.outline import Busy, HeaderField, MessagePart
+from control.queues.outline import HeaderField, MessagePart
+from control.sandbox import Busy
 from engine.queue import listing
 from engine.queue.errors import QueueError
 from engine.queue.state import MessageState

@@ -1,28 +1,23 @@
 """Header fields and parts of a queued message, read in a sandbox: it may be held because it breaks what reads it.
 
-`outline()` starts a process, gives it the octets and gets the outline; the process (`python -m control.queues.outline
-FD`) closes the scanner's sandbox around itself before it looks at them. It costs some tenths of a second. A process
-that dies, or takes too long, is a problem to show, never a failure of the page.
+`outline()` gives the octets to a process of `control/sandbox.py` and gets the outline. A process that dies, or takes
+too long, is a problem to show, never a failure of the page.
 """
 
 import os
-import signal
-import socket
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from control import sandbox
+from control.sandbox import Reader
 from engine import limits
 from engine.config import ContainerLimits
 from engine.scan.header import decode_words, text_of
 from engine.scan.walk import Walker
-from engine.scanner import sandbox
-from engine.scanner.worker import preload
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -31,10 +26,8 @@ FIELDS_SHOWN: Final = 200
 FIELD_SHOWN_LEN: Final = 4000  # characters of one field-body
 PARTS_SHOWN: Final = 500
 PATIENCE_S: Final = 20.0
-AT_ONCE: Final = 2  # processes
 _PROCESSOR_S: Final = 10.0
-_ANSWER_LEN: Final = 16 * limits.MIB
-_TURNS: Final = threading.BoundedSemaphore(AT_ONCE)
+_READER: Final = Reader("control.queues.outline", 16 * limits.MIB)
 
 
 class HeaderField(msgspec.Struct, frozen=True):
@@ -68,55 +61,12 @@ class Outline(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-class Busy(Exception):
-    """Other messages are being read, and take their time."""
-
-
 def outline(octets: Iterable[bytes], patience_s: float = PATIENCE_S) -> Outline:
     """Raises Busy, and what reading the octets raises."""
-    deadline = time.monotonic() + patience_s
-    if not _TURNS.acquire(timeout=patience_s):
-        raise Busy
     try:
-        return _asked(octets, deadline)
-    finally:
-        _TURNS.release()
-
-
-def _asked(octets: Iterable[bytes], deadline: float) -> Outline:
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-m", "control.queues.outline", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        try:
-            answer = _exchange(ours, octets, deadline)
-            return msgspec.json.decode(answer, type=Outline)
-        except (ConnectionError, TimeoutError, msgspec.DecodeError):  # it ended, or did not in time
-            return Outline(problem="it could not be read: what is in it made the reader end, or take too long")
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _exchange(ours: socket.socket, octets: Iterable[bytes], deadline: float) -> bytes:
-    """Raises ConnectionError, TimeoutError."""
-    for piece in octets:
-        ours.settimeout(max(0.01, deadline - time.monotonic()))
-        ours.sendall(piece)
-    ours.shutdown(socket.SHUT_WR)
-    answer = bytearray()
-    while len(answer) <= _ANSWER_LEN:
-        ours.settimeout(max(0.01, deadline - time.monotonic()))
-        piece = ours.recv(1 << 16)
-        if not piece:
-            break
-        answer += piece
-    return bytes(answer)
+        return msgspec.json.decode(_READER.ask(octets, patience_s), type=Outline)
+    except (ConnectionError, TimeoutError, msgspec.DecodeError):  # it ended, or did not in time
+        return Outline(problem="it could not be read: what is in it made the reader end, or take too long")
 
 
 # --- inside of the sandbox ------------------------------------------------------------------------
@@ -175,16 +125,9 @@ def _cut(text: str) -> str:
 
 
 def _main(fd: int) -> int:
-    channel = socket.socket(fileno=fd)
-    with channel.makefile("rb") as file:
-        data = file.read()
-    preload()
-    sandbox.enter(fd)
-    signal.setitimer(signal.ITIMER_PROF, _PROCESSOR_S)
-    answer = memoryview(msgspec.json.encode(outline_of(data)))
-    while answer:
-        answer = answer[os.write(fd, answer) :]
-    return os.EX_OK
+    data = sandbox.given(fd)
+    sandbox.close(fd, _PROCESSOR_S)
+    return sandbox.answer(fd, msgspec.json.encode(outline_of(data)))
 
 
 if __name__ == "__main__":

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 
 from control.queues import outline as outlines
 from control.queues.outline import (
-    AT_ONCE,
     FIELD_SHOWN_LEN,
     FIELDS_SHOWN,
     PARTS_SHOWN,
-    Busy,
     Outline,
     header_fields,
     outline,
     outline_of,
 )
+from control.sandbox import AT_ONCE, Busy
 from engine.queue.errors import QueueError
 from tests.control import hostile
 
@@ -90,10 +89,10 @@ def test_what_fails_while_the_octets_are_read_is_told() -> None:
 
 def test_so_many_at_once() -> None:
     for _ in range(AT_ONCE):
-        assert outlines._TURNS.acquire(blocking=False)
+        assert outlines._READER._turns.acquire(blocking=False)
     try:
         with pytest.raises(Busy):
             outline([b"\r\n"], patience_s=0.01)
     finally:
-        outlines._TURNS.release(AT_ONCE)
+        outlines._READER._turns.release(AT_ONCE)
     assert outline([b"Subject: x\r\n\r\n"]).problem == ""
