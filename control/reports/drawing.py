@@ -33,9 +33,13 @@ class Drawing(msgspec.Struct, frozen=True):
 
 
 def draw(view: View, period: Period, now: int) -> Drawing:
-    """What the journal has of it; the first and the last bar may reach over its ends by less than a bar."""
-    kept = view.kept()
-    first = max(period.first, kept.first or period.first) // MINUTE * MINUTE
+    """What the journal has of it; the first and the last bar may reach over its ends by less than a bar.
+
+    What lies before all that is kept is left out, unless nothing else were left: then there are bars of nothing.
+    """
+    oldest = view.kept().first
+    begins = oldest if oldest is not None and period.first < oldest < period.until else period.first
+    first = begins // MINUTE * MINUTE
     until = max(first + MINUTE, min(period.until, now))
     span, each = next((one for one in _SPANS if first + one[0] * BARS >= until), _SPANS[-1])
     if span >= HOUR:

@@ -62,7 +62,7 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "free.",
             "SMTP-06"),
         "rate_per_client_per_minute": W("Connections in a minute", "SMTP connections that one client may begin in a "
-            "minute, counted as for max_per_client; 0 for no limit.", "SMTP-06"),
+            "minute, counted as for the connections of one client; 0 for no limit.", "SMTP-06"),
         "greet_delay_ms": W("Wait before the greeting", "Milliseconds until a client is greeted; one that talks before "
             "that, as programs for spam do, is refused. 0 greets at once, relay.hosts always are.", "SMTP-14"),
         "error_delay_s": W("Wait after an error", "Seconds until the next command is read after one that "
@@ -191,7 +191,7 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "dmarc": W("DMARC", "What happens to mail that its alleged domain disowns."),
     },
     "Size": {
-        "enabled": W("Refuse large messages", "Refuse messages larger than max_mb while they are sent.", "SIZE-01"),
+        "enabled": W("Refuse large messages", "Refuse messages above the size below while they are sent.", "SIZE-01"),
         "max_mb": W("Largest message", "Megabytes (1048576 octets) of the message as it is sent; encoding makes files "
             "a third larger.", "SIZE-02"),
     },
@@ -206,9 +206,9 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "enabled": W("Delete listed files", "Delete attachments with listed names and deliver the rest.", "FILE-01"),
         "names": W("File names", "name.ext, *.ext or name.*, without regard to case; ? stands for one character.",
             "FILE-01, FILE-02, FILE-03"),
-        "modern": W("Modern risky types too", "Also delete what is in modern_names: disk images, installers, scripts.",
+        "modern": W("Modern risky types too", "Also delete what the second list names: disk images, scripts and such.",
             "FILE-08"),
-        "modern_names": W("Modern risky types", "A second list of file names, used if modern is set.", "FILE-08"),
+        "modern_names": W("Modern risky types", "A second list of file names, used if that is wanted.", "FILE-08"),
         "in_containers": W("Inside containers too", "Look at the names of files in archives as well.", "FILE-07"),
         "disguised": W("Disguised programs", "Also delete programs, scripts and shortcuts whose name claims that they "
             "are something harmless.", "FILE-06"),
