@@ -10,17 +10,14 @@ from control.history import change as changing
 from control.history.keeper import Keeper
 from control.history.revisions import Revision
 from control.operation import Answer, Call, Conflict, Input, NotFound, Stale, Unavailable, operation
-from control.operations.settings import (
-    ChangedSetting,
-    Etag,
-    SettingsSaved,
+from control.operations.settings_answers import ChangedSetting, Etag, SettingsSaved, told_changes
+from control.operations.settings_saving import (
     author_of,
     done,
     need_etag,
     now_s,
     save_values,
     state_of,
-    told,
     words,
 )
 from control.web import local_time
@@ -78,7 +75,7 @@ def _revision(one: Revision) -> SettingsRevision:
         user=one.user,
         client=one.client,
         how=one.how,
-        changes=told(one.changes),
+        changes=told_changes(one.changes),
     )
 
 

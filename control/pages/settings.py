@@ -24,7 +24,8 @@ from control.forms.typed import Typed, row_of
 from control.help import help_for
 from control.operation import Invalid, Mistake, Stale
 from control.operations import history, settings
-from control.operations.settings import SettingsChecked, SettingsNow, SettingsSaved
+from control.operations.settings import SettingsChecked, SettingsNow
+from control.operations.settings_answers import ChangedSetting, SettingsSaved
 from control.page import PageRoute, Visit, form, page
 from control.pages.windows import LEAST_ROWS, WINDOWS, Window, page_of
 from control.sessions import form_token
@@ -216,7 +217,7 @@ def _told(visit: Visit, values: dict[str, Any]) -> SettingsChecked:
     return told
 
 
-def _moves(changes: list[settings.ChangedSetting]) -> bool:
+def _moves(changes: list[ChangedSetting]) -> bool:
     """Whether these pages go to another address by it."""
     return any(one.setting.startswith("web.https.") for one in changes)
 
