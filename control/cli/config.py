@@ -2,6 +2,7 @@
 
 import difflib
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +12,13 @@ import click
 import msgspec
 
 from control.cli.options import root_option
+from control.history.keeper import Author, Keeper
 from control.reference import page
 from engine import config as engine_config
 from engine import privileges
 from engine.config import ConfigError, Settings, fields
 from engine.config.fields import Setting
-from engine.config.file import from_plain, literal
+from engine.config.file import literal
 from engine.layout import Layout
 
 SAME, DIFFERENT, ERROR = 0, 1, 2
@@ -155,38 +157,31 @@ def shown_default(setting: Setting) -> str:
 
 @config.command("set")
 @root_option
-@click.option("--drop-comments", is_flag=True, help="Save although comments in the file are lost by it.")
 @click.argument("key")
 @click.argument("value")
-def set_(root: Path, drop_comments: bool, key: str, value: str) -> None:
+def set_(root: Path, key: str, value: str) -> None:
     """Change one setting and save, if the result is good; a running gateway takes it within a second.
 
     VALUE is written as in the file; a text needs no quotes. Lists: '["a", "b"]'. For lists of tables edit the file.
+    What else stands in the file stays as it is, comments too, and the history of the pages has the change.
     """
     setting = fields.find(key)
     if setting is None:
         raise click.ClickException(unknown(key))
+    layout = _installation(root)
     if setting.section or fields.ROW in setting.name:
-        raise click.ClickException(f"{setting.name} is {setting.values} or in one: edit {Layout(root).config}")
-    path = Layout(root).config
+        raise click.ClickException(f"{setting.name} is {setting.values} or in one: edit {layout.config}")
     try:
-        comments = [line for line in path.read_text(encoding="utf-8").splitlines()[1:] if line.lstrip().startswith("#")]
-        if comments and not drop_comments:
-            raise click.ClickException(f"{path} has comments, which would be lost: edit it, or add --drop-comments")
-        plain = msgspec.to_builtins(engine_config.load(path))
-        table = plain
-        *above, last = setting.name.split(".")
-        for name in above:
-            table = table[name]
-        table[last] = _given(value, setting)
-        settings = from_plain(plain, str(path))
         privileges.become_owner(root)  # the service has to be able to read what is saved
-        engine_config.save(settings, path)
+        author = Author("", "", int(time.time()))
+        saved = Keeper(layout).save(None, {setting.name: _given(value, setting)}, author, "on the command line")
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename or path}: {error.strerror}") from None
-    click.echo(f"{setting.name} = {literal(fields.flat(engine_config.load(path))[setting.name])}")
+        raise click.ClickException(f"{error.filename or layout.config}: {error.strerror}") from None
+    click.echo(f"{setting.name} = {literal(fields.flat(saved.settings)[setting.name])}")
+    if not saved.kept:
+        click.echo("note: the file had to be written anew; its comments are in the history on the pages", err=True)
 
 
 def _given(value: str, setting: Setting) -> Any:
@@ -205,9 +200,7 @@ def reference() -> None:
 
 def in_force(root: Path) -> Settings:
     """The settings that count: while the file is broken, the last good ones. Says so on stderr."""
-    layout = Layout(root)
-    if not layout.config.exists():
-        raise click.ClickException(f"{root} is no installation: there is no {layout.config.name} in it")
+    layout = _installation(root)
     try:
         return engine_config.load(layout.config)
     except ConfigError as error:
@@ -218,6 +211,13 @@ def in_force(root: Path) -> Settings:
         return engine_config.load(layout.in_force)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _installation(root: Path) -> Layout:
+    layout = Layout(root)
+    if not layout.config.exists():
+        raise click.ClickException(f"{root} is no installation: there is no {layout.config.name} in it")
+    return layout
 
 
 def unknown(key: str) -> str:

@@ -86,8 +86,11 @@ class Keeper:
         state = self.read(now)
         return state, edited(state.text, values).settings
 
-    def save(self, etag: str, values: dict[str, Any], author: Author, how: str) -> Saved:
-        """Change settings by name; None is the default. Raises Outdated, ConfigError, OSError."""
+    def save(self, etag: str | None, values: dict[str, Any], author: Author, how: str) -> Saved:
+        """Change settings by name; a value of None is the default. etag: None, if any state may be changed.
+
+        Raises Outdated, ConfigError, OSError.
+        """
 
         def change(text: str) -> tuple[str, Settings, bool]:
             made = edited(text, values)
@@ -100,11 +103,11 @@ class Keeper:
         return self._replace(etag, lambda _: (text, parse(text), True), author, how)
 
     def _replace(
-        self, etag: str, change: Callable[[str], tuple[str, Settings, bool]], author: Author, how: str
+        self, etag: str | None, change: Callable[[str], tuple[str, Settings, bool]], author: Author, how: str
     ) -> Saved:
         with Revisions.open(self._layout.control) as revisions:
             state = self._look(revisions, author.time)
-            if etag != state.etag:
+            if etag not in (None, state.etag):
                 raise Outdated(next(iter(revisions.newest(1)), None))
             text, settings, kept = change(state.text)
             made = changes(state.settings, settings)

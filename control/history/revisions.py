@@ -1,6 +1,7 @@
 """What the settings file was, each time it was changed: its text, what changed, when and by whom."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 import zlib
@@ -38,7 +39,7 @@ class Revisions:
     @classmethod
     @contextlib.contextmanager
     def open(cls, directory: Path) -> Iterator["Revisions"]:
-        """All that is added inside is kept or, with an exception, nothing."""
+        """All that is added inside is kept or, with an exception, nothing. Raises OSError, for what SQLite says too."""
         path = directory / FILE_NAME
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
@@ -51,9 +52,11 @@ class Revisions:
             )
             yield cls(connection)
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise OSError(errno.EIO, str(error), str(path)) from error
             raise
         finally:
             connection.close()

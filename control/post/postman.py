@@ -23,15 +23,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import msgspec
-
+from control.history import keeper
 from control.post import mail, reader, rules
 from control.post.handing import ANSWER_S, Taken, hand_over
 from control.post.mail import Author, Letter
 from control.post.memory import WAITING, Item, Mail, Memory, Note, Pause, Position
 from control.post.watchers import Watchers
 from control.records.follower import files_of
-from engine import config, events
+from engine import events
 from engine.config import ConfigError, Settings
 from engine.layout import Layout
 
@@ -221,13 +220,11 @@ class Postman:
 
     def _pause_delivery(self) -> None:
         """OUT-05: as a person would, so that a person can take it back."""
-        path = self._layout.config
+        author = keeper.Author("", "", int(self._clock()))
+        values = {"delivery.pause": True}
         try:
-            settings = config.load(path)
-            if settings.delivery.pause:
+            if not keeper.Keeper(self._layout).save(None, values, author, "by the outbreak alert").number:
                 return
-            delivery = msgspec.structs.replace(settings.delivery, pause=True)
-            config.save(msgspec.structs.replace(settings, delivery=delivery), path)
         except (ConfigError, OSError) as error:
             self._suppressed("outbreak", f"delivery could not be paused: {error}", "")
             return
