@@ -60,7 +60,6 @@ PLACES: Final = (
                     Place("HTTP and HTTPS", "/configuration/setup/https"),
                     Place("Certificates", "/configuration/setup/certificates", Scope.CERTIFICATES),
                     Place("Other", "/configuration/setup/other"),
-                    Place("Assistant", "/assistant"),
                 ),
             ),
             Place("Hold queue", "/configuration/hold", Scope.QUEUES),
@@ -107,6 +106,7 @@ PLACES: Final = (
         ),
     ),
     Place("Events", "/events", Scope.MESSAGES),
+    Place("Setup assistant", "/assistant"),
     Place("My account", "/account", Scope.OWN),
     Place("Help", "/help", Scope.OWN),
 )

@@ -1,12 +1,13 @@
 """What a setting is to a form: its kind, bounds, unit and choices, all taken from the Struct that declares it."""
 
+import re
 import typing
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
-from control.history.change import DECLARED
+from control.history.change import DECLARED, title
 from engine.config import fields
 from engine.config.base import Section
 from engine.config.fields import ROW, Setting
@@ -21,6 +22,9 @@ _UNITS: Final = {
     "minutes": "minutes",
     "minute": "in a minute",
 }
+
+
+_NAME: Final = re.compile(r"[a-z0-9]+(?:[._][a-z0-9]+)+")
 
 
 class Kind(StrEnum):
@@ -74,7 +78,7 @@ def _control(setting: Setting, columns: tuple[Control, ...] = ()) -> Control:
         name=setting.name,
         kind=kind,
         title=setting.words.title,
-        text=setting.words.text,
+        text=for_people(setting.words.text, setting.name),
         requirement=setting.words.requirement,
         values=setting.values,
         default=None if default is msgspec.UNSET else msgspec.json.decode(msgspec.json.encode(default)),
@@ -84,6 +88,19 @@ def _control(setting: Setting, columns: tuple[Control, ...] = ()) -> Control:
         maximum=meta.le if meta else None,
         columns=columns,
     )  # fmt: skip
+
+
+def for_people(text: str, name: str) -> str:
+    """A text about the setting of this name, with what forms call other settings in place of their names in the file."""
+    table = name.rpartition(".")[0]
+
+    def called(found: re.Match[str]) -> str:
+        beside = fields.find(f"{table}.{found[0]}")
+        if beside is not None:
+            return f"“{beside.words.title}”"
+        return f"“{title(found[0])}”" if found[0] in DECLARED else found[0]
+
+    return _NAME.sub(called, text)
 
 
 def _kind(setting: Setting) -> tuple[Kind, Any, Any]:

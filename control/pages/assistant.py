@@ -65,7 +65,7 @@ def overview(visit: Visit) -> Response:
 
 def later(visit: Visit) -> Response:
     assistant.put_off(visit.call, Nothing())
-    return visit.done("/status", "The assistant waits under Configuration, Setup, Assistant.")
+    return visit.done("/status", "The assistant waits under Setup assistant, on the left.")
 
 
 # --- steps with answers -----------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_an_account_from_its_making_to_its_end(gateway: Gateway, admin: Browser)
     assert "Anna &lt;b&gt;" in page.text
     anna = gateway.browser()
     assert anna.log_on("anna", ANNA).status == 303
-    assert "Logged on as <b>anna</b>" in anna.get("/status").text
+    assert "Logged on as </span><b>anna</b>" in anna.get("/status").text
     one = "/configuration/accounts/account?user=anna"
     etag = re.search(r'name="etag" value="(\w+)"', admin.get(one).text)
     assert etag
@@ -329,7 +329,7 @@ def test_a_token_from_its_making_to_its_end(gateway: Gateway, admin: Browser) ->
 
 def test_a_token_gives_no_more_than_it_has(gateway: Gateway, admin: Browser) -> None:
     """ACC-11"""
-    wanted = {"name": "small", "scopes": ["own:write", "status:read"], "days": 1}
+    wanted = {"name": "small", "scopes": ["own:write", "status:read"], "days": 2}
     status, made = api(admin, "POST", "/account/tokens", wanted)
     assert status == 201
     program = gateway.browser()
@@ -338,6 +338,8 @@ def test_a_token_gives_no_more_than_it_has(gateway: Gateway, admin: Browser) -> 
     assert (status, problem["detail"]) == (403, "You cannot give what you have not: queues:write.")
     same = {"name": "same", "scopes": ["status:read"], "days": 1}
     assert api(program, "POST", "/account/tokens", same, made["token"])[0] == 201
+    status, problem = api(program, "POST", "/account/tokens", same | {"name": "for ever", "days": 3}, made["token"])
+    assert (status, "longer than itself" in problem["detail"]) == (403, True)
     password = {"current": "guessed", "password": "a new password 2"}
     assert api(program, "PUT", "/account/password", password, made["token"])[0] == 422
 

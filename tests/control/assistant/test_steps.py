@@ -181,3 +181,11 @@ def test_programs_can_do_the_same(gateway: Gateway, admin: Browser) -> None:
     headers = {"content-type": "application/json", "x-mailward-token": admin.token("/assistant")}
     reply = admin.request("POST", "/api/v1/assistant/mail", body=b'{"to": "no address"}', headers=headers)
     assert (reply.status, msgspec.json.decode(reply.text)["errors"][0]["place"]) == (422, "to")
+
+
+def test_a_step_that_was_tested_leads_on(admin: Browser) -> None:
+    """INST-12: the next step is the main thing once there is nothing left to do here."""
+    assert "Go on without this step" in admin.get("/assistant/ports").text
+    page = admin.get("/assistant/ports?test=now").text
+    assert '<a class="button main" href="/assistant/mail">Go on</a>' in page
+    assert "without this step" not in page
