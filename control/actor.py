@@ -41,7 +41,10 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """client: its address. session: whether a browser's session stands for it, and not a token; key: of that session."""
+    """client: its address. session: whether a browser's session stands for it, and not a token; key: of that session.
+
+    expires: when the token ends, seconds since 1970; 0 for a session.
+    """
 
     user: str
     role: Role
@@ -49,6 +52,7 @@ class Actor(msgspec.Struct, frozen=True):
     client: str
     session: bool = True
     key: str = ""
+    expires: float = 0.0
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

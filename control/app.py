@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from control import monitoring
 from control.actor import Scope
 from control.api import routes as api
+from control.api.problem import problem
 from control.assistant import memory
 from control.authentication import actor_of
 from control.context import Context
@@ -67,7 +68,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     text = _TEXTS.get(error.status_code, error.detail)
     if request.url.path.startswith("/api/"):
-        response = api.problem(error.status_code, text)
+        response = problem(error.status_code, text)
     else:
         title = _TITLES.get(error.status_code, "This request was refused")
         response = render(request, "message.html", status=error.status_code, title=title, text=text)
@@ -78,6 +79,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     """Our fault. The text tells nothing of the inside; the log has it all."""
+    if request.url.path.startswith("/api/"):
+        return problem(500, "This was our mistake. Mail is not affected. The service's log tells more.")
     text = "This page could not be made. Mail is not affected. Try again; if it stays so, look into the service's log."
     return render(request, "message.html", status=500, title=_TITLES[500], text=text)
 

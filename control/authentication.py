@@ -22,7 +22,9 @@ def actor_of(request: Request, active: bool) -> Actor | None:
     if "authorization" in request.headers:
         scheme, _, secret = request.headers["authorization"].partition(" ")
         token = context.tokens.find(secret.strip(), client) if scheme.lower() == "bearer" else None
-        return Actor(token.user, token.role, token.allowed, client, session=False) if token is not None else None
+        if token is None:
+            return None
+        return Actor(token.user, token.role, token.allowed, client, session=False, expires=token.expires)
     session_id = request.cookies.get(SESSION_COOKIE, "")
     session = context.sessions.find(session_id, active) if session_id else None
     if session is None:
@@ -41,4 +43,5 @@ def has_ended(request: Request) -> bool:
 def unauthorized(request: Request, user: str) -> None:
     """ALR-15: a page or call was refused. Who is only shown where to log on was not."""
     path = clean(request.url.path, PATH_LEN)
-    context_of(request).event(events.UnauthorizedAccess(client=client_of(request), path=path, user=user))
+    client = client_of(request)
+    context_of(request).refused(client, events.UnauthorizedAccess(client=client, path=path, user=user))

@@ -67,6 +67,7 @@ class Context:
         self.sign_on_threads = CapacityLimiter(SIGN_ON_THREADS)
         self.flashes = Flashes()
         self.patience = Patience(clock)
+        self._refusals = Patience(clock)
         self.fast_queue = FastQueue(root)
         self.surveys = Surveys(self.fast_queue)
         self.works = Works(root, self.now_us)
@@ -109,11 +110,16 @@ class Context:
                 self._journal.flush()
 
     def http_violation(self, client: str, violation: str) -> None:
-        """HTTP-07, ALR-12. What was wrong, perhaps in the client's words. Who does it over and over is told of no more."""
+        """HTTP-07, ALR-12. What was wrong, perhaps in the client's words. Who does it on and on is told of no more."""
         number = self.patience.count(client)
         if number <= VIOLATIONS:
             more = "; it is refused for a minute" if number == VIOLATIONS else ""
             self.event(events.HttpViolation(client=client, violation=clean(violation, VIOLATION_LEN) + more))
+
+    def refused(self, client: str, event: events.Event) -> None:
+        """Tell that somebody was refused. Of one client so many a minute: it costs strangers nothing, but the disk."""
+        if self._refusals.count(client) <= VIOLATIONS:
+            self.event(event)
 
     def end_timed_out_sessions(self) -> None:
         self.logged_off(self.sessions.end_timed_out(), "timeout")

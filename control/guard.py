@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from control.api.problem import problem
 from control.certificates.challenges import Challenges
 from control.patience import Patience
 from engine.config import Settings
@@ -59,6 +60,12 @@ class SecureHeaders:
         await self._app(scope, receive, with_headers)
 
 
+def _refusal(scope: Scope, status: int, text: str) -> Response:
+    if scope["path"].startswith("/api/"):
+        return problem(status, " ".join(text.split()))
+    return PlainTextResponse(text, status_code=status)
+
+
 class OutOfPatience:
     """Refuses all requests of a client that has broken HTTP too often in this minute (HTTP-07)."""
 
@@ -73,7 +80,8 @@ class OutOfPatience:
             return
         seconds = math.ceil(left_s)
         text = f"Too many requests from your address were not as they should be. Wait {seconds} seconds.\n"
-        refusal = PlainTextResponse(text, status_code=429, headers={"retry-after": str(seconds)})
+        refusal = _refusal(scope, 429, text)
+        refusal.headers["retry-after"] = str(seconds)
         await refusal(scope, receive, send)
 
 
@@ -94,12 +102,11 @@ class KnownHost:
             await self._app(scope, receive, send)
             return
         await run_in_threadpool(self._tell, client_of(scope), f"a request for the unknown host {host[:255]!r}")
-        refusal = PlainTextResponse(
+        text = (
             f"Mailward is not known by this name: {host[:255]!r}.\n"
-            "If it is right, add it to names under [web] in mailward.toml; else use the server's address.\n",
-            status_code=421,
+            "If it is right, add it to names under [web] in mailward.toml; else use the server's address.\n"
         )
-        await refusal(scope, receive, send)
+        await _refusal(scope, 421, text)(scope, receive, send)
 
 
 def host_name(field: str) -> str:

@@ -32,7 +32,9 @@ from control.context import Context
 from control.guard import OutOfPatience, RedirectToHttps, Tell
 
 CONNECTIONS: Final = 200  # more get 503: the pages are for a handful of people
+CLIENT_CONNECTIONS: Final = 100  # of one address
 KEEP_ALIVE_S: Final = 15
+REQUEST_S: Final = 20.0  # for the head of a request, and for what of one is left when it was answered
 STOP_PATIENCE_S: Final = 5
 SWEEP_S: Final = 1.0  # how often sessions are looked at for their timeout, and the certificate for a new one
 log = logging.getLogger("control")
@@ -55,9 +57,48 @@ class _Server(uvicorn.Server):
 
 
 def _protocol(tell: Tell) -> type[H11Protocol]:
-    """Requests that are no HTTP never reach an application: they are told of here (ALR-12)."""
+    """What reaches no application: requests that are no HTTP, which are told of (ALR-12), and those that do not come.
+
+    Whoever opens a connection has REQUEST_S for a request, however slowly it trickles in, and CLIENT_CONNECTIONS of
+    them: else one host that says nothing would keep everybody out.
+    """
 
     class Protocol(H11Protocol):
+        _impatience: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            host = self.client[0] if self.client else ""
+            hosts = [one.client[0] for one in self.connections if isinstance(one, H11Protocol) and one.client]
+            if hosts.count(host) > CLIENT_CONNECTIONS:
+                transport.abort()
+            else:
+                self._wait_for_request()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._wait_for_request()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._wait_for_request()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._stop_waiting()
+
+        def _wait_for_request(self) -> None:
+            """From the end of the last one on, or from the beginning, until the next one is here."""
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._stop_waiting()
+            elif self._impatience is None:
+                self._impatience = self.loop.call_later(REQUEST_S, self.transport.abort)
+
+        def _stop_waiting(self) -> None:
+            if self._impatience is not None:
+                self._impatience.cancel()
+                self._impatience = None
+
         def send_400_response(self, msg: str) -> None:
             client = self.client[0] if self.client else ""
             self.loop.run_in_executor(None, tell, client, "a request that is not HTTP")

@@ -62,6 +62,15 @@ class Entry:
         """The same for somebody who is logged on, before something that matters; a second factor is not asked for."""
         return self._password(user, password, client, self._confirmed)
 
+    def change_wait_s(self, user: str) -> float:
+        """Seconds until this account may try another new password; none if not above 0, and then this one counts.
+
+        A new password may not be that of an account with the other role (ACC-03): without a delay, changing it over
+        and over would be a way to guess that one.
+        """
+        with self._one_at_a_time, self._database.transaction() as connection:
+            return self._failures.change_wait_s(connection, user)
+
     def _password(
         self, user: str, password: str, client: str, then: Callable[[sqlite3.Connection, str, str], Attempt]
     ) -> Attempt:

@@ -2,7 +2,8 @@
 
 Each failure makes the next attempt wait longer; nobody is ever locked out for good. While somebody has to wait, a
 password is not even looked at, so that waiting cannot be cut short by trying often. A client from which the account was
-used before waits for its own failures only: a stranger who guesses cannot keep the postmaster out.
+used before waits for its own failures only, all of them and those with this account: a stranger who guesses cannot keep
+the postmaster out.
 
 Names that no account has are counted as those that one has, so that waiting does not tell which exist. They are kept as
 keyed hashes: people sometimes type their password into the other field.
@@ -19,6 +20,7 @@ FREE_FAILURES: Final = 2  # people mistype
 CLIENT_WAIT_MAX_S: Final = 300.0
 ACCOUNT_WAIT_MAX_S: Final = 30.0  # short: a stranger can cause it
 CODE_WAIT_MAX_S: Final = 3600.0  # long: only who has the password can cause it, and six digits are few
+CHANGE_WAIT_MAX_S: Final = 3600.0
 FORGET_FAILURES_S: Final = 24 * 3600.0
 FORGET_CLIENT_S: Final = 30 * 24 * 3600.0
 SUBJECTS_KEPT: Final = 10_000  # each costs whoever makes one a password that is looked at
@@ -39,37 +41,51 @@ class Failures:
             (user, f"client {network}", self._clock() - FORGET_CLIENT_S),
         ).fetchone()
         by_client = self._left_s(connection, f"client {network}", CLIENT_WAIT_MAX_S)
-        by_account = 0.0 if known else self._left_s(connection, self._account(user, exists), ACCOUNT_WAIT_MAX_S)
+        # Who has an account of his own beside it sets the client's counter to zero at will, but not this one.
+        subject = _pair(user, client) if known else self._account(user, exists)
+        by_account = self._left_s(connection, subject, CLIENT_WAIT_MAX_S if known else ACCOUNT_WAIT_MAX_S)
         return max(by_client, by_account)
 
     def code_wait_s(self, connection: sqlite3.Connection, user: str) -> float:
         """Seconds until the next code of six digits is looked at, from wherever it comes."""
         return self._left_s(connection, f"code {user}", CODE_WAIT_MAX_S)
 
+    def change_wait_s(self, connection: sqlite3.Connection, user: str) -> float:
+        """Seconds until this account may try another new password; if it may now, that is counted."""
+        subject = f"change {user}"
+        left_s = self._left_s(connection, subject, CHANGE_WAIT_MAX_S)
+        if left_s <= 0:
+            self._add(connection, subject)
+        return left_s
+
     def count(self, connection: sqlite3.Connection, user: str, exists: bool, client: str, code: bool = False) -> int:
         """One more. Returns how many this account or client has had, whichever is more."""
-        now = self._clock()
-        connection.execute("DELETE FROM failure WHERE last < ?", (now - FORGET_FAILURES_S,))
-        subjects = [self._account(user, exists), f"client {_network(client)}", *([f"code {user}"] if code else [])]
-        counts: list[int] = [
-            connection.execute(
-                "INSERT INTO failure VALUES (?, 1, ?) ON CONFLICT (subject)"
-                " DO UPDATE SET count = count + 1, last = excluded.last RETURNING count",
-                (subject, now),
-            ).fetchone()[0]
-            for subject in subjects
-        ]
+        subjects = [self._account(user, exists), f"client {_network(client)}"]
+        subjects += [_pair(user, client)] if exists else []
+        subjects += [f"code {user}"] if code else []
+        counts = [self._add(connection, subject) for subject in subjects]
         connection.execute(
             "DELETE FROM failure WHERE subject IN (SELECT subject FROM failure ORDER BY last DESC LIMIT -1 OFFSET ?)",
             (SUBJECTS_KEPT,),
         )
         return max(counts)
 
+    def _add(self, connection: sqlite3.Connection, subject: str) -> int:
+        now = self._clock()
+        connection.execute("DELETE FROM failure WHERE last < ?", (now - FORGET_FAILURES_S,))
+        (count,) = connection.execute(
+            "INSERT INTO failure VALUES (?, 1, ?) ON CONFLICT (subject)"
+            " DO UPDATE SET count = count + 1, last = excluded.last RETURNING count",
+            (subject, now),
+        ).fetchone()
+        return int(count)
+
     def forget(self, connection: sqlite3.Connection, user: str, client: str) -> None:
         """A good logon: the counters go to zero, and the client is known from now on."""
         now, subject = self._clock(), f"client {_network(client)}"
         connection.execute(
-            "DELETE FROM failure WHERE subject IN (?, ?, ?)", (self._account(user, True), subject, f"code {user}")
+            "DELETE FROM failure WHERE subject IN (?, ?, ?, ?)",
+            (self._account(user, True), subject, f"code {user}", _pair(user, client)),
         )
         connection.execute("DELETE FROM known_client WHERE last < ?", (now - FORGET_CLIENT_S,))
         connection.execute("INSERT OR REPLACE INTO known_client VALUES (?, ?, ?)", (user, subject, now))
@@ -89,6 +105,10 @@ class Failures:
 def delay_s(failures: int, limit: float) -> float:
     """How long to wait after so many failures: nothing at first, then 2, 4, 8 ... seconds up to limit."""
     return 0.0 if failures <= FREE_FAILURES else min(limit, 2.0 ** min(failures - FREE_FAILURES, 30))
+
+
+def _pair(user: str, client: str) -> str:
+    return f"user {user} from {_network(client)}"
 
 
 def _network(client: str) -> str:

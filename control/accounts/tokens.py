@@ -22,7 +22,7 @@ NAME_LEN: Final = 60
 DAYS_MAX: Final = 366
 PER_USER: Final = 50
 USE_NOTED_S: Final = 60.0
-_DAY_S: Final = 24 * 3600.0
+DAY_S: Final = 24 * 3600.0
 _COLUMNS: Final = "id, token.user, role, token.name, scopes, made, expires, last_used, last_client"
 
 
@@ -67,13 +67,13 @@ class Tokens:
                 raise AccountError(f"there is no account {user!r}")
             if foreign := [scope for scope in scopes if scope not in ROLE_SCOPES[Role(row[0])]]:
                 raise AccountError(f"the account {user} may not do this itself: {', '.join(foreign)}")
-            connection.execute("DELETE FROM token WHERE expires < ?", (now - DAYS_MAX * _DAY_S,))
+            connection.execute("DELETE FROM token WHERE expires < ?", (now - DAYS_MAX * DAY_S,))
             if connection.execute("SELECT COUNT(*) FROM token WHERE user = ?", (user,)).fetchone()[0] >= PER_USER:
                 raise AccountError(f"the account {user} has {PER_USER} tokens, which is the most: revoke one first")
             inserted = connection.execute(
                 "INSERT INTO token (id, hash, user, name, scopes, made, expires) VALUES (?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (user, name) DO NOTHING",
-                (id_, _hash(secret), user, name, " ".join(scopes), now, now + days * _DAY_S),
+                (id_, _hash(secret), user, name, " ".join(scopes), now, now + days * DAY_S),
             ).rowcount
             if not inserted:
                 raise AccountError(f"there is a token {name!r} of this account already: choose another name", "name")

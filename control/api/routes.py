@@ -14,6 +14,7 @@ from starlette.routing import Route
 import control.operations as _declared
 from control.actor import Actor, Scope
 from control.api.openapi import description
+from control.api.problem import problem
 from control.authentication import SESSION_COOKIE, actor_of, has_ended, unauthorized
 from control.form import read_body
 from control.operation import OPERATIONS, Call, Download, Mistake, Operation, Refused
@@ -26,28 +27,6 @@ assert _declared  # importing it has filled OPERATIONS
 PREFIX: Final = "/api/v1"
 TOKEN_HEADER: Final = "x-mailward-token"
 QUERY_LEN: Final = 4096  # octets of the query of an address
-_TITLES: Final = {
-    400: "Not understood",
-    401: "Log on first",
-    403: "Not allowed",
-    404: "Not there",
-    409: "Not now",
-    412: "Changed in the meantime",
-    413: "Too large",
-    415: "Not JSON",
-    422: "Not valid",
-    428: "Say what you change",
-    503: "Not available",
-}
-
-
-class Problem(msgspec.Struct, omit_defaults=True):
-    """RFC 9457. errors: of an input, where it is wrong."""
-
-    title: str
-    status: int
-    detail: str
-    errors: tuple[Mistake, ...] = ()
 
 
 class ApiRoute(Route):
@@ -73,12 +52,6 @@ def _described() -> ApiRoute:
     route = ApiRoute(f"{PREFIX}/openapi.json", endpoint, methods=["GET"])
     route.scope = None
     return route
-
-
-def problem(status: int, detail: str, errors: tuple[Mistake, ...] = ()) -> Response:
-    title = _TITLES.get(status, "Refused")
-    body = msgspec.json.encode(Problem(title, status, detail, errors))
-    return Response(body, status, media_type="application/problem+json")
 
 
 def _endpoint(one: Operation) -> Callable[[Request], Any]:
@@ -146,7 +119,7 @@ def _input(request: Request, one: Operation, body: bytes) -> Any:
     if one.has_body:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise _NotJson("Send the input as application/json.")
-        values = msgspec.json.decode(body, type=dict[str, Any])
+        values = _decoded(body)
         for name in one.path_fields & values.keys():
             raise msgspec.ValidationError(f"{name} belongs in the address, not in the body")
     else:
@@ -171,6 +144,13 @@ def _query(request: Request, fields: dict[str, msgspec.structs.FieldInfo]) -> di
         except msgspec.ValidationError:
             values[name] = msgspec.convert(many[-1], fields[name].type, strict=False)
     return values
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except RecursionError:
+        raise msgspec.DecodeError("it is nested too deeply") from None
 
 
 class _NotJson(Refused):

@@ -1,11 +1,12 @@
 """The own account: password, second factor, sessions and tokens (ACC-05, ACC-11)."""
 
+import math
 from typing import Annotated
 
 from msgspec import Meta
 
 from control.accounts import AccountError, Result, totp
-from control.accounts.tokens import DAYS_MAX, NAME_LEN
+from control.accounts.tokens import DAY_S, DAYS_MAX, NAME_LEN
 from control.actor import Scope
 from control.operation import (
     Answer,
@@ -95,6 +96,9 @@ def set_password(call: Call, given: OwnPassword) -> None:
     All sessions of the account end, this one too; tokens stay.
     """
     _confirm(call, given.current)
+    wait_s = call.context.entry.change_wait_s(call.actor.user)
+    if wait_s > 0:
+        raise TooManyAttempts(f"The password was changed often today. Wait {math.ceil(wait_s)} seconds, and try again.")
     try:
         ended = call.context.accounts.set_password(call.actor.user, given.password)
     except AccountError as error:
@@ -188,8 +192,11 @@ def tokens(call: Call, given: Nothing) -> TokenList:
 def make_token(call: Call, given: NewToken) -> MadeToken:
     """Make a token for a program.
 
-    It may do what its scopes and the role of the account both allow. A token makes none that may do more than itself.
+    It may do what its scopes and the role of the account both allow. A token makes none that may do more than itself,
+    or for longer: else one that was stolen would never end.
     """
+    if call.actor.expires and call.context.clock() + given.days * DAY_S > call.actor.expires:
+        raise Forbidden("A token makes none that is good for longer than itself. Say fewer days, or log on.")
     if more := sorted(set(given.scopes) - call.actor.scopes):
         raise Forbidden(f"You cannot give what you have not: {', '.join(more)}.")
     try:

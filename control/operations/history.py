@@ -13,6 +13,7 @@ from control.operation import Answer, Call, Conflict, Input, NotFound, Stale, Un
 from control.operations.settings_answers import ChangedSetting, Etag, SettingsSaved, told_changes
 from control.operations.settings_saving import (
     author_of,
+    check_rights,
     done,
     need_etag,
     now_s,
@@ -22,6 +23,7 @@ from control.operations.settings_saving import (
 )
 from control.web import local_time
 from engine.config import ConfigError
+from engine.config.file import parse
 
 PAGE: Final = 50  # revisions in one answer, unless told otherwise
 
@@ -121,6 +123,7 @@ def restore(call: Call, given: RevisionChosen) -> SettingsSaved:
         _, text = _found(call, given.number)
         how = f"went back to number {given.number}"
         try:
+            check_rights(call, parse(text))
             saved = Keeper(call.context.layout).restore(given.if_match, text, author_of(call), how)
         except ConfigError as error:
             raise Conflict(f"The file of that time does not fit this version of Mailward: {error}") from None

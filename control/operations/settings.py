@@ -146,7 +146,8 @@ def save(call: Call, given: SettingsChange) -> SettingsSaved:
     """Change settings.
 
     All of the values or, with a mistake in one, none. The gateway takes them within a second; what of the file is not
-    changed stays as people wrote it, comments included. If-Match is needed: the ETag of what was read.
+    changed stays as people wrote it, comments included. If-Match is needed: the ETag of what was read. Sign-on at a
+    provider (web.oidc) and processes.user need the right accounts:write besides.
     """
     return save_values(call, given.if_match, given.values, "changed")
 

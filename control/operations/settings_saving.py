@@ -4,11 +4,13 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from control.actor import Scope
 from control.forms.declared import CONTROLS
+from control.history.change import changes
 from control.history.keeper import Author, Keeper, Outdated, Saved, State
 from control.history.ports import taken_ports
 from control.history.revisions import Revision
-from control.operation import Call, Conflict, Invalid, Mistake, Stale, Unavailable
+from control.operation import Call, Conflict, Forbidden, Invalid, Mistake, Stale, Unavailable
 from control.operations.settings_answers import SettingsSaved, told_changes, told_problem
 from engine.config import ConfigError, Settings, remarks
 
@@ -16,9 +18,24 @@ from engine.config import ConfigError, Settings, remarks
 def save_values(call: Call, etag: str, values: Mapping[str, Any], how: str) -> SettingsSaved:
     with words():
         need_etag(etag)
-        checked(call, values)
+        check_rights(call, checked(call, values))
         saved = Keeper(call.context.layout).save(etag, dict(values), author_of(call), how)
     return done(call, saved, how)
+
+
+def check_rights(call: Call, wanted: Settings) -> None:
+    """Who lets people in here, and as whom the gateway runs, is decided by who may change accounts. Raises Forbidden.
+
+    Else the right to change settings would be as good as all rights: name a provider of one's own, and sign on there.
+    """
+    if call.actor.may(Scope.ACCOUNTS_WRITE):
+        return
+    changed = [one.setting for one in changes(state_of(call).settings, wanted)]
+    guarded = [name for name in changed if name.startswith("web.oidc.") or name == "processes.user"]
+    if guarded:
+        raise Forbidden(
+            f"To change {', '.join(guarded)} the right {Scope.ACCOUNTS_WRITE} is needed besides. Nothing was saved."
+        )
 
 
 def done(call: Call, saved: Saved, how: str) -> SettingsSaved:

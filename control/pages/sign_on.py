@@ -15,7 +15,7 @@ from control.accounts.provider import SignOnError
 from control.accounts.sign_on import Identity
 from control.operations.accounts import sentence
 from control.page import render
-from control.pages.logon import let_in, logon_page, page_address, tell
+from control.pages.logon import let_in, logon_page, page_address
 from control.web import client_of, context_of
 from engine import events
 
@@ -53,7 +53,8 @@ async def finish(request: Request) -> Response:
         )
         user = await run_in_threadpool(_account, request, identity)
     except (SignOnError, AccountError) as error:
-        await tell(request, "Failed", "")
+        failed = events.Logon(result="Failed", user="(unknown)", client=client_of(request), failures=0)
+        await run_in_threadpool(context.refused, client_of(request), failed)
         text = sentence(error) if isinstance(error, AccountError) else str(error)
         response = logon_page(request, text, failed=True, status=401)
     else:

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import msgspec
 import pytest
 
 from control.accounts import totp
+from control.accounts.failures import FREE_FAILURES
+from control.actor import Role, Scope
 from control.authentication import SESSION_COOKIE
 from control.pages.logon import LOGON_COOKIE
 from control.pages.sign_on import COOKIE as SIGN_ON_COOKIE
@@ -233,6 +236,96 @@ def test_who_breaks_http_over_and_over_is_refused_for_a_minute(house: House) -> 
     assert told[-1].violation.endswith("it is refused for a minute")
     house.now += WINDOW_S
     assert house.request("GET", "/logon", client=THERE).status == 200
+
+
+def test_refusals_fill_no_disk(house: House) -> None:
+    """ALR-15: what costs a stranger nothing is told so often a minute and no more; others are told of all the same."""
+    known = len(house.told)
+    for path in ("/api/v1/status", "/logon/sign-on/back") * VIOLATIONS:
+        assert house.request("GET", path, client=THERE).status == 401
+    assert len(house.told) - known == VIOLATIONS
+    house.request("GET", "/api/v1/status", client=HERE)
+    assert len(house.told) - known == VIOLATIONS + 1
+    house.now += WINDOW_S
+    house.request("GET", "/api/v1/status", client=THERE)
+    assert len(house.told) - known == VIOLATIONS + 2
+
+
+def bearer(house: House, name: str, *scopes: Scope) -> dict[str, str]:
+    _, secret = house.context.tokens.make("admin", name, scopes, 1)
+    return {"authorization": f"Bearer {secret}", "content-type": "application/json"}
+
+
+def test_the_right_to_settings_is_no_way_to_other_rights(house: House) -> None:
+    """ACC-02, ACC-11: whose provider lets people in, and as whom the gateway runs, needs the right to accounts."""
+    small = bearer(house, "settings", Scope.SETTINGS, Scope.SETTINGS_WRITE)
+    large = bearer(house, "both", Scope.SETTINGS, Scope.SETTINGS_WRITE, Scope.ACCOUNTS_WRITE)
+
+    def seen() -> dict[str, str]:
+        return {"if-match": house.request("GET", "/api/v1/settings", headers=small).headers["etag"]}
+
+    def save(headers: dict[str, str], values: dict[str, object]) -> Reply:
+        body = msgspec.json.encode({"values": values})
+        return house.request("PATCH", "/api/v1/settings", None, headers | seen(), body)
+
+    for name, value in (("web.oidc.client_secret_file", "tls/certificate.pem"), ("processes.user", "root")):
+        refused = save(small, {"delivery.days": 3, name: value})
+        assert (refused.status, name in refused.text) == (403, True)
+    assert save(small, {"delivery.days": 3}).status == 200
+    assert save(large, {"web.oidc.label": "Ours"}).status == 200
+    kept = msgspec.json.decode(house.request("GET", "/api/v1/settings/history", headers=small).text)["revisions"]
+    table = msgspec.json.encode({"values": {}})
+    for method, path, body in (
+        ("POST", f"/api/v1/settings/history/{kept[1]['number']}/restore", b""),
+        ("POST", f"/api/v1/settings/history/{kept[0]['number']}/undo", b""),
+        ("PUT", "/api/v1/settings/tables/web.oidc", table),
+    ):
+        assert house.request(method, path, None, small | seen(), body).status == 403, path
+    assert house.context.settings.fresh().web.oidc.label == "Ours"
+    assert house.request(method, path, None, large | seen(), body).status == 200
+
+
+def test_a_new_password_is_no_way_to_guess_that_of_others(house: House) -> None:
+    """ACC-03, ACC-08: that it is one of the other role is told, so it cannot be tried over and over."""
+    house.context.accounts.make("mallory", Role.REPORT_ONLY, "mallory's own one")
+    _, secret = house.context.tokens.make("mallory", "t", [Scope.OWN], 1)
+    headers = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
+
+    def guess(current: str, password: str) -> int:
+        body = msgspec.json.encode({"current": current, "password": password})
+        return house.request("PUT", "/api/v1/account/password", None, headers, body).status
+
+    current = "mallory's own one"
+    for number in range(FREE_FAILURES + 1):
+        assert guess(current, f"a guess, number {number}") == 204
+        current = f"a guess, number {number}"
+    assert guess(current, PASSWORD) == 429
+
+
+def test_what_is_nested_without_end_is_a_bad_request(house: House) -> None:
+    """HTTP-07, HTTP-08"""
+    headers = bearer(house, "deep", Scope.SETTINGS)
+    body = b'{"values":' + b"[" * 100_000
+    reply = house.request("POST", "/api/v1/settings/check", None, headers, body)
+    assert (reply.status, reply.headers["content-type"]) == (400, "application/problem+json")
+
+
+def test_the_api_refuses_with_problems_whoever_finds_them(house: House) -> None:
+    """HTTP-08: before it comes to an operation too."""
+    headers = bearer(house, "problems", Scope.STATUS)
+    replies = {
+        404: house.request("GET", "/api/v1/nothing", headers=headers),
+        405: house.request("PUT", "/api/v1/status", headers=headers),
+        421: house.request("GET", "/api/v1/status", headers=headers | {"host": "evil.example"}, client=THERE),
+    }
+    for _ in range(VIOLATIONS):
+        house.request("GET", "/", headers={"host": "evil.example"}, client=THERE)
+    replies[429] = house.request("GET", "/api/v1/status", headers=headers, client=THERE)
+    for status, reply in replies.items():
+        assert (reply.status, reply.headers["content-type"]) == (status, "application/problem+json")
+        assert msgspec.json.decode(reply.text)["status"] == status
+    assert int(replies[429].headers["retry-after"]) > 0
+    house.now += WINDOW_S
 
 
 # --- sign-on ----------------------------------------------------------------------------------------

@@ -113,3 +113,6 @@ def test_our_own_failure_has_a_page_that_tells_nothing_of_the_inside(tmp_path: P
     assert "Mail is not affected" in reply.text
     assert "sqlite" not in reply.text
     assert "default-src 'none'" in reply.headers["content-security-policy"]
+    reply = gateway.admin().get("/api/v1/status")
+    assert (reply.status, reply.headers["content-type"]) == (500, "application/problem+json")
+    assert "sqlite" not in reply.text

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from control.accounts import AccountError, Entry, Passwords, Result, set_password
-from control.accounts.failures import ACCOUNT_WAIT_MAX_S, SUBJECTS_KEPT, delay_s
+from control.accounts.failures import (
+    ACCOUNT_WAIT_MAX_S,
+    CLIENT_WAIT_MAX_S,
+    FORGET_FAILURES_S,
+    FREE_FAILURES,
+    SUBJECTS_KEPT,
+    delay_s,
+)
+from control.actor import Role
 from tests.control.accounts.office import HERE, PASSWORD, THERE, Office
 
 
@@ -177,8 +185,8 @@ def test_counters_are_bounded(office: Office) -> None:
     with office.database.transaction() as connection:
         left = {row[0] for row in connection.execute("SELECT subject FROM failure")}
     assert len(left) == SUBJECTS_KEPT
-    assert {"user admin", f"client {HERE}", "name 2"} <= left
-    assert not {"name 0", "name 1"} & left
+    assert {"user admin", f"client {HERE}", f"user admin from {HERE}", "name 3"} <= left
+    assert not {"name 0", "name 1", "name 2"} & left
 
 
 def test_a_disabled_account_is_not_entered(office: Office) -> None:
@@ -202,3 +210,32 @@ def test_confirming_a_password_counts_failures_too(office: Office) -> None:
     for _ in range(3):
         assert office.entry.confirm("admin", "wrong", HERE).result is Result.WRONG
     assert office.entry.confirm("admin", PASSWORD, HERE).result is Result.WAIT
+
+
+def test_an_account_of_ones_own_gives_no_free_guesses_at_others(office: Office) -> None:
+    """ACC-08: who logs on as himself between two guesses, from where the postmaster works too, is slowed as well."""
+    office.make("mallory", Role.REPORT_ONLY)
+    assert office.try_(PASSWORD) is Result.WELCOME  # this client is known for admin
+    guesses = 0
+    while office.try_("wrong") is Result.WRONG:
+        guesses += 1
+        assert guesses <= FREE_FAILURES + 1
+        assert office.try_(office.password_of("mallory"), user="mallory") is Result.WELCOME
+    assert office.try_(office.password_of("mallory"), user="mallory") is Result.WELCOME
+    office.clock.now += CLIENT_WAIT_MAX_S
+    assert office.try_(PASSWORD) is Result.WELCOME
+    assert office.try_("wrong") is Result.WRONG
+
+
+def test_changing_a_password_often_is_slowed(office: Office) -> None:
+    """ACC-03, ACC-08: that a new password is one of the other role is told, and must not be a way to guess it."""
+    office.make("mallory", Role.REPORT_ONLY)
+    waits = [office.entry.change_wait_s("mallory") for _ in range(FREE_FAILURES + 2)]
+    assert waits == [0.0] * (FREE_FAILURES + 1) + [2.0]
+    office.clock.now += 2.0
+    assert office.entry.change_wait_s("mallory") <= 0
+    assert office.entry.change_wait_s("mallory") == 4.0
+    assert office.entry.change_wait_s("admin") == 0.0
+    office.clock.now += FORGET_FAILURES_S + 1
+    waits = [office.entry.change_wait_s("mallory") for _ in range(FREE_FAILURES + 2)]
+    assert [wait > 0 for wait in waits] == [False] * (FREE_FAILURES + 1) + [True]
