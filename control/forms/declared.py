@@ -91,7 +91,7 @@ def _control(setting: Setting, columns: tuple[Control, ...] = ()) -> Control:
 
 
 def for_people(text: str, name: str) -> str:
-    """A text about the setting of this name; other settings are called in it as forms call them, not as the file does."""
+    """A text about the setting of this name, in which other settings are called as forms call them."""
     table = name.rpartition(".")[0]
 
     def called(found: re.Match[str]) -> str:

@@ -78,7 +78,7 @@ def test_an_account_from_its_making_to_its_end(gateway: Gateway, admin: Browser)
     assert "Anna &lt;b&gt;" in page.text
     anna = gateway.browser()
     assert anna.log_on("anna", ANNA).status == 303
-    assert "Logged on as <b>anna</b>" in anna.get("/status").text
+    assert "Logged on as </span><b>anna</b>" in anna.get("/status").text
     one = "/configuration/accounts/account?user=anna"
     etag = re.search(r'name="etag" value="(\w+)"', admin.get(one).text)
     assert etag
