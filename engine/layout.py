@@ -1,8 +1,13 @@
 """Where things lie under the root directory of an installation (DIR-01..06)."""
 
+import os
 from pathlib import Path
+from typing import Final
 
 from engine.config import FILE_NAME
+
+SOCKET_PATH_LEN: Final = 107  # octets; unix(7): sun_path has 108, with the zero
+_HIGHEST_RELAY: Final = 99
 
 
 class Layout:
@@ -17,6 +22,11 @@ class Layout:
         self.run = root / "run"
         self.diagnostics = self.queue / "diagnosticfiles"  # DIR-05; made by who puts something there
         self.directories = (self.queue, root / "log", self.tls, self.definitions, self.control, self.run)
+
+    @property
+    def octets_too_many(self) -> int:
+        """By how much the path of the root is too long for the sockets in it; 0 if it is not."""
+        return max(0, len(os.fsencode(self.command_socket(_HIGHEST_RELAY))) - SOCKET_PATH_LEN)
 
     def make(self) -> None:
         """Create the directories; only the service account may look inside."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from control import accounts
-from control.cli.options import HOST_PORT, root_option
+from control.cli.options import HOST_PORT, need_short, root_option
 from engine import config, privileges
 from engine.config import ConfigError, Listener, Relay, Route, Routing, Settings
 from engine.delivery.route import Router
@@ -56,6 +56,7 @@ def init(
 ) -> None:
     """Make a new installation: the configuration, the directories, the definitions, the admin account."""
     layout = Layout(root.absolute())
+    need_short(layout)
     if layout.config.exists():
         raise click.ClickException(f"{layout.config} exists already: edit it, or choose another directory")
     strange = _strange(layout)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from engine.config import Listener
+from engine.layout import Layout
 
 
 class HostPort(click.ParamType[Listener]):
@@ -24,6 +25,16 @@ class HostPort(click.ParamType[Listener]):
 
 
 HOST_PORT = HostPort()
+
+
+def need_short(layout: Layout) -> None:
+    """Sockets of the relays would not fit: better no installation than relays that start over and over."""
+    if more := layout.octets_too_many:
+        octets = "1 octet" if more == 1 else f"{more} octets"
+        raise click.ClickException(
+            f"the path {layout.root} is {octets} too long for the sockets in it: choose a directory with a shorter one"
+        )
+
 
 root_option = click.option(
     "--root",

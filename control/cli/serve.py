@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from control.cli.options import root_option
+from control.cli.options import need_short, root_option
+from engine.layout import Layout
 from engine.supervisor import ChildSpec, Supervisor
 
 
@@ -22,6 +23,7 @@ def serve(root: Path) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
     root = root.absolute()
+    need_short(Layout(root))
 
     def pages(plain: socket.socket, tls: socket.socket) -> Sequence[ChildSpec]:
         arguments = ["control.serve", f"--root={root}", f"--http-fd={plain.fileno()}", f"--https-fd={tls.fileno()}"]

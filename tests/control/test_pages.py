@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from control.form import FORM_FIELDS, FORM_LEN
+from control.history.keeper import Author, Keeper
 from engine import events
 from engine.journal import timestamp
+from engine.layout import Layout
 from engine.policy.evidence import Evidence, Header
 from engine.queue.disk import Disk
 from engine.queue.files import MessageFiles
@@ -168,7 +170,7 @@ def test_a_session_that_timed_out_leads_to_the_logon(gateway: Gateway, admin: Br
 
 
 def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None:
-    """STAT-07, STAT-15..28, SVC-05; PROC-18, GAP-21: forwarded when delivered."""
+    """STAT-07, STAT-14..23, STAT-25..28, SVC-05; PROC-18, GAP-21: forwarded when delivered."""
     gateway.start_service()
     wait_until(lambda: figures(admin)["accepted"] == 0, "a start sets the counters to zero")
     gateway.accept("1N4ABCDE00001", size=3 * 1024 * 1024)
@@ -185,6 +187,7 @@ def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None
         events.Forwarded(smtp_id="1N4ABCDE00002", forward_path="e@f", forward_id="1N4ABCDE00003"),
         events.FileDeleted(smtp_id="1N4ABCDE00001", virus="Test", part="2"),
         events.VirusLogged(smtp_id="1N4ABCDE00001", virus="Test", part="3"),
+        events.FileRepaired(smtp_id="1N4ABCDE00001", virus="Test", part="4"),
         events.AttachmentDeleted(smtp_id="1N4ABCDE00001", part="2", file="a.exe", reason="virus"),
         events.Scanned(smtp_id="1N4ABCDE00001", verdict="clean"),
         events.Scanned(smtp_id="1N4ABCDE00002", verdict="unscanned"),
@@ -195,7 +198,7 @@ def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None
     wait_until(lambda: figures(admin).get("definitions") == "r-77", "the last event has arrived")
     expected = {
         "accepted": 2, "delivered": 1, "rejected": 1, "dropped": 1, "held": 1, "forwarded": 1,
-        "attachments": 1, "deleted": 1, "logged": 1, "repaired": 0, "infections": 2, "unscanned": 1,
+        "attachments": 1, "deleted": 1, "logged": 1, "repaired": 1, "infections": 3, "unscanned": 1,
         "fast_queue": 1, "slow_queue": 22, "hold_queue": 3, "received_mb": 3.5,
     }  # fmt: skip
     shown = figures(admin)
@@ -205,6 +208,28 @@ def test_figures_move_with_the_journal(gateway: Gateway, admin: Browser) -> None
     assert "1,234 signatures" in page
     assert "Accepted, the last hour: 2 in all" in page
     assert '<a class="button" href="/status?span=hour">Refresh</a>' in page  # UI-07
+
+
+def test_what_is_switched_off_is_told(gateway: Gateway, admin: Browser) -> None:
+    """STAT-05, STAT-08, STAT-09: as the settings are, a moment after they were changed."""
+
+    def told() -> list[object]:
+        shown = figures(admin)
+        return [shown[name] for name in ("scanning", "delivery", "incoming")]
+
+    def change(value: bool | None) -> None:
+        off = None if value is None else not value
+        values = {"antivirus.enabled": off, "delivery.pause": value, "delivery.reject_incoming": value}
+        Keeper(Layout(gateway.root)).save(None, values, Author("", "", 1), "changed")
+
+    assert told() == ["Enabled", "Delivery", "Accept"]
+    try:
+        change(True)
+        wait_until(lambda: told() == ["Disabled", "Pause", "Reject"], "the page follows the settings")
+        change(False)
+        wait_until(lambda: told() == ["Enabled", "Delivery", "Accept"], "and back")
+    finally:
+        change(None)
 
 
 def test_what_senders_write_stays_text(gateway: Gateway, admin: Browser) -> None:

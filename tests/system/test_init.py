@@ -10,6 +10,7 @@ import pytest
 from bench.ports import free_port
 from engine import config
 from engine.config import Listener
+from engine.layout import SOCKET_PATH_LEN, Layout
 from tests.system.harness import MAILWARD
 
 
@@ -73,6 +74,19 @@ def test_what_cannot_work(tmp_path: Path, arguments: list[str], words: str) -> N
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "gateway" / "mailward.toml").exists()
     assert init(tmp_path / "gateway").returncode == 0
+
+
+def test_a_path_too_long_for_its_sockets(tmp_path: Path) -> None:
+    """INST-02: the longest that fits is taken, one octet more is refused, and by `serve` too."""
+    room = SOCKET_PATH_LEN - len(os.fsencode(Layout(tmp_path / "x").command_socket(99))) + 1
+    fits, too_long = tmp_path / ("x" * room), tmp_path / ("x" * (room + 1))
+    assert init(fits).returncode == 0
+    refused = init(too_long)
+    assert refused.returncode == 1 and "1 octet too long for the sockets" in refused.stderr
+    assert not too_long.exists()
+    fits.rename(too_long)
+    refused = subprocess.run([*MAILWARD, "serve", f"--root={too_long}"], capture_output=True, text=True)
+    assert refused.returncode == 1 and "choose a directory with a shorter one" in refused.stderr
 
 
 def test_directory_of_something_else(tmp_path: Path) -> None:

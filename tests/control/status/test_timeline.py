@@ -57,7 +57,7 @@ def scanned(verdict: str) -> events.Scanned:
 
 @pytest.mark.parametrize("name", SCALES)
 def test_each_event_is_in_the_bar_of_its_time(past: Past, name: str) -> None:
-    """STAT-15..27 as time lines: the first and the last bar, and what lies just before the first."""
+    """STAT-15..23, STAT-25..27 as time lines: the first and the last bar, and what lies just before the first."""
     scale = SCALES[name]
     first = (NOW // scale.span - scale.bars + 1) * scale.span
     past.write(rejected(), 0)
