@@ -89,6 +89,7 @@ class Context:
         )
         self.postman = Postman(self.layout, self.settings.fresh, self.host, self.event, clock, watchers)
         self.saved_reports = SavedReports(self.layout.control)
+        self.report_writing = threading.Lock()  # a million rows take long: no more than one thread does that
         self.mailing = Mailing(
             self.layout, self.saved_reports, self.store, self.settings.fresh, self.host, self.event, clock
         )

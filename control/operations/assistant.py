@@ -10,7 +10,18 @@ from control.assistant.checks import Check
 from control.assistant.letter import Kind, NotTaken, State, Told
 from control.assistant.names import check_names
 from control.assistant.ports import check_ports
-from control.operation import Answer, Call, Input, Invalid, Mistake, NotFound, Nothing, Unavailable, operation
+from control.operation import (
+    Answer,
+    Call,
+    Forbidden,
+    Input,
+    Invalid,
+    Mistake,
+    NotFound,
+    Nothing,
+    Unavailable,
+    operation,
+)
 from engine.config import entries
 
 TEST_S = 2.0  # the same test twice in this time is one
@@ -87,11 +98,16 @@ def send(call: Call, given: TestMail) -> TestMailSent:
 
 @operation("GET", "/assistant/mail/{smtp_id}", Scope.SETTINGS, errors=(NotFound,))
 def follow(call: Call, given: TestMailWanted) -> TestMailFate:
-    """Tell what became of a test mail."""
+    """Tell what became of a test mail.
+
+    Since any message can be named here, the right messages:read is needed besides.
+    """
     with call.context.store.read() as view:
         story = view.story(given.smtp_id)
     if not story:
         raise NotFound("Nothing is known of this message yet. Ask again in a second.")
+    if not call.actor.may(Scope.MESSAGES):
+        raise Forbidden(f"To see what became of messages the right {Scope.MESSAGES} is needed.")
     found = letter.follow(story, given.kind)
     return TestMailFate(state=found.state, text=found.text, story=found.story)
 

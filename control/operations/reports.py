@@ -8,7 +8,18 @@ from urllib.parse import quote
 import msgspec
 
 from control.actor import Scope
-from control.operation import Answer, Call, Download, Input, Invalid, Mistake, NotFound, Unavailable, operation
+from control.operation import (
+    Answer,
+    Call,
+    Conflict,
+    Download,
+    Input,
+    Invalid,
+    Mistake,
+    NotFound,
+    Unavailable,
+    operation,
+)
 from control.records.view import View
 from control.reports import actions, coverage, detail, drawing, sheet, summary
 from control.reports.detail import Question
@@ -20,6 +31,7 @@ from engine.config.entries import VIRUS_NAME
 from engine.journal import timestamp
 
 ROWS: Final = 100  # of a page, unless asked for otherwise
+FILES: Final = 200  # in the log directory: who may only read reports must not fill the disk with them
 Text = Annotated[str, msgspec.Meta(max_length=40)]
 T = TypeVar("T")
 
@@ -271,17 +283,24 @@ def _detail_row(row: ReportRow) -> DetailRow:
     return DetailRow(**{**msgspec.structs.asdict(row), "time": _rfc3339(row.time)})
 
 
-@operation("POST", "/reports/files", Scope.REPORTS, errors=(Unavailable,), status=201)
+@operation("POST", "/reports/files", Scope.REPORTS, errors=(Conflict, Unavailable), status=201)
 def write_file(call: Call, given: DetailWanted) -> ReportFile:
     """Write a detail report as CSV into the log directory.
 
     RFC 4180, UTF-8, at most a million rows, the newest ones. Cells that a spreadsheet would take for a formula begin
-    with an apostrophe.
+    with an apostrophe. One report is written at a time, and there are only so many files.
     """
-    question = question_of(call, given)
-    with call.context.store.read() as view:
-        rows = detail.every_row(view, question)
-        made = _with_disk(lambda: sheet.write(_log(call), rows, call.context.clock()))
+    question, writing = question_of(call, given), call.context.report_writing
+    if len(_with_disk(lambda: sheet.files(_log(call)))) >= FILES:
+        raise Conflict(f"There are {FILES} report files, as many as may be. Delete those that nobody needs.")
+    if not writing.acquire(blocking=False):
+        raise Conflict("Another report is being written just now. Try again when it is done.")
+    try:
+        with call.context.store.read() as view:
+            rows = detail.every_row(view, question)
+            made = _with_disk(lambda: sheet.write(_log(call), rows, call.context.clock()))
+    finally:
+        writing.release()
     call.modified(f"report {made.name}", "written")
     return _file(made)
 

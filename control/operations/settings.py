@@ -124,12 +124,16 @@ class RehearsedSettings(Answer, frozen=True):
 
 @operation("POST", "/settings/rehearse", Scope.SETTINGS, errors=(Unavailable,), body_len=SETTINGS_LEN)
 def rehearsed(call: Call, given: SettingsRehearsed) -> RehearsedSettings:
-    """Tell which of the last messages a change would have treated otherwise, without saving it."""
+    """Tell which of the last messages a change would have treated otherwise, without saving it.
+
+    They are counted; which they are is told to who has the right messages:read besides.
+    """
+    listed = LISTED if call.actor.may(Scope.MESSAGES) else 0
     with words():
         wanted = checked(call, given.values)
         state = state_of(call)
         return RehearsedSettings(
-            result=rehearse(call.context.layout.journal, state.settings, wanted, given.last, listed=LISTED)
+            result=rehearse(call.context.layout.journal, state.settings, wanted, given.last, listed=listed)
         )
 
 
