@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from control.sessions import is_form_token
 from control.web import client_of, context_of
@@ -77,7 +77,7 @@ async def _fields(request: Request, token_secret: str, length: int, uploads: boo
 
 
 async def read_body(request: Request, length: int) -> bytes:
-    """Raises HTTPException: 408, 413."""
+    """Raises HTTPException: 400, 408, 413."""
     body = bytearray()
     try:
         async with asyncio.timeout(FORM_PATIENCE_S):
@@ -87,6 +87,8 @@ async def read_body(request: Request, length: int) -> bytes:
                     raise HTTPException(413, "What was sent is too large.", headers={"connection": "close"})
     except TimeoutError:
         raise HTTPException(408, "What was sent did not arrive in time. Send it again.") from None
+    except ClientDisconnect:  # nobody reads the answer: it keeps a failure that is none out of the log
+        raise HTTPException(400, "What was sent broke off.") from None
     return bytes(body)
 
 

@@ -11,11 +11,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message
 
 from control.accounts import totp
 from control.accounts.failures import FREE_FAILURES
 from control.actor import Role, Scope
 from control.authentication import SESSION_COOKIE
+from control.form import read_body
 from control.pages.logon import LOGON_COOKIE
 from control.pages.sign_on import COOKIE as SIGN_ON_COOKIE
 from control.patience import VIOLATIONS, WINDOW_S
@@ -308,6 +312,21 @@ def test_what_is_nested_without_end_is_a_bad_request(house: House) -> None:
     body = b'{"values":' + b"[" * 100_000
     reply = house.request("POST", "/api/v1/settings/check", None, headers, body)
     assert (reply.status, reply.headers["content-type"]) == (400, "application/problem+json")
+
+
+def test_a_form_that_breaks_off_is_no_failure_of_ours(house: House) -> None:
+    """HTTP-07: else anybody could fill the log with it."""
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def broken_off() -> None:
+        request = Request({"type": "http", "method": "POST", "headers": [], "path": "/logon"}, receive)
+        with pytest.raises(HTTPException) as raised:
+            await read_body(request, 100)
+        assert raised.value.status_code == 400
+
+    house.runner.run(broken_off())
 
 
 def test_the_api_refuses_with_problems_whoever_finds_them(house: House) -> None:
