@@ -253,6 +253,17 @@ def route(gateway: Gateway, ports: dict[str, int]) -> None:
     gateway.configure(routing={"local": local})
 
 
+def test_5xx_of_the_next_hop_comes_back_as_a_dsn(gateway: Gateway, mailbox: Mailbox, moody: Moody) -> None:
+    """PROC-10, RFC 3464: the sender hears at once."""
+    route(gateway, {"far.example": moody.port, "example.com": mailbox.port})
+    gateway.start()
+    gateway.send(MAIL, ["r554@far.example"], sender="sender@example.com")
+    (dsn,) = mailbox.wait(1)
+    assert dsn.reverse_path == "" and dsn.forward_paths == ["sender@example.com"]
+    assert b"multipart/report" in dsn.content and b"Final-Recipient: rfc822; r554@far.example" in dsn.content
+    assert b"Action: failed" in dsn.content and b"554 5.7.1 not now" in dsn.content
+
+
 def test_each_recipient_has_its_own_fate(gateway: Gateway, mailbox: Mailbox, moody: Moody) -> None:
     """PROC-05, PROC-10, PROC-11: one taken, one returned at once, one tried until greylisting is over; none twice."""
     route(gateway, {"example.com": moody.port, "sender.example": mailbox.port})

@@ -121,24 +121,6 @@ def test_starttls_with_the_generated_certificate(running: tuple[Gateway, Mailbox
     assert b"with ESMTPS" in mail.content and b"TLSv1.3" in mail.content
 
 
-def test_5xx_of_the_next_hop_comes_back_as_a_dsn(gateway: Gateway, mailbox: Mailbox) -> None:
-    """PROC-10, RFC 3464: nobody listens for that domain's host name, so the sender hears at once."""
-    gateway.configure(
-        routing={
-            "local": [
-                {"name": "example.com", "host": "127.0.0.1", "port": mailbox.port},
-                {"name": "loop.example", "host": "127.0.0.1", "port": gateway.smtp},
-            ]
-        }
-    )
-    gateway.start()
-    gateway.send(CLEAN, ["user@loop.example"], sender="sender@example.com")
-    (dsn,) = mailbox.wait(1)
-    assert dsn.reverse_path == "" and dsn.forward_paths == ["sender@example.com"]
-    assert b"multipart/report" in dsn.content and b"Final-Recipient: rfc822;" in dsn.content
-    assert b"Action: failed" in dsn.content
-
-
 def test_unscannable_mail_is_held_and_shown(running: tuple[Gateway, Mailbox]) -> None:
     """SCAN-07: an encrypted zip cannot be examined, so it waits for a person."""
     gateway, mailbox = running
