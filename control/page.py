@@ -53,6 +53,11 @@ class Visit:
         self.context.flashes.put(self.session_id, text)
         return see_other(path, **query)
 
+    def nothing_done(self, path: str, text: str) -> Response:
+        """As done, where there was nothing to do: it is not shown as a success."""
+        self.context.flashes.put(self.session_id, text, "info")
+        return see_other(path)
+
     def confirm(self, title: str, text: str, button: str, back: str, danger: bool = True) -> Response:
         """Ask first (UI-06), on a page of its own: its form sends the same fields again, with `confirmed` besides."""
         kept = [(name, value) for name, value in self.fields.pairs if name not in ("token", "confirmed")]
@@ -156,7 +161,7 @@ def render(request: Request, template: str, actor: Actor | None = None, status: 
         navigation=navigation(actor, path, request.app.state.paths) if actor is not None else Navigation(),
         actor=actor,
         token=form_token(session_id),
-        flash=context.flashes.take(session_id) if actor is not None else "",
+        flash=context.flashes.take(session_id) if actor is not None else None,
         zone=datetime.datetime.now().astimezone().tzname(),
         help_address=help_for(path).address if actor is not None else "",
         settings_problem=context.settings.problem if actor is not None and actor.may(Scope.SETTINGS) else "",

@@ -31,21 +31,21 @@ WORDS: Final[dict[str, Words]] = {
     ),
     "requeue": Words(
         "Reprocess {what}?",
-        "Everything begins anew: they are examined and judged by the settings and definitions of now, and the counter"
+        "Everything begins anew: scan and policy are those of now, and the counter"
         " of crashes starts again at zero. This is not recommended for held messages: one that crashed Mailward will"
         " probably do so again, and one that could not be examined will be held again.",
         "Reprocess",
         "{what} will be processed again.",
     ),
     "release": Words(
-        "Deliver {what} as they are?",
-        "They are not examined again: whatever was found in them goes to their recipients. What was cut out stays out.",
+        "Deliver {what} without another scan?",
+        "It is not examined again: whatever was found goes to the recipients. What was cut out stays out.",
         "Deliver as they are",
         "{what} will be delivered.",
     ),
     "hold": Words(
         "Move {what} to the hold queue?",
-        "They stay there until a person decides about them. Nothing is told to senders and recipients.",
+        "What is held waits until a person decides about it. Nothing is told to senders and recipients.",
         "Hold",
         "{what} moved to the hold queue.",
         danger=False,
@@ -53,7 +53,7 @@ WORDS: Final[dict[str, Words]] = {
     ),
     "drop": Words(
         "Drop {what}?",
-        "They are removed for good: nobody receives them, nobody is told, and this cannot be undone.",
+        "What is dropped is removed for good: nobody receives it, nobody is told, and this cannot be undone.",
         "Drop",
         "{what} dropped.",
     ),

@@ -23,7 +23,7 @@ def take(visit: Visit) -> Response:
     act = _act(visit)
     words, selection, back = WORDS[act], _selection(visit), _back(visit)
     if selection is None:
-        return visit.done(back, "Nothing was done: no message is selected.")
+        return visit.nothing_done(back, "Nothing was done: no message is selected.")
     what = _what(visit, act, selection)
     if not visit.confirmed and (words.ask or selection.matching is not None):
         return visit.confirm(words.title.format(what=what), words.text, words.button, back, danger=words.danger)
@@ -102,9 +102,11 @@ def _told(visit: Visit, work: QueueWork, words: Words, back: str) -> Response:
     """Back to where it began; but where not all is done, there is more to see."""
     if work.state != "done" or work.failed_count:
         return visit.done(f"/queues/work/{work.id}", "")
+    if not work.total:
+        return visit.nothing_done(back, "Nothing was done: there is no such message any more.")
     what = _messages(work.done)
     text = words.done.format(what=what[0].upper() + what[1:] if words.done[:6] == "{what}" else what)
-    return visit.done(back, text if work.total else "Nothing was done: there is no such message any more.")
+    return visit.done(back, text)
 
 
 def _back(visit: Visit) -> str:

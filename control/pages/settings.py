@@ -192,7 +192,7 @@ def _overtaken(visit: Visit) -> str:
 def _preview(visit: Visit, window: Window, values: dict[str, Any], now: SettingsNow) -> Response:
     told = _told(visit, values)
     if not told.changes:
-        return visit.done(window.back or window.path, "Nothing was changed: everything is as it was before.")
+        return visit.nothing_done(window.back or window.path, "Nothing was changed: everything is as it was before.")
     known = settings.check(visit.call, settings.SettingsTried(values={})).remarks
     rehearsed = None
     if visit.fields.get("do") == "rehearse":
@@ -230,7 +230,7 @@ def _save(visit: Visit, window: Window, values: dict[str, Any], now: SettingsNow
 def after_save(visit: Visit, path: str, saved: SettingsSaved, before: SettingsNow) -> Response:
     """Go on, and say what was done and whether the gateway works by it."""
     if not saved.number:
-        return visit.done(path, "Nothing was changed: everything is as it was before.")
+        return visit.nothing_done(path, "Nothing was changed: everything is as it was before.")
     if _moves(saved.changes):
         text = (
             "Saved. These pages move to another address now: open it in a moment, and correct the bookmark."

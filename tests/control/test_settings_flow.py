@@ -167,7 +167,8 @@ def test_a_change_is_shown_before_it_is_saved_and_can_be_gone_back_from(gateway:
 
 def test_a_change_that_is_none_is_said_to_be_none(gateway: Gateway, admin: Browser) -> None:
     assert Form.of(admin, CONTENT).press(admin).status == 303
-    assert "Nothing was changed" in admin.get(CONTENT).text
+    assert '<div class="notice info" role="status"><p>Nothing was changed' in admin.get(CONTENT).text
+    assert "Nothing was changed" not in admin.get(CONTENT).text, "it is said once"
 
 
 def test_an_open_relay_is_warned_of(gateway: Gateway, admin: Browser) -> None:

@@ -62,6 +62,13 @@ def test_what_cannot_be_undone_is_asked_first(house: House, cookies: dict[str, s
         assert 'name="confirmed"' in send(house, cookies, act, which="all", queue="slow").text, "of all, each act asks"
 
 
+def test_no_selection_is_no_success(house: House, cookies: dict[str, str]) -> None:
+    """UI-06: what was not done is not said in the colour of what was."""
+    assert send(house, cookies, "drop", which="selected", back="/queues/hold").status == 303
+    page = house.request("GET", "/queues/hold", cookies).text
+    assert '<div class="notice info" role="status"><p>Nothing was done: no message is selected.</p>' in page
+
+
 @pytest.mark.parametrize(
     "back", ["//evil.example", "https://evil.example", "/queues\r\nx", "/status", "", "/queues/../x"]
 )
