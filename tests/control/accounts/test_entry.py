@@ -2,7 +2,9 @@
 
 import threading
 from pathlib import Path
+from typing import Literal
 
+import argon2
 import pytest
 
 from control.accounts import AccountError, Entry, Passwords, Result, set_password
@@ -239,3 +241,29 @@ def test_changing_a_password_often_is_slowed(office: Office) -> None:
     office.clock.now += FORGET_FAILURES_S + 1
     waits = [office.entry.change_wait_s("mallory") for _ in range(FREE_FAILURES + 2)]
     assert [wait > 0 for wait in waits] == [False] * (FREE_FAILURES + 1) + [True]
+
+
+def test_one_hash_is_made_at_a_time() -> None:
+    """ACC-08: however many log on at the same moment, memory for one hash is enough."""
+    inside, most = 0, 0
+    counting = threading.Lock()
+
+    class Hasher(argon2.PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            nonlocal inside, most
+            with counting:
+                inside += 1
+                most = max(most, inside)
+            try:
+                return super().verify(hash, password)
+            finally:
+                with counting:
+                    inside -= 1
+
+    passwords = Passwords(Hasher(time_cost=4, memory_cost=1024, parallelism=1))
+    threads = [threading.Thread(target=passwords.matches, args=("", "wrong")) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
