@@ -2,177 +2,40 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import quote
 
-import msgspec
-
 from control.actor import Scope
-from control.operation import (
-    Answer,
-    Call,
-    Conflict,
-    Download,
-    Input,
-    Invalid,
-    Mistake,
-    NotFound,
-    Unavailable,
-    operation,
+from control.operation import Call, Conflict, Download, Invalid, Mistake, NotFound, Unavailable, operation
+from control.operations.report_answers import (
+    DetailPageWanted,
+    DetailReport,
+    DetailWanted,
+    NamedTotals,
+    OneReportFile,
+    ReportAction,
+    ReportActions,
+    ReportFile,
+    ReportFiles,
+    ReportLane,
+    ReportPeriod,
+    SummaryReport,
+    VirusCount,
+    VirusReport,
+    VirusTotals,
+    VirusWanted,
+    rfc3339,
+    told_file,
+    told_row,
 )
 from control.records.view import View
 from control.reports import actions, coverage, detail, drawing, sheet, summary
 from control.reports.detail import Question
 from control.reports.period import BadPeriod, Period, choose
-from control.reports.rows import ReportRow
-from control.reports.saved import Actions
-from control.reports.summary import NamedCount, SummaryLine
 from engine.config.entries import VIRUS_NAME
-from engine.journal import timestamp
 
-ROWS: Final = 100  # of a page, unless asked for otherwise
 FILES: Final = 200  # in the log directory: who may only read reports must not fill the disk with them
-Text = Annotated[str, msgspec.Meta(max_length=40)]
 T = TypeVar("T")
-
-
-class ReportPeriod(Input, frozen=True):
-    """Which time. period: today, yesterday, last-7-days, last-30-days, this-month, last-month; or from first
-    (inclusive) to until (exclusive), as in 2026-03-01T09:30, in the zone of the server or with one. Nothing: yesterday.
-    """
-
-    period: Text = ""
-    first: Text = ""
-    until: Text = ""
-
-
-class DetailWanted(ReportPeriod, frozen=True):
-    """actions: kinds of events, none: every event. term: what a field of each row must have, in any case."""
-
-    actions: Actions = ()
-    term: Annotated[str, msgspec.Meta(max_length=200)] = ""
-
-
-class DetailPageWanted(DetailWanted, frozen=True):
-    """before: `next` of the page before this one. limit: rows, and a few more where one event has two."""
-
-    before: Annotated[str, msgspec.Meta(max_length=60)] = ""
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = ROWS
-
-
-class VirusCount(Answer, frozen=True):
-    """page: about this virus (RPT-09)."""
-
-    name: str
-    count: int
-    page: str
-
-
-class NamedTotals(Answer, frozen=True):
-    """The most frequent first. total: of all names; left_out: names that are not in the list."""
-
-    names: list[NamedCount]
-    total: int
-    left_out: int
-
-
-class VirusTotals(Answer, frozen=True):
-    viruses: list[VirusCount]
-    total: int
-    left_out: int
-
-
-class ReportLane(Answer, frozen=True):
-    """counts: of each time that begins at one of `starts` and lasts `seconds`."""
-
-    id: str
-    label: str
-    counts: list[int]
-
-
-class SummaryReport(Answer, frozen=True):
-    """first, until: the time it is about, RFC 3339. not_covered: what could not be known, in words (RPT-18).
-    lanes: how it went on; the first and the last piece may reach over the ends of that time.
-
-    viruses, subjects, attachments: null if there is nothing to list (RPT-04).
-    """
-
-    title: str
-    first: str
-    until: str
-    not_covered: list[str]
-    messages: list[SummaryLine]
-    infections: list[SummaryLine]
-    viruses: VirusTotals | None
-    subjects: NamedTotals | None
-    attachments: NamedTotals | None
-    seconds: int
-    starts: list[str]
-    lanes: list[ReportLane]
-
-
-class DetailRow(Answer, frozen=True):
-    """time: RFC 3339. kind: the event's name in the journal. recipients: with commas between them."""
-
-    time: str
-    kind: str
-    group: str
-    action: str
-    result: str
-    user: str
-    client: str
-    server: str
-    connection_id: str
-    smtp_id: str
-    sender: str
-    recipients: str
-    subject: str
-    name: str
-    matched: str
-    handling: str
-    reason: str
-    size: str
-    details: str
-
-
-class DetailReport(Answer, frozen=True):
-    """next: pass it as `before` for the rows after these; empty: there are none. searched_back_to: the search ended
-    for the time it took, when it had looked at everything after this time; empty: it did not.
-    """
-
-    title: str
-    first: str
-    until: str
-    not_covered: list[str]
-    rows: list[DetailRow]
-    next: str
-    searched_back_to: str
-
-
-class ReportAction(Answer, frozen=True):
-    kind: str
-    group: str
-    label: str
-
-
-class ReportActions(Answer, frozen=True):
-    actions: list[ReportAction]
-
-
-class ReportFile(Answer, frozen=True):
-    """written: RFC 3339. size: octets."""
-
-    name: str
-    size: int
-    written: str
-
-
-class ReportFiles(Answer, frozen=True):
-    files: list[ReportFile]
-
-
-class OneReportFile(Input, frozen=True):
-    name: Annotated[str, msgspec.Meta(max_length=40)]
 
 
 @operation("GET", "/reports/summary", Scope.REPORTS)
@@ -188,8 +51,8 @@ def summarize(call: Call, given: ReportPeriod) -> SummaryReport:
         drawn = drawing.draw(view, period, call.context.now_us())
     return SummaryReport(
         title="Summary report",
-        first=_rfc3339(period.first),
-        until=_rfc3339(period.until),
+        first=rfc3339(period.first),
+        until=rfc3339(period.until),
         not_covered=told,
         messages=found.messages,
         infections=found.infections,
@@ -197,7 +60,7 @@ def summarize(call: Call, given: ReportPeriod) -> SummaryReport:
         subjects=_named(found.subjects),
         attachments=_named(found.attachments),
         seconds=drawn.span // 1_000_000,
-        starts=[_rfc3339(start) for start in drawn.starts],
+        starts=[rfc3339(start) for start in drawn.starts],
         lanes=[ReportLane(id=one.id, label=one.label, counts=one.counts) for one in drawn.lanes],
     )
 
@@ -217,24 +80,6 @@ def virus_page(call: Call, name: str) -> str:
     return page.replace(VIRUS_NAME, quote(name, safe=""))
 
 
-class VirusWanted(Input, frozen=True):
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
-
-
-class VirusReport(Answer, frozen=True):
-    """parts: of the name, as signatures of this kind are named. Counts are of the last 30 days, with today.
-
-    last: the newest encounters.
-    """
-
-    name: str
-    parts: list[str]
-    logged: int
-    repaired: int
-    deleted: int
-    last: list[DetailRow]
-
-
 @operation("GET", "/reports/virus", Scope.REPORTS)
 def about_virus(call: Call, given: VirusWanted) -> VirusReport:
     """What is known here about a virus: how often and when it came."""
@@ -244,7 +89,7 @@ def about_virus(call: Call, given: VirusWanted) -> VirusReport:
         names = view.tally(month.first, month.until, frozenset(summary.INFECTED)).names
         found = detail.page(view, Question(month, frozenset(summary.INFECTED), given.name), 20)
     logged, repaired, deleted = (names[kind][given.name] if kind in names else 0 for kind in summary.INFECTED)
-    last = [_detail_row(row) for row in found.rows if row.name == given.name]
+    last = [told_row(row) for row in found.rows if row.name == given.name]
     parts = [part for part in given.name.replace("-", ".").split(".") if part]
     return VirusReport(name=given.name, parts=parts, logged=logged, repaired=repaired, deleted=deleted, last=last)
 
@@ -270,17 +115,13 @@ def list_events(call: Call, given: DetailPageWanted) -> DetailReport:
     ended_early = found.back_to is not None and len(found.rows) < given.limit
     return DetailReport(
         title="Detail report",
-        first=_rfc3339(question.period.first),
-        until=_rfc3339(question.period.until),
+        first=rfc3339(question.period.first),
+        until=rfc3339(question.period.until),
         not_covered=told,
-        rows=[_detail_row(row) for row in found.rows],
+        rows=[told_row(row) for row in found.rows],
         next=found.next,
-        searched_back_to=_rfc3339(found.back_to) if ended_early and found.back_to is not None else "",
+        searched_back_to=rfc3339(found.back_to) if ended_early and found.back_to is not None else "",
     )
-
-
-def _detail_row(row: ReportRow) -> DetailRow:
-    return DetailRow(**{**msgspec.structs.asdict(row), "time": _rfc3339(row.time)})
 
 
 @operation("POST", "/reports/files", Scope.REPORTS, errors=(Conflict, Unavailable), status=201)
@@ -302,13 +143,13 @@ def write_file(call: Call, given: DetailWanted) -> ReportFile:
     finally:
         writing.release()
     call.modified(f"report {made.name}", "written")
-    return _file(made)
+    return told_file(made)
 
 
 @operation("GET", "/reports/files", Scope.REPORTS, errors=(Unavailable,))
 def list_files(call: Call, given: ReportPeriod) -> ReportFiles:
     """The CSV files in the log directory, the newest first."""
-    return ReportFiles(files=[_file(one) for one in _with_disk(lambda: sheet.files(_log(call)))])
+    return ReportFiles(files=[told_file(one) for one in _with_disk(lambda: sheet.files(_log(call)))])
 
 
 @operation("GET", "/reports/files/{name}", Scope.REPORTS, errors=(NotFound,))
@@ -338,10 +179,6 @@ def _octets(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _file(file: sheet.SheetFile) -> ReportFile:
-    return ReportFile(name=file.name, size=file.size, written=_rfc3339(file.written))
-
-
 def _with_disk(do: Callable[[], T]) -> T:
     try:
         return do()
@@ -368,7 +205,3 @@ def question_of(call: Call, given: DetailWanted) -> Question:
 
 def not_covered(call: Call, view: View, period: Period) -> list[str]:
     return coverage.gaps(view.kept(), period, call.context.now_us())
-
-
-def _rfc3339(time: int) -> str:
-    return timestamp(time * 1000)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from control.actor import Scope
 from control.operation import Invalid, Mistake
 from control.operations import reports, saved_reports
-from control.operations.reports import (
+from control.operations.report_answers import (
     DetailPageWanted,
     DetailReport,
     DetailRow,
@@ -18,6 +18,7 @@ from control.operations.reports import (
     OneReportFile,
     ReportPeriod,
     SummaryReport,
+    VirusWanted,
 )
 from control.operations.saved_reports import AllSavedReports, OneSavedReport, SavedReportWanted
 from control.page import Visit, form, page
@@ -189,7 +190,7 @@ def delete_file(visit: Visit) -> Response:
 def virus(visit: Visit) -> Response:
     """RPT-09: what is known here about a virus, where the site has not chosen another page."""
     name = visit.query("name")
-    about = reports.about_virus(visit.call, reports.VirusWanted(name=name))
+    about = reports.about_virus(visit.call, VirusWanted(name=name))
     return visit.render("reports/virus.html", about=about)
 
 
