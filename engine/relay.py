@@ -10,7 +10,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,8 @@ from engine.ids import IdMaker
 from engine.journal import JournalWriter
 from engine.judge import Judge
 from engine.layout import Layout
+from engine.limits import LISTENERS
+from engine.listening import Entrance, Kind
 from engine.pipeline import Pipeline
 from engine.queue.errors import QueueError
 from engine.queue.record import Received
@@ -39,8 +41,10 @@ from engine.replies import Reply
 from engine.scanner.pool import ScannerPool
 from engine.sender.block_lists import BlockListClient
 from engine.smtp.admission import Admission, SlotTable
+from engine.smtp.auth import Credentials
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.server import SmtpServer
+from engine.smtp.submitters import Submitters
 from engine.smtp.tls import asking_context
 from engine.watch import ConfigWatch, last_good
 
@@ -55,11 +59,12 @@ log = logging.getLogger("mailward.relay")
 class Relay:
     """The services of one relay and the Gate of its SMTP sessions."""
 
-    def __init__(self, root: Path, number: int, count: int, sock: socket.socket, slots: SlotTable) -> None:
+    def __init__(self, root: Path, number: int, count: int, entrances: Sequence[Entrance], slots: SlotTable) -> None:
         self.layout = Layout(root)
         self.number = number
         self._watch = ConfigWatch(self.layout.config, last_good(self.layout.config, self.layout.in_force))
-        self._sock = sock
+        self._entrances = entrances
+        self._listening: list[asyncio.Server] = []
         self._ids = IdMaker(number, time.time_ns)
         self._connections = IdMaker(number, time.time_ns)
         loop = asyncio.get_running_loop()
@@ -73,6 +78,7 @@ class Relay:
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
         self.resolver = Resolver(settings.dns.servers)
         self.block_lists = BlockListClient(self.resolver, self.event)
+        self._submitters = Submitters(loop.time)
         self._adopt(settings)
         self._count = count
         self.keeper = Keeper(
@@ -120,8 +126,10 @@ class Relay:
         return msgspec.structs.replace(settings, smtp=msgspec.structs.replace(settings.smtp, max_outgoing=share))
 
     def _adopt(self, settings: Settings) -> None:
-        self.router = Router(settings.routing, [settings.smtp.listen])
+        self.router = Router(settings.routing, [settings.smtp.listen, *settings.smtp.listeners])
         self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists, self.hostname)
+        named = settings.smtp.submitters
+        self._submitters.path = self.layout.root / named if named else None
 
     def _applied(self, settings: Settings) -> None:
         self.resolver.configure(settings.dns.servers)
@@ -235,6 +243,7 @@ class Relay:
                 size=message.size,
                 client=received.client,
                 connection_id=received.connection_id,
+                submitter=received.submitter,
             )
         )
         self.pipeline.submit(message)
@@ -255,6 +264,20 @@ class Relay:
             listed = self._reception.rule.is_listed(client, await self.resolver.confirmed_names(client))
         return bool(listed)
 
+    async def authenticate(self, client: ClientInfo, credentials: Credentials) -> Reply | None:
+        refusal = await self._submitters.check(client.address, credentials)
+        if refusal is not None:
+            self.event(
+                events.SubmitterRefused(
+                    client=client.address,
+                    connection_id=client.connection_id,
+                    # whatever is no name of an account may be a password in the wrong place
+                    submitter=credentials.name if self._submitters.knows(credentials.name) else "",
+                    reason=refusal.text,
+                )
+            )
+        return refusal
+
     def wants_certificate(self, client: ClientInfo) -> bool:
         return self._reception.wants_certificate(client)
 
@@ -270,16 +293,22 @@ class Relay:
             self.pipeline.submit(message)
         gc.freeze()  # or a collection walks every queued message, and mail waits: 0.6 s for 50,000 of them
         await self.commands.start()
-        self._listening = await self.server.start(self._sock)
+        await self._listen()
         self._look_at_settings()
         self._tick()
 
-    async def listen_on(self, sock: socket.socket) -> None:
-        """The port was changed: here from now on, and not where it was (SMTP-01). Open connections stay."""
-        before, self._listening = self._listening, await self.server.start(sock)
-        before.close()
-        self._sock.close()
-        self._sock = sock
+    async def _listen(self) -> None:
+        self._listening = [await self.server.start(sock, kind) for sock, kind in self._entrances]
+
+    async def listen_on(self, entrances: Sequence[Entrance]) -> None:
+        """Ports were changed: here from now on, and not where it was (SMTP-01). Open connections stay."""
+        before, sockets = self._listening, [one.sock for one in self._entrances]
+        self._entrances = entrances
+        await self._listen()
+        for server in before:
+            server.close()
+        for sock in sockets:
+            sock.close()
 
     async def stop(self) -> None:
         """Sessions get 421, work in hand ends, everything noted is synced (PROC-14)."""
@@ -292,6 +321,7 @@ class Relay:
             await self.pipeline.stop()
             await self.deliverer.close()
             await self.pool.stop()
+            self._submitters.close()
         finally:
             try:
                 await self.store.close()
@@ -325,8 +355,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     ended = asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
     slots = SlotTable.attach(arguments.slots_fd, arguments.count)
-    sock = socket.socket(fileno=arguments.listen_fd)
-    relay = Relay(arguments.root, arguments.number, arguments.count, sock, slots)
+    relay = Relay(arguments.root, arguments.number, arguments.count, arguments.listen, slots)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, relay.check_files, True)
@@ -334,12 +363,14 @@ async def _run(arguments: argparse.Namespace) -> None:
     channel = socket.socket(fileno=arguments.channel_fd)
 
     def on_channel() -> None:
-        said, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
-        if not said:
+        kinds, descriptors, _, _ = socket.recv_fds(channel, LISTENERS, LISTENERS)  # of one message: sockets end it
+        if not kinds:
             loop.remove_reader(channel)
-        for fd in descriptors:
-            tasks.add(task := loop.create_task(relay.listen_on(socket.socket(fileno=fd))))
-            task.add_done_callback(tasks.discard)
+            return
+        pairs = zip(kinds.decode(), descriptors, strict=True)
+        entrances = [Entrance(socket.socket(fileno=fd), Kind.of(code)) for code, fd in pairs]
+        tasks.add(task := loop.create_task(relay.listen_on(entrances)))
+        task.add_done_callback(tasks.discard)
 
     starting = asyncio.ensure_future(relay.start())
     ending = asyncio.ensure_future(ended.wait())
@@ -361,10 +392,16 @@ async def _run(arguments: argparse.Namespace) -> None:
     await relay.stop()
 
 
+def _entrance(text: str) -> Entrance:
+    """From the letter of its kind and the number of its descriptor."""
+    return Entrance(socket.socket(fileno=int(text[1:])), Kind.of(text[0]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="mailward-relay", description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
-    for name in ("number", "count", "listen-fd", "slots-fd", "channel-fd", "ready-fd", "lifeline-fd"):
+    parser.add_argument("--listen", type=_entrance, action="append", required=True)
+    for name in ("number", "count", "slots-fd", "channel-fd", "ready-fd", "lifeline-fd"):
         parser.add_argument(f"--{name}", type=int, required=True)
     logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
     uvloop.run(_run(parser.parse_args()))

@@ -13,8 +13,8 @@ import msgspec
 from control.access import AccessDatabase
 from control.accounts import totp
 from control.accounts.failures import Failures
-from control.accounts.passwords import Passwords
 from control.accounts.second_factor import hash_of, plain
+from engine.passwords import Passwords
 
 STEP_ID_LEN: Final = 32  # octets
 STEP_PATIENCE_S: Final = 300.0  # from the password to the code

@@ -52,7 +52,19 @@ from engine.config.file import FILE_NAME, dump, load, parse, save
 from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
 from engine.config.settings import Settings
 from engine.config.signon import Oidc
-from engine.config.smtp import Dns, Listener, Logging, Pages, PlainPages, Processes, Smtp, Web
+from engine.config.smtp import (
+    Dns,
+    FurtherListener,
+    Listener,
+    ListenMode,
+    ListenTls,
+    Logging,
+    Pages,
+    PlainPages,
+    Processes,
+    Smtp,
+    Web,
+)
 
 __all__ = [
     "FILE_NAME",
@@ -80,10 +92,13 @@ __all__ = [
     "ErrorClass",
     "FileNames",
     "Forward",
+    "FurtherListener",
     "Grant",
     "Kind",
     "LeftoverAction",
     "ListAction",
+    "ListenMode",
+    "ListenTls",
     "Listener",
     "LogLevel",
     "Logging",

@@ -6,9 +6,10 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
+from engine import limits
 from engine.config import entries, metatags
 from engine.config.antivirus import Antivirus, ScannedFiles, UnscannedAction
-from engine.config.base import Path, Problem, Section
+from engine.config.base import Path, Problem, Section, path_text
 from engine.config.blocking import Blocking, BlockLists, Dmarc, Forward
 from engine.config.certificates import Acme
 from engine.config.delivery import Grant, Relay, Routing
@@ -16,6 +17,7 @@ from engine.config.diagnostics import ConversationLog, DataStream, Diagnostics, 
 from engine.config.notices import Kind
 from engine.config.settings import Settings
 from engine.config.signon import Oidc
+from engine.config.smtp import ListenMode
 
 _NUMBER = 2**31 - 1
 _SHOWN = 100  # characters of a wrong entry
@@ -75,17 +77,25 @@ def _shown(value: str) -> str:
 
 def _listeners(settings: Settings) -> Iterator[Problem]:
     web, smtp = settings.web, settings.smtp
-    ports = {"smtp.listen": smtp.listen.port, "web.http": web.http.port, "web.https": web.https.port}
-    names = list(ports)
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            if ports[first] == ports[second]:
-                words = f"and {second}.port are both {ports[first]}: choose different ports (SMTP-03)"
-                yield Problem((*first.split("."), "port"), words)
-    for name in ("web.http", "web.https"):
-        if ports[name] in (80, 443):
-            words = f"is {ports[name]}: 80 and 443 belong to ordinary web servers, choose another (HTTP-03)"
-            yield Problem((*name.split("."), "port"), words)
+    ports: list[tuple[Path, int]] = [(("smtp", "listen"), smtp.listen.port)]
+    ports += [(("web", "http"), web.http.port), (("web", "https"), web.https.port)]
+    ports += [(("smtp", "listeners", index), one.port) for index, one in enumerate(smtp.listeners)]
+    for i, (first, port) in enumerate(ports):
+        for second, other in ports[i + 1 :]:
+            if port == other:
+                words = f"and {path_text(second)}.port are both {port}: choose different ports (SMTP-03)"
+                yield Problem((*first, "port"), words)
+    for path, port in ports:
+        if path[0] == "web" and port in (80, 443):
+            words = f"is {port}: 80 and 443 belong to ordinary web servers, choose another (HTTP-03)"
+            yield Problem((*path, "port"), words)
+    if len(smtp.listeners) >= limits.LISTENERS:
+        words = f"are {len(smtp.listeners)}: there may be {limits.LISTENERS - 1} besides smtp.listen"
+        yield Problem(("smtp", "listeners"), words)
+    for index, one in enumerate(smtp.listeners):
+        if one.mode is ListenMode.SUBMISSION and not smtp.submitters:
+            words = "is submission, and smtp.submitters names no file: nobody could log on (RELAY-14)"
+            yield Problem(("smtp", "listeners", index, "mode"), words)
 
 
 def _names(settings: Settings) -> Iterator[Problem]:
@@ -166,7 +176,7 @@ def _routing(settings: Settings) -> Iterator[Problem]:
     from engine.delivery.route import Router, parse_hosts  # it is built on the Structs of this package
 
     routing = settings.routing
-    ours = Router(Routing(), [settings.smtp.listen], settings.smtp.hostname)
+    ours = Router(Routing(), [settings.smtp.listen, *settings.smtp.listeners], settings.smtp.hostname)
 
     def hosts(path: Path, text: str, port: int, by_mx: bool = False) -> Iterator[Problem]:
         try:

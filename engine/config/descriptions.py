@@ -42,8 +42,18 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "host": W("Address", "Address to listen on; 0.0.0.0 takes every IPv4 address of the machine, :: all of them."),
         "port": W("Port", "TCP port to listen on.", "SMTP-03"),
     },
+    "FurtherListener": {
+        "mode": W("Mode", "mx: mail servers, as on the first listener. submission: people who log on by SMTP AUTH, and "
+            "may then send everywhere.", "RELAY-14"),
+        "tls": W("TLS", "starttls: clients may ask for encryption. implicit: everything is encrypted from the start, "
+            "as on port 465."),
+    },
     "Smtp": {
         "listen": W("Listen on", "Where mail comes in; other mail servers expect port 25.", "SMTP-01"),
+        "listeners": W("Further listeners", "Other addresses and ports where mail comes in, such as 587 and 465 for "
+            "the programs of people.", "SMTP-01, RELAY-14"),
+        "submitters": W("Submitters", "File with the names and hashed passwords of who may hand in mail at a "
+            "submission listener, below the root directory; `mailward submitter` writes it.", "RELAY-14"),
         "hostname": W("Host name", "Name in greetings and Received fields; empty takes the name of the machine."),
         "max_incoming": W("Incoming connections", "SMTP connections that are served at the same time; raise it when "
             "clients have to wait though the machine is idle.", "SMTP-06"),
