@@ -158,13 +158,22 @@ def _text(value: object) -> str:
 
 # Events that tell of a connection, not of a message
 OF_CONNECTIONS: Final = frozenset(
-    {"connection-from", "disconnected", "protocol-violation", "rejected", "connected-to", "connection-closed"}
+    {
+        "connection-from",
+        "disconnected",
+        "protocol-violation",
+        "submitter-refused",
+        "rejected",
+        "connected-to",
+        "connection-closed",
+    }
 )
 
 _SENTENCES: Final = {
     "connection-from": "connection from {client}: {result}",
     "disconnected": "connection with {client} ended by the {side}",
     "protocol-violation": "{client} broke the protocol: {violation}",
+    "submitter-refused": "{client} could not log on as {submitter}: {reason}",
     "rejected": "refused from {reverse_path} for {forward_path}: {reason}",
     "connected-to": "connection to {server}: {result} {tls}",
     "connection-closed": "connection to {server} closed",

@@ -147,6 +147,15 @@ class ProtocolViolation(Event, tag="protocol-violation"):
     violation: str
 
 
+class SubmitterRefused(Event, tag="submitter-refused"):
+    """An AUTH came to nothing. submitter: the name, if there is an account of it."""
+
+    client: str
+    connection_id: str
+    submitter: str
+    reason: str
+
+
 class Rejected(Event, tag="rejected"):
     client: str
     connection_id: str
@@ -169,6 +178,7 @@ class Accepted(MessageEvent, tag="accepted"):
     client: str
     connection_id: str
     subject: str = ""
+    submitter: str = ""  # who logged on to hand it in (RELAY-14)
 
 
 class Scanned(MessageEvent, tag="scanned"):

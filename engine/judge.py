@@ -87,7 +87,7 @@ class Judge:
     """One for each relay.
 
     is_ours: whether a client, given by its address, is a host of the relay list: such a one hands in mail of our own
-    site, which block lists, SPF and DMARC say nothing about (DNSBL-03).
+    site, which block lists, SPF and DMARC say nothing about (DNSBL-03). So does who logged on (RELAY-14).
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Judge:
             reverse_path=received.reverse_path,
             forward_paths=tuple([one.address for one in received.recipients]),
             size=message.size,
+            submitter=received.submitter,
         )
         settings = self._services.settings
         inquiry = Inquiry(message.id, envelope, settings)
@@ -177,7 +178,7 @@ class Judge:
 
     async def _open(self, inquiry: Inquiry) -> None:
         settings, envelope = inquiry.settings, inquiry.envelope
-        inquiry.is_ours = await _guarded(self._is_ours(envelope.client), NAMES_S, False)
+        inquiry.is_ours = bool(envelope.submitter) or await _guarded(self._is_ours(envelope.client), NAMES_S, False)
         if inquiry.is_ours:
             return
         if is_wanted(settings):

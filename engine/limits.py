@@ -22,6 +22,15 @@ PROXY_HEADERS: Final = 1_000  # connections of proxies that have not sent theirs
 CLIENT_RATES: Final = 20_000  # clients whose rate is remembered, some 3 MB; the oldest makes room and begins anew
 UNVERIFIED_CLIENTS: Final = 1_000  # remembered as having a certificate that cannot be verified
 UNVERIFIED_S: Final = 86_400.0  # for so long; who gets a better certificate can wait a day for its grant
+LISTENERS: Final = 16  # of mail, and of one relay: they are handed over in one message
+SUBMITTER_NAME_LEN: Final = 255  # octets; a name that is a mail address has 254 at most
+SUBMITTERS_FILE_LEN: Final = 4 * MIB  # some 30,000 accounts
+AUTH_FAILURES: Final = 3  # in one session
+AUTH_WAITING: Final = 32  # passwords that wait for being compared: some 2 s, one after the other
+AUTH_CLIENTS: Final = 20_000  # whose failures are remembered, some 3 MB; the oldest makes room and begins anew
+AUTH_DELAY_S: Final = 30.0  # the longest wait after a failure
+AUTH_PATIENCE_S: Final = 60.0  # who would have to wait longer than this is sent away
+AUTH_FORGOTTEN_S: Final = 900.0  # after the last failure
 HARD_MESSAGE_LEN: Final = 2047 * MIB  # SIZE-02: above every setting; keeps lengths inside 31 bits
 
 # --- Queue ----------------------------------------------------------------------------------------

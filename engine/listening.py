@@ -4,12 +4,42 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from engine import portuse
-from engine.config import Listener, Settings
+from engine.config import FurtherListener, Listener, ListenMode, ListenTls, Settings
 
 BACKLOG = 1024
+WEB: Final = ("http", "https")
+
+
+class Kind(NamedTuple):
+    """What is served where a client arrives. submission: people, after AUTH. implicit: TLS comes first."""
+
+    submission: bool = False
+    implicit: bool = False
+
+    @property
+    def code(self) -> str:
+        """One character, in which processes tell each other."""
+        return _CODES[self.submission][self.implicit]
+
+    @classmethod
+    def of(cls, code: str) -> "Kind":
+        return next(one for one in map(cls._make, product((False, True), repeat=2)) if one.code == code)
+
+
+MX: Final = Kind()
+_CODES: Final = ("mM", "sS")
+
+
+class Entrance(NamedTuple):
+    """A listening socket of one relay."""
+
+    sock: socket.socket
+    kind: Kind = MX
 
 
 class CannotListen(Exception):
@@ -17,7 +47,9 @@ class CannotListen(Exception):
 
 
 class Listeners:
-    """Where an installation listens, and its sockets: one for each relay, one for plain pages, one for pages by TLS."""
+    """Where an installation listens, and its sockets: for each listener of mail one for each relay, and one for plain
+    pages, one for pages by TLS. Names are those of the settings that say where, but for `smtp`, `http` and `https`.
+    """
 
     def __init__(self, settings: Settings, relays: int, ours: Callable[[int], bool]) -> None:
         """ours: whether a process belongs to this installation. Raises CannotListen."""
@@ -32,13 +64,19 @@ class Listeners:
         Returns the names of what has new sockets. The old ones are closed here; processes have copies of theirs.
         """
         wanted = addresses(settings)
-        changed = {name: listener for name, listener in wanted.items() if listener != self.addresses[name]}
+        changed = {name: listener for name, listener in wanted.items() if listener != self.addresses.get(name)}
+        gone = [name for name in self.addresses if name not in wanted]
         fresh = self._bind(changed)
-        for name, sockets in fresh.items():
-            _close(self.sockets[name])
-            self.sockets[name] = sockets
+        for name in (*fresh, *gone):
+            _close(self.sockets.pop(name, []))
+        self.sockets |= fresh
         self.addresses = wanted
-        return list(changed)
+        return [*changed, *gone]
+
+    def of_relay(self, number: int) -> list["Entrance"]:
+        """Where this relay takes mail."""
+        names = [name for name in self.addresses if name not in WEB]
+        return [Entrance(self.sockets[name][number], kind_of(self.addresses[name])) for name in names]
 
     def close(self) -> None:
         for sockets in self.sockets.values():
@@ -48,7 +86,7 @@ class Listeners:
         bound: dict[str, list[socket.socket]] = {}
         try:
             for name, listener in wanted.items():
-                bound[name] = bind(listener, self._relays if name == "smtp" else 1, self._ours)
+                bound[name] = bind(listener, 1 if name in WEB else self._relays, self._ours)
         except CannotListen:
             for sockets in bound.values():
                 _close(sockets)
@@ -57,7 +95,14 @@ class Listeners:
 
 
 def addresses(settings: Settings) -> dict[str, Listener]:
-    return {"smtp": settings.smtp.listen, "http": settings.web.http, "https": settings.web.https}
+    further = {f"smtp.listeners[{index}]": one for index, one in enumerate(settings.smtp.listeners)}
+    return {"smtp": settings.smtp.listen, "http": settings.web.http, "https": settings.web.https, **further}
+
+
+def kind_of(listener: Listener) -> Kind:
+    if not isinstance(listener, FurtherListener):
+        return MX
+    return Kind(listener.mode is ListenMode.SUBMISSION, listener.tls is ListenTls.IMPLICIT)
 
 
 def _close(sockets: list[socket.socket]) -> None:

@@ -52,12 +52,16 @@ def holders(port: int) -> list[int]:
 
 def _has_socket(process: Path, inodes: set[str]) -> bool:
     try:
-        for fd in (process / "fd").iterdir():
-            target = os.readlink(fd)
-            if target.startswith("socket:[") and target[8:-1] in inodes:
-                return True
+        descriptors = os.listdir(process / "fd")
     except OSError:
-        pass  # gone meanwhile, or not ours to look into
+        return False  # gone meanwhile, or not ours to look into
+    for fd in descriptors:
+        try:
+            target = os.readlink(process / "fd" / fd)
+        except OSError:
+            continue  # closed meanwhile; of our own process, the one that the list was read from
+        if target.startswith("socket:[") and target[8:-1] in inodes:
+            return True
     return False
 
 

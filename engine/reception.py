@@ -52,7 +52,7 @@ class Reception:
     def mail(self, client: ClientInfo, reverse_path: str) -> asyncio.Future[Answer] | None:
         """As Gate.mail. Who is on the white list is not looked up (DNSBL-07): if that has to be confirmed (WL-05), it
         takes the message to tell, and what the lists say is found out after it."""
-        if not self._rejects or white_list.entry_for(reverse_path, self._blocking):
+        if not self._rejects or client.submitter or white_list.entry_for(reverse_path, self._blocking):
             return None
         return asyncio.ensure_future(self._sender(client, reverse_path))
 
@@ -67,11 +67,13 @@ class Reception:
         domain = domain_of(forward_path)
         source = Source(client.address, client.names, client.tls_names, reverse_path)
         ruling = self.rule.decide(source, domain)
+        if ruling.decision is Decision.ALLOWED or client.submitter:  # RELAY-14
+            return ACCEPTED
         if ruling.decision is Decision.NEEDS_NAMES:
             return self._rcpt_by_name(client, source, domain)
         if ruling.decision is Decision.REFUSED:
             return _DENIED
-        return Answer(fields=ruling.fields) if ruling.fields else ACCEPTED
+        return Answer(fields=ruling.fields)
 
     async def _rcpt_by_name(self, client: ClientInfo, source: Source, domain: str) -> Answer:
         client.names = await self._resolver.confirmed_names(client.address)

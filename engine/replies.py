@@ -70,6 +70,8 @@ class Reply(Enum):
     QUEUED = (250, "2.0.0", "ok, queued as %s")
     HELP = (214, "2.0.0", "commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT")
     CANNOT_VERIFY = (252, "2.5.2", "cannot verify, but will take mail for it if it may come this way")
+    AUTHENTICATED = (235, "2.7.0", "welcome")
+    CHALLENGE = (334, "", "%s")
     TLS_READY = (220, "2.0.0", "ready to start TLS")
     BYE = (221, "2.0.0", "closing the connection")
 
@@ -81,9 +83,11 @@ class Reply(Enum):
     TOO_OFTEN = (421, "4.7.0", "your host connects too often, try again later", Reason.CONNECTIONS)
     TOO_MANY_ERRORS = (421, "4.7.0", "too many protocol errors", Reason.PROTOCOL)
     TIMEOUT = (421, "4.4.2", "timed out waiting for the client")
+    TOO_MANY_FAILURES = (421, "4.7.0", "too many failed attempts to log on")
     TRY_AGAIN = (451, "4.3.0", "cannot do this now, try again later")
     QUEUE_FULL = (452, "4.3.1", "cannot store mail now, try again later")
     TOO_MANY_RECIPIENTS = (452, "4.5.3", "too many recipients", Reason.RECIPIENTS)
+    AUTH_LATER = (454, "4.7.0", "cannot check that now, try again later")
     TLS_NOT_AVAILABLE = (454, "4.7.0", "TLS is not available now")
 
     # --- the client broke the protocol -----------------------------------------------------------
@@ -105,6 +109,11 @@ class Reply(Enum):
     UNKNOWN_PARAMETER = (555, "5.5.4", "parameter not recognized")
     NOT_SYNCHRONIZED = (554, "5.5.0", "sent before it was asked for")
     NOT_SMTP = (554, "5.5.1", "this is an SMTP server")
+    BAD_RESPONSE = (501, "5.5.2", "cannot decode the response")
+    AUTH_CANCELLED = (501, "5.7.0", "authentication cancelled")
+    UNKNOWN_MECHANISM = (504, "5.5.4", "authentication mechanism not supported")
+    AUTH_NEEDED = (530, "5.7.0", "log on first")
+    ENCRYPTION_NEEDED = (538, "5.7.11", "log on only over TLS: send STARTTLS first")
     BAD_CHUNK_SIZE = (501, "5.5.4", "bad chunk size")
 
     # --- refused ---------------------------------------------------------------------------------
@@ -128,6 +137,7 @@ class Reply(Enum):
     BAD_LINE_ENDS = (550, "5.6.0", "message contains line terminators that are not <CR><LF>", Reason.LINE_ENDS)
     NUL_CHARACTERS = (550, "5.6.0", "message contains NUL characters", Reason.NUL)
     TOO_MANY_HOPS = (554, "5.4.6", "too many Received fields, the message is in a loop", Reason.HOPS)
+    BAD_CREDENTIALS = (535, "5.7.8", "user name or password is wrong")
     BLOCK_LISTED = (554, "5.7.1", "client is on the block list %s", Reason.BLOCK_LIST)
 
 

@@ -27,7 +27,7 @@ from engine.config import ConfigError, Settings
 from engine.config.fields import differing
 from engine.journal import JournalWriter, expire
 from engine.layout import Layout
-from engine.listening import CannotListen, Listeners, belongs_to
+from engine.listening import WEB, CannotListen, Entrance, Listeners, belongs_to
 from engine.smtp.admission import SlotTable
 from engine.watch import ConfigWatch
 
@@ -157,21 +157,22 @@ class Supervisor:
     def _prepare(self, relays: int) -> None:
         for stale in self._layout.run.glob("relay-*.sock"):  # of relays that were killed
             stale.unlink(missing_ok=True)
+        self._relay_count = relays
         self._slots = SlotTable.create(relays)
         self._children = [_Child(self._relay(number)) for number in range(relays)]
         self._children += [_Child(spec) for spec in self._pages()]
 
     def _relay(self, number: int) -> ChildSpec:
-        listening, slots = self._listeners.sockets["smtp"], self._slots.fd
+        entrances, slots = self._listeners.of_relay(number), self._slots.fd
         arguments = [
             "engine.relay",
             f"--root={self._layout.root}",
             f"--number={number}",
-            f"--count={len(listening)}",
-            f"--listen-fd={listening[number].fileno()}",
+            f"--count={self._relay_count}",
+            *(f"--listen={one.kind.code}{one.sock.fileno()}" for one in entrances),
             f"--slots-fd={slots}",
         ]
-        return ChildSpec(f"relay-{number}", arguments, (listening[number].fileno(), slots))
+        return ChildSpec(f"relay-{number}", arguments, (*(one.sock.fileno() for one in entrances), slots))
 
     def _pages(self) -> Sequence[ChildSpec]:
         (plain,), (tls,) = self._listeners.sockets["http"], self._listeners.sockets["https"]
@@ -247,11 +248,11 @@ class Supervisor:
         except CannotListen as error:
             self._refused(f"{error}; {self._addresses()} stay in use")
             return
-        if "smtp" in changed:
+        if not set(WEB).issuperset(changed):
             for number, child in enumerate(self._relays()):
                 child.spec = self._relay(number)
-                self._hand_over(child, self._listeners.sockets["smtp"][number])
-        if "http" in changed or "https" in changed:
+                self._hand_over(child, self._listeners.of_relay(number))
+        if not set(WEB).isdisjoint(changed):
             pages = [child for child in self._children if child not in self._relays()]
             for child, child.spec in zip(pages, self._pages(), strict=True):
                 if child.process is not None:
@@ -263,12 +264,14 @@ class Supervisor:
     def _relays(self) -> list[_Child]:
         return [child for child in self._children if child.spec.name.startswith("relay-")]
 
-    def _hand_over(self, child: _Child, sock: socket.socket) -> None:
+    def _hand_over(self, child: _Child, entrances: Sequence[Entrance]) -> None:
+        """All of them, in one message: a letter for the kind of each, and its socket."""
         if child.channel is not None:
+            kinds = "".join(one.kind.code for one in entrances).encode()
             try:
-                socket.send_fds(child.channel, [b"L"], [sock.fileno()])
-            except OSError as error:  # it is about to be started again, and then has it
-                say(f"{child.spec.name} cannot be told of its new port: {error}")
+                socket.send_fds(child.channel, [kinds], [one.sock.fileno() for one in entrances])
+            except OSError as error:  # it is about to be started again, and then has them
+                say(f"{child.spec.name} cannot be told of its new ports: {error}")
 
     def _addresses(self) -> str:
         return " ".join(f"{name}={listener}" for name, listener in self._listeners.addresses.items())

@@ -7,9 +7,9 @@ from pathlib import Path
 from control.access import AccessDatabase
 from control.accounts.directory import ADMIN, BUILT_IN, REPORT, Account, AccountError, Accounts, Overtaken
 from control.accounts.entry import Attempt, Entry, Result
-from control.accounts.passwords import Passwords
 from control.accounts.second_factor import SecondFactors
 from control.sessions import Sessions
+from engine.passwords import Passwords
 
 __all__ = [
     "ADMIN",

@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from control.access import AccessDatabase
-from control.accounts.passwords import PASSWORD_MAX_LEN, PASSWORD_MIN_LEN, Passwords
 from control.actor import Role
 from control.sessions import Session, Sessions
 from engine.config import entries
+from engine.passwords import PASSWORD_MAX_LEN, PASSWORD_MIN_LEN, Passwords
 
 ADMIN: Final = "admin"
 REPORT: Final = "report"

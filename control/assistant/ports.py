@@ -56,7 +56,7 @@ async def _test(settings: Settings, host: str) -> list[Check]:
 
 def _wanted(settings: Settings, host: str) -> list[tuple[str, Decision]]:
     """Each way that mail takes, once, and what it is for."""
-    router = Router(settings.routing, [settings.smtp.listen], host)
+    router = Router(settings.routing, [settings.smtp.listen, *settings.smtp.listeners], host)
     ways: dict[str, tuple[str, Decision]] = {}
     for domain in served(settings):
         way = router.route(domain)

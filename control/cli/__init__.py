@@ -10,6 +10,7 @@ COMMANDS = {
     "init": "init",
     "serve": "serve",
     "password": "password",
+    "submitter": "submitter",
     "scan": "scan",
     "signatures": "signatures",
     "queue": "queue",

@@ -12,15 +12,16 @@ def taken_ports(before: Settings, after: Settings) -> Iterator[tuple[str, str]]:
     ours = {one.port for one in addresses(before).values()}
     names = {"smtp": "smtp.listen", "http": "web.http", "https": "web.https"}
     for name, listener in addresses(after).items():
-        if listener == addresses(before)[name] or listener.port in ours:
+        if listener == addresses(before).get(name) or listener.port in ours:
             continue
+        setting = names.get(name, name)
         try:
             user = user_of_port(listener)
         except OSError as error:
             why = error.strerror or error
             text = f"is {listener.host}, where nobody can listen: {why}. Write an address of this machine."
-            yield f"{names[name]}.host", text
+            yield f"{setting}.host", text
             continue
         if user:
             text = f"is {listener.port}, which {user} uses already: the former port stays. Choose another (SMTP-02)."
-            yield f"{names[name]}.port", text
+            yield f"{setting}.port", text

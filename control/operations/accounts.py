@@ -6,9 +6,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from control.accounts import Account, AccountError, Overtaken
 from control.accounts.directory import NAME_LEN, USER_LEN
-from control.accounts.passwords import PASSWORD_MAX_LEN
 from control.actor import Role, Scope
 from control.operation import Answer, Call, Conflict, Input, Invalid, Mistake, NotFound, Nothing, Stale, operation
+from engine.passwords import PASSWORD_MAX_LEN
 
 User = Annotated[str, Meta(max_length=USER_LEN)]
 Words = Annotated[str, Meta(max_length=NAME_LEN)]

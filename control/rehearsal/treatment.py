@@ -82,7 +82,7 @@ class Rules:
 
     def __init__(self, settings: Settings) -> None:
         self._blocking = settings.blocking
-        router = Router(settings.routing, [settings.smtp.listen], settings.smtp.hostname)
+        router = Router(settings.routing, [settings.smtp.listen, *settings.smtp.listeners], settings.smtp.hostname)
         self._relay = RelayRule(settings.relay, router.is_local)
         self._size = settings.blocking.size.max_mb * limits.MIB if settings.blocking.size.enabled else 0
         characters = settings.blocking.characters
@@ -106,6 +106,8 @@ class Rules:
 
     def is_ours(self, envelope: Envelope) -> bool | None:
         """Whether DNS is not asked about the client, as a host of relay.hosts (DNSBL-03). None: hangs on its names."""
+        if envelope.submitter:
+            return True
         return bool(envelope.client) and self._relay.is_listed(envelope.client, envelope.names or None)
 
     def refusals(self, evidence: Evidence) -> tuple[list[Refusal], str]:
@@ -130,6 +132,8 @@ class Rules:
     def _relayed(self, evidence: Evidence) -> tuple[tuple[str, ...], str]:
         """(recipients that the client may not send to, what could not be told)."""
         envelope = evidence.envelope
+        if envelope.submitter:  # RELAY-14
+            return (), ""
         source = Source(envelope.client, envelope.names or None, (), envelope.reverse_path)
         refused, unsure = [], ""
         for address in envelope.forward_paths:

@@ -57,6 +57,7 @@ _SMTP: Final = {
     "connection-closed": "Connection closed",
     "connection-failed": "Connection failed",
     "protocol-violation": "Protocol violation",
+    "submitter-refused": "Logon for submission refused",
     "rejected": "Rejected",
 }
 _MESSAGE: Final = {

@@ -1,5 +1,6 @@
 """SMTP, the pages and processes: what listens, where, and as whom."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -18,10 +19,30 @@ class Listener(Section, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class ListenMode(StrEnum):
+    MX = "mx"  # mail servers, that nobody knows
+    SUBMISSION = "submission"  # people of the site, after AUTH (RFC 6409)
+
+
+class ListenTls(StrEnum):
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"  # from the first octet on (RFC 8314 s3)
+
+
+class FurtherListener(Listener, frozen=True):
+    """One more address where mail comes in (RELAY-14)."""
+
+    port: Port = 587
+    mode: ListenMode = ListenMode.MX
+    tls: ListenTls = ListenTls.STARTTLS
+
+
 class Smtp(Section, frozen=True):
     """SMTP options (SMTP-01..19)."""
 
     listen: Listener = Listener()
+    listeners: tuple[FurtherListener, ...] = ()
+    submitters: str = ""  # file of `user:hash` lines, below the root
     hostname: str = ""  # empty: the name of the machine
     max_incoming: Connections = 15  # SMTP-06
     max_outgoing: Connections = 30  # SMTP-05

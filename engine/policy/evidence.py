@@ -13,7 +13,9 @@ FILES_KEPT = 200  # in the evidence of one message; files_left_out counts the ot
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Of the mail transaction. client: address of the connecting host; names: confirmed (RELAY-08), if asked for."""
+    """Of the mail transaction. client: address of the connecting host; names: confirmed (RELAY-08), if asked for;
+    submitter: who logged on to hand it in (RELAY-14).
+    """
 
     client: str = ""
     helo: str = ""
@@ -21,6 +23,7 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     forward_paths: tuple[str, ...] = ()
     size: int = 0  # octets as received
     names: tuple[str, ...] = ()
+    submitter: str = ""
 
 
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):

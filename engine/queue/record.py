@@ -79,6 +79,7 @@ class Received(Record, tag=1):
     internal: bool = False  # made by Mailward itself (bounces, notifications, forwards): not scanned
     forward_of: str = ""  # SMTP ID of the message that this one carries to somebody else (PROC-18)
     word: str = ""  # names a mail of our own that was given to us to send: not queued twice
+    submitter: str = ""  # who logged on to hand it in (RELAY-14)
 
 
 class Body(Record, tag=2):

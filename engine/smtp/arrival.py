@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from engine.limits import PROXY_HEADER_TIMEOUT_S
+from engine.listening import Kind
 from engine.relay_rule import HostList, plain_address
 from engine.smtp.connection import Connection
 from engine.smtp.gate import ClientInfo
@@ -30,8 +31,9 @@ class Arrival(asyncio.Protocol):
     _transport: asyncio.Transport
     _peer: tuple[str, int]
 
-    def __init__(self, server: "SmtpServer", proxies: HostList) -> None:
+    def __init__(self, server: "SmtpServer", proxies: HostList, kind: Kind) -> None:
         self._server = server
+        self._kind = kind
         self._proxies = proxies
         self._octets = bytearray()
         self._timer: asyncio.TimerHandle | None = None
@@ -46,7 +48,7 @@ class Arrival(asyncio.Protocol):
         self._peer = str(address), peer[1]
         server = self._server
         if not self._proxies.holds(address, None):
-            self._begin(Connection(server))
+            self._begin(Connection(server, self._kind))
         elif server.stopping:
             self._transport.abort()
         elif not server.expect(self):
@@ -67,7 +69,7 @@ class Arrival(asyncio.Protocol):
             return
         self._forget()
         client = header.client
-        connection = Connection(self._server, (*client, self._peer[0]) if client else None)
+        connection = Connection(self._server, self._kind, (*client, self._peer[0]) if client else None)
         self._begin(connection)
         behind = bytes(self._octets[header.length :])
         if behind:

@@ -22,6 +22,11 @@ _MINUTE_S: Final = 60.0
 T = TypeVar("T")
 
 
+def client_key(address: Address) -> bytes:
+    """What stands for a client wherever it is counted."""
+    return address.packed if address.version == 4 else address.packed[:8]
+
+
 class ClientLimits(Generic[T]):
     """Of one relay. T is what stands for a connection, hashable. Times are seconds of one monotonic clock."""
 
@@ -47,7 +52,7 @@ class ClientLimits(Generic[T]):
         client nothing of its rate: it may try again as soon as others could."""
         if not (self._most or self._interval_s) or self.trusts(address):
             return None
-        client = address.packed if address.version == 4 else address.packed[:8]
+        client = client_key(address)
         if self._most and self._open.get(client, 0) >= self._most:
             return Reply.TOO_MANY_OF_CLIENT
         if self._interval_s and not self._spend(client, now):

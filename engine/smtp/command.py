@@ -1,6 +1,7 @@
 """Command lines taken apart: RFC 5321 s4.1.1 and the parameters of the extensions that we offer.
 
-    mail-parameters: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461)
+    mail-parameters: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461),
+                     AUTH (RFC 4954)
     rcpt-parameters: NOTIFY and ORCPT (RFC 3461)
     esmtp-param    = esmtp-keyword ["=" esmtp-value]
 
@@ -16,6 +17,7 @@ from engine.replies import Reply
 from engine.smtp.address import BadAddress, check_mailbox, split_path
 
 ENVID_LEN = 100  # RFC 3461 s4.4
+AUTH_LEN = 500  # RFC 4954 s5
 ORCPT_LEN = 500  # RFC 3461 s4.2
 SIZE_DIGITS = 20  # RFC 1870 s4
 _BDAT_DIGITS = 10  # enough for HARD_MESSAGE_LEN
@@ -53,6 +55,7 @@ class Mail:
     smtputf8: bool = False
     ret: str = ""
     envid: str = ""
+    auth: str = ""  # RFC 4954 s5: as declared; nothing is made of it
 
 
 def is_text(text: str) -> bool:
@@ -73,8 +76,11 @@ def parse_helo(argument: str) -> str:
     return argument
 
 
-def parse_mail(argument: str, extended: bool) -> Mail:
-    """Argument of MAIL, from `FROM:` on. extended: after EHLO, parameters may follow. Raises Refused."""
+def parse_mail(argument: str, extended: bool, takes_auth: bool = False) -> Mail:
+    """Argument of MAIL, from `FROM:` on. extended: after EHLO, parameters may follow. takes_auth: AUTH among them.
+
+    Raises Refused.
+    """
     if argument[:5].upper() != "FROM:":
         raise Refused(Reply.SYNTAX)
     try:
@@ -86,7 +92,12 @@ def parse_mail(argument: str, extended: bool) -> Mail:
     mail = Mail(mailbox)
     if rest:
         for keyword, value in _parameters(rest, extended):
-            _set_mail_parameter(mail, keyword, value)
+            if keyword == "AUTH" and takes_auth:
+                if not value or len(value) > AUTH_LEN or not _xtext(value):
+                    raise Refused(Reply.BAD_PARAMETER)
+                mail.auth = value
+            else:
+                _set_mail_parameter(mail, keyword, value)
     if not mail.smtputf8 and not argument.isascii():
         raise Refused(Reply.NEEDS_SMTPUTF8_SENDER)
     return mail

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, cast
 from engine.config import ErrorClass
 from engine.diagnostics.conversation import Conversation
 from engine.limits import DATA_TOTAL_TIMEOUT_S, MIB
+from engine.listening import MX, Kind
 from engine.relay_rule import plain_address
 from engine.replies import Reply
 from engine.smtp.admission import Place
@@ -29,6 +30,7 @@ from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.intake import Intake
 from engine.smtp.reporter import Reporter
 from engine.smtp.session import Effect, Session
+from engine.smtp.submission import SubmissionSession
 from engine.smtp.tls import verified_names
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 TLS_HANDSHAKE_TIMEOUT_S: Final = 30.0
 LINGER_S: Final = 2.0  # for the client to read the last reply
 LINGER_LEN: Final = 4 * MIB  # octets thrown away meanwhile
-EARLY_LEN: Final = 64 * 1024  # octets that may follow the last flight of a handshake
+EARLY_LEN: Final = 64 * 1024  # octets that may come before a handshake begins, or follow its last flight
 
 log = logging.getLogger("mailward.smtp")
 
@@ -54,9 +56,10 @@ class Connection(asyncio.Protocol):
     client: ClientInfo
     _record: Conversation | None = None
 
-    def __init__(self, server: "SmtpServer", client: tuple[str, int, str] | None = None) -> None:
+    def __init__(self, server: "SmtpServer", kind: Kind = MX, client: tuple[str, int, str] | None = None) -> None:
         """client: its address and port, and the address of the proxy that says so; None: it is the peer itself."""
         self._server = server
+        self._kind = kind
         self._named = client
         self._gate = server.gate
         self._loop = server.loop
@@ -68,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._greeted = False
         self._turn_due = False  # many commands were run: others first
         self._choked = False  # the client does not read
+        self._mute = kind.implicit  # until there is TLS nothing can be said
         self._half_closed = False  # the client has sent all it will
         self._committing = False
         self._stopping = False
@@ -97,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._reporter = Reporter(gate, self.client)
         self._intake = Intake(gate, self.client)
         self._decisions = Decisions(gate, self.client)
-        self._session = Session(
+        self._session = (SubmissionSession if self._kind.submission else Session)(
             self.client,
             gate.settings,
             server.hostname,
@@ -107,6 +111,7 @@ class Connection(asyncio.Protocol):
             record=record,
         )
         server.connections.add(self)
+        self._handshaking = self._kind.implicit  # which waits for a place, as the greeting does
         refusal = server.refuse(self, address)
         if refusal is not None:
             self._refuse(refusal)
@@ -125,7 +130,7 @@ class Connection(asyncio.Protocol):
         elif self._handshaking:
             self._early += data
             if len(self._early) > EARLY_LEN:
-                self._fail("too much input behind the TLS handshake")
+                self._fail("too much input around the TLS handshake")
         elif not self._greeted:
             self._reporter.violation("input before the greeting")
             self._say_last(Reply.NOT_SYNCHRONIZED)
@@ -188,7 +193,15 @@ class Connection(asyncio.Protocol):
     def admitted(self) -> None:
         """There is a place: greet, perhaps after a while in which a client has to be silent."""
         self._reporter.connection("accepted")
-        delay_s = self._server.greet_delay_s(self.client)
+        if not self._kind.implicit:
+            self._welcome()
+        elif self._server.tls is None:
+            self._fail("TLS is wanted, and there is no certificate")
+        else:
+            self._task = self._loop.create_task(self._start_tls())
+
+    def _welcome(self) -> None:
+        delay_s = 0.0 if self._kind.submission else self._server.greet_delay_s(self.client)
         if delay_s:
             self._timer = self._loop.call_later(delay_s, self._greet)
         else:
@@ -280,6 +293,9 @@ class Connection(asyncio.Protocol):
             self._turn_due = True
             self._loop.call_later(session.settings.smtp.error_delay_s if wrong else 0, self._turn)
             return False
+        elif effect is Effect.AUTH:
+            self._task = self._loop.create_task(self._authenticate())
+            return False
         elif effect is Effect.START_TLS:
             self._transport.pause_reading()  # what comes now belongs to the handshake
             self._handshaking = True
@@ -331,10 +347,25 @@ class Connection(asyncio.Protocol):
         elif not self._ended:
             self._resume()
 
+    async def _authenticate(self) -> None:
+        session = self._session
+        assert isinstance(session, SubmissionSession)
+        try:
+            refusal = await self._gate.authenticate(self.client, session.credentials)
+        except Exception:
+            log.exception("connection %s: no decision on an AUTH", self.client.connection_id)
+            refusal = Reply.AUTH_LATER
+        self._task = None
+        if not self._lost and not self._ended:
+            session.answer_auth(refusal)
+            self._resume()
+
     # --- TLS -------------------------------------------------------------------------------------
 
     async def _start_tls(self) -> None:
         context = self._server.tls_for(self.client)
+        if self._early:
+            self._loop.call_soon(self._hand_on)
         try:
             transport = await self._loop.start_tls(
                 self._transport, self, context, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S
@@ -354,15 +385,31 @@ class Connection(asyncio.Protocol):
         if self._lost or transport is None:
             return
         self._transport = transport
-        self._handshaking = False
+        self._handshaking = self._mute = False
         tls = transport.get_extra_info("ssl_object")
         names = verified_names(tls) if context is self._server.asking else ()
         if self._record is not None:
             self._record.note(f"TLS begins: {_describe(tls)}")
         self._session.tls_started(_describe(tls), names)
+        if not self._greeted:
+            self._welcome()
         early, self._early = self._early, b""
         if early:
             self.data_received(early)
+
+    def _hand_on(self) -> None:
+        """What came before the handshake could begin belongs to it: it has the transport now, and has not looked yet.
+
+        There is no other way to keep it: uvloop reads as soon as there is a connection, whether or not it was paused.
+        """
+        handshake = cast(asyncio.BufferedProtocol, self._transport.get_protocol())
+        early, self._early = self._early, b""
+        while early:
+            buffer = memoryview(handshake.get_buffer(len(early)))
+            taken = min(len(early), len(buffer))
+            buffer[:taken] = early[:taken]
+            handshake.buffer_updated(taken)
+            early = early[taken:]
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -395,7 +442,7 @@ class Connection(asyncio.Protocol):
         if session.violations or session.rejections:
             self._reporter.drain(session)
         replies = session.take_replies()
-        if replies and not self._transport.is_closing():
+        if replies and not self._mute and not self._transport.is_closing():
             self._transport.write(replies)
 
     def _refuse(self, reply: Reply) -> None:

@@ -10,6 +10,7 @@ from engine.events import Event
 from engine.queue.record import Received
 from engine.relay_rule import Field
 from engine.replies import Reply
+from engine.smtp.auth import Credentials
 
 if TYPE_CHECKING:
     from engine.queue.state import MessageState
@@ -23,6 +24,7 @@ class ClientInfo:
     address: IPv4 or IPv6 text, a mapped IPv4 address as IPv4. helo: what it said last in HELO or EHLO, printable.
     tls: empty, or version and cipher. tls_names: of its certificate, if that was verified. names: confirmed by PTR and
     address record (RELAY-08); None: not asked yet. proxy: address of the host that said who the client is, or empty.
+    submitter: name of the account that it logged on to (RELAY-14), or empty.
     """
 
     address: str
@@ -33,6 +35,7 @@ class ClientInfo:
     tls_names: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
     proxy: str = ""
+    submitter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,9 @@ class Gate(Protocol):
         engine.smtp.address.domain_of gives the destination. An awaitable only where an answer has to be waited for:
         the connection takes no input meanwhile.
         """
+
+    async def authenticate(self, client: ClientInfo, credentials: Credentials) -> Reply | None:
+        """Whether these are right: None, or what to say. May take its time; the connection takes no input meanwhile."""
 
     def wants_certificate(self, client: ClientInfo) -> bool:
         """Asked at STARTTLS: whether a relay grant hangs on the certificate of this client."""

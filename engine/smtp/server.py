@@ -5,11 +5,13 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from engine.config import Settings
 from engine.diagnostics.recorder import Recorder
 from engine.limits import PROXY_HEADERS
+from engine.listening import MX, Kind
 from engine.relay_rule import Address, HostList, plain_address
 from engine.replies import Reply
 from engine.smtp.admission import POLL_S, Admission, Place
@@ -59,9 +61,9 @@ class SmtpServer:
         self._xclient: HostList | None = None
         self._read(gate.settings)
 
-    async def start(self, sock: socket.socket) -> asyncio.Server:
+    async def start(self, sock: socket.socket, kind: Kind = MX) -> asyncio.Server:
         """Listen on a bound socket, in addition to others. Closing the result ends that and no connection."""
-        server = await self.loop.create_server(self._arrives, sock=sock, backlog=BACKLOG)
+        server = await self.loop.create_server(partial(self._arrives, kind), sock=sock, backlog=BACKLOG)
         self._listening.append(server)
         return server
 
@@ -102,8 +104,8 @@ class SmtpServer:
         self._proxies = HostList(smtp.proxies) if smtp.proxies else None
         self._xclient = HostList(smtp.xclient) if smtp.xclient else None
 
-    def _arrives(self) -> asyncio.Protocol:
-        return Connection(self) if self._proxies is None else Arrival(self, self._proxies)
+    def _arrives(self, kind: Kind) -> asyncio.Protocol:
+        return Connection(self, kind) if self._proxies is None else Arrival(self, self._proxies, kind)
 
     # --- for connections -------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ true end (body.py). Both are the same choice (SMTP-15).
 The tenth violation is answered, and then 421 ends the session (SMTP-14). What a pipelining client had to send before
 it could know that MAIL was refused is answered 503 but is no violation.
 
-Known gaps: BINARYMIME and AUTH are not offered. HELO clients may pipeline without being told off.
+Known gaps: BINARYMIME is not offered. HELO clients may pipeline without being told off.
 """
 
 from collections.abc import Callable
@@ -62,6 +62,7 @@ class Effect(Enum):
     CONTENT = auto()  # write session.content to the draft; content_failed if that cannot be
     ABORT = auto()  # forget the draft
     COMMIT = auto()  # * make the draft durable: answer_commit
+    AUTH = auto()  # * compare credentials: answer_auth (SubmissionSession)
     START_TLS = auto()  # * send the replies, shake hands: tls_started
     CLIENT = auto()  # * session.client is another one now (XCLIENT): answer_client
     TURN = auto()  # send the replies and come back soon: many commands were run, or one that went wrong
@@ -96,6 +97,8 @@ class Session:
     Content never raises. Buffered input is what was fed last plus at most one command line.
     """
 
+    takes_auth = False  # the parameter of MAIL that goes with AUTH
+
     def __init__(
         self,
         client: ClientInfo,
@@ -120,6 +123,7 @@ class Session:
         self._record = record
         self._mask = AuthMask()
         self._speaks_for_another = False
+        self._handlers = HANDLERS
         self._replies: list[bytes] = []
         self._input = Input()
         self._mode = _Mode.COMMANDS
@@ -223,6 +227,13 @@ class Session:
         self._reject(reply)
         self._mode = _Mode.CLOSED
 
+    def wait(self) -> None:
+        """Take no input until `resume`."""
+        self._mode = _Mode.ANSWER
+
+    def resume(self) -> None:
+        self._mode = _Mode.COMMANDS
+
     # --- answers ---------------------------------------------------------------------------------
 
     def answer_recipient(self, answer: Answer) -> None:
@@ -309,7 +320,7 @@ class Session:
         if self._record is not None:
             self._record.client(line)
         verb, argument = split_line(line)
-        handler = _HANDLERS.get(verb)
+        handler = self._handlers.get(verb)
         if handler is None:
             http = verb in HTTP_VERBS
             raise Refused(Reply.NOT_SMTP if http else Reply.UNKNOWN_COMMAND, closes=http)
@@ -353,7 +364,7 @@ class Session:
         refusal = self._refuse()
         if refusal is not None:
             raise Refused(refusal, violation=False)
-        mail = parse_mail(argument, self._extended)
+        mail = parse_mail(argument, self._extended, self.takes_auth)
         self._transaction = Transaction(mail)
         if self._forbidden(mail.reverse_path):
             reply = Reply.BAD_SENDER_CHARACTERS
@@ -587,7 +598,7 @@ class Session:
             self._reject(Reply.TOO_MANY_ERRORS)
 
 
-_HANDLERS: Final[dict[str, Callable[[Session, str], Effect | None]]] = {
+HANDLERS: Final[dict[str, Callable[[Session, str], Effect | None]]] = {
     "EHLO": Session._ehlo,
     "HELO": Session._helo,
     "MAIL": Session._on_mail,

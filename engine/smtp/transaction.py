@@ -61,7 +61,7 @@ class Transaction:
             client=client.address,
             client_port=client.port,
             helo=client.helo,
-            protocol=protocol + "S" if client.tls else protocol,  # RFC 3848, RFC 6531 s4.3
+            protocol=protocol + ("SA" if client.submitter else "S") if client.tls else protocol,  # RFC 3848, 6531 s4.3
             tls=client.tls,
             reverse_path=mail.reverse_path,
             recipients=tuple(self.recipients.values()),
@@ -69,4 +69,5 @@ class Transaction:
             smtputf8=mail.smtputf8,
             ret=mail.ret,
             envid=mail.envid,
+            submitter=client.submitter,
         )

@@ -51,6 +51,7 @@ LISTS: dict[str, str] = {
 }
 ROWS: dict[str, dict[str, str]] = {
     "routing.local": {"name": "example.com", "host": "10.0.0.5", "port": "2525"},
+    "smtp.listeners": {"port": "2587", "tls": "implicit"},
     "relay.grants": {"network": "192.0.2.0/24", "sender_domains": "@example.com\r\n.example.org"},
     "blocking.block_lists.lists": {
         "domain": "list.example",

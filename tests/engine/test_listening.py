@@ -4,10 +4,11 @@ import os
 import socket
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from engine.config import Listener, Pages, PlainPages, Settings, Smtp, Web
-from engine.listening import CannotListen, Listeners, bind
+from engine.config import FurtherListener, Listener, ListenMode, ListenTls, Pages, PlainPages, Settings, Smtp, Web
+from engine.listening import MX, CannotListen, Kind, Listeners, bind, kind_of
 from engine.portuse import describe, holders, user_of_port
 
 
@@ -77,3 +78,35 @@ def test_exchange_of_two_ports() -> None:
     assert mine.change(settings(https, http, smtp)) == ["smtp", "https"]
     assert mine.sockets["smtp"][0].getsockname()[1] == https.port
     mine.close()
+
+
+def further(settings_: Settings, *listeners: FurtherListener) -> Settings:
+    return msgspec.structs.replace(settings_, smtp=msgspec.structs.replace(settings_.smtp, listeners=listeners))
+
+
+def test_further_listeners_come_and_go() -> None:
+    """SMTP-01, SMTP-04, RELAY-14: each has a socket for each relay, and what is served there may change."""
+    plain = settings(free(), free(), free())
+    people, servers = (FurtherListener("127.0.0.1", free().port) for _ in range(2))
+    people = msgspec.structs.replace(people, mode=ListenMode.SUBMISSION, tls=ListenTls.IMPLICIT)
+    mine = Listeners(plain, 2, lambda pid: pid == os.getpid())
+    assert [one.kind for one in mine.of_relay(1)] == [MX]
+    assert mine.change(further(plain, people, servers)) == ["smtp.listeners[0]", "smtp.listeners[1]"]
+    assert [one.kind for one in mine.of_relay(1)] == [MX, Kind(True, True), MX]
+    ports = [one.sock.getsockname()[1] for one in mine.of_relay(0)]
+    assert ports == [plain.smtp.listen.port, people.port, servers.port]
+    assert {one.sock.fileno() for one in mine.of_relay(0)}.isdisjoint(one.sock.fileno() for one in mine.of_relay(1))
+    without_tls = msgspec.structs.replace(people, tls=ListenTls.STARTTLS)
+    assert mine.change(further(plain, without_tls, servers)) == ["smtp.listeners[0]"]
+    assert [one.kind for one in mine.of_relay(0)] == [MX, Kind(True, False), MX]
+    assert mine.change(further(plain, servers)) == ["smtp.listeners[0]", "smtp.listeners[1]"]
+    assert user_of_port(people) == "" and user_of_port(servers) != ""
+    assert mine.change(plain) == ["smtp.listeners[0]"]
+    assert user_of_port(servers) == ""
+    mine.close()
+
+
+def test_kinds_have_letters_of_their_own() -> None:
+    kinds = [Kind(submission, implicit) for submission in (False, True) for implicit in (False, True)]
+    assert len({one.code for one in kinds}) == 4 and all(Kind.of(one.code) == one for one in kinds)
+    assert kind_of(Listener()) == MX and kind_of(FurtherListener(tls=ListenTls.IMPLICIT)) == Kind(False, True)

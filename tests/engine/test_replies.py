@@ -14,7 +14,7 @@ def test_each_status(reply: Reply) -> None:
     assert reply.transient == (reply.code // 100 == 4)
     assert reply.permanent == (reply.code // 100 == 5)
     if reply.enhanced:
-        assert re.fullmatch(r"[245]\.[0-7]\.[0-9]", reply.enhanced)
+        assert re.fullmatch(r"[245]\.[0-7]\.[0-9]{1,2}", reply.enhanced)
         assert int(reply.enhanced[0]) == reply.code // 100
         assert reply.wire.startswith(f"{reply.code} {reply.enhanced} ".encode())
     else:

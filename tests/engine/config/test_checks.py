@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine import config
 from engine.config import ConfigError, Settings, fields
 from engine.config.file import literal
+from engine.limits import LISTENERS
 from tests.engine.config.strategy import good
 
 
@@ -72,6 +73,9 @@ CASES = [
     ("[notifications.content.sender]\nsubject = \"a\\nb\"\n", "notifications.content.sender.subject", 2, "one line"),
     ("[antivirus]\ntext = '{$MSGINFO}'\n", "antivirus.text", 2, "{$FILE}"),
     ("[blocking.files]\ntext = '{$VIRUSINFO}'\n", "blocking.files.text", 2, "{$FILE}"),
+    ("[[smtp.listeners]]\nmode = 'submission'\n", "smtp.listeners[0].mode", 2, "RELAY-14"),
+    ("[[smtp.listeners]]\n[[smtp.listeners]]\n", "smtp.listeners[0].port", 1, "smtp.listeners[1].port are both 587"),
+    ("[[smtp.listeners]]\nport = 1\nmode = 'lmtp'\n", "smtp.listeners[0].mode", 3, "mx"),
     ("[[relay.grants]]\n", "relay.grants[0]", 1, "everybody"),
     ("[[relay.grants]]\nnetwork = '10.0.0.0/8'\n[[relay.grants]]\nheader = 'X-Tenant'\nvalue = 'x'\n", "relay.grants[1]", 3, "add network or tls_name"),
     ("[[relay.grants]]\nsender_domains = ['@a.b']\n", "relay.grants[0]", 1, "add network or tls_name"),
@@ -238,3 +242,11 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf[blocking.size]\r\nmax_mb = 0\r\n")
     with pytest.raises(ConfigError, match=r":2: blocking\.size\.max_mb"):
         config.load(path)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_relay_listens_at_so_many_addresses(more: int) -> None:
+    """SMTP-03: by one; they are handed over in one message."""
+    listeners = tuple(config.FurtherListener(port=1000 + number) for number in range(LISTENERS - 1 + more))
+    found = config.problems(Settings(smtp=config.Smtp(listeners=listeners)))
+    assert [one.setting for one in found] == ["smtp.listeners"] * more

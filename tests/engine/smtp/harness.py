@@ -11,15 +11,18 @@ from typing import Any, cast
 
 from engine.config import Blocking, Settings, Size, Smtp
 from engine.events import Event
+from engine.listening import MX, Kind
 from engine.queue.record import Received
 from engine.queue.state import MessageState
 from engine.queue.store import Draft
 from engine.replies import Reply
 from engine.smtp.admission import Admission, SlotTable
+from engine.smtp.auth import Credentials
 from engine.smtp.connection import Connection
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
 from engine.smtp.server import SmtpServer
 from engine.smtp.session import Effect, Rejection, Session
+from engine.smtp.submission import SubmissionSession
 
 UPPER_S = 20.0  # nothing here takes a hundredth of it
 HOSTNAME = "gate.example"
@@ -66,9 +69,13 @@ class Driver:
         write: Reply | None = None,
         commit: Reply | None = None,
         client: Reply | None = None,
+        auth: Callable[[Credentials], Reply | None] | None = None,
     ) -> None:
+        """auth: a submission session, which asks this."""
         self.client = ClientInfo("192.0.2.1", 4242, "connection1")
-        self.session = Session(self.client, settings_ or settings(), HOSTNAME, refuse, tls_offered, xclient)
+        kind = SubmissionSession if auth else Session
+        self.session = kind(self.client, settings_ or settings(), HOSTNAME, refuse, tls_offered, xclient)
+        self._auth = auth
         self.outcome = Outcome()
         self.trace: list[Effect] = []
         self._decide, self._begin, self._write, self._commit = decide, begin, write, commit
@@ -119,6 +126,9 @@ class Driver:
             session.answer_commit(self._commit, self._received.id)
         elif effect is Effect.START_TLS:
             session.tls_started("TLSv1.3 TEST", ("relay.example",))
+        elif effect is Effect.AUTH:
+            assert isinstance(session, SubmissionSession) and self._auth is not None
+            session.answer_auth(self._auth(session.credentials))
         elif effect is Effect.CLIENT:
             session.answer_client(self._client)
         elif effect is Effect.CLOSE:
@@ -194,6 +204,9 @@ class MemoryGate:
         self.sender: Callable[[], asyncio.Future[Answer] | None] = lambda: None
         self.wants_certificates = True
         self.refusal: Reply | None = None
+        self.passwords = {"anna": "correct horse battery"}  # of submitters
+        self.may_authenticate = asyncio.Event()
+        self.may_authenticate.set()
         self.fail_begin: Exception | None = None
         self.fail_write: Exception | None = None
         self.fail_commit: Exception | None = None
@@ -216,6 +229,10 @@ class MemoryGate:
 
     def rcpt(self, client: ClientInfo, reverse_path: str, forward_path: str) -> Answer | Awaitable[Answer]:
         return self.decide(forward_path)
+
+    async def authenticate(self, client: ClientInfo, credentials: Credentials) -> Reply | None:
+        await self.may_authenticate.wait()
+        return None if self.passwords.get(credentials.name) == credentials.password else Reply.BAD_CREDENTIALS
 
     def wants_certificate(self, client: ClientInfo) -> bool:
         return self.wants_certificates
@@ -340,7 +357,9 @@ def listener(send_len: int = 0) -> socket.socket:
 
 
 @asynccontextmanager
-async def running(settings_: Settings | None = None, tls: ssl.SSLContext | None = None, send_len: int = 0) -> Any:
+async def running(
+    settings_: Settings | None = None, tls: ssl.SSLContext | None = None, send_len: int = 0, kind: Kind = MX
+) -> Any:
     """A server that ends cleanly with the test, connections and all."""
     gate = MemoryGate(settings_ or settings())
     slots = SlotTable.create(1)
@@ -348,7 +367,7 @@ async def running(settings_: Settings | None = None, tls: ssl.SSLContext | None 
     server = SmtpServer(gate, admission, tls, HOSTNAME)
     sock = listener(send_len)
     port = sock.getsockname()[1]
-    await server.start(sock)
+    await server.start(sock, kind)
     one = Running(server, gate, port, slots)
     try:
         yield one
