@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from control.transaction import transaction
 from engine.layout import Layout
 
 FILE_NAME: Final = "access.sqlite"
@@ -96,15 +97,8 @@ class AccessDatabase:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Inside it nobody else reads or writes; all of it happens or, with an exception, nothing."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, transaction(self._connection) as connection:
+            yield connection
 
     def close(self) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from control.history.change import Change
+from control.transaction import transaction
 
 FILE_NAME: Final = "settings.sqlite"
 KEPT: Final = 500  # revisions; a file of a few kilobytes is packed to one
@@ -44,20 +45,15 @@ class Revisions:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS revision (number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
-                " user TEXT NOT NULL, client TEXT NOT NULL, how TEXT NOT NULL, changes BLOB NOT NULL,"
-                " text BLOB NOT NULL)"
-            )
-            yield cls(connection)
-            connection.execute("COMMIT")
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise OSError(errno.EIO, str(error), str(path)) from error
-            raise
+            with transaction(connection):
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS revision (number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER"
+                    " NOT NULL, user TEXT NOT NULL, client TEXT NOT NULL, how TEXT NOT NULL, changes BLOB NOT NULL,"
+                    " text BLOB NOT NULL)"
+                )
+                yield cls(connection)
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, str(error), str(path)) from error
         finally:
             connection.close()
 

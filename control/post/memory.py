@@ -16,6 +16,8 @@ from typing import Final
 
 import msgspec
 
+from control.transaction import transaction
+
 HOUR_S: Final = 3600.0
 SEEN: Final = 20_000  # events with mail that are remembered: a journal put back from a backup tells nobody twice
 RATES: Final = 50_000  # who was told when; the hourly limits of rules.py keep it far below
@@ -99,14 +101,8 @@ class Memory:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it happens or, with an exception or the death of the process, nothing."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
     # --- position -----------------------------------------------------------------------------------
 

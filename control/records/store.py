@@ -29,6 +29,7 @@ from control.records.lines import MINUTE, Line
 from control.records.reading import EVER, Reader
 from control.records.tallies import Minutes
 from control.records.view import View
+from control.transaction import transaction
 
 KEPT_LATEST: Final = frozenset(
     {"service-started", "service-stopped", "definitions-loaded", "definitions-refused", "queue-lengths"}
@@ -91,13 +92,10 @@ class Store:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
-                self._connection.execute("COMMIT")
+                with transaction(self._connection) as connection:
+                    yield connection
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
                 self._load()
                 raise
 

@@ -6,22 +6,27 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 
 from engine import config
-from tests.control import browser
-from tests.control.harness import Gateway, make_root, start, stop
+from tests.control import browser, hostile
+from tests.control.harness import Gateway, running, wait_until
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    root = make_root(tmp_path_factory.mktemp("root"), config.Settings())
-    running = start(root)
-    try:
-        yield running
-    finally:
-        stop(running)
+    with running(tmp_path_factory.mktemp("root"), config.Settings()) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def filled(gateway: Gateway) -> Gateway:
+    """With hostile mail in all that its pages show."""
+    hostile.fill(gateway)
+    admin = gateway.admin()
+    wait_until(lambda: "window.hostile" in admin.get("/events").text, "the hostile mail is in the store")
+    return gateway
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
     """Not for longer than a module: while it runs, its thread cannot run an event loop of other tests."""
-    with browser.chromium() as running:
-        yield running
+    with browser.chromium() as one:
+        yield one

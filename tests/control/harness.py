@@ -1,5 +1,6 @@
 """A real control process on loopback, with a journal that tests append to as the gateway would."""
 
+import contextlib
 import http.client
 import os
 import re
@@ -10,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -201,6 +202,16 @@ def start(root: Path) -> Gateway:
     return Gateway(
         root, process, *ports, lifeline_w, JournalWriter(journal, "relay-0"), JournalWriter(journal, "supervisor")
     )
+
+
+@contextlib.contextmanager
+def running(root: Path, settings: config.Settings) -> Iterator[Gateway]:
+    """A new root with these settings, and a control process on it."""
+    gateway = start(make_root(root, settings))
+    try:
+        yield gateway
+    finally:
+        stop(gateway)
 
 
 def stop(gateway: Gateway) -> None:

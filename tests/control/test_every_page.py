@@ -18,7 +18,7 @@ from control.navigation import PLACES, Place
 from control.page import PageRoute
 from tests.control import hostile
 from tests.control.browser import Looks, looking
-from tests.control.harness import Browser, Gateway, wait_until
+from tests.control.harness import Browser, Gateway
 
 REQUESTS: Final = 400  # of one walk; far more than there are kinds of pages
 PATHS: Final = [route.path for route in routes() if isinstance(route, PageRoute) and route.shown]
@@ -45,14 +45,6 @@ def kind_of(address: str) -> tuple[str, frozenset[str]]:
 
 def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(path)))
-
-
-@pytest.fixture(scope="module")
-def filled(gateway: Gateway) -> Gateway:
-    hostile.fill(gateway)
-    admin = gateway.admin()
-    wait_until(lambda: "window.hostile" in admin.get("/events").text, "the hostile mail is in the store")
-    return gateway
 
 
 class Walk:

@@ -26,7 +26,7 @@ from control.actor import Scope
 from control.api.openapi import description
 from control.app import routes
 from tests.control import hostile
-from tests.control.harness import PATIENCE_S, Gateway, wait_until
+from tests.control.harness import PATIENCE_S, Gateway
 
 EXAMPLES: Final = 12  # of each operation
 KNOWN: Final = {"id": hostile.IDS[1], "smtp_id": hostile.IDS[1], "user": "admin"}  # chance finds nothing that is there
@@ -38,14 +38,6 @@ assert routes()  # importing it has declared every operation
 SCHEMA: Final = schemathesis.openapi.from_dict(msgspec.json.decode(description()))
 FOUND: Final = list(SCHEMA.get_all_operations())
 OPERATIONS: Final = {found.ok().label: found.ok() for found in FOUND if isinstance(found, Ok)}
-
-
-@pytest.fixture(scope="module")
-def filled(gateway: Gateway) -> Gateway:
-    hostile.fill(gateway)
-    admin = gateway.admin()
-    wait_until(lambda: "window.hostile" in admin.get("/events").text, "the hostile mail is in the store")
-    return gateway
 
 
 @pytest.fixture(scope="module")

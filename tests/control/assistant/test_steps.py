@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,17 +10,7 @@ import pytest
 from control.assistant.memory import FILE_NAME
 from engine import config
 from engine.config import Route, Routing, Settings
-from tests.control.harness import Browser, Gateway, make_root, start, stop, wait_until
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    root = make_root(tmp_path_factory.mktemp("root"), Settings())
-    running = start(root)
-    try:
-        yield running
-    finally:
-        stop(running)
+from tests.control.harness import Browser, Gateway, wait_until
 
 
 @pytest.fixture

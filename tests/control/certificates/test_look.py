@@ -10,18 +10,15 @@ from tests.control import axe
 from tests.control.browser import looking, picture, too_wide, visiting
 from tests.control.certificates.authority import new_key, pem, root
 from tests.control.certificates.test_window import SETTINGS
-from tests.control.harness import Gateway, make_root, start, stop
+from tests.control.harness import Gateway, running
 
 HOME = "/configuration/setup/certificates"
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    running = start(make_root(tmp_path_factory.mktemp("root"), SETTINGS))
-    try:
-        yield running
-    finally:
-        stop(running)
+    with running(tmp_path_factory.mktemp("root"), SETTINGS) as one:
+        yield one
 
 
 def with_mistakes(page: Page) -> None:

@@ -17,7 +17,7 @@ from engine.certificate import FILE_NAME
 from engine.config import Dns, Settings, Smtp
 from engine.layout import Layout
 from tests.control.certificates.authority import Authority, new_key, pem
-from tests.control.harness import Browser, Gateway, Reply, make_root, start, stop, wait_until
+from tests.control.harness import Browser, Gateway, Reply, running, wait_until
 
 NAME = "gate.example.com"
 SETTINGS = Settings(smtp=Smtp(hostname=NAME), dns=Dns(servers=("127.0.0.1#1",)))  # where nobody answers
@@ -33,11 +33,8 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    running = start(make_root(tmp_path_factory.mktemp("root"), SETTINGS))
-    try:
-        yield running
-    finally:
-        stop(running)
+    with running(tmp_path_factory.mktemp("root"), SETTINGS) as one:
+        yield one
 
 
 @pytest.fixture
