@@ -5,18 +5,19 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
+from starlette.types import Scope as AsgiScope
 
 from control import monitoring
 from control.actor import Scope
 from control.api import routes as api
 from control.api.problem import problem
 from control.assistant import memory
-from control.authentication import actor_of
+from control.authentication import SESSION_COOKIE, actor_of
 from control.context import Context
 from control.guard import KnownHost, OutOfPatience, SecureHeaders
 from control.navigation import first_page
@@ -120,4 +121,9 @@ def make_app(context: Context) -> ASGIApp:
     app.state.context = context
     app.state.paths = frozenset(route.path for route in app.routes if isinstance(route, PageRoute) and route.shown)
     known = KnownHost(app, context.settings, context.http_violation)
-    return SecureHeaders(OutOfPatience(known, context.patience))
+
+    def is_logged_on(scope: AsgiScope) -> bool:
+        session_id = HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
+        return bool(session_id) and context.sessions.find(session_id, active=False) is not None
+
+    return SecureHeaders(OutOfPatience(known, context.patience, is_logged_on))

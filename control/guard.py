@@ -67,15 +67,21 @@ def _refusal(scope: Scope, status: int, text: str) -> Response:
 
 
 class OutOfPatience:
-    """Refuses all requests of a client that has broken HTTP too often in this minute (HTTP-07)."""
+    """Refuses all requests of a client that has broken HTTP too often in this minute (HTTP-07).
 
-    def __init__(self, app: ASGIApp, patience: Patience) -> None:
+    Not those of somebody who is logged on: any page of the web can make a browser send what is refused here.
+    """
+
+    def __init__(
+        self, app: ASGIApp, patience: Patience, is_logged_on: Callable[[Scope], bool] = lambda scope: False
+    ) -> None:
         self._app = app
         self._patience = patience
+        self._is_logged_on = is_logged_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         left_s = self._patience.left_s(client_of(scope))
-        if left_s <= 0:
+        if left_s <= 0 or await run_in_threadpool(self._is_logged_on, scope):
             await self._app(scope, receive, send)
             return
         seconds = math.ceil(left_s)

@@ -234,6 +234,9 @@ def test_who_breaks_http_over_and_over_is_refused_for_a_minute(house: House) -> 
     refused = house.request("GET", "/logon", client=THERE)
     assert (refused.status, refused.headers["retry-after"]) == (429, "60")
     assert house.request("GET", "/logon", client=HERE).status == 200
+    logged_on = {SESSION_COOKIE: house.context.sessions.begin("admin", THERE)}
+    assert house.request("GET", "/help", logged_on, client=THERE).status == 200
+    assert house.request("GET", "/help", {SESSION_COOKIE: PLANTED}, client=THERE).status == 429
     told = house.told[known:]
     assert len(told) == VIOLATIONS
     assert isinstance(told[-1], events.HttpViolation)
