@@ -93,6 +93,7 @@ class Relay:
             next_connection_id=self.next_connection_id,
             hostname=self.hostname,
             recorder=self.keeper.recorder,
+            root=self.layout.root,
         )
         judge = Judge(self, self.resolver, self.block_lists, self._is_ours)
         self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, judge, time.time_ns, self.keeper.saver)
@@ -126,7 +127,8 @@ class Relay:
         return msgspec.structs.replace(settings, smtp=msgspec.structs.replace(settings.smtp, max_outgoing=share))
 
     def _adopt(self, settings: Settings) -> None:
-        self.router = Router(settings.routing, [settings.smtp.listen, *settings.smtp.listeners])
+        listeners = [settings.smtp.listen, *settings.smtp.listeners]
+        self.router = Router(settings.routing, listeners, tls=settings.delivery.tls)
         self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists, self.hostname)
         named = settings.smtp.submitters
         self._submitters.path = self.layout.root / named if named else None

@@ -28,10 +28,10 @@ def typed_rows(names: Sequence[str], hosts: Sequence[str], ports: Sequence[str])
 
 
 def domains(before: Sequence[Mapping[str, Any]], rows: Sequence[Row], default_host: str) -> dict[str, Any]:
-    """Changed settings. before: the routes; what the form does not show of one (by MX of its host) stays as it is."""
-    by_mx = {one["name"].lower(): one["mx"] for one in before}
+    """Changed settings. before: the routes; what the form does not show of one (MX, encryption) stays as it is."""
+    known = {one["name"].lower(): one for one in before}
     local = [
-        {"name": row.name, "host": row.host, "port": _number(row.port), "mx": by_mx.get(row.name.lower(), False)}
+        {**known.get(row.name.lower(), {}), "name": row.name, "host": row.host, "port": _number(row.port)}
         for row in rows
     ]
     return {"routing.local": local, "routing.default_host": default_host.strip()}

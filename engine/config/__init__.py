@@ -38,7 +38,7 @@ from engine.config.blocking import (
 )
 from engine.config.certificates import Acme
 from engine.config.checks import problems, remarks
-from engine.config.delivery import Delivery, Grant, Relay, Route, Routing
+from engine.config.delivery import Delivery, Grant, Relay, Route, RouteTls, Routing, TlsPolicy
 from engine.config.diagnostics import (
     ConversationLog,
     DataStream,
@@ -114,6 +114,7 @@ __all__ = [
     "Processes",
     "Relay",
     "Route",
+    "RouteTls",
     "Routing",
     "SaveQueueFiles",
     "ScannedFiles",
@@ -123,6 +124,7 @@ __all__ = [
     "Size",
     "Smtp",
     "SubjectLines",
+    "TlsPolicy",
     "UnrepairableAction",
     "UnscannedAction",
     "VirusAction",

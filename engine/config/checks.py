@@ -12,7 +12,7 @@ from engine.config.antivirus import Antivirus, ScannedFiles, UnscannedAction
 from engine.config.base import Path, Problem, Section, path_text
 from engine.config.blocking import Blocking, BlockLists, Dmarc, Forward
 from engine.config.certificates import Acme
-from engine.config.delivery import Grant, Relay, Routing
+from engine.config.delivery import Grant, Relay, RouteTls, Routing, TlsPolicy
 from engine.config.diagnostics import ConversationLog, DataStream, Diagnostics, LogLevel, SaveQueueFiles
 from engine.config.notices import Kind
 from engine.config.settings import Settings
@@ -173,29 +173,39 @@ def _delivery(settings: Settings) -> Iterator[Problem]:
 
 
 def _routing(settings: Settings) -> Iterator[Problem]:
-    from engine.delivery.route import Router, parse_hosts  # it is built on the Structs of this package
+    from engine.delivery.route import Protocol, Router, parse_hosts  # it is built on the Structs of this package
 
     routing = settings.routing
     ours = Router(Routing(), [settings.smtp.listen, *settings.smtp.listeners], settings.smtp.hostname)
 
-    def hosts(path: Path, text: str, port: int, by_mx: bool = False) -> Iterator[Problem]:
+    def hosts(path: Path, text: str, port: int, tls: RouteTls, by_mx: bool = False) -> Iterator[Problem]:
         try:
             found = parse_hosts(text, port)
         except ValueError as error:
-            yield Problem(path, f"{error}: write host, host:port or [address]:port, with commas between several")
+            words = "write host, host:port, [address]:port, lmtp:host:port, lmtp:unix:/path or smtps:host"
+            yield Problem(path, f"{error}: {words}, with commas between several")
             return
         for host in found:
+            if by_mx and host.protocol is not Protocol.SMTP:
+                words = "is not a mail domain, but mx is on: clear mx, or write the domain alone (RTE-05)"
+                yield Problem(path, f"{str(host)!r} {words}")
+            if host.is_socket and tls in (RouteTls.REQUIRED, RouteTls.VERIFIED):
+                words = 'is a socket of this machine, which has no TLS and needs none: write tls = "default" (DLV-06)'
+                yield Problem(path, f"{str(host)!r} {words}")
+            if host.protocol is Protocol.SMTPS and tls is RouteTls.NONE:
+                words = 'has TLS from the start, but tls is "none": write host:port, or another tls (DLV-06)'
+                yield Problem(path, f"{str(host)!r} {words}")
             if not by_mx and ours.is_own_host(host):
                 words = "is this gateway itself, so mail would go round and round: write the server behind it (RTE-12)"
                 yield Problem(path, f"{str(host)!r} {words}")
 
     if routing.default_host:
-        yield from hosts(("routing", "default_host"), routing.default_host, routing.default_port)
+        yield from hosts(("routing", "default_host"), routing.default_host, routing.default_port, routing.default_tls)
     seen: set[str] = set()
     for index, route in enumerate(routing.local):
         path = ("routing", "local", index)
         if route.host:
-            yield from hosts((*path, "host"), route.host, route.port, route.mx)
+            yield from hosts((*path, "host"), route.host, route.port, route.tls, route.mx)
         yield from _one((*path, "name"), route.name, entries.route_name_error)
         key = route.name.lower()
         if key in seen:
@@ -370,6 +380,11 @@ def _surprising(settings: Settings) -> Iterator[Problem]:
         yield Problem(("delivery", "pause"), "is on: accepted mail waits (DLV-01)")
     if settings.delivery.reject_incoming:
         yield Problem(("delivery", "reject_incoming"), "is on: no mail is accepted (DLV-02)")
+    if settings.delivery.tls in (TlsPolicy.REQUIRED, TlsPolicy.VERIFIED):
+        words = (
+            f"is {settings.delivery.tls}: mail for hosts without such TLS waits, and is returned in the end (DLV-06)"
+        )
+        yield Problem(("delivery", "tls"), words)
     dmarc = settings.blocking.dmarc
     if dmarc.enabled and _rejects_alone(dmarc):
         words = "is off: forwarded and list mail of domains with p=reject is dropped (RFC 9989 s8.3)"

@@ -1,5 +1,6 @@
 """Delivery, routing, and who may send where."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -7,8 +8,34 @@ import msgspec
 from engine.config.base import Port, Positive, Section
 
 
+class TlsPolicy(StrEnum):
+    """What TLS a next hop has to have (DLV-06). Where it has less than REQUIRED or VERIFIED ask for, mail waits."""
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"  # where it is offered and works; certificates are not looked at
+    REQUIRED = "required"  # nothing in the clear; certificates are not looked at
+    VERIFIED = "verified"  # as REQUIRED, with a certificate for the name of the host
+
+
+class RouteTls(StrEnum):
+    """The same for one route."""
+
+    DEFAULT = "default"  # as delivery.tls
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"
+    REQUIRED = "required"
+    VERIFIED = "verified"
+
+    def policy(self, default: TlsPolicy) -> TlsPolicy:
+        return default if self is RouteTls.DEFAULT else TlsPolicy(self.value)
+
+
 class Delivery(Section, frozen=True):
-    """Delivery options (DLV-01..06)."""
+    """Delivery options (DLV-01..06).
+
+    tls_authorities: PEM file of those who vouch for certificates of next hops, or such certificates themselves; empty:
+    the authorities that the machine trusts.
+    """
 
     pause: bool = False
     reject_incoming: bool = False
@@ -21,25 +48,29 @@ class Delivery(Section, frozen=True):
     reply_timeout_s: Positive = 300
     cached_connections: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20  # kept for each next hop and relay
     cache_idle_s: Positive = 30
+    tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC  # DLV-06: where no route says otherwise
+    tls_authorities: str = ""
 
 
 class Route(Section, frozen=True):
     """One entry of the local routing list (RTE-03..08).
 
     name: domain, host or IP address, wildcards as RTE-08. host empty: kind A, delivered where MX of name points;
-    else kind B, handed to host:port. mx: look host up as a mail domain instead of as a host.
+    else kind B, handed to host:port. mx: look host up as a mail domain instead of as a host. tls: DLV-06.
     """
 
     name: str
     host: str = ""
     port: Port = 25
     mx: bool = False
+    tls: RouteTls = RouteTls.DEFAULT
 
 
 class Routing(Section, frozen=True):
     default_host: str = ""  # RTE-01
     default_port: Port = 25
     local: tuple[Route, ...] = ()
+    default_tls: RouteTls = RouteTls.DEFAULT  # DLV-06
 
 
 class Grant(Section, frozen=True):

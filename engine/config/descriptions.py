@@ -149,19 +149,28 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "reply_timeout_s": W("Time to reply", "Seconds that a next hop has to answer a command."),
         "cached_connections": W("Kept connections", "Connections that are kept open for each next hop and relay."),
         "cache_idle_s": W("Keep for", "Seconds that an unused connection to a next hop is kept."),
+        "tls": W("Encryption", "none: never; opportunistic: where the next hop offers it and it works, without a look "
+            "at the certificate; required: mail waits rather than go in the clear; verified: and waits unless the "
+            "certificate is for the host's name.", "DLV-06"),
+        "tls_authorities": W("Authorities of next hops", "PEM file of those who vouch for certificates of next hops; "
+            "empty takes those that the machine trusts.", "DLV-06"),
     },
     "Route": {
         "name": W("Mail for", "Domain, host or address whose mail this entry is for, and which it makes local; * "
             "stands for any characters, *.example.com for all subdomains.", "RTE-03, RTE-08"),
-        "host": W("Goes to", "Host, host:port or several with commas; empty delivers where MX of the name points.",
+        "host": W("Goes to", "Host, host:port or several with commas; empty delivers where MX of the name points. "
+            "lmtp:host:port and lmtp:unix:/path hand over by LMTP, smtps:host by SMTP with TLS from the start.",
             "RTE-04, RTE-05"),
         "port": W("Port", "Port of hosts that name none themselves.", "RTE-09"),
         "mx": W("By MX of the host", "Look the host up as a mail domain instead of as a host.", "RTE-05"),
+        "tls": W("Encryption", "As delivery.tls, for this route alone; default takes what is set there.", "DLV-06"),
     },
     "Routing": {
         "default_host": W("Default route", "Host for all mail whose destination is not listed; empty delivers it by "
             "MX.", "RTE-01"),
         "default_port": W("Port of the default route", "Port of hosts that name none themselves.", "RTE-01, RTE-09"),
+        "default_tls": W("Encryption of the default route", "As delivery.tls, for this route alone; default takes what "
+            "is set there.", "DLV-06"),
         "local": W("Local routing", "Destinations that are local, each with its way.", "RTE-03"),
     },
     "Grant": {

@@ -1,4 +1,4 @@
-"""An SMTP client session without I/O (RFC 5321): octets of the next hop in, octets for it out.
+"""An SMTP or LMTP client session without I/O (RFC 5321, RFC 2033): octets of the next hop in, octets for it out.
 
     OPENING --(STARTTLS)--> TLS --tls_started()--> OPENING --> READY
     READY --begin()--> BUSY --(354, or recipients accepted for BDAT)--> CONTENT --content()--> BUSY --> READY
@@ -7,6 +7,9 @@
 Each command that was sent has its handler in `_pending`, in order; each reply goes to the first one. With
 PIPELINING (RFC 2920) the whole envelope goes out at once; with CHUNKING (RFC 3030) a small message goes with it.
 When a transaction is over, `results` holds one reply for each recipient. Nothing is ever raised on what comes in.
+
+By LMTP each recipient that was accepted has a reply of its own to the content, in order. Which they are is known when
+the first one comes: the handler stays in `_pending` until all have theirs.
 
 Known gap: BINARYMIME is not used.
 """
@@ -19,6 +22,7 @@ from enum import StrEnum
 import msgspec
 
 from cext.smtp_data import dot_stuff
+from engine.config import TlsPolicy
 from engine.delivery.reply import Reply, ReplyError, ReplyParser, own_words
 from engine.delivery.route import a_label
 from engine.diagnostics import errors
@@ -65,12 +69,20 @@ def is_unsafe_path(path: str) -> bool:
 
 
 class Session:
-    """One connection's session. hostname: what we say in EHLO. starttls: take it when it is offered.
+    """One connection's session. hostname: what we say in EHLO. tls: what the host has to offer; that its certificate is
+    looked at is the edge's. secure: TLS has begun already.
 
     record: of the conversation, if one is wanted (DIAG-03); each attempt to deliver has one of its own.
     """
 
-    def __init__(self, hostname: str, *, starttls: bool = True) -> None:
+    def __init__(
+        self,
+        hostname: str,
+        *,
+        tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC,
+        secure: bool = False,
+        lmtp: bool = False,
+    ) -> None:
         self.state = State.OPENING
         self.record: Conversation | None = None
         self.failure: Reply | None = None
@@ -80,7 +92,9 @@ class Session:
         self.last_reply: Reply | None = None
         self.mail_answered = False  # until then a transaction may be tried again on another connection
         self._hostname = a_label(hostname)
-        self._starttls = starttls
+        self._starttls = tls is not TlsPolicy.NONE and not secure
+        self._insecure = tls in (TlsPolicy.REQUIRED, TlsPolicy.VERIFIED) and not secure  # nothing may be sent yet
+        self._lmtp = lmtp
         self._parser = ReplyParser()
         self._pending: deque[Callable[[Reply], None]] = deque([self._on_greeting])
         self._out: list[bytes] = []
@@ -176,12 +190,13 @@ class Session:
 
     def tls_started(self) -> None:
         """The handshake is done: what was learned before is void (RFC 3207 s4.2)."""
-        self._starttls = False
+        self._starttls = self._insecure = False
         self.state = State.OPENING
         self._say_ehlo()
 
     def _say_ehlo(self) -> None:
-        self._send("EHLO", f"EHLO {self._hostname}\r\n".encode("ascii", "replace"), self._on_ehlo)
+        verb = "LHLO" if self._lmtp else "EHLO"
+        self._send(verb, f"{verb} {self._hostname}\r\n".encode("ascii", "replace"), self._on_ehlo)
 
     def _send(self, name: str, octets: bytes, handler: Callable[[Reply], None]) -> None:
         self.last_command = name
@@ -209,6 +224,9 @@ class Session:
     def _on_ehlo(self, reply: Reply) -> None:
         if not reply.positive:
             self.capabilities = {}
+            if self._lmtp:
+                self.close(own_words("4.5.0", f"LHLO refused: {reply}"))
+                return
             self._send("HELO", f"HELO {self._hostname}\r\n".encode("ascii", "replace"), self._on_helo)
             return
         self.capabilities = {}
@@ -229,10 +247,15 @@ class Session:
     def _on_starttls(self, reply: Reply) -> None:
         if reply.code == 220:
             self.state = State.TLS
+        elif self._insecure:
+            self.close(own_words("4.7.4", f"the next hop has to offer TLS, but refused STARTTLS: {reply}"))
         else:
             self._opened()  # opportunistic (DLV-06): it goes on in the clear
 
     def _opened(self) -> None:
+        if self._insecure:
+            self.close(own_words("4.7.4", "the next hop has to offer TLS, but does not offer STARTTLS"))
+            return
         capabilities = self.capabilities
         self._pipelining = "PIPELINING" in capabilities
         self._bdat = "CHUNKING" in capabilities
@@ -274,7 +297,8 @@ class Session:
             return
         self.state = State.BUSY
         self._body = body
-        self._chunking = self._bdat
+        # How many replies a chunk that failed has by LMTP is read in more than one way: there is one chunk or none.
+        self._chunking = self._bdat and (body is not None or not self._lmtp)
         self._utf8 = self._smtputf8 and (envelope.smtputf8 or self._has_utf8_path(envelope))
         self._replies = [None] * len(envelope.recipients)
         steps = self._steps
@@ -415,7 +439,10 @@ class Session:
             self._content_reply = reply
             self._finish()
         elif not self._accepted:  # RFC 2920 s3.1: nothing but the end of data may follow now
-            self._end_data()
+            if self._lmtp:  # RFC 2033 s4.2: 354 for nobody is an error, and no reply would follow
+                self.close(own_words("4.5.0", "the next hop wants content for nobody"))
+            else:
+                self._end_data()
         else:
             self.last_command = "content"
             self.state = State.CONTENT
@@ -424,6 +451,8 @@ class Session:
 
     def _on_content(self, reply: Reply) -> None:
         self._needs_rset = False  # whatever it said, the buffers are cleared (RFC 5321 s4.1.1.4)
+        if self._lmtp and self._more_follow(reply, self._on_content):
+            return
         self._content_reply = reply
         self._finish()
 
@@ -441,9 +470,21 @@ class Session:
     def _on_last_chunk(self, reply: Reply) -> None:
         if reply.positive:
             self._needs_rset = False
+        if self._lmtp and self._more_follow(reply, self._on_last_chunk):
+            return
         if self._content_reply is None:
             self._content_reply = reply
         self._finish()
+
+    def _more_follow(self, reply: Reply, handler: Callable[[Reply], None]) -> bool:
+        """RFC 2033 s4.2: a reply to the content is that of the next accepted recipient. Returns whether others wait."""
+        waiting = [index for index, known in enumerate(self._replies) if known is None]
+        if waiting:
+            self._replies[waiting[0]] = reply
+        if len(waiting) < 2:
+            return False
+        self._pending.appendleft(handler)
+        return True
 
     def _finish(self) -> None:
         if self._pending:

@@ -1,37 +1,20 @@
-"""The uvloop edge of a client session: connecting, TLS, one transaction at a time, time-outs, flow control.
+"""The uvloop edge of a client session: TLS, one transaction at a time, time-outs, flow control.
 
-`Connector.open` goes through the hosts and addresses of a next hop until one has greeted us. A transaction costs
-one wake-up of its task: the edge wakes it only when the session needs it.
-
-Known gaps: TLS is opportunistic and not verified; MTA-STS, DANE and required TLS (DLV-06) are not there yet.
+A transaction costs one wake-up of its task: the edge wakes it only when the session needs it.
 """
 
 import asyncio
-import contextlib
-import random
 import ssl
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
-from engine.config import Delivery
 from engine.delivery.client import Envelope, Session, State
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
-from engine.delivery.route import address_text
-from engine.delivery.trace import address_literal
 from engine.diagnostics.recorder import Recorder
-from engine.dns import DnsFailure, Resolver
-from engine.events import ConnectedTo, ConnectionClosed, Event
+from engine.events import ConnectionClosed, Event
 
 HIGH_WATER = 1 << 20  # octets waiting in the transport before a large content pauses
-
-
-class ConnectFailed(Exception):
-    """No host of a next hop could be used. `reply` says why."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(str(reply))
-        self.reply = reply
 
 
 class Connection(asyncio.Protocol):
@@ -209,15 +192,21 @@ class Connection(asyncio.Protocol):
                 raise ConnectionResetError("connection lost during the TLS handshake")
             self._transport = transport
             transport.set_write_buffer_limits(high=HIGH_WATER)
-            cipher = transport.get_extra_info("cipher")
-            if cipher:
-                self.tls = f"{cipher[1]} {cipher[0]}"
-            if self.session.record is not None:
-                self.session.record.note(f"TLS begins: {self.tls}")
+            self.tls_begun(context)
             self.session.tls_started()
             self._write(self.session.output())
             await self._settled()
         self._opened = self.session.state is State.READY
+
+    def tls_begun(self, context: ssl.SSLContext) -> None:
+        """Note what the handshake with this context came to."""
+        assert self._transport is not None
+        cipher = self._transport.get_extra_info("cipher")
+        if cipher:
+            verified = "not verified" if context.verify_mode is ssl.CERT_NONE else "verified"
+            self.tls = f"{cipher[1]} {cipher[0]} {verified}"
+        if self.session.record is not None:
+            self.session.record.note(f"TLS begins: {self.tls}")
 
     async def transact(
         self, envelope: Envelope, body: bytes | None, pieces: Callable[[], Iterator[bytes]]
@@ -281,141 +270,3 @@ class Connection(asyncio.Protocol):
         self.session.quit()
         self._write(self.session.output())
         self._shut()
-
-
-class Connector:
-    """Opens connections. delivery: the settings in force, changed by assignment."""
-
-    def __init__(
-        self,
-        delivery: Delivery,
-        resolver: Resolver,
-        event: Callable[[Event], None],
-        hostname: str,
-        next_connection_id: Callable[[], str],
-        rng: random.Random | None = None,
-        recorder: Recorder | None = None,
-    ) -> None:
-        self.delivery = delivery
-        self._resolver = resolver
-        self._event = event
-        self._hostname = hostname
-        self._next_connection_id = next_connection_id
-        self._rng = rng or random.Random()
-        self._recorder = recorder
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.check_hostname = False  # opportunistic: anything is better than the clear (RFC 7435)
-        self._context.verify_mode = ssl.CERT_NONE
-
-    async def open(self, hop: NextHop, without: Collection[Exchange] = ()) -> Connection:
-        """A connection in READY to the first host that takes us, in order of preference, equals at random.
-
-        Raises ConnectFailed: permanent only if that is true of every host.
-        """
-        failures: list[Reply] = []
-        for exchange in self._ordered(hop):
-            if exchange in without:
-                continue
-            try:
-                addresses = list(await self._addresses(exchange))
-            except DnsFailure as error:
-                # a host that the operator named is put right by the operator: never for good
-                wrong = exchange.fixed and error.permanent
-                failures.append(own_words("4.4.4", error.reply.text.partition(" ")[2]) if wrong else error.reply)
-                continue
-            self._rng.shuffle(addresses)
-            for address in addresses:
-                result = await self._try(exchange, address)
-                if isinstance(result, Connection):
-                    return result
-                failures.append(result)
-        lasting = [reply for reply in failures if not reply.permanent] or failures
-        raise ConnectFailed(lasting[-1] if lasting else own_words("4.4.4", f"{hop} has no host"))
-
-    def _ordered(self, hop: NextHop) -> list[Exchange]:
-        exchanges = list(hop.exchanges)
-        if not hop.fixed:
-            self._rng.shuffle(exchanges)
-            exchanges.sort(key=lambda exchange: exchange.preference)
-        return exchanges
-
-    async def _addresses(self, exchange: Exchange) -> tuple[str, ...]:
-        if exchange.fixed:
-            return await self._resolver.host_addresses(exchange.name)
-        return await self._resolver.addresses(exchange.name)
-
-    async def _try(self, exchange: Exchange, address: str) -> Connection | Reply:
-        result = await self._once(exchange, address, starttls=True)
-        if isinstance(result, _TlsFailed):
-            result = await self._once(exchange, address, starttls=False)
-        return result.reply if isinstance(result, _TlsFailed) else result
-
-    async def _once(self, exchange: Exchange, address: str, *, starttls: bool) -> "Connection | Reply | _TlsFailed":
-        literal = address_literal(address)
-        name = literal if address_text(exchange.name) else f"{exchange.name}{literal}"
-        connection = Connection(
-            exchange,
-            f"{name}:{exchange.port}",
-            self._next_connection_id(),
-            Session(self._hostname, starttls=starttls),
-            float(self.delivery.reply_timeout_s),
-            self._event,
-            self._recorder,
-        )
-        connection.begin_record()
-        try:
-            reply = await self._established(connection, address)
-        except BaseException:
-            connection.abort(own_words("4.3.0", "given up"))
-            raise
-        result = reply or connection
-        if reply is not None:
-            connection.end_record(f"no connection: {reply}")
-        tls_failed = isinstance(result, Reply) and connection.session.last_command == "STARTTLS"
-        words = "ok" if reply is None else str(reply)
-        self._event(
-            ConnectedTo(
-                result=words,
-                server=connection.server,
-                connection_id=connection.connection_id,
-                kind="Actual",
-                tls=connection.tls,
-            )
-        )
-        return _TlsFailed(result) if tls_failed and isinstance(result, Reply) else result
-
-    async def _established(self, connection: Connection, address: str) -> Reply | None:
-        """Connect and open. Returns why it failed, or None."""
-        loop = asyncio.get_running_loop()
-        timeout_s = self.delivery.connect_timeout_s
-        try:
-            async with asyncio.timeout(timeout_s):
-                await loop.create_connection(lambda: connection, address, connection.exchange.port)
-        except TimeoutError:
-            return self._unreachable(connection, f"no answer within {timeout_s} s")
-        except OSError as error:
-            return self._unreachable(connection, error.strerror or str(error))
-        try:
-            await connection.open(self._context, float(timeout_s))
-        except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot carry
-            connection.abort(own_words("4.7.5", f"TLS with {connection.server} failed: {error}"))
-        if connection.session.state is State.READY:
-            return None
-        with contextlib.suppress(OSError):
-            connection.quit()
-        return connection.session.failure or own_words("4.4.2", f"{connection.server} closed the connection")
-
-    @staticmethod
-    def _unreachable(connection: Connection, words: str) -> Reply:
-        reply = own_words("4.4.1", f"connecting to {connection.server}: {words}")
-        connection.session.close(reply)
-        return reply
-
-
-class _TlsFailed:
-    """STARTTLS was accepted and then came to nothing: the host is tried again in the clear."""
-
-    __slots__ = ("reply",)
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply

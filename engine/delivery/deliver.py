@@ -9,6 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Generic, NamedTuple
 
 import msgspec
@@ -16,7 +17,8 @@ import msgspec
 from engine import limits
 from engine.config import ErrorClass, Settings
 from engine.delivery.client import Envelope, is_unsafe_path, is_utf8_path
-from engine.delivery.connection import ConnectFailed, Connection, Connector
+from engine.delivery.connection import Connection
+from engine.delivery.connector import ConnectFailed, Connector
 from engine.delivery.mail import M, Mail, SevenBit
 from engine.delivery.nexthop import Exchange, NextHop, NextHops, Unroutable, is_machine_address
 from engine.delivery.parts import Unconvertible
@@ -48,7 +50,8 @@ class Deliverer(Generic[M]):
     """Delivery of one relay. Methods are called on its event loop only.
 
     content: the octets of a message with its edits applied, in pieces of at most limits.BODY_CHUNK_LEN; event:
-    takes what is for the journal; next_connection_id: names outgoing connections; clock_ns: since 1970.
+    takes what is for the journal; next_connection_id: names outgoing connections; clock_ns: since 1970; root: of the
+    installation.
     """
 
     def __init__(
@@ -64,13 +67,16 @@ class Deliverer(Generic[M]):
         clock_ns: Callable[[], int] = time.time_ns,
         is_machine: Callable[[str], bool] = is_machine_address,
         recorder: Recorder | None = None,
+        root: Path = Path(),
     ) -> None:
         self.hostname = hostname or settings.smtp.hostname or socket.gethostname()
         self._content = content
         self._event = event
         self._clock_ns = clock_ns
         self._next_hops = NextHops(router, resolver, self.hostname, is_machine)
-        connector = Connector(settings.delivery, resolver, event, self.hostname, next_connection_id, recorder=recorder)
+        connector = Connector(
+            settings.delivery, resolver, event, self.hostname, next_connection_id, recorder=recorder, root=root
+        )
         self.pool = Pool(settings, connector, event)
 
     def apply(self, settings: Settings, router: Router) -> None:

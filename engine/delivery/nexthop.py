@@ -7,29 +7,27 @@ from collections.abc import Callable
 import msgspec
 
 from engine import limits
+from engine.config import TlsPolicy
 from engine.delivery.reply import Reply, own_words
-from engine.delivery.route import Decision, Kind, Router, address_text
+from engine.delivery.route import Decision, Host, Kind, Router, address_text
 from engine.dns import DnsFailure, Resolver
 
 FOUND_S = 60.0  # a finding is kept this long; what is below it, DNS, has its own times
 
 
-class Exchange(msgspec.Struct, frozen=True):
+class Exchange(Host, frozen=True):
     """One host of a next hop. fixed: named by the operator, not by MX."""
 
-    name: str
-    port: int = 25
     preference: int = 0
     fixed: bool = False
 
-    def __str__(self) -> str:
-        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
-
-class NextHop(msgspec.Struct, frozen=True):
-    """Hosts in order of preference. Domains with the same hosts have equal next hops, and share connections."""
+class NextHop(msgspec.Struct, frozen=True, cache_hash=True):
+    """Hosts in order of preference, and what TLS they have to have. Equal next hops share connections: those of domains
+    with the same hosts, but never those of another policy (DLV-06)."""
 
     exchanges: tuple[Exchange, ...]
+    tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
 
     @property
     def fixed(self) -> bool:
@@ -101,17 +99,20 @@ class NextHops:
         if decision.kind is Kind.NONE:
             raise Unroutable(own_words("5.1.2", f"there is no route to {decision.name or 'an address without domain'}"))
         if decision.kind is Kind.HOSTS:
-            exchanges = [Exchange(host.name, host.port, index, fixed=True) for index, host in enumerate(decision.hosts)]
+            exchanges = [
+                Exchange(host.name, host.port, host.protocol, index, fixed=True)
+                for index, host in enumerate(decision.hosts)
+            ]
         else:
             try:
                 found = await self._resolver.exchanges(decision.name)
             except DnsFailure as error:
                 raise Unroutable(error.reply) from None
-            exchanges = [Exchange(host, decision.port, preference) for preference, host in found]
+            exchanges = [Exchange(host, decision.port, preference=preference) for preference, host in found]
         kept = await self._without_own(exchanges)
         if not kept:
             raise Unroutable(_loop(decision.name or str(decision.hosts[0])))
-        return NextHop(tuple(kept))
+        return NextHop(tuple(kept), decision.tls)
 
     async def _without_own(self, exchanges: list[Exchange]) -> list[Exchange]:
         """RFC 5321 s5.1: a host that is ourselves goes, and all that are not more preferred than it."""
@@ -121,6 +122,8 @@ class NextHops:
         return exchanges
 
     async def _is_own(self, exchange: Exchange) -> bool:
+        if exchange.is_socket:
+            return False
         router = self.router
         if not exchange.fixed and (router.is_own_name(exchange.name) or exchange.name == self._hostname.lower()):
             return True

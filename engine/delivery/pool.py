@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection
 
 from engine import limits
 from engine.config import Settings
-from engine.delivery.connection import ConnectFailed, Connection, Connector
+from engine.delivery.connection import Connection
+from engine.delivery.connector import ConnectFailed, Connector
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
 from engine.events import ConnectedTo, Event
@@ -59,7 +60,7 @@ class Pool:
         self._max_idle = settings.delivery.cached_connections
         self._idle_s = float(settings.delivery.cache_idle_s)
         self._down_s = min(limits.NEXT_HOP_DOWN_S, settings.delivery.retry_first_s / 2)
-        self._connector.delivery = settings.delivery
+        self._connector.apply(settings.delivery)
         self._wake()
 
     @property

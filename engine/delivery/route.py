@@ -13,9 +13,11 @@ import idna
 import msgspec
 
 from engine import limits
-from engine.config import Listener, Route, Routing
+from engine.config import Listener, Route, Routing, TlsPolicy
 
 _HOST = re.compile(r"(?P<name>\[[^\[\]]+\]|[^\[\]:\s]+)(?::(?P<port>\d{1,5}))?")
+_PROTOCOL = re.compile(r"(?P<protocol>lmtp|smtps):(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_SOCKET = re.compile(r"/[!-+\--~]{1,106}")  # graphic ASCII without a comma; 107 octets is what Linux takes
 _LITERAL = re.compile(r"\[(?:IPv6:)?([^\[\]]+)\]", re.IGNORECASE)
 
 
@@ -26,27 +28,48 @@ class Kind(StrEnum):
     NONE = "none"  # there is no way
 
 
+class Protocol(StrEnum):
+    SMTP = "smtp"
+    SMTPS = "smtps"  # TLS from the first octet (RFC 8314 s3.3)
+    LMTP = "lmtp"  # RFC 2033
+
+
 class Host(msgspec.Struct, frozen=True):
-    """name: a host name in A-label form, or the text of an address."""
+    """name: a host name in A-label form, the text of an address, or the path of a socket of this machine (LMTP)."""
 
     name: str
     port: int = 25
+    protocol: Protocol = Protocol.SMTP
+
+    @property
+    def is_socket(self) -> bool:
+        return self.name.startswith("/")
 
     def __str__(self) -> str:
-        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+        if self.is_socket:
+            return f"lmtp:unix:{self.name}"
+        text = f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+        return text if self.protocol is Protocol.SMTP else f"{self.protocol}:{text}"
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, cache_hash=True):
     kind: Kind
     hosts: tuple[Host, ...] = ()
     name: str = ""
     port: int = 25
     local: bool = False  # by an entry of the local routing list (RTE-06)
+    tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
 
     @property
     def key(self) -> str:
-        """One text for all mail that takes this way: what back-off and queue reordering go by."""
-        return ",".join(map(str, self.hosts)) if self.hosts else f"mx:{self.name}:{self.port}"
+        """One text for all mail that takes this way: what back-off and queue reordering go by.
+
+        A host may be good enough for some of its mail only: what requires TLS waits by itself.
+        """
+        way = ",".join(map(str, self.hosts)) if self.hosts else f"mx:{self.name}:{self.port}"
+        if self.tls is TlsPolicy.OPPORTUNISTIC or self.tls is TlsPolicy.NONE:
+            return way
+        return f"{way} TLS {self.tls}"
 
 
 def a_label(domain: str) -> str:
@@ -77,30 +100,54 @@ def domain_of(path: str) -> str:
 def parse_hosts(text: str, port: int) -> tuple[Host, ...]:
     """The relay of an entry: one host, or several in order of preference, with commas (RTE-05).
 
-    Each may have a port of its own (`name:port`, `[address]:port`), else it is `port`. Raises ValueError.
+    Each may have a port of its own (`name:port`, `[address]:port`), else it is `port`; `smtps:` before it has 465.
+    `lmtp:` is with a port (RFC 2033 s5 forbids 25), or it is `lmtp:unix:/path`. Raises ValueError.
     """
-    hosts = []
-    for item in filter(None, (part.strip() for part in text.split(","))):
-        if address := address_text(item):
-            hosts.append(Host(address, port))
-            continue
-        match = _HOST.fullmatch(item)
-        if not match:
-            raise ValueError(f"{item!r} is not a host, host:port or [address]:port")
-        own_port = int(match["port"] or port)
-        if not 1 <= own_port <= 65535:
-            raise ValueError(f"{item!r} has no port between 1 and 65535")
-        hosts.append(Host(address_text(match["name"]) or a_label(match["name"]), own_port))
+    hosts = [_host(item, port) for item in filter(None, (part.strip() for part in text.split(",")))]
     if not hosts:
         raise ValueError("names no host")
     return tuple(hosts)
 
 
+def _host(item: str, port: int) -> Host:
+    if address := address_text(item):
+        return Host(address, port)
+    prefixed = _PROTOCOL.fullmatch(item)
+    if not prefixed:
+        return _tcp(item, item, port, Protocol.SMTP)
+    protocol, rest = Protocol(prefixed["protocol"].lower()), prefixed["rest"]
+    if protocol is Protocol.SMTPS:
+        return _tcp(item, rest, 465, protocol)
+    if rest.startswith("unix:"):
+        path = rest.removeprefix("unix:")
+        if not _SOCKET.fullmatch(path):
+            raise ValueError(f"{item!r} has no path of a socket, which begins with / and has at most 107 characters")
+        return Host(path, 0, protocol)
+    host = _tcp(item, rest, 0, protocol)
+    if host.port == 25:
+        raise ValueError(f"{item!r} has port 25, which is not for LMTP")
+    return host
+
+
+def _tcp(item: str, text: str, port: int, protocol: Protocol) -> Host:
+    """port: for a text that has none; 0: there has to be one."""
+    match = _HOST.fullmatch(text)
+    if address := address_text(text):
+        name, own_port = address, port
+    elif match and not (protocol is not Protocol.SMTP and text.isdigit()):
+        name, own_port = address_text(match["name"]) or a_label(match["name"]), int(match["port"] or port)
+    else:
+        raise ValueError(f"{item!r} is not a host, host:port or [address]:port")
+    if not 1 <= own_port <= 65535:
+        raise ValueError(f"{item!r} has no port between 1 and 65535")
+    return Host(name, own_port, protocol)
+
+
 class Router:
     """The routing settings, compiled.
 
-    listeners: where this gateway listens; hostname: what it calls itself. An entry whose relay cannot be read gives
-    Kind.NONE, and is named by `problems`.
+    listeners: where this gateway listens; hostname: what it calls itself; tls: where no route says otherwise. An entry
+    whose relay cannot be read gives Kind.NONE, and is named by `problems`.
     """
 
     def __init__(
@@ -108,8 +155,10 @@ class Router:
         routing: Routing,
         listeners: Sequence[Listener] = (),
         hostname: str = "",
+        tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC,
     ) -> None:
         self._listeners = tuple(listeners)
+        self._tls = tls
         self._hostname = a_label(hostname)
         self._default = routing
         self._exact: dict[str, Route] = {}
@@ -176,27 +225,29 @@ class Router:
         name = address or a_label(domain)
         entry = self._exact.get(name) or next((e for pattern, e in self._wild if pattern.fullmatch(name)), None)
         if entry is not None:
+            tls = entry.tls.policy(self._tls)
             if not entry.host:
-                return self._by_mx(name, address, local=True)
+                return self._by_mx(name, address, tls, local=True)
             if entry.mx:
-                return Decision(Kind.MX, name=a_label(entry.host), port=entry.port, local=True)
-            return self._by_hosts(entry.host, entry.port, local=True)
+                return Decision(Kind.MX, name=a_label(entry.host), port=entry.port, local=True, tls=tls)
+            return self._by_hosts(entry.host, entry.port, tls, local=True)
         if self._default.default_host:
-            return self._by_hosts(self._default.default_host, self._default.default_port, local=False)
-        return self._by_mx(name, address, local=False)
+            tls = self._default.default_tls.policy(self._tls)
+            return self._by_hosts(self._default.default_host, self._default.default_port, tls, local=False)
+        return self._by_mx(name, address, self._tls, local=False)
 
     @staticmethod
-    def _by_mx(name: str, address: str, *, local: bool) -> Decision:
+    def _by_mx(name: str, address: str, tls: TlsPolicy, *, local: bool) -> Decision:
         if address:
-            return Decision(Kind.HOSTS, hosts=(Host(address),), local=local)
+            return Decision(Kind.HOSTS, hosts=(Host(address),), local=local, tls=tls)
         if not name or name.startswith("["):
             return Decision(Kind.NONE, name=name, local=local)
-        return Decision(Kind.MX, name=name, local=local)
+        return Decision(Kind.MX, name=name, local=local, tls=tls)
 
     @staticmethod
-    def _by_hosts(text: str, port: int, *, local: bool) -> Decision:
+    def _by_hosts(text: str, port: int, tls: TlsPolicy, *, local: bool) -> Decision:
         try:
-            return Decision(Kind.HOSTS, hosts=parse_hosts(text, port), local=local)
+            return Decision(Kind.HOSTS, hosts=parse_hosts(text, port), local=local, tls=tls)
         except ValueError:
             return Decision(Kind.NONE, name=text, local=local)
 
@@ -206,7 +257,7 @@ class Router:
             if self.is_own_host(host):
                 if index == 0:
                     return Decision(Kind.LOOP, name=str(host), local=decision.local)
-                return Decision(Kind.HOSTS, hosts=decision.hosts[:index], local=decision.local)
+                return msgspec.structs.replace(decision, hosts=decision.hosts[:index])
         return decision
 
     def is_own_host(self, host: Host) -> bool:

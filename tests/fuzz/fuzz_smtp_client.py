@@ -1,6 +1,7 @@
 """Fuzz target: the SMTP client session, fed with whatever a next hop may say."""
 
 from engine import limits
+from engine.config import TlsPolicy
 from engine.delivery.client import Envelope, Session, State
 from engine.queue.record import Recipient
 
@@ -18,7 +19,8 @@ def one_input(data: bytes) -> None:
         [Recipient("a@example.com", notify="FAILURE"), Recipient("b@example.com")],
         len(BODY),
     )
-    session = Session("gw.example.net", starttls=bool(data[0] & 0x80))
+    policy = TlsPolicy.VERIFIED if data[0] & 0x40 else TlsPolicy.OPPORTUNISTIC
+    session = Session("gw.example.net", tls=policy if data[0] & 0x80 else TlsPolicy.NONE, lmtp=data[0] % 31 % 2 == 1)
     transactions = 0
     for start in range(1, len(data), size):
         session.receive(data[start : start + size])

@@ -66,9 +66,10 @@ class Hop:
         self.port = 0
         self._server: asyncio.Server | None = None
 
-    async def start(self, port: int = 0, host: str = "127.0.0.1") -> "Hop":
+    async def start(self, port: int = 0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> "Hop":
+        """tls: from the first octet."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Session(self), host, port)
+        self._server = await loop.create_server(lambda: _Session(self), host, port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -288,7 +289,7 @@ class Outbound:
         numbers = itertools.count(1)
         self.deliverer: Deliverer[Mail] = Deliverer(
             settings,
-            Router(settings.routing, [settings.smtp.listen], "gw.example.net"),
+            Router(settings.routing, [settings.smtp.listen], "gw.example.net", settings.delivery.tls),
             resolver or Resolver(hosts_file=None),
             Mail.pieces,
             self.events.append,
@@ -324,10 +325,16 @@ class Room:
         self._names: list[Names] = []
         self._outbound: list[Outbound] = []
 
-    async def hop(self, capabilities: Sequence[str] = FULL, port: int = 0, host: str = "127.0.0.1") -> Hop:
+    async def hop(
+        self,
+        capabilities: Sequence[str] = FULL,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> Hop:
         hop = Hop(capabilities)
         self._hops.append(hop)
-        return await hop.start(port, host)
+        return await hop.start(port, host, tls)
 
     async def names(self, zone: dict[tuple[str, str], list[str]]) -> Names:
         names = Names(zone)

@@ -124,6 +124,46 @@ def test_relays_that_cannot_be_read_are_named(text: str) -> None:
         parse_hosts(text, 25)
 
 
+def test_lmtp_and_smtps_rte_05() -> None:
+    """RTE-05, DLV-06: the protocol stands before the host."""
+    text = "lmtp:a.example:24, LMTP:[::1]:2424,lmtp:unix:/run/Boxes/lmtp,smtps:b.example,smtps:[::1]:466,smtps:10.0.0.1"
+    hosts = parse_hosts(text, 25)
+    assert [(one.name, one.port, one.protocol.value) for one in hosts] == [
+        ("a.example", 24, "lmtp"),
+        ("::1", 2424, "lmtp"),
+        ("/run/Boxes/lmtp", 0, "lmtp"),
+        ("b.example", 465, "smtps"),
+        ("::1", 466, "smtps"),
+        ("10.0.0.1", 465, "smtps"),
+    ]
+    assert parse_hosts(",".join(map(str, hosts)), 25) == hosts
+    assert parse_hosts(f"lmtp:unix:/{'x' * 106}", 25)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lmtp:",
+        "lmtp:24",
+        "lmtp:a",
+        "lmtp:10.0.0.1",
+        "lmtp:a:25",
+        "lmtp:unix:",
+        "lmtp:unix:run/x",
+        "lmtp:unix:/a b",
+        f"lmtp:unix:/{'x' * 107}",
+        "smtps:",
+        "smtps:465",
+        "smtps:a:0",
+        "lmtp:smtps:a:1",
+    ],
+)
+def test_lmtp_and_smtps_that_cannot_be_read(text: str) -> None:
+    """RTE-05: LMTP has a port of its own, which is not 25 (RFC 2033 s5)."""
+    with pytest.raises(ValueError):
+        parse_hosts(text, 25)
+
+
 def test_domain_of() -> None:
     assert domain_of('"a@b"@example.com') == "example.com"
     assert domain_of("postmaster") == ""
