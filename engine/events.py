@@ -463,7 +463,7 @@ class AlertSuppressed(Event, tag="alert-suppressed"):
 
 
 class QueueLengths(Event, tag="queue-lengths"):
-    """Written by each relay once a minute and when they change: STAT-25..27. fast is of that relay, the others likewise."""
+    """Written by each relay once a minute and when they change: STAT-25..27. Each length is of that relay."""
 
     fast: int
     slow: int
