@@ -14,7 +14,7 @@ from control.assistant.checks import Check, bad, good, warn
 from control.assistant.names import served
 from engine.config import Listener, Settings
 from engine.delivery.reply import Reply, ReplyError, ReplyParser
-from engine.delivery.route import Decision, Host, Kind, Router, a_label, domain_of
+from engine.delivery.route import Decision, Host, Kind, Protocol, Router, a_label, domain_of
 from engine.dns import Resolver
 from engine.dns.resolver import DnsFailure
 from engine.listening import addresses
@@ -106,7 +106,9 @@ async def _way(resolver: Resolver, places: asyncio.Semaphore, what: str, way: De
         return [bad(what, f"It would go to this gateway itself ({way.name}). Correct its route.")]
     if way.kind is Kind.NONE:
         return [bad(what, f"There is no way to {way.name or 'it'}. Correct its route.")]
-    hosts: Sequence[Host] = way.hosts
+    hosts: Sequence[Host] = [one for one in way.hosts if one.protocol is Protocol.SMTP]
+    text = "It is not tried: this test speaks SMTP without TLS from the start. Send a test mail instead."
+    others = [warn(f"{what}: {one}", text) for one in way.hosts if one.protocol is not Protocol.SMTP]
     try:
         if way.kind is Kind.MX:
             hosts = [Host(name, way.port) for _, name in await resolver.exchanges(a_label(way.name))][:1]
@@ -114,7 +116,7 @@ async def _way(resolver: Resolver, places: asyncio.Semaphore, what: str, way: De
     except DnsFailure as error:
         return [bad(what, f"DNS does not tell where it goes: {error}.")]
     async with places:
-        return [await _hop(f"{what}: {one}", Host(found[0], one.port), host) for one, found in reached]
+        return [*[await _hop(f"{what}: {one}", Host(found[0], one.port), host) for one, found in reached], *others]
 
 
 async def _hop(what: str, hop: Host, host: str) -> Check:

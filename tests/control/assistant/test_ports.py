@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from control.assistant import ports
+from control.assistant.answers import Row, domains
 from control.assistant.checks import Check, Outcome
 from control.assistant.ports import HOSTS, Talk, check_ports, talk_to
 from engine.config import Listener, Route, Routing, Settings, Smtp
@@ -129,6 +130,24 @@ def test_a_route_to_ourselves_is_told() -> None:
     own = free()
     check = checked(own, Route("example.com", "127.0.0.1", own))["Mail for example.com"]
     assert (check.outcome, "this gateway itself" in check.text) == (Outcome.BAD, True)
+
+
+def test_hosts_of_other_protocols_are_not_tried() -> None:
+    """INST-12, RTE-05: neither greeted by EHLO nor looked up."""
+    found = checked(free(), Route("boxes.example", "lmtp:unix:/run/boxes/lmtp,lmtp:127.0.0.1:24"))
+    for host in ("lmtp:unix:/run/boxes/lmtp", "lmtp:127.0.0.1:24"):
+        check = found[f"Mail for boxes.example: {host}"]
+        assert check.outcome is Outcome.WARN and "not tried" in check.text
+
+
+def test_the_assistant_keeps_what_it_does_not_show_of_a_route() -> None:
+    """DLV-06, RTE-05: encryption that is required stays so."""
+    before = [{"name": "Kept.example", "host": "old", "port": 25, "mx": True, "tls": "verified"}]
+    rows = [Row("kept.example", "new", "26"), Row("more.example", "new", "25")]
+    assert domains(before, rows, "")["routing.local"] == [
+        {"name": "kept.example", "host": "new", "port": 26, "mx": True, "tls": "verified"},
+        {"name": "more.example", "host": "new", "port": 25},
+    ]
 
 
 def test_domains_of_one_way_are_one_test_and_the_default_route_is_tried() -> None:
