@@ -16,7 +16,7 @@ from engine.replies import Reply
 from engine.sender.block_lists import BlockListClient
 from engine.smtp.address import a_labels
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
-from tests.dns_server import Names, block_lists
+from tests.dns_server import Names, block_lists, scripted
 
 LISTED, CLEAN = "192.0.2.7", "192.0.2.8"
 ASKED = ("7.2.0.192", "2.0.0.127")
@@ -201,6 +201,21 @@ def test_a_grant_becomes_a_condition_on_the_message() -> None:
             names.stop()
 
     asyncio.run(main())
+
+
+def test_who_has_logged_on_may_send_everywhere() -> None:
+    """RELAY-14: no name is looked up for it, and no list is asked about it."""
+    with scripted({}) as names:
+
+        async def main() -> None:
+            one = reception(names.resolver(), relay=Relay(hosts=("*.site.example",)))
+            anna = client(LISTED)
+            anna.submitter = "anna"
+            assert one.mail(anna, "a@far.example") is None
+            assert one.rcpt(anna, "a@far.example", "b@elsewhere.example") == ACCEPTED
+            assert await to(one, "b@elsewhere.example", client(LISTED)) == Answer(Reply.RELAY_DENIED)
+
+        asyncio.run(main())
 
 
 def test_mail_for_the_postmaster_is_taken_from_everybody() -> None:
