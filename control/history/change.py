@@ -75,6 +75,9 @@ def sentences(change: Change) -> list[str]:
     return said or [f"in another order: {_listed(change.new)}"]
 
 
+_SAYS_NOTHING: Final[tuple[object, ...]] = ("", [], False, "default")  # in a row of a list
+
+
 def words(value: Any) -> str:
     """A value as people say it, on one line."""
     if isinstance(value, bool):
@@ -82,7 +85,7 @@ def words(value: Any) -> str:
     if isinstance(value, list):
         return _listed(value) if value else "nothing"
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={words(one)}" for key, one in value.items() if one not in ("", [], False))
+        return " ".join(f"{key}={words(one)}" for key, one in value.items() if one not in _SAYS_NOTHING)
     text = " ".join(str(value).split())
     if not text:
         return "empty" if isinstance(value, str) else ""

@@ -17,7 +17,7 @@ from control.web import age_text
 AGES: Final = ((0, "any age"), (300, "5 minutes"), (3600, "1 hour"), (6 * 3600, "6 hours"), (86_400, "1 day"),
                (3 * 86_400, "3 days"))  # fmt: skip
 GROUPINGS: Final = (
-    ("next_hop", "Next hop", "not tried yet"),
+    ("next_hop", "Next hop", "not tried yet, or nobody answered"),
     ("domain", "Domain of the recipient", ""),
     ("sender", "Domain of the sender", ""),
 )

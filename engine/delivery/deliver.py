@@ -131,12 +131,11 @@ class Deliverer(Generic[M]):
         return groups, fates
 
     async def _safely(self, mail: Mail[M], decision: Decision, indexes: list[int]) -> list[Fate]:
-        hop: NextHop | None = None
         try:
             hop = self._next_hops.known(decision) or await self._next_hops.find(decision)
             return await self._to_next_hop(mail, hop, indexes)
         except (Unroutable, ConnectFailed) as failure:
-            return _all(indexes, failure.reply, hop)
+            return _all(indexes, failure.reply)
         except Exception as error:
             log.error("%s: delivery failed", mail.received.id, exc_info=error)
             return _all(indexes, _internal(error))
@@ -156,7 +155,7 @@ class Deliverer(Generic[M]):
                 except ConnectFailed as failure:
                     if not fates:
                         raise
-                    return [*fates, *_all([*batch, *rest], failure.reply, hop)]  # what was delivered stays so
+                    return [*fates, *_all([*batch, *rest], failure.reply)]  # what was delivered stays so
                 too_many = [fate.recipient for fate in found if fate.reply.code == 452]
                 if too_many and any(fate.reply.positive for fate in found):
                     rest = too_many + rest  # RFC 5321 s4.5.3.1.10: the rest in another transaction, at once
@@ -296,10 +295,9 @@ class _Lacks(NamedTuple):
     convertible: bool = False
 
 
-def _all(indexes: Sequence[int], reply: Reply, hop: NextHop | None = None) -> list[Fate]:
-    """hop: whom nobody could connect to; the first of its hosts stands for it."""
-    server = str(hop.exchanges[0]) if hop is not None else ""
-    return [Fate(index, reply, server) for index in indexes]
+def _all(indexes: Sequence[int], reply: Reply) -> list[Fate]:
+    """Without a server: nobody answered, which is what back-off goes by (PROC-06)."""
+    return [Fate(index, reply) for index in indexes]
 
 
 def _internal(error: BaseException) -> Reply:
