@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ROOT ?= var
 SECONDS ?= 60
 # of the tests, which mostly wait; WORKERS=0: one after the other, in one process
-WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n + 1 : 8)))
 SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
 
 .PHONY: build run demo test check corpus fuzz sanitize bench clean

@@ -333,7 +333,8 @@ def test_thousands_of_connections_stay_within_bounds(tmp_path: Path) -> None:
             assert 50 < len(sizes) == len(room) <= room.max_files
             last = logs.one.gate.events[-1]
             assert isinstance(last, Disconnected)
-            assert last.connection_id in logs.files()[-1].name, "the newest are kept"
+            kept = [path.name for path in logs.files()]  # by their beginnings, in which twenty clients overlap
+            assert any(last.connection_id in name for name in kept), "the newest are kept"
 
     asyncio.run(main())
 
