@@ -75,7 +75,8 @@ def _step(visit: Visit, step_id: str, status: int = 200, **values: Any) -> Respo
     place = STEPS.index(_BY_ID[step_id])
     following = STEPS[place + 1].path if place + 1 < len(STEPS) else PATH
     shown: dict[str, Any] = {"step": STEPS[place], "number": place + 1, "steps": STEPS, "following": following}
-    return visit.render(f"assistant/{step_id}.html", status, **(shown | {"problem": "", "beside": {}} | values))
+    template = "checks" if step_id in ("dns", "ports") else step_id
+    return visit.render(f"assistant/{template}.html", status, **(shown | {"problem": "", "beside": {}} | values))
 
 
 def _save(visit: Visit, step_id: str, values: dict[str, Any], typed: dict[str, Any]) -> Response:
