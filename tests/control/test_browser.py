@@ -149,3 +149,19 @@ def test_the_keyboard_reaches_the_content_first(inside: Page) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
+
+
+def test_the_list_of_events_is_followed_until_it_is_not(visitor: Visitor, gateway: Gateway) -> None:
+    """LOG-05, ACC-06: only when asked to; what is new comes by itself then, and stops coming."""
+    page = visitor.go("/events?q=followed")
+    expect(page.get_by_text("No event")).to_be_visible()
+    follow = page.get_by_role("button", name="Follow")
+    expect(page.get_by_text("Following", exact=True)).to_have_count(0)
+    follow.click()
+    expect(page.get_by_text("Following", exact=True)).to_be_visible()
+    gateway.accept("1N4ABCDE0F001", subject="followed")
+    gateway.journal.flush()
+    expect(page.get_by_role("link", name="1N4ABCDE0F001")).to_be_visible()
+    page.get_by_role("button", name="Stop following").click()
+    expect(page.get_by_text("Following", exact=True)).to_be_hidden()
+    expect(follow).to_be_visible()
