@@ -26,6 +26,10 @@ cdef extern from "image.h" nogil:
         uint32_t len
     ctypedef struct mw_signature:
         mw_string name
+    ctypedef struct mw_annex:
+        mw_string name
+        uint64_t offset
+        uint64_t length
     ctypedef struct mw_digest_size:
         uint64_t size
         uint32_t kinds
@@ -36,12 +40,14 @@ cdef extern from "image.h" nogil:
         const mw_string *targets
         const mw_signature *signatures
         const mw_digest_size *digest_sizes
+        const mw_annex *annexes
         const uint8_t *section[1]
         size_t target_count
         size_t signature_count
         size_t pattern_count
         size_t digest_size_count
         size_t condition_count
+        size_t annex_count
         size_t section_size_count
         size_t regex_count
         void **regexes
@@ -49,6 +55,7 @@ cdef extern from "image.h" nogil:
     int mw_image_open(mw_image *m, const uint8_t *base, size_t length)
     void mw_crc32c_init()
     int MW_SECTION_STRINGS
+    int MW_SECTION_ANNEX_OCTETS
     int MW_DIGEST_MD5
     int MW_DIGEST_SHA1
     int MW_DIGEST_SHA256
@@ -280,6 +287,20 @@ cdef class Image:
     def targets(self) -> tuple:
         """Types that signatures ask for, "any" first."""
         return tuple(self._targets)
+
+    @property
+    def annexes(self) -> tuple:
+        """Names of the annexes: octets that travel with the signatures and mean nothing to the matcher."""
+        return tuple(self._string(self.m.annexes[i].name) for i in range(self.m.annex_count))
+
+    def annex(self, str name):
+        """A view of the octets of an annex, not a copy; None if there is none of this name."""
+        cdef size_t i, start
+        for i in range(self.m.annex_count):
+            if self._string(self.m.annexes[i].name) == name:
+                start = self.m.section[MW_SECTION_ANNEX_OCTETS] - self.m.base + self.m.annexes[i].offset
+                return memoryview(<object>self._view.obj).cast("B")[start:start + self.m.annexes[i].length].toreadonly()
+        return None
 
     @property
     def level(self) -> str:

@@ -8,10 +8,11 @@ import gc
 import hashlib
 import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
 
 from cext.automaton import Image
 from cext.crc32c import crc32c
@@ -31,7 +32,7 @@ from signatures.model import (
 from signatures.names import suffix_of
 
 MAGIC = b"MWIMAGE\n"
-LAYOUT = 4
+LAYOUT = 5
 HEADER_LEN = 64
 ALIGN = 64
 REVISION_LEN = 12  # hexadecimal digits
@@ -43,11 +44,13 @@ LONG_FILTER_EXACT, LONG_FILTER_FOLDED = range(15, 17)
 TARGET_SETS, ELEMENTS, SUBS, CONDITIONS, EXPRESSIONS, ALWAYS = range(17, 23)
 SECTION_DIGESTS, SECTION_SIZES = range(23, 25)
 TINY_FILTER_EXACT, TINY_FILTER_FOLDED = range(25, 27)
+ANNEXES, ANNEX_OCTETS = range(27, 29)
 FILTERS = {prefilter.SHORT: FILTER_EXACT, prefilter.LONG: LONG_FILTER_EXACT, prefilter.TINY: TINY_FILTER_EXACT}
 
 OP_END, OP_TARGET, OP_REPORT, OP_TOUCH = range(4)
 PATTERN_FOLDED = 1
 ANY_SIZE = (1 << 64) - 1
+NO_ANNEXES: Mapping[str, bytes] = MappingProxyType({})
 DIGEST_KINDS = {"md5": 1, "sha1": 2, "sha256": 4}
 
 
@@ -236,6 +239,14 @@ class _Builder:
                 suffixes.append((text.encode(), record))
         self.sections[SUFFIXES], self.sections[GLOBS] = b"".join(r for _, r in sorted(suffixes)), bytes(globs)
 
+    def annexes(self, given: Mapping[str, bytes]) -> None:
+        table, payload = bytearray(), bytearray()
+        for name in sorted(given):
+            payload += bytes(-len(payload) % ALIGN)
+            table += self.string(name) + struct.pack("<QQ", len(payload), len(given[name]))
+            payload += given[name]
+        self.sections[ANNEXES], self.sections[ANNEX_OCTETS] = bytes(table), bytes(payload)
+
     def pack(self) -> bytes:
         self.sections[STRINGS], self.sections[PROGRAMS] = bytes(self.strings), bytes(self.programs)
         present = [(kind, octets) for kind, octets in sorted(self.sections.items()) if octets]
@@ -263,9 +274,16 @@ def _sorted(signatures: Sequence[Signature]) -> list[Signature]:
     ]
 
 
-def build(signatures: Sequence[Signature], *, filtered: bool = True, long: bool | None = None) -> bytes:
+def build(
+    signatures: Sequence[Signature],
+    *,
+    annexes: Mapping[str, bytes] = NO_ANNEXES,
+    filtered: bool = True,
+    long: bool | None = None,
+) -> bytes:
     """The image of these signatures. Those of one name, target, family and severity become one with several patterns.
 
+    annexes: octets by name that travel with them and mean nothing to the matcher, such as recipes and test vectors.
     filtered=False: everything in the automaton. long: as of prefilter.build.
     """
     collecting = gc.isenabled()
@@ -277,6 +295,7 @@ def build(signatures: Sequence[Signature], *, filtered: bool = True, long: bool 
         builder.digests(section=False)
         builder.digests(section=True)
         builder.names()
+        builder.annexes(annexes)
         return builder.pack()
     finally:
         if collecting:

@@ -21,7 +21,7 @@
 
 #include "crc32c.h"
 
-#define MW_IMAGE_LAYOUT 4
+#define MW_IMAGE_LAYOUT 5
 #define MW_IMAGE_HEADER_LEN 64
 #define MW_IMAGE_ALIGN 64
 #define MW_IMAGE_SECTIONS 64 /* capacity of the section table that a reader accepts */
@@ -52,7 +52,9 @@
 #define MW_SECTION_SECTION_SIZES 24
 #define MW_SECTION_TINY_FILTER_EXACT 25
 #define MW_SECTION_TINY_FILTER_FOLDED 26
-#define MW_SECTION_KINDS 27
+#define MW_SECTION_ANNEXES 27
+#define MW_SECTION_ANNEX_OCTETS 28
+#define MW_SECTION_KINDS 29
 
 #define MW_OP_END 0    /* the program ends */
 #define MW_OP_TARGET 1 /* skip c instructions unless the scan's target is in set b */
@@ -222,6 +224,11 @@ typedef struct {
 } mw_name; /* SUFFIXES: ascending by text; GLOBS: any order */
 
 typedef struct {
+    mw_string name;
+    uint64_t offset, length; /* in ANNEX_OCTETS */
+} mw_annex; /* octets that travel with the signatures, for others to read */
+
+typedef struct {
     uint32_t gram;         /* octets of one look-up: 4, or 8 in a long filter */
     uint32_t window;       /* gram + stride - 1: holds a whole gram at any phase of the stride; stride 1 in a tiny one */
     uint32_t filter_log2;  /* 32-bit words of the gram filter */
@@ -265,8 +272,9 @@ typedef struct {
     const mw_digest_size *digest_sizes;
     const mw_digest *digests;
     const mw_name *suffixes, *globs;
+    const mw_annex *annexes;
     size_t target_count, signature_count, program_count, pattern_count;
-    size_t digest_size_count, digest_count, suffix_count, glob_count;
+    size_t digest_size_count, digest_count, suffix_count, glob_count, annex_count;
     const uint64_t *target_sets; /* a bit a target; the first is all of them */
     const mw_element *elements;
     const mw_sub *subs;
@@ -383,6 +391,15 @@ static int mw_names_ok(const mw_image *m, const mw_name *names, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (!mw_string_ok(m, names[i].text) || names[i].text.len > MW_GLOB_LEN || names[i].program >= m->program_count)
             return 0;
+    return 1;
+}
+
+static int mw_annexes_ok(const mw_image *m) {
+    uint64_t room = m->section_len[MW_SECTION_ANNEX_OCTETS];
+    for (size_t i = 0; i < m->annex_count; i++) {
+        const mw_annex *a = &m->annexes[i];
+        if (!mw_string_ok(m, a->name) || a->offset > room || a->length > room - a->offset) return 0;
+    }
     return 1;
 }
 
@@ -616,6 +633,7 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
     MW_TABLE(always, always_count, MW_SECTION_ALWAYS, mw_always)
     MW_TABLE(section_digests, section_digest_count, MW_SECTION_SECTION_DIGESTS, mw_digest)
     MW_TABLE(section_sizes, section_size_count, MW_SECTION_SECTION_SIZES, mw_digest_size)
+    MW_TABLE(annexes, annex_count, MW_SECTION_ANNEXES, mw_annex)
     if (m->target_count == 0 || m->target_count > 64 || m->target_set_count == 0) return MW_DAMAGED_IMAGE;
     for (size_t i = 0; i < m->target_count; i++)
         if (!mw_string_ok(m, m->targets[i])) return MW_DAMAGED_IMAGE;
@@ -628,7 +646,7 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
     if (!mw_digests_ok(m, m->digests, m->digest_count, m->digest_sizes, m->digest_size_count) ||
         !mw_digests_ok(m, m->section_digests, m->section_digest_count, m->section_sizes, m->section_size_count))
         return MW_DAMAGED_IMAGE;
-    if (!mw_names_ok(m, m->suffixes, m->suffix_count) || !mw_names_ok(m, m->globs, m->glob_count))
+    if (!mw_names_ok(m, m->suffixes, m->suffix_count) || !mw_names_ok(m, m->globs, m->glob_count) || !mw_annexes_ok(m))
         return MW_DAMAGED_IMAGE;
     for (size_t i = 0; i < m->suffix_count; i++)
         if (m->suffixes[i].text.len > m->longest_suffix) m->longest_suffix = m->suffixes[i].text.len;

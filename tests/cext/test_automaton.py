@@ -134,8 +134,8 @@ def test_overlapping_prefixes_cost_no_more() -> None:
     signatures = [Signature(f"a{n}", Literal(b"a" * n)) for n in range(1, 250)]
     signatures += [Signature(f"b{n}", Literal(b"a" * n + b"b")) for n in range(1, 250)]
     signatures += [Signature(f"c{n}", Literal(b"B" + b"A" * n, True)) for n in range(1, 250)]
-    for options in ({"filtered": False}, {}, {"long": True}):
-        matcher = Image(image.build(signatures, **options))
+    for filtered, long in ((False, None), (True, None), (True, True)):
+        matcher = Image(image.build(signatures, filtered=filtered, long=long))
         assert len(matcher.scan(b"a" * 500_000)) == 249
         assert len(matcher.scan(b"a" * 500_000 + b"b" + b"A" * 300)) == 3 * 249
 

@@ -36,7 +36,8 @@ SIGNATURES = [
     Signature("e", Digest("sha256", bytes(32))),
     Signature("f", FileName(("*.pdf.exe", "a?b*", "*.scr"))),
 ]
-WHOLE = image.build(SIGNATURES, long=True)
+ANNEXES = {"first": b"octets of others", "second": b""}
+WHOLE = image.build(SIGNATURES, annexes=ANNEXES, long=True)
 TEXT = b"ABCDEABCFABCD no1case a longer literal, number 3 NO2CASE 1AB NO CASE, BUT LONGER 1 between0 2BETWEEN" * 3
 
 

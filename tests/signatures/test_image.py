@@ -14,7 +14,7 @@ from cext.automaton import DamagedImage, Image, ImageError, NotAnImage, WrongVer
 from cext.crc32c import crc32c
 from signatures import automaton, conditions, grammar, image, logic, model, names, prefilter
 from signatures.model import Digest, FileName, Literal, Signature
-from tests.fuzz.fuzz_image import SIGNATURES, WHOLE, one_input
+from tests.fuzz.fuzz_image import ANNEXES, SIGNATURES, WHOLE, one_input
 
 INCLUDE = Path(cext.__file__).parent / "include"
 HEADER = (INCLUDE / "image.h").read_text()
@@ -55,6 +55,8 @@ def test_both_sides_have_the_same_constants() -> None:
         "SECTION_SIZES": image.SECTION_SIZES,
         "TINY_FILTER_EXACT": image.TINY_FILTER_EXACT,
         "TINY_FILTER_FOLDED": image.TINY_FILTER_FOLDED,
+        "ANNEXES": image.ANNEXES,
+        "ANNEX_OCTETS": image.ANNEX_OCTETS,
     }
     assert {name: defined(f"MW_SECTION_{name}") for name in sections} == sections
     assert defined("MW_SECTION_KINDS") == max(sections.values()) + 1
@@ -88,7 +90,7 @@ def test_both_sides_have_the_same_constants() -> None:
 
 
 def test_same_signatures_same_octets_in_any_order() -> None:
-    assert image.build(SIGNATURES[::-1], long=True) == WHOLE == image.build(SIGNATURES, long=True)
+    assert image.build(SIGNATURES[::-1], annexes=ANNEXES, long=True) == WHOLE
 
 
 def test_revision_is_of_the_content() -> None:
@@ -105,10 +107,34 @@ def test_describe() -> None:
     assert info.targets == {"any": len(SIGNATURES) - 12, "pe": 12}
     assert info.revision == Image(WHOLE).revision
     assert info.size == len(WHOLE)
-    assert set(info.sections) == set(range(1, 27))
+    assert set(info.sections) == set(range(1, image.ANNEX_OCTETS + 1))
     assert 0 < info.filtered < info.patterns
     with pytest.raises(DamagedImage):
         image.describe(WHOLE[:-1])
+
+
+def test_annexes_travel_with_the_signatures() -> None:
+    """Also from a mapping at an odd address, which is copied."""
+    octets = image.build(SIGNATURES, annexes={"recipes": b"abc", "empty": b"", "vectors": bytes(range(256))})
+    for matcher in (Image(octets), Image(memoryview(b"x" + octets)[1:])):
+        assert matcher.annexes == ("empty", "recipes", "vectors")
+        found = [one for name in ("recipes", "empty", "vectors") if (one := matcher.annex(name)) is not None]
+        assert [bytes(one) for one in found] == [b"abc", b"", bytes(range(256))]
+        assert all(one.readonly for one in found)
+        assert matcher.annex("others") is None
+        assert matcher.scan(b"..no1case..") == ("n1",)
+    assert Image(octets).revision != Image(WHOLE).revision
+    assert Image(image.build(SIGNATURES)).annexes == ()
+
+
+def test_an_annex_outside_its_section_is_damage() -> None:
+    octets = bytearray(image.build([], annexes={"recipes": b"abcdefgh"}))
+    at = octets.index(struct.pack("<QQ", 0, 8))
+    for offset, length in ((0, 9), (9, 0), (1, 8), ((1 << 64) - 1, 8), (8, (1 << 64) - 8)):
+        struct.pack_into("<QQ", octets, at, offset, length)
+        struct.pack_into("<I", octets, 12, crc32c(bytes(octets[16:])))
+        with pytest.raises(DamagedImage):
+            Image(bytes(octets))
 
 
 def test_an_image_without_signatures_is_one() -> None:
