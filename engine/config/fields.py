@@ -3,6 +3,7 @@
 import re
 import typing
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -34,15 +35,21 @@ class Setting(msgspec.Struct, frozen=True):
         return allowed(self.type)
 
 
-def every() -> list[Setting]:
+@cache
+def every() -> tuple[Setting, ...]:
     """All settings in the order of the file, each table before what is in it."""
-    return list(_walk(Settings, Settings(), ""))
+    return tuple(_walk(Settings, Settings(), ""))
 
 
 def find(name: str) -> Setting | None:
     """By its name; `relay.grants[0].network` and `relay.grants.network` are `relay.grants[].network`."""
     wanted = _INDEX.sub("", name)
-    return next((one for one in every() if one.name.replace(ROW, "") == wanted), None)
+    return _by_name().get(wanted)
+
+
+@cache
+def _by_name() -> dict[str, Setting]:
+    return {one.name.replace(ROW, ""): one for one in every()}
 
 
 def flat(settings: Settings) -> dict[str, Any]:
