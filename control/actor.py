@@ -20,6 +20,8 @@ class Scope(StrEnum):
     SETTINGS_WRITE = "settings:write"
     DEFINITIONS = "definitions:read"
     DEFINITIONS_WRITE = "definitions:write"
+    QUARANTINE = "quarantine:read"  # which infected files are put aside, and whose mail they came with
+    QUARANTINE_WRITE = "quarantine:write"  # releasing, taking out and deleting them
     CERTIFICATES = "certificates:read"
     CERTIFICATES_WRITE = "certificates:write"
     ACCOUNTS = "accounts:read"

@@ -98,6 +98,13 @@ PLACES: Final = (
     ),
     Place("Definitions", "/definitions", Scope.DEFINITIONS),
     Place(
+        "Quarantine",
+        places=(
+            Place("Files", "/quarantine/items", Scope.QUARANTINE),
+            Place("Settings", "/quarantine/settings"),
+        ),
+    ),
+    Place(
         "Reporting",
         places=(
             Place("Summary", "/reports/summary", Scope.REPORTS),

@@ -30,6 +30,8 @@ SCOPES: Final = {
     Scope.SETTINGS_WRITE: "change the settings",
     Scope.DEFINITIONS: "see the definitions",
     Scope.DEFINITIONS_WRITE: "change the definitions",
+    Scope.QUARANTINE: "see which files are in quarantine",
+    Scope.QUARANTINE_WRITE: "release, take out and delete files of the quarantine",
     Scope.CERTIFICATES: "see certificates",
     Scope.CERTIFICATES_WRITE: "change certificates",
     Scope.ACCOUNTS: "see accounts, sessions and tokens",

@@ -227,11 +227,27 @@ WINDOWS: Final = (
         links=(("Scan policy", "/configuration/scan"), ("Definitions", "/definitions")),
     ),
     Window(
+        "/quarantine/settings",
+        "Quarantine settings",
+        "Which infected files are put aside, and where they go. While the central server is down they pile up here,"
+        " which may slow this gateway down: the bounds below hold, and administrators are told at 80 %.",
+        ("quarantine",),
+        links=(("Quarantine", "/quarantine/items"), ("Antivirus settings", "/antivirus/settings/configure")),
+    ),
+    Window(
         "/antivirus/settings/notify",
         "Notifications of viruses",
         "Who is told of infected mail.",
         ("notifications.virus",),
         links=(_NOBODY,),
+    ),
+    Window(
+        "/definitions/settings",
+        "Updates of the definitions",
+        "Where new definitions come from, and when they are looked for. A failure of any kind leaves those in force.",
+        ("updates",),
+        back="/definitions",
+        links=(("Alerts", "/configuration/alerts"),),
     ),
     Window(
         "/antivirus/outbreak/configure",

@@ -50,6 +50,7 @@ from engine.config.diagnostics import (
 from engine.config.entries import relay_entry_error
 from engine.config.file import FILE_NAME, dump, load, parse, save
 from engine.config.notices import Alerts, Kind, Notice, Notices, Notifications, Outbreak
+from engine.config.quarantine import Quarantine, QuarantinedFiles
 from engine.config.settings import Settings
 from engine.config.signon import Oidc
 from engine.config.smtp import (
@@ -65,6 +66,7 @@ from engine.config.smtp import (
     Smtp,
     Web,
 )
+from engine.config.updates import Days, Frequency, Updates
 
 __all__ = [
     "FILE_NAME",
@@ -84,6 +86,7 @@ __all__ = [
     "ContainerLimits",
     "ConversationLog",
     "DataStream",
+    "Days",
     "Delivery",
     "Diagnostics",
     "Dmarc",
@@ -92,6 +95,7 @@ __all__ = [
     "ErrorClass",
     "FileNames",
     "Forward",
+    "Frequency",
     "FurtherListener",
     "Grant",
     "Kind",
@@ -112,6 +116,8 @@ __all__ = [
     "PlainPages",
     "Problem",
     "Processes",
+    "Quarantine",
+    "QuarantinedFiles",
     "Relay",
     "Route",
     "RouteTls",

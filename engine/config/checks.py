@@ -8,16 +8,18 @@ from ipaddress import ip_network
 
 from engine import limits
 from engine.config import entries, metatags
-from engine.config.antivirus import Antivirus, ScannedFiles, UnscannedAction
+from engine.config.antivirus import Antivirus, ScannedFiles, UnscannedAction, VirusAction
 from engine.config.base import Path, Problem, Section, path_text
 from engine.config.blocking import Blocking, BlockLists, Dmarc, Forward
 from engine.config.certificates import Acme
 from engine.config.delivery import Grant, Relay, RouteTls, Routing, TlsPolicy
 from engine.config.diagnostics import ConversationLog, DataStream, Diagnostics, LogLevel, SaveQueueFiles
 from engine.config.notices import Kind
+from engine.config.quarantine import Quarantine, QuarantinedFiles
 from engine.config.settings import Settings
 from engine.config.signon import Oidc
 from engine.config.smtp import ListenMode
+from engine.config.updates import Updates
 
 _NUMBER = 2**31 - 1
 _SHOWN = 100  # characters of a wrong entry
@@ -38,6 +40,8 @@ def problems(settings: Settings) -> list[Problem]:
         *_authentication(settings),
         *_each(("antivirus", "include"), settings.antivirus.include, entries.extension_error),
         *_each(("antivirus", "exclude"), settings.antivirus.exclude, entries.extension_error),
+        *_quarantine(settings.quarantine),
+        *_updates(settings.updates),
         *_notices(settings),
         *_acme(settings.web.acme),
         *_oidc(settings.web.oidc),
@@ -73,6 +77,14 @@ def _one(path: Path, value: str, error_of: Callable[[str], str]) -> Iterator[Pro
 
 def _shown(value: str) -> str:
     return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+
+
+def _quarantine(quarantine: Quarantine) -> Iterator[Problem]:
+    if quarantine.server:
+        yield from _one(("quarantine", "server"), quarantine.server, entries.server_error)
+    if quarantine.server and not quarantine.enrollment:
+        words = "is empty: name the file that `mailward quarantine enroll` wrote for this gateway (QRN-04)"
+        yield Problem(("quarantine", "enrollment"), words)
 
 
 def _listeners(settings: Settings) -> Iterator[Problem]:
@@ -128,6 +140,17 @@ def _own_address(settings: Settings) -> Iterator[Problem]:
         if own in (address.strip().lower() for address in addresses):
             words = f"{own!r} is in {name} too, but all mail to it is dropped: write an address that nobody reads"
             yield Problem(("smtp", "from_address"), f"{words} (SMTP-10)")
+
+
+def _updates(updates: Updates) -> Iterator[Problem]:
+    """DEF-03, DEF-04, DEF-09."""
+    if updates.enabled and not updates.days.chosen:
+        yield Problem(("updates", "days"), "has no day, though updates.enabled is on: choose one (DEF-03)")
+    yield from _one(("updates", "first"), updates.first, entries.time_of_day_error)
+    yield from _each(("updates", "sources"), updates.sources, entries.update_source_error)
+    if len(updates.sources) > limits.UPDATE_SOURCES:
+        words = f"are {len(updates.sources)}: there may be {limits.UPDATE_SOURCES}"
+        yield Problem(("updates", "sources"), words)
 
 
 def _acme(acme: Acme) -> Iterator[Problem]:
@@ -342,6 +365,7 @@ def _without_effect(settings: Settings) -> Iterator[Problem]:
         section = getattr(blocking, name)
         if section.enabled and not getattr(section, key):
             yield Problem(("blocking", name, key), f"is empty, so blocking.{name} has nothing to find")
+    yield from _nothing_put_aside(settings)
     if settings.outbreak.enabled and not settings.outbreak.recipients:
         yield Problem(("outbreak", "recipients"), "is empty: without recipients no alert is sent (OUT-02)")
     if notifications.administrators:
@@ -355,6 +379,19 @@ def _without_effect(settings: Settings) -> Iterator[Problem]:
     if wanted:
         words = f"is empty: {wanted[0]} is on, but nobody is named to get it (NTF-13)"
         yield Problem(("notifications", "administrators"), words)
+
+
+def _nothing_put_aside(settings: Settings) -> Iterator[Problem]:
+    """QRN-02."""
+    what, antivirus = settings.quarantine.what, settings.antivirus
+    if what is not QuarantinedFiles.NOTHING and not antivirus.enabled:
+        words = f"is {what}, and antivirus.enabled is off: no infected file is found, so none is put aside (QRN-02)"
+        yield Problem(("quarantine", "what"), words)
+    elif what is QuarantinedFiles.UNREPAIRED and antivirus.detected is not VirusAction.REPAIR:
+        words = f"is unrepaired, and antivirus.detected is {antivirus.detected}: nothing is repaired, so nothing counts"
+        yield Problem(("quarantine", "what"), f"{words} as unrepaired or is put aside; choose all (QRN-02)")
+    if settings.quarantine.server and what is QuarantinedFiles.NOTHING:
+        yield Problem(("quarantine", "server"), "gets nothing: quarantine.what is nothing (QRN-01)")
 
 
 def _surprising(settings: Settings) -> Iterator[Problem]:

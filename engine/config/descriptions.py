@@ -30,6 +30,10 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "blocking": W("Blocking policy", "What mail may not be or carry, one table for each criterion.", "BLK-01"),
         "authentication": W("Sender authentication", "What SPF, DKIM, DMARC and ARC say about who sent a message."),
         "antivirus": W("Antivirus policy", "What happens to mail that is infected or cannot be examined.", "AV-01"),
+        "quarantine": W("Quarantine", "Infected files that are put aside before mail is repaired or they are deleted.",
+            "QRN-01"),
+        "updates": W("Updates of the definitions", "Where new definitions come from, and when they are looked for.",
+            "DEF-01"),
         "notifications": W("Notifications", "Who is told about mail that policy acted on, and how.", "NTF-00"),
         "outbreak": W("Outbreak alert", "A message to its own recipients when many infections come at once.", "OUT-01"),
         "alerts": W("Alerts", "Which events of the system administrators are told of by mail.", "ALR-01"),
@@ -37,6 +41,19 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "logging": W("Logging", "The journal of events.", "LOG-01"),
         "diagnostics": W("Diagnostics", "What is kept for technicians. Change it only when support asks for it.",
             "DIAG-01"),
+    },
+    "Quarantine": {
+        "what": W("Files to put aside", "nothing; unrepaired: infected files that repair cannot clean, where viruses "
+            "are set to be repaired; all: every infected file. The original is kept.", "QRN-01, QRN-02"),
+        "max_mb": W("Size", "Megabytes of the local quarantine. When it is full the files in it stay, and no new ones "
+            "are put aside until there is room; mail goes on.", "QRN-05"),
+        "days": W("Keep for", "Days until a file is deleted from the local quarantine, also one that the central "
+            "server did not get.", "QRN-05"),
+        "server": W("Central server", "Name or address of the central quarantine server that gets the files; empty "
+            "keeps them here. While it is down they pile up here, which may slow the gateway down.", "QRN-04, QRN-05"),
+        "port": W("Port", "Port of the central quarantine server.", "QRN-04"),
+        "enrollment": W("Enrollment file", "What `mailward quarantine enroll` wrote on the central server for this "
+            "gateway: key and certificates, below the root directory.", "QRN-04"),
     },
     "Listener": {
         "host": W("Address", "Address to listen on; 0.0.0.0 takes every IPv4 address of the machine, :: all of them."),
@@ -330,6 +347,35 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "is scanned.", "SCAN-03, SCAN-05"),
         "definitions": W("Definitions", "File with the compiled definitions, from the installation's directory on."),
     },
+    "Updates": {
+        "enabled": W("By schedule", "Look for new definitions at the times below. “Update now” works in any case.",
+            "DEF-02, DEF-17"),
+        "days": W("Days", "On which days of the week they are looked for.", "DEF-03, DEF-06"),
+        "first": W("First time", "When the first attempt of a day is made, as the server's clock shows it: HH:MM. The "
+            "last one is made before midnight.", "DEF-04, DEF-05, DEF-06"),
+        "frequency": W("How often", "Between attempts of one day. Definitions are small to ask for: every hour costs "
+            "the sources next to nothing.", "DEF-04, DEF-05"),
+        "sources": W("Sources", "Addresses of update servers, in the order in which they are tried: https://, http://, "
+            "ftp://, or file:/// for a directory. With clamav+ before it, such as clamav+https://database.example.com, "
+            "ClamAV's databases are taken from there, and compiled here.", "DEF-01, DEF-09"),
+        "canary_minutes": W("Try on live mail for", "So long one more scanner with low priority examines copies of "
+            "messages with the new definitions before they come into force; what they do otherwise is compared. 0 puts "
+            "them in force at once.", "DEF-16"),
+        "oldest_days": W("Alarm at an age of", "Definitions that are older than this are an alarm. 0 is never.",
+            "DEF-13"),
+        "digest_days": W("Look back", "When new definitions name more files by their SHA-256, attachments that were "
+            "delivered in the last days are looked up, and who got one is told. It costs the scanners about 1 ms for "
+            "each megabyte of attachments, and some 80 octets of journal for each. 0 is off."),
+    },
+    "Days": {
+        "monday": W("Monday", "Whether attempts are made on Mondays.", "DEF-03"),
+        "tuesday": W("Tuesday", "Whether attempts are made on Tuesdays.", "DEF-03"),
+        "wednesday": W("Wednesday", "Whether attempts are made on Wednesdays.", "DEF-03"),
+        "thursday": W("Thursday", "Whether attempts are made on Thursdays.", "DEF-03"),
+        "friday": W("Friday", "Whether attempts are made on Fridays.", "DEF-03"),
+        "saturday": W("Saturday", "Whether attempts are made on Saturdays.", "DEF-03"),
+        "sunday": W("Sunday", "Whether attempts are made on Sundays.", "DEF-03"),
+    },
     "Notice": {
         "enabled": W("Send it", "Whether this notification is sent.", "NTF-00"),
         "subject": W("Subject", "Subject of the notification.", "NTF-00"),
@@ -384,6 +430,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "low_disk": W("Low disk space", "A directory has little free space.", "ALR-04"),
         "low_memory": W("Low memory", "The machine has little free memory.", "ALR-05"),
         "definitions_updated": W("Definitions updated", "New definitions came into use.", "ALR-06, DEF-11"),
+        "definitions_old": W("Definitions too old", "The definitions in force are older than updates.oldest_days."),
+        "found_later": W("Found after delivery", "New definitions name a file that was delivered in the last days."),
         "configuration_changed": W("Configuration changed", "Settings were changed.", "ALR-07"),
         "suspect_message": W("Suspect message", "A message was put into the hold queue.", "ALR-08, PROC-13"),
         "scan_error": W("Scan error", "A message could not be examined because of an error.", "ALR-09"),

@@ -18,6 +18,8 @@ _NUMBERS: Final = re.compile(r"[\d.]+")
 _FIELD_NAME: Final = re.compile(r"[!-9;-~]+")  # RFC 5322 s2.2
 _LOOPBACK: Final = ipaddress.ip_network("127.0.0.0/8")
 VIRUS_NAME: Final = "{name}"  # in an address that reports lead to
+CLAMAV: Final = "clamav+"  # before the address of a source of definitions
+_TIME: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _ERROR_CODES: Final = ipaddress.ip_network("127.255.255.0/24")
 
 
@@ -71,12 +73,47 @@ def extension_error(entry: str) -> str:
     return one_line_error(entry)
 
 
+def time_of_day_error(entry: str) -> str:
+    """DEF-04."""
+    if _TIME.fullmatch(entry):
+        return ""
+    return "is no time of the day: write hours and minutes as HH:MM, such as 06:00"
+
+
+def update_source_error(entry: str) -> str:
+    """DEF-09: an address of a place with definitions; clamav+ before it: with databases of ClamAV."""
+    if _CONTROL.search(entry) or " " in entry:
+        return "has a blank or control character: write it as %20, or choose another name"
+    try:
+        parts = urlsplit(entry.removeprefix(CLAMAV))
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        return "is no address that can be understood"
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        return ""
+    allowed = ("https", "http") if entry.startswith(CLAMAV) else ("https", "http", "ftp")
+    if parts.scheme not in allowed or not parts.hostname or not port_is_good:
+        return "is no source of definitions: write an address such as https://updates.example.com/mailward"
+    if parts.query or parts.fragment:
+        return "has a ? or # in it: write the address of the directory alone"
+    return ""
+
+
 def host_error(entry: str) -> str:
     """A host or domain name without wildcards."""
     try:
         a_labels(entry.removesuffix("."))
     except BadAddress:
         return "is not a host or domain name such as mail.example.com"
+    return ""
+
+
+def server_error(entry: str) -> str:
+    """A host name, or an address."""
+    try:
+        ipaddress.ip_address(entry)
+    except ValueError:
+        return "is not a server: write its name or its address" if host_error(entry) else ""
     return ""
 
 

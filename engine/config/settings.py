@@ -6,7 +6,9 @@ from engine.config.blocking import Authentication, Blocking
 from engine.config.delivery import Delivery, Relay, Routing
 from engine.config.diagnostics import Diagnostics
 from engine.config.notices import Alerts, Notifications, Outbreak
+from engine.config.quarantine import Quarantine
 from engine.config.smtp import Dns, Logging, Processes, Smtp, Web
+from engine.config.updates import Updates
 
 
 class Settings(Section, frozen=True):
@@ -19,6 +21,8 @@ class Settings(Section, frozen=True):
     blocking: Blocking = Blocking()
     authentication: Authentication = Authentication()
     antivirus: Antivirus = Antivirus()
+    updates: Updates = Updates()
+    quarantine: Quarantine = Quarantine()
     notifications: Notifications = Notifications()
     outbreak: Outbreak = Outbreak()
     alerts: Alerts = Alerts()
