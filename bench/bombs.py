@@ -57,6 +57,9 @@ class _Counting:
     def match_name(self, filename: str) -> tuple[str, ...]:
         return self._image.match_name(filename)
 
+    def annex(self, name: str) -> memoryview | None:
+        return self._image.annex(name)
+
 
 def make(name: str, path: str) -> None:
     with open(path, "wb") as file:

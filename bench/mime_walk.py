@@ -43,6 +43,9 @@ class NoMatcher:
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()
 
+    def annex(self, name: str) -> memoryview | None:
+        return None
+
 
 def text(size: int) -> bytes:
     header = _HEADER + b"Content-Type: text/plain; charset=utf-8\r\n\r\n"

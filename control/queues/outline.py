@@ -83,6 +83,9 @@ class _NoDefinitions:
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()
 
+    def annex(self, name: str) -> memoryview | None:
+        return None
+
 
 def outline_of(data: bytes) -> Outline:
     """Never raises on content."""

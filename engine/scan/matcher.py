@@ -28,6 +28,9 @@ class Matcher(Protocol):
     def match_name(self, filename: str) -> tuple[str, ...]:
         """Names of the signatures that match a declared file name."""
 
+    def annex(self, name: str) -> memoryview | None:
+        """Octets that travel with the signatures, such as recipes of repair; None: there are none of this name."""
+
 
 def names_in(
     image: Matcher, ledger: Ledger, node: Node, octets: Buffer, kind: str = "any", container: str = ""

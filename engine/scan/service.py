@@ -85,6 +85,9 @@ class Nothing:
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()
 
+    def annex(self, name: str) -> memoryview | None:
+        return None
+
 
 def examine(
     data: "Buffer",

@@ -32,3 +32,6 @@ class Recorder:
 
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()
+
+    def annex(self, name: str) -> memoryview | None:
+        return None

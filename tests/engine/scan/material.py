@@ -37,6 +37,9 @@ class Matcher:
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ("Double-Extension",) if fnmatch(filename.lower(), "*.pdf.exe") else ()
 
+    def annex(self, name: str) -> memoryview | None:
+        return None
+
 
 class Clock:
     """Goes on by step at each look at it."""

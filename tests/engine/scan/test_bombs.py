@@ -40,6 +40,9 @@ class Counter:
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()
 
+    def annex(self, name: str) -> memoryview | None:
+        return None
+
 
 def explode(bomb: Bomb, data: bytes) -> tuple[Walk, int, int]:
     """(what was found, octets matched, octets held at once)."""

@@ -47,6 +47,9 @@ class Definitions:
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()
 
+    def annex(self, name: str) -> memoryview | None:
+        return None
+
 
 def raw(name: str, *arguments: int | bytes | None) -> str:
     assert NUMBERS is not None
