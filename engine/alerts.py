@@ -19,6 +19,10 @@ _BY_TYPE: Final[dict[type[events.Event], str]] = {
     events.CertificateNotRenewed: "certificate",
     events.DefinitionsLoaded: "definitions_updated",
     events.DefinitionsRefused: "definitions_updated",
+    events.DefinitionsUpdateSession: "definitions_updated",
+    events.DefinitionsRolledBack: "definitions_updated",
+    events.DefinitionsOld: "definitions_old",
+    events.FoundLater: "found_later",
     events.ConfigurationApplied: "configuration_changed",
     events.Held: "suspect_message",
     events.ScanError: "scan_error",
@@ -41,6 +45,8 @@ def alert_of(event: events.Event) -> str:
         case events.ServiceStarted(after_crash=crashed):
             return "start_after_crash" if crashed else "start"
         case events.Held(suspect=False) | events.Logon(result="Succeeded") | events.BlockListUnusable(recovered=True):
+            return ""
+        case events.DefinitionsOld(recovered=True):
             return ""
         case events.Logon(failures=failures) if failures < LOGONS:
             return ""

@@ -22,6 +22,7 @@ PROXY_HEADERS: Final = 1_000  # connections of proxies that have not sent theirs
 CLIENT_RATES: Final = 20_000  # clients whose rate is remembered, some 3 MB; the oldest makes room and begins anew
 UNVERIFIED_CLIENTS: Final = 1_000  # remembered as having a certificate that cannot be verified
 UNVERIFIED_S: Final = 86_400.0  # for so long; who gets a better certificate can wait a day for its grant
+UPDATE_SOURCES: Final = 16  # of definitions; each that does not answer costs its patience
 LISTENERS: Final = 16  # of mail, and of one relay: they are handed over in one message
 SUBMITTER_NAME_LEN: Final = 255  # octets; a name that is a mail address has 254 at most
 SUBMITTERS_FILE_LEN: Final = 4 * MIB  # some 30,000 accounts

@@ -29,6 +29,16 @@ _TEXTS: Final = {
         "Less than a tenth of the server's memory is available. Look for what takes it, or give the server more.",
     ),
     "definitions_updated": ("Definitions updated", "An update of the definitions has ended well: new ones are in use."),
+    "definitions_old": (
+        "Definitions too old",
+        "The definitions in force are older than they may be: new viruses pass. The window Definitions tells when an\n"
+        "update was tried last, and what came of it.",
+    ),
+    "found_later": (
+        "Virus found after delivery",
+        "New definitions name a file that was delivered before they came. Warn its recipients; the window Definitions\n"
+        "lists them all.",
+    ),
     "configuration_changed": ("Configuration changed", "Settings were changed, and are in force."),
     "suspect_message": (
         "Suspect message held",
@@ -66,6 +76,14 @@ _OTHERS: Final[dict[type[events.Event], tuple[str, str]]] = {
     events.DefinitionsRefused: (
         "Definitions update failed",
         "New definitions were refused three times in a row. Those before stay in use, and get older.",
+    ),
+    events.DefinitionsUpdateSession: (
+        "Definitions update failed",
+        "Three updates of the definitions failed one after the other. Those in force stay in use, and get older.",
+    ),
+    events.DefinitionsRolledBack: (
+        "Definitions taken back",
+        "New definitions did not work well, and the gateway went back to those before by itself. Mail goes on.",
     ),
     events.CertificateNotRenewed: (
         "Certificate not renewed",

@@ -23,6 +23,7 @@ from engine.policy.notify import SENDER
 ALERTS_AN_HOUR: Final = 100  # of one kind
 NOTIFICATIONS_AN_HOUR: Final = 1000  # of one kind and audience
 REFUSED_UPDATES: Final = 3  # in a row, of one process (ALR-06)
+FAILED: Final = "Failed"  # the result of a session
 _TOO_MANY: Final = "so many of these went out within an hour already"
 
 Due = Letter | Note | Pause
@@ -134,6 +135,8 @@ def _remember(event: events.Event, memory: Memory) -> bool:
             return _is_update(clean(revision), memory)
         case events.DefinitionsRefused(process=process):
             return _is_third_failure(process, memory)
+        case events.DefinitionsUpdateSession(result=result):
+            return _is_third_session(result, memory)
     return True
 
 
@@ -165,6 +168,16 @@ def _is_update(revision: str, memory: Memory) -> bool:
     memory.put(f"definitions {revision}", "yes")
     memory.forget("refused ")
     return not first
+
+
+def _is_third_session(result: str, memory: Memory) -> bool:
+    """ALR-06: that one went well is told when the new ones are loaded, and one that found nothing new is no news."""
+    if result != FAILED:
+        memory.forget("sessions failed")
+        return False
+    failures = int(memory.get("sessions failed") or 0) + 1
+    memory.put("sessions failed", str(failures))
+    return failures == REFUSED_UPDATES
 
 
 def _is_third_failure(process: str, memory: Memory) -> bool:

@@ -50,6 +50,11 @@ TABLE: list[tuple[str, events.Event, str, list[str]]] = [
      "Certificate expires soon", ["CN=gw.example.com", "2027-01-31"]),
     ("certificate", events.CertificateNotRenewed(("gw.example.com",), "port 80 is closed"), "Certificate not renewed",
      ["gw.example.com", "port 80 is closed", "stays"]),
+    ("definitions_old", events.DefinitionsOld("2026-11-01T06:00:00Z", 9), "Definitions too old", ["2026-11-01", "9"]),
+    ("found_later", events.FoundLater(smtp_id="1LAT", virus="Test.Later", file="a.exe", sha256="00ff", delivered="2026"),
+     "Virus found after delivery", ["1LAT", "Test.Later", "a.exe"]),
+    ("definitions_updated", events.DefinitionsRolledBack("r2", "r1", "three scanners ended"),
+     "Definitions taken back", ["r2", "r1", "three scanners ended"]),
     ("block_list", events.BlockListUnusable("bl.example.org", "error code"), "Block list cannot be used",
      ["bl.example.org"]),
 ]  # fmt: skip
@@ -404,3 +409,22 @@ def test_texts_say_what_to_do() -> None:
     for name in Alerts.__struct_fields__:
         subject, text = alerts._TEXTS[name]
         assert subject and text.endswith(".") and "—" not in text
+
+
+def test_update_sessions(desk: Desk) -> None:
+    """ALR-06: three failures in a row are told once; sessions that find nothing new, or end well, are no news."""
+
+    def session(result: str) -> list[Due]:
+        return desk.tell(events.DefinitionsUpdateSession(result, "schedule", reason="no answer"))
+
+    assert [session(result) for result in ("Succeeded", "Nothing new", "Failed", "Failed", "Nothing new")] == [[]] * 5
+    assert [session("Failed"), session("Failed")] == [[], []]
+    (letter,) = session("Failed")
+    assert isinstance(letter, Letter)
+    assert letter.subject == "Definitions update failed"
+    assert "no answer" in letter.text
+    assert session("Failed") == []
+
+
+def test_that_definitions_are_new_enough_again_is_no_alert(desk: Desk) -> None:
+    assert desk.tell(events.DefinitionsOld("2026-11-01T06:00:00Z", 9, recovered=True)) == []

@@ -64,6 +64,9 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "BlockList.domain": DOMAIN,
     "BlockList.codes": listed(CODE, 1),
     "BlockLists.score": st.just(1),
+    "Updates.first": st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59)),
+    "Days.monday": st.just(True),  # one day at least
+    "Updates.sources": st.lists(st.builds("clamav+https://{}/a".format, DOMAIN), max_size=3).map(tuple),
     "Characters.characters": st.text("!#$%&*|", min_size=1, max_size=4),
     "Authentication.authserv_id": st.just("") | DOMAIN,
     "Authentication.trusted_sealers": listed(DOMAIN),

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import config
-from engine.config import ConfigError, Settings, fields
+from engine.config import ConfigError, Days, Settings, fields
 from engine.config.file import literal
-from engine.limits import LISTENERS
+from engine.limits import LISTENERS, UPDATE_SOURCES
 from tests.engine.config.strategy import good
 
 
@@ -71,6 +71,14 @@ CASES = [
     ("[notifications.spam.administrator]\ntext = '{$SPAMINFO'\n", "notifications.spam.administrator.text", 2, "damaged"),
     ("[notifications.content.sender]\ntext = '{$NOTHING}'\n", "notifications.content.sender.text", 2, "no metatag"),
     ("[notifications.content.sender]\nsubject = \"a\\nb\"\n", "notifications.content.sender.subject", 2, "one line"),
+    ("[updates]\nfirst = '6:00'\n", "updates.first", 2, "HH:MM"),
+    ("[updates]\nfirst = '24:00'\n", "updates.first", 2, "HH:MM"),
+    ("[updates]\nfrequency = 'every-5-hours'\n", "updates.frequency", 2, "every-4-hours"),
+    ("[updates.days]\n" + "".join(f"{day} = false\n" for day in Days.__struct_fields__), "updates.days", 1, "choose one"),
+    ("[updates]\nsources = ['https://a.example/x', 'updates.example.com']\n", "updates.sources[1]", 2, "https://"),
+    ("[updates]\nsources = ['clamav+ftp://a.example/x']\n", "updates.sources[0]", 2, "https://"),
+    ("[updates]\nsources = ['https://a.example/x?y']\n", "updates.sources[0]", 2, "directory alone"),
+    (f"[updates]\nsources = {[f'https://{n}.example/' for n in range(UPDATE_SOURCES + 1)]}\n", "updates.sources", 2, "there may be"),
     ("[antivirus]\ntext = '{$MSGINFO}'\n", "antivirus.text", 2, "{$FILE}"),
     ("[blocking.files]\ntext = '{$VIRUSINFO}'\n", "blocking.files.text", 2, "{$FILE}"),
     ("[[smtp.listeners]]\nmode = 'submission'\n", "smtp.listeners[0].mode", 2, "RELAY-14"),
