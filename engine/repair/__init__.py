@@ -9,19 +9,17 @@ a repair is good enough is not theirs to say: the whole message is walked again 
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
+from engine.repair import html
+from engine.repair.repaired import Repaired
 
-
-class Repaired(msgspec.Struct, frozen=True):
-    """content: the whole file, as it is to be delivered. done: what was taken out, in plain words, for the journal."""
-
-    content: bytes
-    done: tuple[str, ...]
-
+__all__ = ["Cleaner", "Repaired", "repair"]
 
 Cleaner = Callable[[bytes], Repaired | None]
 
-_CLEANERS: Final[dict[str, Cleaner]] = {}
+_CLEANERS: Final[dict[str, Cleaner]] = {
+    "html": html.cleaned,
+    "text": html.cleaned_wide,
+}
 
 
 def repair(content: bytes, kind: str, viruses: tuple[str, ...] = ()) -> Repaired | None:

@@ -1,0 +1,334 @@
+"""HTML and SVG without what acts: scripts, event handlers, URIs that run something, frames, objects, smuggled files.
+
+Which tags a browser sees depends on states that hostile pages confuse: comments, raw text, foreign content, CDATA. So
+no such state is followed here. Every `<` behind which a tag could begin is read as one, wherever it stands, and its
+attributes lose what acts; that covers the tags of every reading, since all of them take attributes apart alike. What
+is cut may bring pieces together that act: it is read again until nothing is found.
+
+Everything else stays octet by octet. Encodings that keep ASCII are worked on as they are; UTF-16 and ISO-2022-JP only
+where converting there and back gives the same octets.
+
+Known gaps: a tag that is shown as text without its `<` being escaped (in a textarea, in CDATA) is cut like one that
+acts.
+"""
+
+import html
+import re
+from typing import Final
+
+from cext.base64 import decode
+from cext.html import next_run
+from engine.repair.repaired import Repaired
+from engine.scan import magic
+from engine.scan.formats.html import utf16
+
+ROUNDS: Final = 8  # of reading it again; pieces nested deeper are made to withstand this
+WORK: Final = 8  # octets of tags read in one round, in sizes of the text: each `<` in a tag without an end is read on
+WORK_MIN: Final = 1 << 16
+BLOB_LEN: Final = 256  # octets of base64 from which on an attribute is a file rather than a token
+TEXT_BLOB_LEN: Final = 1024  # of base64 in a text
+_HEAD_LEN: Final = 2048
+
+_WS: Final = rb"\t\n\f\r "  # of HTML: vertical tab is none, and would hide a quotation mark
+_START: Final = re.compile(rb"<([A-Za-z_:\x80-\xff][^" + _WS + rb"/>]*+|[?!])")
+_UNQUOTED: Final = rb"[^" + _WS + rb">\"'][^" + _WS + rb">]*+"
+_ATTRIBUTE: Final = re.compile(
+    rb"[" + _WS + rb"/]*+([^" + _WS + rb"/>][^" + _WS + rb"/>=]*+)"
+    rb"(?:[" + _WS + rb"]*+=[" + _WS + rb"]*+(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|(" + _UNQUOTED + rb")?+))?+"
+)
+_TAG_END: Final = re.compile(rb"[" + _WS + rb"/]*+>?")
+_SELF_CLOSED: Final = re.compile(rb"/[" + _WS + rb"]*>\Z")
+_IN_SCRIPT: Final = re.compile(rb"<!--|-->|<(/?)script(?=[" + _WS + rb"/>])", re.I)
+_CDATA: Final = re.compile(rb"[" + _WS + rb"]*(?:/[/*]+[" + _WS + rb"]*)?<!\[CDATA\[")
+_XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?[" + _WS + rb"]*+<(?:\?xml[" + _WS + rb"]|svg[" + _WS + rb">])", re.I)
+_SUBSET: Final = re.compile(rb"!doctype[^>\[]*+\[", re.I)
+_ENTITY: Final = rb"<!ENTITY\s++[\w.-]++\s++(?:\"https?:[^\"<&%]*+\"|'https?:[^'<&%]*+')\s*+>"
+_ENTITIES: Final = re.compile(rb"\s*+(?:" + _ENTITY + rb"\s*+)*+")  # those that drawing programs write: namespaces
+_SUBSET_END: Final = re.compile(rb"\][" + _WS + rb"]*+>")
+_INSTRUCTION: Final = re.compile(rb"\?(?!xml[" + _WS + rb"?])", re.I)
+
+_CONTROLS: Final = bytes(range(0x21)) + b"\x7f"
+_RUNS: Final = (
+    rb"(?:java|vb|live|j)script:|mocha:"
+    rb"|(?:ms-msdt|search-ms|ms-search|ms-officecmd|ms-appinstaller|ms-its|mk|mhtml|its|hcp|shell):"
+    rb"|data:(?!image/(?:png|gif|p?jpe?g|webp|bmp|avif|x-icon|vnd\.microsoft\.icon)[;,]"
+    rb"|(?:audio|video|font)/|application/(?:x-)?font)"
+)
+_RUNS_AT_START: Final = re.compile(_RUNS, re.I)
+_RUNS_ANYWHERE: Final = re.compile(rb"(?<![a-z0-9+.-])(?:" + _RUNS + rb")", re.I)
+_STYLE_ACTS: Final = re.compile(
+    rb"expression\(|(?:java|vb)script:|(?<![a-z-])behaviou?r:|-moz-binding|data:(?:text|application/(?!(?:x-)?font))",
+    re.I,
+)
+_STYLE_END: Final = re.compile(rb"</style", re.I)
+_STYLE_NOISE: Final = re.compile(rb"/\*.*?\*/|[" + _WS + rb"]++", re.S)
+_STYLE_ESCAPE: Final = re.compile(rb"\\([0-9A-Fa-f]{1,6})[" + _WS + rb"]?|\\")
+_BLOB: Final = re.compile(rb"[A-Za-z0-9+/=_" + _WS + rb"-]{%d,}+\Z" % BLOB_LEN)
+
+_WITH_CONTENT: Final = frozenset({b"script", b"scriptlet", b"handler"})
+_LOADED_BY: Final = frozenset(
+    {b"src", b"data", b"code", b"codebase", b"classid", b"archive", b"object", b"srcdoc", b"href", b"applicationname"}
+)
+_ANIMATED: Final = frozenset({b"animate", b"set", b"animatetransform", b"animatemotion", b"animatecolor"})
+_LISTS: Final = frozenset(
+    {b"srcset", b"imagesrcset", b"values", b"content", b"from", b"to", b"by", b"archive", b"ping"}
+)
+_PICTURES: Final = frozenset({"png", "gif", "jpeg", "bmp", "tiff"})
+_DULL: Final = frozenset({"data", "text", "empty", "mail", "arj", "compress", "cpio", "mp3"}) | _PICTURES
+
+SCRIPT: Final = "scripts"
+HANDLER: Final = "event handlers"
+LINK: Final = "links that run programs"
+FORWARDING: Final = "automatic forwarding"
+FRAME: Final = "frames"
+OBJECT: Final = "embedded objects"
+STYLE: Final = "style sheets that run programs"
+ENTITY: Final = "entities"
+BLOB: Final = "hidden files"
+
+_LOADS: Final = {
+    b"iframe": FRAME,
+    b"frame": FRAME,
+    b"portal": FRAME,
+    b"fencedframe": FRAME,
+    b"object": OBJECT,
+    b"embed": OBJECT,
+    b"applet": OBJECT,
+    b"hta:application": OBJECT,
+}
+
+Cut = tuple[int, int, bytes]
+
+
+class TooMuch(Exception):
+    """Made so that reading it takes too long."""
+
+
+def cleaned(content: bytes) -> Repaired | None:
+    """The page without what acts, its readable text unchanged. None: nothing acts, or it cannot be read safely."""
+    encoding = _encoding(content)
+    narrow = content
+    if encoding:
+        try:
+            narrow = content.decode(encoding).encode()
+            if narrow.decode().encode(encoding) != content:
+                return None
+        except UnicodeError:
+            return None
+    found: dict[str, None] = {}
+    try:
+        text = _without(narrow, found)
+    except TooMuch:
+        return None
+    if not found:
+        return None
+    return Repaired(text.decode().encode(encoding) if encoding else text, tuple(found))
+
+
+def cleaned_wide(content: bytes) -> Repaired | None:
+    """The same for what is told to be a text: only a page in UTF-16, whose octets show no tag."""
+    encoding = utf16(content)
+    if not encoding:
+        return None
+    head = content[:_HEAD_LEN].decode(encoding, "replace").encode()
+    return cleaned(content) if magic.identify(head.lstrip(b"\xef\xbb\xbf"), 0, len(head)) == "html" else None
+
+
+def _encoding(content: bytes) -> str:
+    """Of what is not a superset of ASCII; else empty. With its mark, which stays an octet sequence like any other."""
+    if found := utf16(content):
+        return found
+    return "iso2022_jp_ext" if b"\x1b$" in content or b"\x1b(" in content else ""
+
+
+def _without(text: bytes, found: dict[str, None]) -> bytes:
+    for _ in range(ROUNDS):
+        cuts = _Reading(text, found).cuts()
+        if not cuts:
+            return text
+        text = _cut(text, cuts)
+    raise TooMuch
+
+
+def _cut(text: bytes, cuts: list[Cut]) -> bytes:
+    """text without these stretches, which may overlap."""
+    pieces: list[bytes] = []
+    at = 0
+    for start, end, instead in sorted(cuts):
+        if start >= at:
+            pieces += (text[at:start], instead)
+        at = max(at, end)
+    pieces.append(text[at:])
+    return b"".join(pieces)
+
+
+class _Reading:
+    """One text, read once. found: what was cut, in words."""
+
+    def __init__(self, text: bytes, found: dict[str, None]) -> None:
+        self._text = text
+        self._found = found
+        self._cuts: list[Cut] = []
+        self._left = max(WORK_MIN, WORK * len(text))
+        self._is_xml = _XML.match(text) is not None
+
+    def cuts(self) -> list[Cut]:
+        at = 0
+        while (start := _START.search(self._text, at)) is not None:
+            at = self._one(start)
+        self._blobs()
+        return self._cuts
+
+    def _add(self, what: str, start: int, end: int, instead: bytes = b"") -> None:
+        self._cuts.append((start, end, instead))
+        self._found[what] = None
+
+    def _work(self, octets: int) -> None:
+        self._left -= octets + 1
+        if self._left < 0:
+            raise TooMuch
+
+    def _one(self, start: re.Match[bytes]) -> int:
+        """Read what begins here. Returns where to look on."""
+        first = start[1]
+        if first == b"?":
+            return self._instruction(start.start())
+        if first == b"!":
+            return self._declaration(start.start())
+        name = first.replace(b"\0", b"").lower()
+        local = name.rpartition(b":")[2]
+        end = self._tag(start.end(), name if name in _LOADS else local)
+        if local in _WITH_CONTENT:
+            end = self._script_end(end, start.start())
+            self._add(SCRIPT, start.start(), end)
+            return end
+        return self._style(end) if local == b"style" else start.start() + 1
+
+    # --- tags -------------------------------------------------------------------------------------
+
+    def _tag(self, at: int, name: bytes) -> int:
+        """Cut what acts out of the attributes that begin at at. Returns the end of the tag."""
+        text, begin = self._text, at
+        while (attribute := _ATTRIBUTE.match(text, at)) is not None:
+            at = attribute.end()
+            value = attribute[2] or attribute[3] or attribute[4] or b""
+            what = _acts(name, attribute[1].replace(b"\0", b"").lower(), value)
+            if what:
+                self._add(what, attribute.start(1), at, b" ")
+        found = _TAG_END.match(text, at)
+        assert found is not None  # it matches nothing, too
+        self._work(found.end() - begin)
+        return found.end()
+
+    def _script_end(self, at: int, start: int) -> int:
+        """End of the script whose tag ends at at, its end tag included (HTML s13.2.5: escaped and double escaped)."""
+        text = self._text
+        if self._is_xml:
+            if _SELF_CLOSED.search(text, start, at):
+                return at
+            data = _CDATA.match(text, at)
+            if data is not None and (close := text.find(b"]]>", data.end())) >= 0:
+                at = close
+        state = 0
+        while (mark := _IN_SCRIPT.search(text, at)) is not None:
+            self._work(mark.end() - at)
+            at = mark.end()
+            if mark[0] == b"<!--":
+                state = state or 1
+            elif mark[0] == b"-->":
+                state = 0
+            elif not mark[1]:
+                state = 2 if state else 0
+            elif state == 2:
+                state = 1
+            else:
+                close = text.find(b">", at)
+                return close + 1 if close >= 0 else len(text)
+        return len(text)
+
+    def _style(self, at: int) -> int:
+        close = _STYLE_END.search(self._text, at)
+        end = close.start() if close else len(self._text)
+        self._work(end - at)
+        if _style_acts(self._text[at:end]):
+            self._add(STYLE, at, end)
+            return end
+        return at
+
+    # --- what else begins with `<` ----------------------------------------------------------------
+
+    def _instruction(self, at: int) -> int:
+        """A processing instruction but the declaration of XML: style sheets in XSL, imports of behaviours."""
+        if _INSTRUCTION.match(self._text, at + 1) is None:
+            return at + 2
+        close = self._text.find(b"?>" if self._is_xml else b">", at)
+        end = close + (2 if self._is_xml else 1) if close >= 0 else len(self._text)
+        self._work(end - at)
+        self._add(STYLE, at, end)
+        return end
+
+    def _declaration(self, at: int) -> int:
+        """A document type with entities: they can spell what acts."""
+        subset = _SUBSET.match(self._text, at + 1)
+        if subset is None:
+            return at + 2
+        plain = _ENTITIES.match(self._text, subset.end())
+        assert plain is not None  # it matches nothing, too
+        self._work(plain.end() - at)
+        if self._text[plain.end() : plain.end() + 1] == b"]":
+            return plain.end()
+        end = _SUBSET_END.search(self._text, plain.end())
+        behind = end.end() - 1 if end else len(self._text)
+        self._work(behind - at)
+        self._add(ENTITY, subset.end() - 1, behind)
+        return behind
+
+    def _blobs(self) -> None:
+        """Files in base64 that stand in the text itself."""
+        at = 0
+        while (run := next_run(self._text, at, TEXT_BLOB_LEN)) is not None:
+            start, at = run
+            data = decode(self._text[start : min(at, start + _HEAD_LEN)])[0]
+            if magic.identify(data, 0, len(data)) not in _DULL and not self._is_picture(start):
+                self._add(BLOB, start, at)
+
+    def _is_picture(self, start: int) -> bool:
+        return self._text[max(0, start - 8) : start].lower().endswith(b"base64,")
+
+
+def _acts(tag: bytes, name: bytes, value: bytes) -> str:
+    """What an attribute does that a reader does not need, in words, or empty. tag, name: in lower case."""
+    local = name.rpartition(b":")[2]
+    if local.startswith(b"on") and len(local) > 2:
+        return HANDLER
+    if local == b"srcdoc":
+        return FRAME
+    if tag in _LOADS and (local in _LOADED_BY or tag == b"hta:application"):
+        return _LOADS[tag]
+    if not value:
+        return ""
+    plain = _unescaped(value)
+    if tag == b"meta" and local == b"http-equiv" and plain == b"refresh":
+        return FORWARDING
+    if tag in _ANIMATED and local == b"attributename" and (plain.startswith(b"on") or plain.endswith(b"href")):
+        return HANDLER
+    if local == b"style":
+        return STYLE if _style_acts(_entities(value)) else ""
+    if (_RUNS_ANYWHERE.search if local in _LISTS else _RUNS_AT_START.match)(plain):
+        return LINK
+    return BLOB if len(value) >= BLOB_LEN and _BLOB.match(value) else ""
+
+
+def _entities(value: bytes) -> bytes:
+    return html.unescape(value.decode("latin-1")).encode("latin-1", "ignore") if b"&" in value else value
+
+
+def _unescaped(value: bytes) -> bytes:
+    """A URI as a browser reads it: entities replaced, controls and blanks left out, lower case."""
+    return _entities(value).translate(None, _CONTROLS).lower()
+
+
+def _style_acts(style: bytes) -> bool:
+    if b"\\" in style:
+        style = _STYLE_ESCAPE.sub(lambda found: bytes((int(found[1], 16) & 0x7F,)) if found[1] else b"", style)
+    return _STYLE_ACTS.search(_STYLE_NOISE.sub(b"", style)) is not None
