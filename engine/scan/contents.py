@@ -40,6 +40,11 @@ class Contents:
 
     def examine(self, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> None:
         """Examine the decoded octets buf[start:end] of node: open them, or match them."""
+        self._examine(node, part, buf, start, end, place)
+        if self._course.taker is not None:
+            self._course.taker.see(node, buf, start, end)
+
+    def _examine(self, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> None:
         told = bool(part.type)  # whoever took it out knows what it is, and that it holds no archive
         part.type = kind = part.type or magic.identify(buf, start, end, part.content_type)
         part.size = node.size = end - start
@@ -179,6 +184,8 @@ class Contents:
         self._ledger.part(part)
         self.match_names(node)
         self._course.entities.nested_message(node, data, 0, len(data), place)
+        if self._course.taker is not None:
+            self._course.taker.see(node, data, 0, len(data))
 
     def member(self, parent: Node, name: str, place: Place) -> tuple[Node, Part, Place] | None:
         """Node, ledger entry and place of the next member, or None when the limit on files is reached."""

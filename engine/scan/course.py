@@ -7,13 +7,14 @@ archives.py   containers whose members the rewriter can exchange: their nodes ke
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from engine.scan.budget import Budget
 from engine.scan.ledger import Ledger
 from engine.scan.matcher import Matcher
+from engine.scan.node import Node
 
 if TYPE_CHECKING:
     from engine.scan.archives import Archives
@@ -37,6 +38,11 @@ class Place(msgspec.Struct, frozen=True):
     container: str = ""
 
 
+class Taker(Protocol):
+    def see(self, node: Node, buf: bytes, start: int, end: int) -> None:
+        """buf[start:end] is the decoded content of node, with which the walk is through."""
+
+
 TOP: Final = Place()
 IN_MESSAGE: Final = Place(container="mail")
 
@@ -54,4 +60,5 @@ class Course:
         self.image = image
         self.budget = budget
         self.digests = digests
+        self.taker: Taker | None = None  # who is shown every content
         self.end_to_end = end_to_end  # encrypted mail counts as an encrypted container (ENC-06)

@@ -203,6 +203,8 @@ class Entities:
         self._ledger.part(part)
         self._course.contents.match_names(node)
         self.nested_message(node, buf, start, end, place, () if reading.encoding else place.around)
+        if self._course.taker is not None:
+            self._course.taker.see(node, buf, start, end)
 
     def nested_message(
         self, node: Node, buf: bytes, start: int, end: int, place: Place, around: tuple[tuple[bytes, int], ...] = ()

@@ -14,7 +14,7 @@ from engine.scan import magic
 from engine.scan.archives import Archives
 from engine.scan.budget import Budget, OutOfTime, time_s
 from engine.scan.contents import Contents
-from engine.scan.course import IN_MESSAGE, TOP, Course
+from engine.scan.course import IN_MESSAGE, TOP, Course, Taker
 from engine.scan.entities import Entities
 from engine.scan.facts import Facts, Part
 from engine.scan.header import Fields, clean_name
@@ -61,24 +61,28 @@ class Walker:
         self._end_to_end = end_to_end
         self._clock = clock
 
-    def walk_message(self, data: "Buffer", deadline_s: float | None = None) -> Walk:
+    def walk_message(self, data: "Buffer", deadline_s: float | None = None, taker: Taker | None = None) -> Walk:
         """Walk a message as it came over SMTP. Never raises on content.
 
-        deadline_s: on the clock; default is the limit on time from now. Cost O(len(data)) for each layer.
+        deadline_s: on the clock; default is the limit on time from now. taker: is shown every content.
+        Cost O(len(data)) for each layer.
         """
         buf = data if isinstance(data, bytes) else bytes(data)
-        return self._walk(lambda course: course.message(buf), deadline_s)
+        return self._walk(lambda course: course.message(buf), deadline_s, taker)
 
     def walk_file(self, data: "Buffer", name: str, deadline_s: float | None = None) -> Walk:
         """Walk a file whose base name is name; paths of its members begin with it."""
         buf = data if isinstance(data, bytes) else bytes(data)
         return self._walk(lambda course: course.file(buf, name), deadline_s)
 
-    def _walk(self, begin: "Callable[[_Course], Node]", deadline_s: float | None) -> Walk:
+    def _walk(
+        self, begin: "Callable[[_Course], Node]", deadline_s: float | None, taker: Taker | None = None
+    ) -> Walk:
         if deadline_s is None:
             deadline_s = self._clock() + time_s(self._settings)[0]
         budget = Budget(self._settings, self._clock, deadline_s)
         course = _Course(self._image, budget, self._digests, self._end_to_end)
+        course.taker = taker
         root = begin(course)
         ledger = course.ledger
         return Walk(ledger.facts, root, ledger.fields, ledger.limit, ledger.limit_part)

@@ -16,6 +16,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from engine import events
 from engine.config import Settings
@@ -145,9 +146,23 @@ class ScannerPool:
         Raises ScannerCrashed, PoolStopped, and OSError when the files cannot be handed over. Waits as long as there
         is no scanner.
         """
+        outcome: Outcome = await self._worked(smtp_id, extents, begun)
+        return outcome
+
+    async def extract(self, smtp_id: str, extents: Sequence[Extent], intake: protocol.Intake) -> None:
+        """Have files of a message, as they were received, put into an intake. As `examine` otherwise."""
+        await self._worked(smtp_id, extents, lambda: None, intake)
+
+    async def _worked(
+        self,
+        smtp_id: str,
+        extents: Sequence[Extent],
+        begun: Callable[[], None],
+        intake: protocol.Intake | None = None,
+    ) -> Any:
         if self._closing:
             raise PoolStopped
-        job = Job(next(self._numbers), smtp_id, extents, asyncio.get_running_loop().create_future(), begun)
+        job = Job(next(self._numbers), smtp_id, extents, asyncio.get_running_loop().create_future(), begun, intake)
         scanner = None if self._waiting else self._scanner_for(job.size)
         if scanner is None:
             self._waiting.append(job)
@@ -178,7 +193,7 @@ class ScannerPool:
             except OSError as error:
                 job.future.set_exception(error)
 
-    def answered(self, scanner: Scanner, job: Job, outcome: Outcome) -> None:
+    def answered(self, scanner: Scanner, job: Job, outcome: Outcome | None) -> None:
         if not job.future.done():
             job.future.set_result(outcome)
         self._failures = 0

@@ -21,12 +21,24 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import engine
 from engine.scan.service import Outcome
 from engine.scanner import protocol
-from engine.scanner.protocol import DefinitionsAnswer, Examine, ExamineAnswer, Forget, Hello, ProtocolError
+from engine.scanner.protocol import (
+    DefinitionsAnswer,
+    Examine,
+    ExamineAnswer,
+    Extract,
+    ExtractAnswer,
+    Extracted,
+    Forget,
+    Hello,
+    Intake,
+    Octets,
+    ProtocolError,
+)
 
 READ_LEN = 64 * 1024
 READS = 16  # of one turn; more than the kernel keeps of a scanner that has ended
@@ -57,19 +69,24 @@ class Extent(Protocol):
 
 
 class Job:
-    """One message on its way through a scanner. begun: called when it is its turn, again with another scanner."""
+    """One message on its way through a scanner. begun: called when it is its turn, again with another scanner.
 
-    __slots__ = ("begun", "extents", "future", "number", "sent", "size", "smtp_id")
+    intake: where what is extracted from it goes; None: it is to be examined.
+    """
+
+    __slots__ = ("begun", "extents", "future", "intake", "number", "sent", "size", "smtp_id")
 
     def __init__(
         self,
         number: int,
         smtp_id: str,
         extents: Sequence[Extent],
-        future: "asyncio.Future[Outcome]",
+        future: "asyncio.Future[Any]",
         begun: Callable[[], None],
+        intake: Intake | None = None,
     ) -> None:
         self.begun = begun
+        self.intake = intake
         self.number = number
         self.smtp_id = smtp_id
         self.extents = extents
@@ -96,7 +113,7 @@ class Owner(Protocol):
     """Who is told. Every call may send further work to scanners."""
 
     def greeted(self, scanner: "Scanner", sandbox: protocol.Sandbox) -> None: ...
-    def answered(self, scanner: "Scanner", job: Job, outcome: Outcome) -> None: ...
+    def answered(self, scanner: "Scanner", job: Job, outcome: Outcome | None) -> None: ...
     def definitions_answered(self, scanner: "Scanner", answer: DefinitionsAnswer) -> None: ...
     def lost(self, scanner: "Scanner") -> None:
         """It is out of use; what is left in its pipe will not be answered."""
@@ -176,7 +193,10 @@ class Scanner:
         self._push(job, now)
         self.octets += job.size
         job.sent = False
-        self._send(protocol.encode(Examine(job.number, extents, new_slots)), descriptors, job)
+        request: Examine | Extract = Examine(job.number, extents, new_slots)
+        if job.intake is not None:
+            request = Extract(job.number, extents, new_slots, job.intake.parts, job.intake.room)
+        self._send(protocol.encode(request), descriptors, job)
 
     def use_definitions(self, file: DefinitionsFile) -> None:
         self._push(file, self._loop.time())
@@ -342,13 +362,14 @@ class Scanner:
         head = self.pipe[0] if self.pipe else None
         match answer:
             case ExamineAnswer():
-                if not isinstance(head, Job) or head.number != answer.number:
+                if not isinstance(head, Job) or head.number != answer.number or head.intake is not None:
                     raise ProtocolError("an answer to what was not asked")
                 protocol.check_splices(answer.outcome.splices, head.size)
-                self._pop()
-                self.octets -= head.size
-                self.answers += 1
-                self._owner.answered(self, head, answer.outcome)
+                self._done(head, answer.outcome)
+            case Extracted() | Octets() | ExtractAnswer():
+                if not isinstance(head, Job) or head.number != answer.number or head.intake is None:
+                    raise ProtocolError("an answer to what was not asked")
+                self._take_extracted(head, head.intake, answer)
             case DefinitionsAnswer():
                 if not isinstance(head, DefinitionsFile) or head.serial != answer.serial:
                     raise ProtocolError("an answer to what was not asked")
@@ -360,6 +381,23 @@ class Scanner:
                 self.ready = True
                 self._head_since_s = self._loop.time()
                 self._owner.greeted(self, answer.sandbox)
+
+    def _take_extracted(self, job: Job, intake: Intake, answer: Extracted | Octets | ExtractAnswer) -> None:
+        match answer:
+            case Extracted():
+                intake.file(answer.file)
+            case Octets():
+                intake.octets(answer.octets)
+            case ExtractAnswer():
+                intake.end(answer)
+                self._done(job, None)
+
+    def _done(self, job: Job, outcome: Outcome | None) -> None:
+        """The head of the pipe was answered. outcome: None of an extraction."""
+        self._pop()
+        self.octets -= job.size
+        self.answers += 1
+        self._owner.answered(self, job, outcome)
 
     def _pop(self) -> None:
         self.pipe.popleft()

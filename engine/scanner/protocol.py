@@ -1,14 +1,16 @@
 """What a relay and a scanner say to each other: frames `[u32 length][msgpack]`, little-endian, on a Unix stream pair.
 
-The relay asks: Configure, UseDefinitions, Examine, Forget. The scanner says Hello once, then DefinitionsAnswer and
-ExamineAnswer in the order it was asked. Descriptors travel beside the first octet of their frame (SCM_RIGHTS), and
-each frame says how many belong to it, so that both sides count alike.
+The relay asks: Configure, UseDefinitions, Examine, Extract, Forget. The scanner says Hello once, then
+DefinitionsAnswer, ExamineAnswer and ExtractAnswer in the order it was asked. What it extracts comes before the answer,
+each file as one Extracted and the Octets of it: its sandbox lets it write nowhere else. Descriptors travel beside the
+first octet of their frame (SCM_RIGHTS), and each frame says how many belong to it, so that both sides count alike.
 
 The scanner is where hostile octets are parsed, so the relay believes nothing it says: every frame is bounded, typed
 and checked here; what does not fit is ProtocolError, which the pool takes for a crash.
 """
 
 import struct
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -16,12 +18,15 @@ from engine import limits
 from engine.config import Settings
 from engine.queue.record import Splice
 from engine.scan.budget import time_s
+from engine.scan.extract import Taken
 from engine.scan.service import Outcome
 
 REQUEST_LEN = 64 * limits.MIB  # settings with long lists; the relay is believed, the bound is against mistakes
 ANSWER_LEN = 4 * limits.MIB  # of an answer besides the octets of its splices
 GREETING_LEN = 64 * 1024  # of frames that answer no message
 DESCRIPTORS = 64  # of one frame; the kernel takes 253
+OCTETS_LEN = 256 * 1024  # of one frame of an extracted file
+PART_LEN = 64 * 1024  # characters of all paths in one request, and of one answer about a file
 SPLICES = 2 * limits.MIME_PARTS
 DEADLINE_FACTOR = 1.5  # of the time limit of a scan; what is cleaned is scanned again within 1.4 of it
 REASON_LEN = 4096  # text of a refusal, as it is shown
@@ -76,13 +81,23 @@ class Examine(Request, frozen=True, tag=3):
     new_slots: tuple[int, ...] = ()
 
 
+class Extract(Request, frozen=True, tag=5):
+    """Read a message as for Examine, and hand out what these parts of it are, `room` octets at most."""
+
+    number: int
+    extents: tuple[tuple[int, int, int], ...]
+    new_slots: tuple[int, ...]
+    parts: tuple[str, ...]
+    room: int
+
+
 class Forget(Request, frozen=True, tag=4):
     """Close these slots."""
 
     slots: tuple[int, ...]
 
 
-AnyRequest = Configure | UseDefinitions | Examine | Forget
+AnyRequest = Configure | UseDefinitions | Examine | Extract | Forget
 
 
 # --- said by the scanner ------------------------------------------------------------------------------
@@ -108,7 +123,27 @@ class ExamineAnswer(msgspec.Struct, frozen=True, array_like=True, tag=3):
     outcome: Outcome
 
 
-AnyAnswer = Hello | DefinitionsAnswer | ExamineAnswer
+class Extracted(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """The next file. Its octets follow, until the size that it names."""
+
+    number: int
+    file: Taken
+
+
+class Octets(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    number: int
+    octets: bytes
+
+
+class ExtractAnswer(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """That was all. too_large: files that there was no room for. failed: why it ended early, for an operator."""
+
+    number: int
+    too_large: int = 0
+    failed: str = ""
+
+
+AnyAnswer = Hello | DefinitionsAnswer | ExamineAnswer | Extracted | Octets | ExtractAnswer
 
 _encoder = msgspec.msgpack.Encoder()
 _request_decoder: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
@@ -158,6 +193,51 @@ def check_splices(splices: list[Splice], size: int) -> None:
         if not at <= splice.start <= splice.end <= size:
             raise ProtocolError(f"splice [{splice.start}, {splice.end}) behind {at}, in a message of {size} octets")
         at = splice.end
+
+
+class Intake:
+    """What is extracted from one message, as it comes in. The scanner is not believed: everything is counted here.
+
+    parts: that were asked for. take: is given the octets of the files, one behind the other; raises nothing.
+    """
+
+    def __init__(self, parts: Sequence[str], room: int, take: Callable[[bytes], None]) -> None:
+        self.parts = tuple(parts)
+        self.room = room
+        self.files: list[Taken] = []
+        self.too_large = 0
+        self.failed = ""
+        self._asked = frozenset(parts)
+        self._take = take
+        self._missing = 0  # octets of the last file
+        self._left = room
+
+    def file(self, file: Taken) -> None:
+        """Raises ProtocolError."""
+        if self._missing or not 0 <= file.size <= self._left:
+            raise ProtocolError(f"a file of {file.size} octets, where {self._left} are left")
+        if len(self.files) > len(self.parts) + limits.FINDINGS or not self._asked.issuperset(file.parts):
+            raise ProtocolError("a file that was not asked for")
+        if len(file.name) > PART_LEN or len(file.kind) > limits.NAME_LEN:
+            raise ProtocolError("a file with an endless name")
+        self._missing = file.size
+        self.files.append(file)
+
+    def octets(self, octets: bytes) -> None:
+        """Raises ProtocolError."""
+        if len(octets) > self._missing:
+            raise ProtocolError(f"{len(octets)} octets of a file that has {self._missing} more")
+        self._missing -= len(octets)
+        self._left -= len(octets)
+        self._take(octets)
+
+    def end(self, answer: ExtractAnswer) -> None:
+        """Raises ProtocolError."""
+        if self._missing and not answer.failed:
+            raise ProtocolError("a file without its end")
+        if self._missing:
+            self.files.pop()
+        self.too_large, self.failed = answer.too_large, answer.failed[:REASON_LEN]
 
 
 class FrameReader:

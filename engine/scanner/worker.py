@@ -17,11 +17,12 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine import limits
 from engine.config import Settings
 from engine.queue.record import Disposition
+from engine.scan.extract import Taken, extract
 from engine.scan.facts import Cause, Facts, Unscanned
 from engine.scan.matcher import Matcher
 from engine.scan.service import Outcome
@@ -31,11 +32,18 @@ from engine.scanner.protocol import (
     DefinitionsAnswer,
     Examine,
     ExamineAnswer,
+    Extract,
+    ExtractAnswer,
+    Extracted,
     Forget,
     Hello,
+    Octets,
     ProtocolError,
     UseDefinitions,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 READ_LEN = 64 * 1024
 DETAIL_LEN = 300  # of what is told about a failure inside a scan
@@ -143,6 +151,10 @@ class Worker:
                 for slot in request.new_slots:
                     self._messages.learn(slot, self._claim())
                 self._say_outcome(request)
+            case Extract():
+                for slot in request.new_slots:
+                    self._messages.learn(slot, self._claim())
+                self._say(protocol.encode(self._extracted(request)))
             case Forget():
                 for slot in request.slots:
                     self._messages.forget(slot)
@@ -199,6 +211,27 @@ class Worker:
         # Processor time, so that a slow disk costs nothing. The relay's deadline is of wall time.
         signal.setitimer(signal.ITIMER_PROF, protocol.deadline_s(settings))
         return self._examine(data, definitions, settings)
+
+    def _extracted(self, request: Extract) -> ExtractAnswer:
+        """Files go out while the message is walked."""
+        number, definitions, settings = request.number, self._definitions, self._settings
+
+        def keep(file: Taken, content: "Buffer") -> None:
+            self._say(protocol.encode(Extracted(number, file)))
+            view = memoryview(content).cast("B")
+            for at in range(0, len(view), protocol.OCTETS_LEN):
+                self._say(protocol.encode(Octets(number, bytes(view[at : at + protocol.OCTETS_LEN]))))
+
+        if settings is None or definitions is None:
+            return ExtractAnswer(number, failed="no definitions are loaded")
+        try:
+            data = self._messages.read(request.extents)
+            signal.setitimer(signal.ITIMER_PROF, protocol.deadline_s(settings))
+            return ExtractAnswer(number, extract(data, definitions, settings, request.parts, request.room, keep))
+        except OSError:
+            raise  # of the channel: nobody is there to be answered
+        except Exception as error:  # noqa: BLE001 - whatever broke, mail goes on, and somebody is told
+            return ExtractAnswer(number, failed=_describe(error))
 
     def _failed(self, detail: str, settings: Settings) -> Outcome:
         """Nothing is known of the message: what happens to it is the policy for what cannot be scanned (SCAN-07)."""

@@ -42,7 +42,11 @@ class Definitions:
         self.signatures = len(content.split()) - 2
 
     def scan(self, data: object, target: str = "any", *, container: str = "") -> tuple[str, ...]:
-        return ()
+        """`die` is the end of the scanner, `virus` one."""
+        octets = bytes(data)  # type: ignore[call-overload]
+        if octets.startswith(b"die"):
+            os.abort()
+        return ("Virus",) if octets.startswith(b"virus") else ()
 
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()

@@ -1,0 +1,104 @@
+"""The original octets of infected files, out of the message as it was received, for the quarantine (QRN-12, AV-11).
+
+The message is walked once more, in the sandbox like the first time, and each content that is asked for is handed out
+on the way as it was decoded, however deep it lies and whatever format it lies in. What has no content of its own that
+matched (a header section, the name of a member that cannot be read) is in what is around it: that is handed out then,
+in the end the whole message.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from engine.config import Settings
+from engine.scan.decode import span
+from engine.scan.matcher import Matcher
+from engine.scan.node import ENTITY, Node
+from engine.scan.walk import Walker
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+MESSAGE_NAME: Final = "message.eml"
+
+
+class Taken(msgspec.Struct, frozen=True, array_like=True):
+    """One content. parts: those that were asked for and are in it. size: octets. kind: by content."""
+
+    parts: tuple[str, ...]
+    name: str
+    kind: str
+    size: int
+
+
+Keep = Callable[[Taken, "Buffer"], None]
+
+
+class Taker:
+    """Sees every content when the walk is through with it, those inside before what is around them.
+
+    wanted: paths of infected parts. room: octets of all together. keep: is given each, and must not keep the buffer.
+    """
+
+    def __init__(self, wanted: Iterable[str], room: int, keep: Keep) -> None:
+        self._wanted = frozenset(wanted)
+        self._lacking = set(self._wanted)
+        self._room = room
+        self._keep = keep
+        self.too_large = 0  # contents that there was no room for
+
+    def see(self, node: Node, buf: bytes, start: int, end: int) -> None:
+        """buf[start:end] is the decoded content of node."""
+        parts = [part for part in self._lacking if part != node.part and _is_around(node, part)]
+        if node.viruses and node.part in self._wanted:  # perhaps once more: a path need not be of one member only
+            parts.append(node.part)
+        if parts:
+            self._take(parts, node.name, node.type, span(buf, start, end))
+
+    def rest(self, message: bytes) -> None:
+        """When the walk has ended."""
+        if self._lacking:
+            self._take(list(self._lacking), MESSAGE_NAME, "mail", message)
+
+    def _take(self, parts: list[str], name: str, kind: str, octets: "Buffer") -> None:
+        size = memoryview(octets).nbytes
+        self._lacking.difference_update(parts)
+        if size > self._room:
+            self.too_large += 1
+            return
+        self._room -= size
+        self._keep(Taken(tuple(sorted(parts)), name, kind, size), octets)
+
+
+def _is_around(node: Node, part: str) -> bool:
+    """Whether the infected part lies in node."""
+    at = len(node.part)
+    if not part.startswith(node.part) or part[at : at + 1] not in (("/", ".") if node.role == ENTITY else ("/",)):
+        return False
+    return any(inner.part == part and inner.viruses for inner in node.everything())
+
+
+def extract(
+    data: "Buffer",
+    image: Matcher,
+    settings: Settings,
+    parts: Iterable[str],
+    room: int,
+    keep: Keep,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Hand out what these parts of a message are, or what they lie in. Returns how many contents there was no room for.
+
+    Raises what `keep` raises, and nothing on content.
+    """
+    buf = data if isinstance(data, bytes) else bytes(data)
+    taker = Taker(parts, room, keep)
+    encrypted = settings.blocking.encrypted
+    Walker(
+        image, settings.blocking.containers, end_to_end=encrypted.enabled and encrypted.end_to_end, clock=clock
+    ).walk_message(buf, taker=taker)
+    taker.rest(buf)
+    return taker.too_large
