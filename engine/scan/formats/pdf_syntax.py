@@ -17,10 +17,11 @@ TOKENS: Final = 500_000  # of one object
 _SPACE: Final = rb"\0\t\n\f\r "
 _REGULAR: Final = rb"[^\0\t\n\f\r ()<>\[\]{}/%]"
 _BLANK: Final = rb"(?:[" + _SPACE + rb"]++|%[^\r\n]*+)*+"
-_TOKEN: Final = re.compile(
+TOKEN: Final = re.compile(
     _BLANK + rb"(?:/(" + _REGULAR + rb"*+)|(<<)|(>>)|(\[)|(\])|(\()|(<)|(" + _REGULAR + rb"++)|(.))", re.S
 )
-_NAME, _OPEN, _CLOSE, _ARRAY, _ARRAY_END, _STRING, _HEX, _WORD = range(1, 9)
+# What TOKEN found, by its last group; the last one is any other octet.
+NAME, OPEN, CLOSE, ARRAY, ARRAY_END, STRING, HEX, WORD = range(1, 9)
 _ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _REST_OF_REF: Final = re.compile(_BLANK + rb"\d{1,10}" + _BLANK + rb"R(?!" + _REGULAR + rb")")
 _ENDS: Final = frozenset({b"endobj", b"stream", b"endstream", b"obj", b"xref", b"startxref"})
@@ -74,16 +75,16 @@ def parse(buf: bytes, at: int) -> tuple[Value, int]:
     stack: list[tuple[bool, list[Value]]] = []  # (whether a dictionary, what is in it so far)
     top: list[Value] | None = None
     for _ in range(TOKENS):
-        found = _TOKEN.match(buf, at)
+        found = TOKEN.match(buf, at)
         if found is None:
             raise Malformed(len(buf))
         kind = found.lastindex
         at = found.end()
         value: Value
-        if kind == _NAME:
-            value = Name(unescaped(found[_NAME]))
-        elif kind == _WORD:
-            word = found[_WORD]
+        if kind == NAME:
+            value = Name(unescaped(found[NAME]))
+        elif kind == WORD:
+            word = found[WORD]
             if word in _ENDS:
                 if top is None:
                     raise Malformed(at)
@@ -105,22 +106,22 @@ def parse(buf: bytes, at: int) -> tuple[Value, int]:
                 value = number
                 if top is None and type(number) is int and (rest := _REST_OF_REF.match(buf, at)):
                     return Ref(number), rest.end()
-        elif kind == _STRING:
+        elif kind == STRING:
             value, at = _string(literal_string, buf, at)
-        elif kind == _HEX:
+        elif kind == HEX:
             value, at = _string(hex_string, buf, at)
-        elif kind in (_OPEN, _ARRAY):
+        elif kind in (OPEN, ARRAY):
             if len(stack) >= DEPTH:
                 raise Malformed(at)
             top = []
-            stack.append((kind == _OPEN, top))
+            stack.append((kind == OPEN, top))
             continue
-        elif kind in (_CLOSE, _ARRAY_END):
+        elif kind in (CLOSE, ARRAY_END):
             if top is None:
                 raise Malformed(at)
-            if kind == _ARRAY_END and stack[-1][0]:
+            if kind == ARRAY_END and stack[-1][0]:
                 continue  # no array is open
-            while kind == _CLOSE and not stack[-1][0] and any(one[0] for one in stack):
+            while kind == CLOSE and not stack[-1][0] and any(one[0] for one in stack):
                 _close(stack)
             value = _made(*stack.pop())
             top = stack[-1][1] if stack else None

@@ -1,0 +1,41 @@
+"""What one cleaner may cost: steps and octets, by count, so that the same content always ends in the same way."""
+
+from typing import Final
+
+from engine import limits
+
+STEPS: Final = 4_000_000  # tags, records, tokens, sectors; a document of 100 MB has some 200,000 sectors
+OCTETS: Final = 256 * limits.MIB  # unpacked at one time
+DEPTH: Final = 4  # documents within documents that are cleaned with them; what lies deeper is left as it is
+
+
+class Spent(Exception):
+    """The allowance is used up: the document is not cleaned."""
+
+
+class Irregular(Exception):
+    """The document is not regular enough to be changed without loss."""
+
+
+class Allowance:
+    """Shared by a document and what is cleaned within it. It is the `Room` of the openers that cleaners use."""
+
+    def __init__(self, steps: int = STEPS, octets: int = OCTETS) -> None:
+        self._steps = steps
+        self._octets = octets
+
+    def room(self) -> int:
+        return self._octets
+
+    def check_time(self) -> None:
+        self.step()
+
+    def step(self, count: int = 1) -> None:
+        self._steps -= count
+        if self._steps < 0:
+            raise Spent
+
+    def unpacked(self, octets: int) -> None:
+        self._octets -= octets
+        if self._octets < 0:
+            raise Spent
