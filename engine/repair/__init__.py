@@ -9,7 +9,7 @@ a repair is good enough is not theirs to say: the whole message is walked again 
 from collections.abc import Callable
 from typing import Final
 
-from engine.repair import html
+from engine.repair import html, pdf
 from engine.repair.repaired import Repaired
 
 __all__ = ["Cleaner", "Repaired", "repair"]
@@ -18,6 +18,7 @@ Cleaner = Callable[[bytes], Repaired | None]
 
 _CLEANERS: Final[dict[str, Cleaner]] = {
     "html": html.cleaned,
+    "pdf": pdf.cleaned,
     "text": html.cleaned_wide,
 }
 

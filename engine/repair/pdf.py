@@ -18,7 +18,7 @@ from typing import Final
 from engine.repair.allowance import Allowance, Irregular, Spent
 from engine.repair.pdf_packing import fitted
 from engine.repair.pdf_spans import REF, Node, parse
-from engine.repair.result import Repaired
+from engine.repair.repaired import Repaired
 from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch
 from engine.scan.formats.pdf_streams import Stream, Streams
 from engine.scan.formats.pdf_syntax import ARRAY, NAME, OPEN, STRING, Dict, Malformed, Name, Ref, unescaped
