@@ -4,8 +4,8 @@ from typing import Final
 
 from starlette.requests import Request
 
-from control.actor import ROLE_SCOPES, Actor
-from control.web import client_of, context_of
+from control.actor import Actor
+from control.web import client_of, entrance_of
 from engine import events
 from engine.policy.metatags import clean
 
@@ -18,7 +18,7 @@ def actor_of(request: Request, active: bool) -> Actor | None:
 
     Who sends an Authorization field is whom it names, or nobody: a cookie beside it does not count.
     """
-    context, client = context_of(request), client_of(request)
+    context, client = entrance_of(request), client_of(request)
     if "authorization" in request.headers:
         scheme, _, secret = request.headers["authorization"].partition(" ")
         token = context.tokens.find(secret.strip(), client) if scheme.lower() == "bearer" else None
@@ -29,19 +29,19 @@ def actor_of(request: Request, active: bool) -> Actor | None:
     session = context.sessions.find(session_id, active) if session_id else None
     if session is None:
         return None
-    return Actor(session.user, session.role, ROLE_SCOPES[session.role], client, key=session.key)
+    return Actor(session.user, session.role, context.role_scopes[session.role], client, key=session.key)
 
 
 def has_ended(request: Request) -> bool:
     """Whether the cookie names a session of ours that is over: a page that was left open goes on asking."""
     session_id = request.cookies.get(SESSION_COOKIE, "")
-    return (
-        bool(session_id) and "authorization" not in request.headers and context_of(request).sessions.is_over(session_id)
-    )
+    if not session_id or "authorization" in request.headers:
+        return False
+    return entrance_of(request).sessions.is_over(session_id)
 
 
 def unauthorized(request: Request, user: str) -> None:
     """ALR-15: a page or call was refused. Who is only shown where to log on was not."""
     path = clean(request.url.path, PATH_LEN)
     client = client_of(request)
-    context_of(request).refused(client, events.UnauthorizedAccess(client=client, path=path, user=user))
+    entrance_of(request).refused(client, events.UnauthorizedAccess(client=client, path=path, user=user))

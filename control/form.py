@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from control.sessions import is_form_token
-from control.web import client_of, context_of
+from control.web import client_of, entrance_of
 
 FORM_LEN: Final = 64 * 1024  # octets of a form, unless its page says otherwise
 FORM_FIELDS: Final = 5000  # lists of policy have a field for each row
@@ -53,7 +53,7 @@ async def read_form(request: Request, token_secret: str, length: int = FORM_LEN,
         return await _fields(request, token_secret, length, uploads)
     except HTTPException as error:
         violation = f"{request.url.path}: {error.detail}"
-        await run_in_threadpool(context_of(request).http_violation, client_of(request), violation)
+        await run_in_threadpool(entrance_of(request).http_violation, client_of(request), violation)
         raise
 
 

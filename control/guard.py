@@ -3,7 +3,7 @@
 import ipaddress
 import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -97,20 +97,22 @@ class KnownHost:
     An address in the Host field is let through: no other site can own it.
     """
 
-    def __init__(self, app: ASGIApp, settings: Callable[[], Settings], tell: Tell) -> None:
+    def __init__(self, app: ASGIApp, is_ours: Callable[[str], bool], tell: Tell, settings_file: str) -> None:
+        """is_ours: of a host. settings_file: where its names are."""
         self._app = app
-        self._settings = settings
+        self._is_ours = is_ours
         self._tell = tell
+        self._settings_file = settings_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = host_name(Headers(scope=scope).get("host", ""))
-        if is_known(host, self._settings()):
+        if self._is_ours(host):
             await self._app(scope, receive, send)
             return
         await run_in_threadpool(self._tell, client_of(scope), f"a request for the unknown host {host[:255]!r}")
         text = (
             f"Mailward is not known by this name: {host[:255]!r}.\n"
-            "If it is right, add it to names under [web] in mailward.toml; else use the server's address.\n"
+            f"If it is right, add it to names under [web] in {self._settings_file}; else use the server's address.\n"
         )
         await _refusal(scope, 421, text)(scope, receive, send)
 
@@ -123,11 +125,15 @@ def host_name(field: str) -> str:
 
 
 def is_known(host: str, settings: Settings) -> bool:
+    return is_one_of(host, (settings.smtp.hostname, *settings.web.names))
+
+
+def is_one_of(host: str, names: Iterable[str]) -> bool:
+    """Or an address, or what the machine calls itself."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        names = {"localhost", socket.gethostname(), settings.smtp.hostname, *settings.web.names}
-        return host in {name.rstrip(".").lower() for name in names if name}
+        return host in {name.rstrip(".").lower() for name in ("localhost", socket.gethostname(), *names) if name}
     return True
 
 

@@ -132,9 +132,9 @@ class Navigation(msgspec.Struct, frozen=True):
     tabs: tuple[tuple[Link, ...], ...] = ()
 
 
-def navigation(actor: Actor, path: str, existing: frozenset[str]) -> Navigation:
-    """For the page at path. existing: the paths of all routes."""
-    offered = _offered(PLACES, actor, existing)
+def navigation(places: tuple[Place, ...], actor: Actor, path: str, existing: frozenset[str]) -> Navigation:
+    """For the page at path. places: all there are. existing: the paths of all routes."""
+    offered = _offered(places, actor, existing)
     tabs, group = [], next((place for place in offered if place.holds(path)), None)
     while group is not None and group.places:
         tabs.append(_links(group.places, path))
@@ -142,9 +142,9 @@ def navigation(actor: Actor, path: str, existing: frozenset[str]) -> Navigation:
     return Navigation(_links(offered, path), tuple(tabs))
 
 
-def first_page(actor: Actor, existing: frozenset[str]) -> str:
+def first_page(places: tuple[Place, ...], actor: Actor, existing: frozenset[str]) -> str:
     """Where somebody begins who has logged on."""
-    offered = _offered(PLACES, actor, existing)
+    offered = _offered(places, actor, existing)
     return offered[0].address if offered else "/account"
 
 

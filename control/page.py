@@ -7,7 +7,7 @@ The function runs in a thread. It calls operations (control/operations) with `vi
 
 import datetime
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,25 +17,30 @@ from starlette.routing import Route
 from control.actor import Actor, Scope
 from control.authentication import SESSION_COOKIE, actor_of, unauthorized
 from control.context import Context
+from control.entrance import Entrance
 from control.form import FORM_LEN, Fields, read_form
-from control.help import help_for
 from control.navigation import Navigation, navigation
 from control.operation import Call, Download, Refused
 from control.sessions import form_token
-from control.web import TEMPLATES, context_of, see_other
+from control.web import TEMPLATES, entrance_of, see_other
 
 QUERY_LEN: Final = 200  # characters of one value of an address
 
 
-class Visit:
-    """One request for a page, by somebody who may. fields: of the form that was sent, if one was."""
+C = TypeVar("C", bound=Entrance)
+
+
+class AnyVisit(Generic[C]):
+    """One request for a page, by somebody who may. fields: of the form that was sent, if one was.
+
+    context: of the program whose page it is.
+    """
 
     def __init__(self, request: Request, actor: Actor, fields: Fields) -> None:
         self.request = request
-        self.context: Context = context_of(request)
+        self.context: C = request.app.state.context
         self.actor = actor
         self.fields = fields
-        self.call = Call(self.context, actor)
 
     @property
     def session_id(self) -> str:
@@ -79,7 +84,17 @@ class Visit:
         return download(file)
 
 
-Show = Callable[[Visit], Response]
+class Visit(AnyVisit[Context]):
+    """To a page of the gateway."""
+
+    def __init__(self, request: Request, actor: Actor, fields: Fields) -> None:
+        super().__init__(request, actor, fields)
+        self.call = Call(self.context, actor)
+
+
+V = TypeVar("V", bound=AnyVisit[Any])
+Show = Callable[[V], Response]
+Kind = Callable[[Request, Actor, Fields], V]  # the class of visits that a page takes
 
 
 class PageRoute(Route):
@@ -93,24 +108,36 @@ class PageRoute(Route):
         return "GET" in (self.methods or ())
 
 
-def page(path: str, scope: Scope, show: Show, *, active: bool = True) -> PageRoute:
+def page(path: str, scope: Scope, show: Show[Visit], *, active: bool = True) -> PageRoute:
     """A page to look at (GET). active: false for what a script asks for by itself (ACC-06)."""
+    return page_of(Visit, path, scope, show, active=active)
+
+
+def form(path: str, scope: Scope, take: Show[Visit], *, length: int = FORM_LEN, uploads: bool = False) -> PageRoute:
+    """A form that is sent (POST). length: octets of all it may send; uploads: whether files are among that."""
+    return form_of(Visit, path, scope, take, length=length, uploads=uploads)
+
+
+def page_of(kind: Kind[V], path: str, scope: Scope, show: Show[V], *, active: bool = True) -> PageRoute:
+    """`page` for pages of another program."""
 
     async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(_answer, request, scope, show, Fields(()), active)
+        return await run_in_threadpool(_answer, request, scope, kind, show, Fields(()), active)
 
     return _route(path, endpoint, "GET", scope)
 
 
-def form(path: str, scope: Scope, take: Show, *, length: int = FORM_LEN, uploads: bool = False) -> PageRoute:
-    """A form that is sent (POST). length: octets of all it may send; uploads: whether files are among that."""
+def form_of(
+    kind: Kind[V], path: str, scope: Scope, take: Show[V], *, length: int = FORM_LEN, uploads: bool = False
+) -> PageRoute:
+    """`form` for pages of another program."""
 
     async def endpoint(request: Request) -> Response:
         # Looked at twice: nobody without a session makes us read a form, and it may end while the form comes in.
         if (refusal := await run_in_threadpool(_refused, request, scope)) is not None:
             return refusal
         fields = await read_form(request, request.cookies.get(SESSION_COOKIE, ""), length, uploads)
-        return await run_in_threadpool(_answer, request, scope, take, fields)
+        return await run_in_threadpool(_answer, request, scope, kind, take, fields)
 
     return _route(path, endpoint, "POST", scope)
 
@@ -140,12 +167,14 @@ def _refused(request: Request, scope: Scope) -> Response | None:
     return admitted if isinstance(admitted, Response) else None
 
 
-def _answer(request: Request, scope: Scope, show: Show, fields: Fields, active: bool = True) -> Response:
+def _answer(
+    request: Request, scope: Scope, kind: Kind[V], show: Show[V], fields: Fields, active: bool = True
+) -> Response:
     actor = _admit(request, scope, active)
     if isinstance(actor, Response):
         return actor
     try:
-        return show(Visit(request, actor, fields))
+        return show(kind(request, actor, fields))
     except Refused as error:
         title = "This is not there" if error.status == 404 else "This was not done"
         mistakes = [mistake.text for mistake in error.mistakes]
@@ -154,17 +183,20 @@ def _answer(request: Request, scope: Scope, show: Show, fields: Fields, active: 
 
 def render(request: Request, template: str, actor: Actor | None = None, status: int = 200, **values: Any) -> Response:
     """An HTML page. actor: whose pane and log-off button to show, if any."""
-    context, path = context_of(request), request.url.path
+    context, path = entrance_of(request), request.url.path
     session_id = request.cookies.get(SESSION_COOKIE, "")
     text = TEMPLATES.get_template(template).render(
         path=path,
-        navigation=navigation(actor, path, request.app.state.paths) if actor is not None else Navigation(),
+        navigation=navigation(context.places, actor, path, request.app.state.paths)
+        if actor is not None
+        else Navigation(),
         actor=actor,
         token=form_token(session_id),
         flash=context.flashes.take(session_id) if actor is not None else None,
         zone=datetime.datetime.now().astimezone().tzname(),
-        help_address=help_for(path).address if actor is not None else "",
-        settings_problem=context.settings.problem if actor is not None and actor.may(Scope.SETTINGS) else "",
+        help_address=context.help_address(path) if actor is not None else "",
+        brand=context.brand,
+        settings_problem=context.settings_problem if actor is not None and actor.may(Scope.SETTINGS) else "",
         **{"mistakes": ()} | values,
     )
     return HTMLResponse(text, status)

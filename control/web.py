@@ -15,11 +15,18 @@ from engine.limits import MIB
 
 if TYPE_CHECKING:
     from control.context import Context
+    from control.entrance import Entrance
 from control.times import clock_time as clock_time
 from control.times import local_time as local_time
 
 # Printable to Python, but nothing to see: grapheme joiner, Hangul and Khmer fillers, Braille blank, variation selectors
 _INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
+
+
+def entrance_of(request: Request) -> "Entrance":
+    """What every program's pages have; `context_of` is the gateway's."""
+    entrance: Entrance = request.app.state.context
+    return entrance
 
 
 def context_of(request: Request) -> "Context":

@@ -16,7 +16,7 @@ from control.authentication import SESSION_COOKIE, actor_of
 from control.form import Fields, read_form
 from control.page import PageRoute, render
 from control.sessions import ID_LEN, form_token, new_id
-from control.web import client_of, context_of, see_other
+from control.web import client_of, entrance_of, see_other
 from engine import events
 
 LOGON_COOKIE: Final = "__Host-mailward-logon"  # before there is a session: for the tokens of these forms only
@@ -45,7 +45,7 @@ def logon_page(
         secret = new_id()
     shown: dict[str, Any] = {"user": "", "message": message, "failed": failed, **values}
     shown |= {"next": page_address(request, values.get("next", "")), "logon_token": form_token(secret)}
-    shown["sign_on"] = context_of(request).sign_on.label
+    shown["sign_on"] = entrance_of(request).sign_on.label
     response = render(request, template, None, status, **shown)
     _cookie(response, LOGON_COOKIE, secret)
     return response
@@ -60,11 +60,11 @@ def page_address(request: Request, wanted: str) -> str:
 async def show(request: Request) -> Response:
     if await run_in_threadpool(actor_of, request, True) is not None:
         return see_other("/")
-    context = context_of(request)
+    context = entrance_of(request)
     to = request.query_params.get("next", "")
     if not await run_in_threadpool(context.accounts.any_password):
         return logon_page(request, "No password is set yet. On the server, run “mailward init”.", failed=True, next=to)
-    minutes = context.settings().web.timeout_minutes
+    minutes = context.timeout_minutes
     ended = (
         f"Your session has ended: it does after {minutes} minute{'s' if minutes > 1 else ''} without activity."
         " Log on to go on."
@@ -78,7 +78,7 @@ async def log_on(request: Request) -> Response:
     if isinstance(fields, Response):
         return fields
     user, to = fields.get("user")[:USER_LEN].strip(), page_address(request, fields.get("next"))
-    attempt = await _try(request, context_of(request).entry.by_password, user, fields.get("password"))
+    attempt = await _try(request, entrance_of(request).entry.by_password, user, fields.get("password"))
     if attempt.result is Result.WELCOME:
         return await begin(request, attempt.user, "password", to)
     if attempt.result is Result.CODE:
@@ -99,7 +99,7 @@ async def enter_code(request: Request) -> Response:
     fields = await _form(request, "logon_code.html")
     if isinstance(fields, Response):
         return fields
-    context, to = context_of(request), page_address(request, fields.get("next"))
+    context, to = entrance_of(request), page_address(request, fields.get("next"))
     attempt = await _try(request, context.entry.by_code, request.cookies.get(LOGON_COOKIE, ""), fields.get("code"))
     if attempt.result is Result.ENDED:
         return see_other("/logon", why="again", next=to)
@@ -121,7 +121,7 @@ async def _form(request: Request, template: str) -> Fields | Response:
 
 
 async def _try(request: Request, enter: Callable[[str, str, str], Attempt], first: str, second: str) -> Attempt:
-    limiter = context_of(request).logon_threads
+    limiter = entrance_of(request).logon_threads
     attempt = await anyio.to_thread.run_sync(enter, first, second, client_of(request), limiter=limiter)
     if attempt.result is Result.WRONG:
         await tell(request, "Failed", attempt.user, attempt.failures)
@@ -131,7 +131,7 @@ async def _try(request: Request, enter: Callable[[str, str, str], Attempt], firs
 async def tell(request: Request, result: str, user: str, failures: int = 0) -> None:
     # People sometimes type their password into the other field: what is no user name is not written down.
     logon = events.Logon(result=result, user=user or "(unknown)", client=client_of(request), failures=failures)
-    await run_in_threadpool(context_of(request).event, logon)
+    await run_in_threadpool(entrance_of(request).event, logon)
 
 
 async def begin(request: Request, user: str, how: str, to: str, text: str = "") -> Response:
@@ -145,7 +145,7 @@ async def let_in(request: Request, response: Response, user: str, how: str, text
     """The same for an answer of one's own."""
     await tell(request, "Succeeded", user)
     await _end(request)
-    context = context_of(request)
+    context = entrance_of(request)
     session_id = await run_in_threadpool(context.sessions.begin, user, client_of(request), how)
     if text:
         context.flashes.put(session_id, text)
@@ -176,7 +176,7 @@ async def log_off(request: Request) -> Response:
 
 async def _end(request: Request) -> None:
     """The session that the browser has, if any."""
-    context = context_of(request)
+    context = entrance_of(request)
     session = await run_in_threadpool(context.sessions.end, request.cookies.get(SESSION_COOKIE, ""))
     if session is not None:
         event = events.Logoff(result="Succeeded", user=session.user, client=client_of(request), reason="request")

@@ -29,28 +29,37 @@ _KEY: Final = re.compile(r"'([^']*)'")
 
 def parse(text: str, place: str = FILE_NAME) -> Settings:
     """Settings from TOML text. Raises ConfigError naming every mistake with its line and a remedy."""
+    return from_plain(tables_of(text, place), place, text)
+
+
+def tables_of(text: str, place: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises ConfigError."""
     try:
-        raw = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(place, [_syntax(text, str(error))]) from None
     except RecursionError:
         raise ConfigError(
             place, [Problem((), "has brackets in brackets beyond any sense: no setting needs that")]
         ) from None
-    return from_plain(raw, place, text)
 
 
 def from_plain(raw: Mapping[str, Any], place: str = FILE_NAME, text: str = "") -> Settings:
     """Settings from plain tables. text: the file that they were read from, for lines. Raises ConfigError."""
-    settings, found = convert(raw)
+    settings, found = convert(raw, Settings)
     unread = {one.path for one in found}  # nothing more can be said of these
     found += [one for one in problems(settings) if not _lies_in(one.path, unread)]
     if found:
-        lines = lines_of(text)
-        placed = [msgspec.structs.replace(one, line=_line(lines, one.path)) for one in found]
-        raise ConfigError(place, sorted(placed, key=lambda one: one.line))
+        raise refusal(found, place, text)
     result: Settings = normalised(settings)
     return result
+
+
+def refusal(found: list[Problem], place: str, text: str) -> ConfigError:
+    """The mistakes with their lines."""
+    lines = lines_of(text)
+    placed = [msgspec.structs.replace(one, line=_line(lines, one.path)) for one in found]
+    return ConfigError(place, sorted(placed, key=lambda one: one.line))
 
 
 def _lies_in(path: Path, tables: set[Path]) -> bool:
@@ -83,11 +92,15 @@ def _dotted(keys: re.Match[str]) -> str:
 
 def load(path: FilePath) -> Settings:
     """Settings from a file. Raises ConfigError, also when it cannot be read."""
+    return parse(text_of(path), str(path))
+
+
+def text_of(path: FilePath) -> str:
+    """Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin every file with a mark
+        return path.read_text(encoding="utf-8-sig")  # some editors begin every file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [Problem((), _unreadable(error))]) from None
-    return parse(text, str(path))
 
 
 def _unreadable(error: OSError | UnicodeDecodeError) -> str:
@@ -99,11 +112,11 @@ def _unreadable(error: OSError | UnicodeDecodeError) -> str:
 def dump(settings: Settings) -> str:
     """TOML text of what differs from the defaults, every table named so that people find their way."""
     lines = ["# Mailward's settings. Only what differs from the defaults stands here; changes apply at once."]
-    lines += _tables("", settings, Settings())
+    lines += tables("", settings, Settings())
     return "\n".join(lines) + "\n"
 
 
-def _tables(name: str, table: Section, default: Section) -> list[str]:
+def tables(name: str, table: Section, default: Section) -> list[str]:
     """The lines of one table and of those inside it; none if everything is as by default."""
     own, inner = [], []
     for key in table.__struct_fields__:
@@ -112,7 +125,7 @@ def _tables(name: str, table: Section, default: Section) -> list[str]:
             continue
         path = f"{name}.{key}" if name else key
         if isinstance(value, Section):
-            inner += _tables(path, value, type(value)())
+            inner += tables(path, value, type(value)())
         elif isinstance(value, tuple) and value and isinstance(value[0], Section):
             inner += [line for entry in value for line in ("", f"[[{path}]]", *_fields(entry))]
         else:

@@ -5,27 +5,29 @@ import re
 import typing
 from collections.abc import Mapping
 from datetime import date, time
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from engine.config.base import Path, Problem, Section
 from engine.config.entries import entries
-from engine.config.settings import Settings
 
 _WHERE: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _PLAIN: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
 _INDEX: Final = re.compile(r"\[(\d+)\]")
 
 
-def convert(raw: Mapping[str, Any]) -> tuple[Settings, list[Problem]]:
+S = TypeVar("S", bound=Section)
+
+
+def convert(raw: Mapping[str, Any], kind: type[S]) -> tuple[S, list[Problem]]:
     """Settings with the default in the place of whatever cannot be read, and a problem for each of these."""
     try:
-        return msgspec.convert(raw, Settings), []
+        return msgspec.convert(raw, kind), []
     except msgspec.ValidationError:
         found: list[Problem] = []
-        settings = _table(raw, Settings, (), found)
-        assert isinstance(settings, Settings) and found
+        settings = _table(raw, kind, (), found)
+        assert isinstance(settings, kind) and found
         return settings, found
 
 

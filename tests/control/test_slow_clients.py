@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from control import serve
+from control import serving
 from tests.control.harness import PATIENCE_S
 
 ASKED = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -26,7 +26,7 @@ async def served(may_answer: asyncio.Event) -> AsyncIterator[Place]:
         await may_answer.wait()
         await PlainTextResponse("here")(scope, receive, send)
 
-    protocol: Any = serve._protocol(lambda client, violation: None)
+    protocol: Any = serving.protocol(lambda client, violation: None)
     config, state = uvicorn.Config(app, lifespan="off", log_config=None), ServerState()
     config.load()
     make = lambda: protocol(config=config, server_state=state, app_state={})  # noqa: E731
@@ -60,7 +60,7 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
 
 def test_who_brings_no_request_in_time_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP-07: silent, or with a header field that never ends; who waits for an answer may wait."""
-    monkeypatch.setattr(serve, "REQUEST_S", 0.2)
+    monkeypatch.setattr(serving, "REQUEST_S", 0.2)
 
     async def run() -> None:
         may_answer = asyncio.Event()
@@ -89,7 +89,7 @@ def test_who_brings_no_request_in_time_is_disconnected(monkeypatch: pytest.Monke
 
 def test_one_host_has_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP-07: one too many is ended at once; those before it go on."""
-    monkeypatch.setattr(serve, "CLIENT_CONNECTIONS", 2)
+    monkeypatch.setattr(serving, "CLIENT_CONNECTIONS", 2)
 
     async def run() -> None:
         may_answer = asyncio.Event()
