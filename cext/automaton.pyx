@@ -13,7 +13,7 @@ import re
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc
+from libc.stdlib cimport calloc, free, malloc
 
 cdef extern from "image.h" nogil:
     enum:
@@ -49,12 +49,15 @@ cdef extern from "image.h" nogil:
         size_t condition_count
         size_t annex_count
         size_t section_size_count
+        size_t import_size_count
+        int asks_versions
         size_t regex_count
         void **regexes
         int trusts
     int mw_image_open(mw_image *m, const uint8_t *base, size_t length)
     void mw_crc32c_init()
     int MW_SECTION_STRINGS
+    int MW_AROUND
     int MW_SECTION_ANNEX_OCTETS
     int MW_DIGEST_MD5
     int MW_DIGEST_SHA1
@@ -64,7 +67,7 @@ cdef extern from "match.h" nogil:
     uint32_t MW_NO_TARGET
     ctypedef struct mw_scan:
         const mw_image *image
-        uint32_t container
+        uint32_t around[16]
         int done
         int trusted
         int failed
@@ -83,22 +86,36 @@ cdef extern from "match_digest.h" nogil:
     void mw_match_digest(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size)
     uint32_t mw_section_kinds(const mw_image *m, uint64_t size)
     void mw_match_section(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size)
+    uint32_t mw_import_kinds(const mw_image *m, uint64_t size)
+    void mw_match_imports(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size)
 
 cdef extern from "match_filter.h" nogil:
     int mw_filter_best_level()
 
-cdef extern from "match_pe.h" nogil:
-    ctypedef struct mw_pe_section:
+cdef extern from "match_executable.h" nogil:
+    ctypedef struct mw_program_section:
+        uint64_t address
         uint64_t offset
         uint64_t length
-    ctypedef struct mw_pe:
-        int valid
+    ctypedef struct mw_program:
+        int format
+        uint64_t entry
         uint32_t count
-        mw_pe_section section[96]
-    void mw_pe_read(mw_pe *pe, const uint8_t *p, size_t n)
+        mw_program_section section[256]
+        uint32_t versions
+        uint64_t version[128]
+    int MW_PE
+    void mw_program_read(mw_program *x, const uint8_t *p, size_t n, int versions)
+
+cdef extern from "match_imports.h" nogil:
+    ctypedef struct mw_imports:
+        uint8_t *out
+        size_t len
+    int MW_IMPORTS_LEN
+    void mw_imports_read(mw_imports *t, const mw_program *x, const uint8_t *p, size_t n)
 
 cdef extern from "match_condition.h" nogil:
-    void mw_conditions_run(mw_scan *s, const mw_pe *pe, const uint8_t *p, size_t n)
+    void mw_conditions_run(mw_scan *s, const mw_program *x, const uint8_t *p, size_t n)
 
 cdef extern from "match_regex.h" nogil:
     ctypedef struct pcre2_code:
@@ -204,6 +221,39 @@ cdef uint32_t _families(family) except 0:
         return _FAMILIES[family]
     except KeyError:
         raise ValueError(f"unknown family {family!r}") from None
+
+
+cdef bytes _imports_of(const mw_program *program, const uint8_t *p, size_t n):
+    cdef mw_imports found
+    found.out = <uint8_t *>malloc(MW_IMPORTS_LEN)
+    if not found.out:
+        raise MemoryError
+    try:
+        with nogil:
+            mw_imports_read(&found, program, p, n)
+        return found.out[:found.len]
+    finally:
+        free(found.out)
+
+
+def program_of(const uint8_t[::1] data not None):
+    """What signatures may ask of a program, for authors: (format, entry, sections, versions, imports).
+
+    format: "pe", "elf" or "macho"; None instead of all if it is no program. entry: offset in the file, None if outside.
+    sections: (address, offset, length) each; versions: offsets of the names of version information; imports: as their
+    digest sees them, empty if there are none.
+    """
+    cdef mw_program x
+    if not data.shape[0]:
+        return None
+    with nogil:
+        mw_program_read(&x, &data[0], data.shape[0], True)
+    if not x.format:
+        return None
+    sections = tuple((x.section[i].address, x.section[i].offset, x.section[i].length) for i in range(x.count))
+    entry = None if x.entry == <uint64_t>-1 else x.entry
+    versions = tuple(x.version[i] for i in range(x.versions))
+    return ("pe", "elf", "macho")[x.format - 1], entry, sections, versions, _imports_of(&x, &data[0], data.shape[0])
 
 
 cdef class Image:
@@ -313,14 +363,15 @@ cdef class Image:
         data: C-contiguous octets, may be empty; the whole content of one file or part.
         target: type of the content; signatures for another type are not reported. "any": the type is not known, so
         only signatures for any type are. first: stop at the first match and return at most that.
-        family: "malware", "spam", or "any". container: type of what the content was taken out of; empty: of nothing.
+        family: "malware", "spam", or "any". container: types of what the content was taken out of, outermost first,
+        joined by ">"; empty: of nothing.
         O(len(data)) whatever the octets; digests are computed only if a signature asks for one at this size. Regular
         expressions are bounded by processor time instead, and TimeoutError is raised when they take too long; nothing
         else is raised on content. The GIL is released.
         """
         cdef Py_buffer view
         cdef mw_scan s
-        cdef mw_pe pe
+        cdef mw_program program
         cdef uint32_t kinds, wanted = _families(family)
         if not mw_scan_open(&s, &self.m, self._target(target), wanted, first):
             raise MemoryError
@@ -328,7 +379,8 @@ cdef class Image:
             PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
             try:
                 s.size = view.len
-                s.container = self._target(container)
+                for at, name in enumerate(container.split(">")[:-MW_AROUND - 1:-1] if container else ()):
+                    s.around[at] = self._target(name)
                 kinds = mw_digest_kinds(&self.m, view.len)
                 if self.m.trusts:
                     self._digest(&s, data, kinds, view.len)
@@ -336,17 +388,21 @@ cdef class Image:
                         return ()
                 with nogil:
                     mw_scan_all(&s, <const uint8_t *>view.buf, view.len, self._level)
-                    if (self.m.condition_count or self.m.section_size_count) and not s.done:
-                        mw_pe_read(&pe, <const uint8_t *>view.buf, view.len)
-                        mw_conditions_run(&s, &pe, <const uint8_t *>view.buf, view.len)
+                    program.format = 0
+                    if (self.m.condition_count or self.m.section_size_count or self.m.import_size_count) and not s.done:
+                        mw_program_read(&program, <const uint8_t *>view.buf, view.len, self.m.asks_versions)
+                        mw_conditions_run(&s, &program, <const uint8_t *>view.buf, view.len)
                 if s.failed:
                     raise MemoryError
                 if s.slow:
                     raise TimeoutError("regular expressions of the definitions took too long on it")
                 if not self.m.trusts and not s.done:
                     self._digest(&s, data, kinds, view.len)
-                if self.m.section_size_count and pe.valid and not s.done:
-                    self._sections(&s, data, &pe)
+                if program.format == MW_PE and not s.done:
+                    if self.m.section_size_count:
+                        self._sections(&s, data, &program)
+                    if self.m.import_size_count:
+                        self._imports(&s, &program, <const uint8_t *>view.buf, view.len)
             finally:
                 PyBuffer_Release(&view)
             return self._names(&s)
@@ -358,19 +414,28 @@ cdef class Image:
             if kinds & kind and not s.done:
                 _check_digest(s, kind, hashlib.new(name, data, usedforsecurity=False).digest(), size)
 
-    cdef _sections(self, mw_scan *s, data, mw_pe *pe):
+    cdef _sections(self, mw_scan *s, data, mw_program *program):
         """Digests of the sections of a PE file, of those whose size some signature asks for."""
         cdef uint32_t kinds, i
         cdef uint64_t start, size
         cdef bytes digest
         octets = memoryview(data).cast("B")
-        for i in range(pe.count):
-            start, size = pe.section[i].offset, pe.section[i].length
+        for i in range(program.count):
+            start, size = program.section[i].offset, program.section[i].length
             kinds = mw_section_kinds(&self.m, size) if size else 0
             for kind, name in _DIGESTS:
                 if kinds & kind and not s.done:
                     digest = hashlib.new(name, octets[start:start + size], usedforsecurity=False).digest()
                     mw_match_section(s, kind, digest, len(digest), size)
+
+    cdef _imports(self, mw_scan *s, mw_program *program, const uint8_t *p, size_t n):
+        """Digests of what a PE file imports, if some signature asks for one of this length."""
+        cdef bytes imports = _imports_of(program, p, n), digest
+        cdef uint32_t kinds = mw_import_kinds(&self.m, len(imports)) if imports else 0
+        for kind, name in _DIGESTS:
+            if kinds & kind and not s.done:
+                digest = hashlib.new(name, imports, usedforsecurity=False).digest()
+                mw_match_imports(s, kind, digest, len(digest), len(imports))
 
     def match_name(self, str filename, str family="malware") -> tuple:
         """Names of the signatures whose file name pattern the declared name satisfies, in the image's order.

@@ -54,7 +54,9 @@
 #define MW_SECTION_TINY_FILTER_FOLDED 26
 #define MW_SECTION_ANNEXES 27
 #define MW_SECTION_ANNEX_OCTETS 28
-#define MW_SECTION_KINDS 29
+#define MW_SECTION_IMPORT_DIGESTS 29
+#define MW_SECTION_IMPORT_SIZES 30
+#define MW_SECTION_KINDS 31
 
 #define MW_OP_END 0    /* the program ends */
 #define MW_OP_TARGET 1 /* skip c instructions unless the scan's target is in set b */
@@ -80,6 +82,22 @@
 #define MW_ELEMENT_ONE_OF 5 /* b options at a, each a length (u16) and octets; c: flags below */
 #define MW_ELEMENT_EDGE 6   /* no octets; a: MW_EDGE_* */
 #define MW_ELEMENT_REGEX 7  /* alone in its sub-pattern; text in LITERALS, a: offset, b: length; c: number << 8 | flags */
+
+#define MW_ELEMENT_COMPARE 8 /* no octets; a number near here, as the mw_compare of b octets at a says */
+#define MW_ELEMENT_PROGRAM 9 /* no octets; of a program, by a: MW_PROGRAM_*, the number is b to c */
+#define MW_ELEMENT_AROUND 10 /* no octets; the content lies in a type of set b, a containers further out */
+
+#define MW_PROGRAM_ENTRY 0
+#define MW_PROGRAM_SECTION_COUNT 1
+#define MW_AROUND 16 /* containers around content that are told apart */
+
+#define MW_COMPARE_HEX 0
+#define MW_COMPARE_DECIMAL 1
+#define MW_COMPARE_BINARY 2
+#define MW_COMPARE_AUTO 3 /* hexadecimal behind 0x, else decimal */
+#define MW_COMPARE_LITTLE 1 /* of flags */
+#define MW_COMPARE_EXACT 2  /* all of its octets are digits */
+#define MW_COMPARE_LEN 64
 
 #define MW_REGEX_NOCASE 1
 #define MW_REGEX_DOTALL 2
@@ -107,11 +125,11 @@
 #define MW_FROM_ANYWHERE 0
 #define MW_FROM_START 1
 #define MW_FROM_END 2   /* here low counts towards the front */
-#define MW_FROM_ENTRY 3 /* these need a PE file */
+#define MW_FROM_ENTRY 3 /* these need a program: PE, ELF or Mach-O */
 #define MW_FROM_SECTION 4 /* of number `section` */
 #define MW_FROM_LAST_SECTION 5
 #define MW_FROM_IN_SECTION 6 /* wholly inside section `section` */
-#define MW_FROM_VERSION 7    /* in the version resource */
+#define MW_FROM_VERSION 7    /* at a name of the version information of a PE file */
 #define MW_FROM_KINDS 8
 
 /* Expressions are postfix; a value is (truth, sum of counts, set of sub-patterns that occurred), nothing
@@ -183,6 +201,14 @@ typedef struct {
     uint8_t op, reserved[3];
     uint32_t a, b, c;
 } mw_element;
+
+typedef struct {
+    int64_t offset; /* from here */
+    int64_t value[2];
+    uint8_t form, flags, length, count; /* length: octets that are read; count: of values, all of which must hold */
+    uint8_t op[2];                      /* = < > */
+    uint8_t reserved[2];
+} mw_compare; /* in LITERALS, not aligned */
 
 typedef struct {
     uint32_t element, elements; /* range in ELEMENTS */
@@ -284,7 +310,10 @@ typedef struct {
     const mw_digest *section_digests; /* of sections of a PE file */
     const mw_digest_size *section_sizes;
     size_t target_set_count, element_count, sub_count, condition_count, expression_count, always_count;
-    size_t section_digest_count, section_size_count;
+    const mw_digest *import_digests; /* of what a PE file imports */
+    const mw_digest_size *import_sizes;
+    size_t section_digest_count, section_size_count, import_digest_count, import_size_count;
+    int asks_versions; /* has sub-patterns in version information */
     size_t regex_count;
     void **regexes; /* of a matcher: compiled ones by their number, at first use */
     int trusts; /* has signatures of MW_FAMILY_TRUSTED */
@@ -430,6 +459,17 @@ static int mw_one_of_ok(const mw_image *m, const mw_element *e) {
     return 1;
 }
 
+static int mw_compare_ok(const mw_image *m, const mw_element *e) {
+    mw_compare c;
+    if (e->b != sizeof c) return 0;
+    memcpy(&c, m->section[MW_SECTION_LITERALS] + e->a, sizeof c);
+    if (c.form > MW_COMPARE_AUTO || !c.length || c.length > MW_COMPARE_LEN || !c.count || c.count > 2) return 0;
+    if (c.form == MW_COMPARE_BINARY && (c.length > 8 || c.length & (c.length - 1))) return 0;
+    for (int i = 0; i < c.count; i++)
+        if (c.op[i] != '=' && c.op[i] != '<' && c.op[i] != '>') return 0;
+    return c.offset > -(1ll << 32) && c.offset < 1ll << 32;
+}
+
 static inline size_t mw_regex_number(const mw_element *e) { return e->c >> 8; }
 static inline uint32_t mw_regex_flags(const mw_element *e) { return e->c & 0xFF; }
 
@@ -457,6 +497,15 @@ static int mw_elements_ok(mw_image *m) {
             if (!e->b || e->a > literals || e->b > literals - e->a || mw_regex_number(e) != m->regex_count) return 0;
             m->regex_count++;
             break;
+        case MW_ELEMENT_COMPARE:
+            if (e->a > literals || octets > literals - e->a || !mw_compare_ok(m, e)) return 0;
+            break;
+        case MW_ELEMENT_PROGRAM:
+            if (e->a > MW_PROGRAM_SECTION_COUNT) return 0;
+            break;
+        case MW_ELEMENT_AROUND:
+            if (e->a >= MW_AROUND || e->b >= m->target_set_count) return 0;
+            break;
         default: return 0;
         }
     }
@@ -466,6 +515,7 @@ static int mw_elements_ok(mw_image *m) {
         for (uint32_t k = 0; k < b->elements && m->regex_count; k++)
             if (m->elements[b->element + k].op == MW_ELEMENT_REGEX && b->elements > 1) return 0;
         if (b->from >= MW_FROM_KINDS) return 0;
+        m->asks_versions |= b->from == MW_FROM_VERSION;
     }
     return 1;
 }
@@ -633,6 +683,8 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
     MW_TABLE(always, always_count, MW_SECTION_ALWAYS, mw_always)
     MW_TABLE(section_digests, section_digest_count, MW_SECTION_SECTION_DIGESTS, mw_digest)
     MW_TABLE(section_sizes, section_size_count, MW_SECTION_SECTION_SIZES, mw_digest_size)
+    MW_TABLE(import_digests, import_digest_count, MW_SECTION_IMPORT_DIGESTS, mw_digest)
+    MW_TABLE(import_sizes, import_size_count, MW_SECTION_IMPORT_SIZES, mw_digest_size)
     MW_TABLE(annexes, annex_count, MW_SECTION_ANNEXES, mw_annex)
     if (m->target_count == 0 || m->target_count > 64 || m->target_set_count == 0) return MW_DAMAGED_IMAGE;
     for (size_t i = 0; i < m->target_count; i++)
@@ -644,7 +696,8 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
     for (size_t i = 0; i < m->signature_count; i++) m->trusts |= m->signatures[i].family == MW_FAMILY_TRUSTED;
     if (!mw_programs_ok(m) || !mw_patterns_ok(m) || !mw_elements_ok(m) || !mw_conditions_ok(m)) return MW_DAMAGED_IMAGE;
     if (!mw_digests_ok(m, m->digests, m->digest_count, m->digest_sizes, m->digest_size_count) ||
-        !mw_digests_ok(m, m->section_digests, m->section_digest_count, m->section_sizes, m->section_size_count))
+        !mw_digests_ok(m, m->section_digests, m->section_digest_count, m->section_sizes, m->section_size_count) ||
+        !mw_digests_ok(m, m->import_digests, m->import_digest_count, m->import_sizes, m->import_size_count))
         return MW_DAMAGED_IMAGE;
     if (!mw_names_ok(m, m->suffixes, m->suffix_count) || !mw_names_ok(m, m->globs, m->glob_count) || !mw_annexes_ok(m))
         return MW_DAMAGED_IMAGE;

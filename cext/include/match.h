@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     const mw_image *image;
     uint32_t target;   /* index in TARGETS, or MW_NO_TARGET: a type that no signature asks for */
-    uint32_t container; /* the same, of what the content lies in */
+    uint32_t around[MW_AROUND]; /* the same, of what the content lies in, innermost first */
     uint32_t families; /* 1 << MW_FAMILY_*, those that are reported */
     int first;         /* stop at the first report */
     int done;
@@ -49,7 +49,7 @@ static int mw_scan_open(mw_scan *s, const mw_image *image, uint32_t target, uint
     memset(s, 0, sizeof *s);
     s->image = image;
     s->target = target;
-    s->container = MW_NO_TARGET;
+    for (int i = 0; i < MW_AROUND; i++) s->around[i] = MW_NO_TARGET;
     s->families = families;
     s->first = first;
     s->seen = (uint64_t *)calloc(seen + reported + touched, 8);
@@ -79,7 +79,7 @@ static inline int mw_serves(const mw_scan *s, uint64_t targets) {
 /* Whether the condition is for this content at all. */
 static inline int mw_concerns(const mw_scan *s, const mw_condition *c) {
     if (!mw_in_target(s, c->target) || s->size < c->size_min || s->size > c->size_max) return 0;
-    return !c->container || (s->container < 64 && s->image->target_sets[c->container] >> s->container & 1);
+    return !c->container || (s->around[0] < 64 && s->image->target_sets[c->container] >> s->around[0] & 1);
 }
 
 /* An anchor of the condition occurred. */

@@ -14,7 +14,8 @@
 #define MW_MATCH_CONDITION_H
 
 #include "match_filter.h"
-#include "match_pe.h"
+#include "match_compare.h"
+#include "match_executable.h"
 #include "match_regex.h"
 
 #define MW_RANGES (1u << 20)
@@ -178,12 +179,30 @@ static void mw_step_edge(mw_scan *s, const mw_element *e, const uint8_t *p, size
             if (mw_edge_here(e->a, p, n, at)) mw_add(s, &s->next, at, at);
 }
 
+static void mw_step_compare(mw_scan *s, const mw_element *e, const uint8_t *p, size_t n) {
+    mw_compare c;
+    memcpy(&c, s->image->section[MW_SECTION_LITERALS] + e->a, sizeof c);
+    for (size_t i = 0; i < s->now.count; i++)
+        for (size_t at = s->now.at[i].lo; at <= s->now.at[i].hi && at <= n; at++)
+            if (mw_compare_here(&c, p, n, at)) mw_add(s, &s->next, at, at);
+}
+
+/* What is asked of the content as a whole. */
+static int mw_fact_holds(const mw_scan *s, const mw_element *e, const mw_program *x) {
+    if (e->op == MW_ELEMENT_AROUND) {
+        uint32_t target = s->around[e->a];
+        return target < 64 && s->image->target_sets[e->b] >> target & 1;
+    }
+    uint64_t value = e->a == MW_PROGRAM_ENTRY ? x->entry : x->count;
+    return x->format && value >= e->b && value <= e->c;
+}
+
 /* --- Sub-patterns ------------------------------------------------------------------------------------------------- */
 
 /* Positions where the sub-pattern may begin; 0: none. */
-static int mw_start(const mw_sub *b, const mw_pe *pe, size_t n, mw_range *r) {
+static int mw_start(const mw_sub *b, const mw_program *x, size_t n, mw_range *r) {
     uint64_t base = 0, span = b->span;
-    const mw_pe_section *section = NULL;
+    const mw_program_section *section = NULL;
     r->lo = 0;
     r->hi = n;
     if (b->from == MW_FROM_ANYWHERE) return 1;
@@ -194,20 +213,22 @@ static int mw_start(const mw_sub *b, const mw_pe *pe, size_t n, mw_range *r) {
         r->hi = span > n - base ? n : base + span;
         return 1;
     }
-    if (b->from != MW_FROM_START && !pe->valid) return 0;
+    if (b->from != MW_FROM_START && !x->format) return 0;
     switch (b->from) {
     case MW_FROM_ENTRY:
-        if (pe->entry == UINT64_MAX) return 0;
-        base = pe->entry;
+        if (x->entry == UINT64_MAX) return 0;
+        base = x->entry;
         break;
     case MW_FROM_SECTION:
     case MW_FROM_IN_SECTION:
-        if (b->section >= pe->count) return 0;
-        section = &pe->section[b->section];
+        if (b->section >= x->count) return 0;
+        section = &x->section[b->section];
         base = section->offset;
         break;
-    case MW_FROM_LAST_SECTION: base = pe->section[pe->count - 1].offset; break;
-    case MW_FROM_VERSION: return 1;
+    case MW_FROM_LAST_SECTION:
+        if (!x->count) return 0;
+        base = x->section[x->count - 1].offset;
+        break;
     default: break;
     }
     if (b->from == MW_FROM_IN_SECTION) {
@@ -222,15 +243,25 @@ static int mw_start(const mw_sub *b, const mw_pe *pe, size_t n, mw_range *r) {
     return 1;
 }
 
-/* How often it occurs, by ends. */
-static uint64_t mw_count(mw_scan *s, const mw_sub *b, const mw_pe *pe, const uint8_t *p, size_t n) {
+/* All positions where it may begin. */
+static void mw_starts(mw_scan *s, const mw_sub *b, const mw_program *x, size_t n) {
     mw_range start;
-    uint64_t total = 0;
-    if (!mw_start(b, pe, n, &start)) return 0;
-    if (b->elements && s->image->elements[b->element].op == MW_ELEMENT_REGEX)
-        return mw_regex_count(s, &s->image->elements[b->element], p, n, start.lo, start.hi);
     s->now.count = 0;
-    mw_add(s, &s->now, start.lo, start.hi);
+    if (b->from == MW_FROM_VERSION)
+        for (uint32_t i = 0; i < x->versions; i++) mw_add(s, &s->now, x->version[i], x->version[i]);
+    else if (mw_start(b, x, n, &start))
+        mw_add(s, &s->now, start.lo, start.hi);
+}
+
+/* How often it occurs, by ends. */
+static uint64_t mw_count(mw_scan *s, const mw_sub *b, const mw_program *x, const uint8_t *p, size_t n) {
+    uint64_t total = 0;
+    mw_starts(s, b, x, n);
+    if (b->elements && s->image->elements[b->element].op == MW_ELEMENT_REGEX) {
+        for (size_t i = 0; i < s->now.count; i++)
+            total += mw_regex_count(s, &s->image->elements[b->element], p, n, s->now.at[i].lo, s->now.at[i].hi);
+        return total < MW_COUNT_MAX ? total : MW_COUNT_MAX;
+    }
     for (uint32_t i = 0; i < b->elements && s->now.count && !s->failed; i++) {
         const mw_element *e = &s->image->elements[b->element + i];
         s->next.count = 0;
@@ -240,6 +271,11 @@ static uint64_t mw_count(mw_scan *s, const mw_sub *b, const mw_pe *pe, const uin
         case MW_ELEMENT_MASKED: mw_step_masked(s, e, p, n); break;
         case MW_ELEMENT_GAP: mw_step_gap(s, e, n); break;
         case MW_ELEMENT_ONE_OF: mw_step_one_of(s, e, p, n); break;
+        case MW_ELEMENT_COMPARE: mw_step_compare(s, e, p, n); break;
+        case MW_ELEMENT_PROGRAM:
+        case MW_ELEMENT_AROUND:
+            if (mw_fact_holds(s, e, x)) continue;
+            return 0;
         default: mw_step_edge(s, e, p, n); break;
         }
         mw_ranges swap = s->now;
@@ -258,7 +294,7 @@ typedef struct {
     uint64_t count, which;
 } mw_value;
 
-static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const uint8_t *p, size_t n) {
+static int mw_holds(mw_scan *s, const mw_condition *c, const mw_program *x, const uint8_t *p, size_t n) {
     mw_value stack[MW_EXPR_DEPTH + 1], *top = stack; /* top: the last one; stack[0] is not used */
     const uint32_t *w = s->image->expressions + c->expression, *end = w + c->words;
     while (w < end && !s->failed && !s->slow) {
@@ -268,7 +304,7 @@ static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const ui
         case MW_EXPR_SUB:
             top++;
             top->count = 0;
-            for (uint32_t i = 0; i < v >> 16; i++) top->count += mw_count(s, &s->image->subs[*w + i], pe, p, n);
+            for (uint32_t i = 0; i < v >> 16; i++) top->count += mw_count(s, &s->image->subs[*w + i], x, p, n);
             w++;
             top->truth = top->count != 0;
             top->which = top->truth ? 1ull << (v & 63) : 0;
@@ -305,18 +341,18 @@ static int mw_holds(mw_scan *s, const mw_condition *c, const mw_pe *pe, const ui
 }
 
 /* Report what the touched conditions, and those without an anchor, find in p[0:n], which is everything. */
-static void mw_conditions_run(mw_scan *s, const mw_pe *pe, const uint8_t *p, size_t n) {
+static void mw_conditions_run(mw_scan *s, const mw_program *x, const uint8_t *p, size_t n) {
     for (size_t i = 0; i < s->image->always_count && !s->done; i++) {
         const mw_always *a = &s->image->always[i];
         const mw_condition *c = &s->image->conditions[a->condition];
-        if (mw_concerns(s, c) && mw_count(s, &s->image->subs[a->sub], pe, p, n)) mw_touch(s, a->condition);
+        if (mw_concerns(s, c) && mw_count(s, &s->image->subs[a->sub], x, p, n)) mw_touch(s, a->condition);
     }
     for (size_t i = 0; i < s->queued && !s->done && !s->failed && !s->slow; i++) {
         const mw_condition *c = &s->image->conditions[s->queue[i]];
         uint8_t family = s->image->signatures[c->signature].family;
         if (family <= MW_FAMILY_SPAM && !(s->families >> family & 1)) continue;
         if (s->reported[c->signature / 64] >> c->signature % 64 & 1) continue;
-        if (mw_holds(s, c, pe, p, n)) mw_report(s, c->signature);
+        if (mw_holds(s, c, x, p, n)) mw_report(s, c->signature);
     }
 }
 

@@ -28,6 +28,10 @@ static uint32_t mw_section_kinds(const mw_image *m, uint64_t size) {
     return mw_kinds_at(m->section_sizes, m->section_size_count, size);
 }
 
+static uint32_t mw_import_kinds(const mw_image *m, uint64_t size) {
+    return mw_kinds_at(m->import_sizes, m->import_size_count, size);
+}
+
 static void mw_digest_in(mw_scan *s, const mw_digest *digests, size_t count, uint32_t kind, const uint8_t *digest,
                          size_t digest_len, uint64_t size) {
     uint8_t key[32] = {0};
@@ -51,6 +55,10 @@ static void mw_match_digest(mw_scan *s, uint32_t kind, const uint8_t *digest, si
 
 static void mw_match_section(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size) {
     mw_digest_in(s, s->image->section_digests, s->image->section_digest_count, kind, digest, digest_len, size);
+}
+
+static void mw_match_imports(mw_scan *s, uint32_t kind, const uint8_t *digest, size_t digest_len, uint64_t size) {
+    mw_digest_in(s, s->image->import_digests, s->image->import_digest_count, kind, digest, digest_len, size);
 }
 
 #endif
