@@ -46,6 +46,7 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True):
     part: its path in the ledger; top: path of the top-level attachment that it is or lies in. names: every name it
     declares, best first, cleaned as FILE-06, also without folders. type: by content, as engine.scan.magic names it.
     encrypted: it is an encrypted container: it, or a member of its own, cannot be read without a password or key.
+    sha256: of its content, of top-level attachments; empty if it was not asked for (updates.digest_days).
     """
 
     part: str
@@ -54,6 +55,7 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str = ""
     size: int = 0
     encrypted: bool = False
+    sha256: str = ""
 
     @property
     def name(self) -> str:

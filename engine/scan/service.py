@@ -27,6 +27,7 @@ from engine.rewrite import CannotRewrite, apply, removed, spliced
 from engine.scan.budget import time_s
 from engine.scan.claims import Claims
 from engine.scan.claims import collect as collect_claims
+from engine.scan.digests import AttachmentDigests
 from engine.scan.facts import Cause, Facts, Match, Unscanned
 from engine.scan.gather import Gathered, gather, header_of, kept
 from engine.scan.header import collect, subject_text
@@ -142,11 +143,14 @@ class _Examination:
             end_to_end=blocking.encrypted.enabled and blocking.encrypted.end_to_end,
             clock=clock,
         )
+        self._digests = AttachmentDigests() if settings.updates.digest_days else None
         self._again_until = clock() + time_s(blocking.containers)[0] * AGAIN
 
     def outcome(self) -> Outcome:
-        walk = self._walker.walk_message(self._buf)
+        walk = self._walker.walk_message(self._buf, taker=self._digests)
         found = gather(walk)
+        if self._digests is not None:
+            self._digests.into(found)
         violations = judge(CONTENT, found.evidence, self._blocking)
         narrow(walk, self._antivirus)
         facts = walk.facts
