@@ -338,13 +338,21 @@ class ContentEvent(MessageEvent, kw_only=True):
 
 
 class VirusLogged(ContentEvent, tag="virus-logged"):
+    """One infected file that was left as it is. virus, in this event, of files repaired and deleted: the names of all
+    that was found in it, by whatever engine (AV-12, AV-14)."""
+
     virus: str
     part: str
+    file: str = ""
 
 
 class FileRepaired(ContentEvent, tag="file-repaired"):
+    """done: what was taken out of it, in words; scanned again, it was clean (AV-13)."""
+
     virus: str
     part: str
+    file: str = ""
+    done: str = ""
 
 
 class FoundLater(ContentEvent, tag="found-later"):
@@ -360,6 +368,24 @@ class FoundLater(ContentEvent, tag="found-later"):
 class FileDeleted(ContentEvent, tag="file-deleted"):
     virus: str
     part: str
+    file: str = ""
+
+
+class FileQuarantined(ContentEvent, tag="file-quarantined"):
+    """QRN-10: the original is in the local quarantine. item: its id there."""
+
+    file: str
+    part: str
+    virus: str  # all of them, with commas
+    sha256: str
+    size: int
+    item: str
+
+
+class QuarantineFailed(MessageEvent, tag="quarantine-failed"):
+    """QRN-05: infected files of a message could not be put aside. The message went on."""
+
+    reason: str
 
 
 class AttachmentDeleted(ContentEvent, tag="attachment-deleted"):
@@ -485,6 +511,49 @@ class CertificateNotRenewed(Event, tag="certificate-not-renewed"):
     expires: str = ""
 
 
+class QuarantineFilling(Event, tag="quarantine-filling"):
+    """QRN-05: the local quarantine is 80 % full, or not any more. octets, most: what it has, and may have."""
+
+    percent: int
+    octets: int
+    most: int
+    recovered: bool = False
+
+
+class QuarantineTransfer(Event, tag="quarantine-transfer"):
+    """QRN-03: the central server has a file, which was deleted here then."""
+
+    item: str
+    file: str
+    server: str
+
+
+class QuarantineServerFailed(Event, tag="quarantine-server-failed"):
+    """QRN-05: the central server takes nothing, so that files pile up here. recovered: it does again."""
+
+    server: str
+    reason: str
+    recovered: bool = False
+
+
+class QuarantineItemDeleted(Event, tag="quarantine-item-deleted"):
+    """by: a user; empty: it was too old."""
+
+    item: str
+    by: str = ""
+
+
+class QuarantineReleased(Event, tag="quarantine-released"):
+    """A file goes to somebody after all, in a mail of our own. by: a user, here or at the central server."""
+
+    smtp_id: str
+    item: str
+    file: str
+    sha256: str
+    forward_paths: tuple[str, ...]
+    by: str
+
+
 class FileAccessError(Event, tag="file-access-error"):
     """ALR-10."""
 
@@ -579,6 +648,8 @@ AnyEvent = (
     | FileRepaired
     | FoundLater
     | FileDeleted
+    | FileQuarantined
+    | QuarantineFailed
     | AttachmentDeleted
     | SubjectBlocked
     | SenderBlocked
@@ -595,6 +666,11 @@ AnyEvent = (
     | LowMemory
     | CertificateExpires
     | CertificateNotRenewed
+    | QuarantineFilling
+    | QuarantineTransfer
+    | QuarantineServerFailed
+    | QuarantineItemDeleted
+    | QuarantineReleased
     | FileAccessError
     | HttpViolation
     | UnauthorizedAccess

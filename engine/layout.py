@@ -20,7 +20,9 @@ class Layout:
         self.definitions = root / "definitions"
         self.control = root / "control"
         self.run = root / "run"
+        self.quarantine = root / "quarantine"  # made by who puts something there
         self.diagnostics = self.queue / "diagnosticfiles"  # DIR-05; made by who puts something there
+        self.candidate = self.definitions / "candidate.mwd"  # tried on copies of live mail before it is in force (DEF-16)
         self.directories = (self.queue, root / "log", self.tls, self.definitions, self.control, self.run)
 
     @property

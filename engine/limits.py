@@ -69,6 +69,10 @@ READINGS_LEN: Final = 256 * MIB  # octets that these span
 DELIMITERS: Final = 50_000  # delimiter lines that are kept in one walk: multiparts in each other see the same ones
 BOUNDARY_LEN: Final = 998  # 70 by RFC 2046 s5.1.1; clients accept any line
 FINDINGS: Final = 200  # findings kept for one message; more are only counted
+REPAIRS: Final = 200  # infected files of one message that are repaired; more count as beyond repair
+VIRUSES_SHOWN: Final = 5  # names of what was found in one file; more are counted
+SUSPICIONS: Final = 50  # verdicts of heuristics whose reasons are kept; further ones are matches like any other
+REASONS: Final = 12  # of one verdict, those that weigh most
 NAME_LEN: Final = 1024  # a file name longer than this is cut for display
 TNEF_ATTRIBUTES: Final = 50_000  # of one winmail.dat; an attachment has some 5, and SCAN_FILES ends the walk before
 MAPI_PROPERTIES: Final = 10_000  # of one list of a winmail.dat; an item of Outlook has some 100
@@ -131,3 +135,8 @@ AUTHSERV_ID_LEN: Final = 255  # characters of an authserv-id, which is a host na
 # --- Diagnostics ----------------------------------------------------------------------------------
 DIAGNOSTIC_FILES: Final = 10_000  # logs and copies of all relays: what a directory and a page can still show
 CONVERSATION_HELD_LEN: Final = 8 * 1024  # characters of one log that wait in memory; 5000 connections have 40 MB
+
+# --- Quarantine -----------------------------------------------------------------------------------
+QUARANTINE_ITEMS: Final = 100_000  # files of all relays; the pages know a few words of each, some 50 MB
+QUARANTINE_TAKEN_LEN: Final = 512 * MIB  # octets of the files of one message: one of SCAN_FILE_CEILING_MB fits
+QUARANTINE_TAKING_S: Final = 120.0  # then the message goes on without it; above SCANNER_DEADLINE_S

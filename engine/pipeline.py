@@ -27,6 +27,7 @@ from engine.judge import Judge
 from engine.processing.ends import Ends
 from engine.processing.examination import Examination, Suspect
 from engine.processing.own_mail import OwnMail
+from engine.processing.quarantining import Quarantine
 from engine.processing.sending import FOR_ONE_HOP, IN_HAND, Sending
 from engine.processing.services import Services
 from engine.queue.errors import QueueError, QueueFull
@@ -57,8 +58,9 @@ class Pipeline:
         judge: Judge,
         clock: Callable[[], int],
         saver: QueueFileSaver | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
-        """clock: nanoseconds since 1970. saver: copies messages for technicians."""
+        """clock: nanoseconds since 1970. saver: copies messages for technicians. quarantine: puts files aside."""
         self._services = services
         self._store = store
         self._clock = clock
@@ -71,7 +73,7 @@ class Pipeline:
         self._stopping = False
         self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event)
         self._own_mail = OwnMail(services, store, self.submit, clock)
-        self._examination = Examination(services, store, pool, judge, saver)
+        self._examination = Examination(services, store, pool, judge, saver, quarantine)
         self._ends = Ends(services, store, self.slow, self._own_mail, clock)
         self._sending = Sending(services, store, deliverer, self.slow, self._own_mail, self._ends, self._first, clock)
 

@@ -32,6 +32,7 @@ from engine.layout import Layout
 from engine.limits import LISTENERS
 from engine.listening import Entrance, Kind
 from engine.pipeline import Pipeline
+from engine.processing.quarantining import Quarantine
 from engine.queue.errors import QueueError
 from engine.queue.record import Received
 from engine.queue.state import MessageState
@@ -96,7 +97,10 @@ class Relay:
             root=self.layout.root,
         )
         judge = Judge(self, self.resolver, self.block_lists, self._is_ours)
-        self.pipeline = Pipeline(self, self.store, self.pool, self.deliverer, judge, time.time_ns, self.keeper.saver)
+        self.quarantine = Quarantine(self, self.store, self.pool, self.layout.quarantine, number, count, time.time_ns)
+        self.pipeline = Pipeline(
+            self, self.store, self.pool, self.deliverer, judge, time.time_ns, self.keeper.saver, self.quarantine
+        )
         by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
         self._certificate = self.layout.tls / certificate.FILE_NAME
@@ -141,6 +145,7 @@ class Relay:
         self.server.apply(settings)
         self.server.asking = self._asking()
         self.keeper.apply(settings.diagnostics)
+        self.quarantine.apply(settings)
         self.pipeline.settings_changed()
         self.event(events.ConfigurationAdopted())
 
@@ -289,6 +294,7 @@ class Relay:
         path = self.layout.root / self.settings.antivirus.definitions
         self._definitions_seen = (path, definitions.mark_of(path))
         await self._adopt_definitions(path)
+        await self.quarantine.start()
         await self.pool.start()
         for message in await self.store.open():
             self._ids.seen(message.id)
@@ -341,6 +347,7 @@ class Relay:
             *lengths, _ = told
             self.event(events.QueueLengths(fast=lengths[0], slow=lengths[1], hold=lengths[2]))
         self.keeper.sweep()
+        self.quarantine.sweep()
         self.pipeline.relieve_log()
         self.pipeline.sweep()
 

@@ -1,11 +1,13 @@
 """A message between acceptance and delivery: a scanner reads it, DNS is asked, policy judges, and all of it is told."""
 
 import asyncio
+from collections.abc import Iterable
 
 from engine import events, limits
-from engine.config import SaveQueueFiles
+from engine.config import SaveQueueFiles, Settings
 from engine.diagnostics.queue_files import QueueFileSaver
 from engine.judge import Judge, Judgement, judges, reads_content, unread
+from engine.processing.quarantining import Quarantine
 from engine.processing.services import Services
 from engine.processing.telling import events_of
 from engine.queue.record import BLOCKED, Crashed, Disposition, Edited, Started, Verdict
@@ -20,16 +22,23 @@ class Suspect(Exception):
 
 
 class Examination:
-    """saver: copies messages for technicians (DIAG-01)."""
+    """saver: copies messages for technicians (DIAG-01). quarantine: puts infected files aside (QRN-03)."""
 
     def __init__(
-        self, services: Services, store: Store, pool: ScannerPool, judge: Judge, saver: QueueFileSaver | None = None
+        self,
+        services: Services,
+        store: Store,
+        pool: ScannerPool,
+        judge: Judge,
+        saver: QueueFileSaver | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._services = services
         self._store = store
         self._pool = pool
         self._judge = judge
         self._saver = saver
+        self._quarantine = quarantine
 
     async def examine(self, message: MessageState) -> Verdict | None:
         """Have it scanned and judged. Returns the verdict, which has been noted then; None: nothing is to be found out.
@@ -48,6 +57,7 @@ class Examination:
             if message.started and inquiry.asks:
                 self._acquit(message, "it was read, and waits for DNS")
             judgement = await self._judge.finish(inquiry, outcome)
+            put_aside = await self._put_aside(message, outcome, judgement, inquiry.settings)
         except (PoolStopped, asyncio.CancelledError):  # the service stops: that is no crash of the message
             if message.started:
                 self._acquit(message, "the service was stopped")
@@ -59,7 +69,7 @@ class Examination:
             raise
         finally:
             inquiry.close()
-        verdict, error_words = self._settled(message, outcome, judgement)
+        verdict, error_words = self._settled(message, outcome, judgement, put_aside)
         if error_words:
             await self._save(message, SaveQueueFiles.ON_SCAN_ERROR, error_words)
         return verdict
@@ -87,7 +97,18 @@ class Examination:
                 await self._save(message, SaveQueueFiles.ON_CRASH, crash.detail)
         raise Suspect(f"suspect: its processing crashed {message.crashes} times")
 
-    def _settled(self, message: MessageState, outcome: Outcome, judgement: Judgement) -> tuple[Verdict, str]:
+    async def _put_aside(
+        self, message: MessageState, outcome: Outcome, judgement: Judgement, settings: Settings
+    ) -> list[events.Event]:
+        if self._quarantine is None or not outcome.facts.matches:
+            return []
+        if message.started:
+            self._acquit(message, "it was read, and its infected files are put aside")
+        return await self._quarantine.take(message, outcome, judgement, settings)
+
+    def _settled(
+        self, message: MessageState, outcome: Outcome, judgement: Judgement, put_aside: Iterable[events.Event]
+    ) -> tuple[Verdict, str]:
         """The verdict, and what kept the message from being examined, if anything did."""
         facts = outcome.facts
         blocked = judgement.removed
@@ -108,7 +129,7 @@ class Examination:
         )
         self._store.note(message, verdict)
         error = ""
-        for event in events_of(verdict, outcome, judgement):
+        for event in events_of(verdict, outcome, judgement, put_aside):
             self._services.event(event)
             if isinstance(event, events.ScanError):
                 error = event.description

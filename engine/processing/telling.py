@@ -1,19 +1,26 @@
 """What the journal is told of a message that was examined and judged. Pure."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 from engine import events
 from engine.judge import Judgement
 from engine.policy.violation import Criterion, Violation
 from engine.queue.record import Verdict
 from engine.scan.facts import Cause
+from engine.scan.infected import Fate, InfectedFile
 from engine.scan.service import Outcome
 
 
-def events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iterator[events.Event]:
-    """All of it in the order in which it happened. Of what blocking removes nothing was scanned (PROC-02)."""
+def events_of(
+    verdict: Verdict, outcome: Outcome, judgement: Judgement, put_aside: Iterable[events.Event] = ()
+) -> Iterator[events.Event]:
+    """All of it in the order in which it happened; put_aside: what came of the quarantine.
+
+    Of what blocking removes nothing was scanned (PROC-02).
+    """
     envelope = judgement.evidence.envelope
-    for event in _events_of(verdict, outcome, judgement):
+    for event in itertools.chain(_events_of(verdict, outcome, judgement), put_aside):
         if isinstance(event, events.ContentEvent):
             event.reverse_path, event.forward_paths = envelope.reverse_path, envelope.forward_paths
         yield event
@@ -44,12 +51,22 @@ def _events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iter
 
 
 def _of_scan(smtp_id: str, outcome: Outcome) -> Iterator[events.Event]:
-    for virus, part in outcome.logged:
-        yield events.VirusLogged(smtp_id=smtp_id, virus=virus, part=part)
-    for virus, part in outcome.deleted:
-        yield events.FileDeleted(smtp_id=smtp_id, virus=virus, part=part)
+    for one in outcome.infected:
+        yield _of_infected(smtp_id, one)
     for part, file, reason in outcome.attachments_deleted:
         yield events.AttachmentDeleted(smtp_id=smtp_id, part=part, file=file, reason=reason)
+
+
+def _of_infected(smtp_id: str, one: InfectedFile) -> events.Event:
+    """One event for each file, whatever was found in it: files are what is counted (AV-11)."""
+    match one.fate:
+        case Fate.REPAIRED:
+            done = ", ".join(one.done)
+            return events.FileRepaired(smtp_id=smtp_id, virus=one.joined, part=one.part, file=one.name, done=done)
+        case Fate.DELETED:
+            return events.FileDeleted(smtp_id=smtp_id, virus=one.joined, part=one.part, file=one.name)
+        case Fate.LOGGED:
+            return events.VirusLogged(smtp_id=smtp_id, virus=one.joined, part=one.part, file=one.name)
 
 
 def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> Iterator[events.Event]:

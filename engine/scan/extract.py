@@ -7,7 +7,7 @@ in the end the whole message.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -33,27 +33,37 @@ class Taken(msgspec.Struct, frozen=True, array_like=True):
     size: int
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """parts: paths of infected files. suspected: those in which only heuristics found something, which they may say
+    when the walk is far behind them. room: octets of all together."""
+
+    parts: Sequence[str]
+    suspected: Sequence[str] = ()
+    room: int = 0
+
+
 Keep = Callable[[Taken, "Buffer"], None]
 
 
 class Taker:
     """Sees every content when the walk is through with it, those inside before what is around them.
 
-    wanted: paths of infected parts. room: octets of all together. keep: is given each, and must not keep the buffer.
+    keep: is given each, and must not keep the buffer.
     """
 
-    def __init__(self, wanted: Iterable[str], room: int, keep: Keep) -> None:
-        self._wanted = frozenset(wanted)
-        self._lacking = set(self._wanted)
-        self._room = room
+    def __init__(self, wanted: Wanted, keep: Keep) -> None:
+        self._wanted = frozenset(wanted.parts)
+        self._suspected = frozenset(wanted.suspected)
+        self._lacking = set(wanted.parts)
+        self._room = wanted.room
         self._keep = keep
         self.too_large = 0  # contents that there was no room for
 
     def see(self, node: Node, buf: bytes, start: int, end: int) -> None:
         """buf[start:end] is the decoded content of node."""
         parts = [part for part in self._lacking if part != node.part and _is_around(node, part)]
-        if node.viruses and node.part in self._wanted:  # perhaps once more: a path need not be of one member only
-            parts.append(node.part)
+        if node.part in self._wanted and (node.part in self._suspected or _is_infected(node)):
+            parts.append(node.part)  # perhaps once more: a path need not be of one member only
         if parts:
             self._take(parts, node.name, node.type, span(buf, start, end))
 
@@ -72,6 +82,11 @@ class Taker:
         self._keep(Taken(tuple(sorted(parts)), name, kind, size), octets)
 
 
+def _is_infected(node: Node) -> bool:
+    """What matched may be a part of the file, such as a macro of a document."""
+    return any(inner.viruses for inner in node.everything())
+
+
 def _is_around(node: Node, part: str) -> bool:
     """Whether the infected part lies in node."""
     at = len(node.part)
@@ -84,8 +99,7 @@ def extract(
     data: "Buffer",
     image: Matcher,
     settings: Settings,
-    parts: Iterable[str],
-    room: int,
+    wanted: Wanted,
     keep: Keep,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -95,7 +109,7 @@ def extract(
     Raises what `keep` raises, and nothing on content.
     """
     buf = data if isinstance(data, bytes) else bytes(data)
-    taker = Taker(parts, room, keep)
+    taker = Taker(wanted, keep)
     encrypted = settings.blocking.encrypted
     Walker(
         image, settings.blocking.containers, end_to_end=encrypted.enabled and encrypted.end_to_end, clock=clock

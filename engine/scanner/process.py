@@ -195,7 +195,8 @@ class Scanner:
         job.sent = False
         request: Examine | Extract = Examine(job.number, extents, new_slots)
         if job.intake is not None:
-            request = Extract(job.number, extents, new_slots, job.intake.parts, job.intake.room)
+            intake = job.intake
+            request = Extract(job.number, extents, new_slots, intake.parts, intake.room, intake.suspected)
         self._send(protocol.encode(request), descriptors, job)
 
     def use_definitions(self, file: DefinitionsFile) -> None:

@@ -10,7 +10,8 @@ and checked here; what does not fit is ProtocolError, which the pool takes for a
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -82,13 +83,17 @@ class Examine(Request, frozen=True, tag=3):
 
 
 class Extract(Request, frozen=True, tag=5):
-    """Read a message as for Examine, and hand out what these parts of it are, `room` octets at most."""
+    """Read a message as for Examine, and hand out what these parts of it are, `room` octets at most.
+
+    suspected: those of them in which nothing but heuristics found something.
+    """
 
     number: int
     extents: tuple[tuple[int, int, int], ...]
     new_slots: tuple[int, ...]
     parts: tuple[str, ...]
     room: int
+    suspected: tuple[str, ...] = ()
 
 
 class Forget(Request, frozen=True, tag=4):
@@ -195,20 +200,28 @@ def check_splices(splices: list[Splice], size: int) -> None:
         at = splice.end
 
 
+class Sink(Protocol):
+    """Raises nothing. A file that does not get all of its octets is none."""
+
+    def begin(self, file: Taken) -> None: ...
+    def write(self, octets: bytes) -> None: ...
+
+
 class Intake:
     """What is extracted from one message, as it comes in. The scanner is not believed: everything is counted here.
 
-    parts: that were asked for. take: is given the octets of the files, one behind the other; raises nothing.
+    parts: that were asked for. sink: is given the files, one behind the other.
     """
 
-    def __init__(self, parts: Sequence[str], room: int, take: Callable[[bytes], None]) -> None:
+    def __init__(self, parts: Sequence[str], room: int, sink: Sink, suspected: Sequence[str] = ()) -> None:
         self.parts = tuple(parts)
+        self.suspected = tuple(suspected)
         self.room = room
-        self.files: list[Taken] = []
+        self.files = 0
         self.too_large = 0
         self.failed = ""
         self._asked = frozenset(parts)
-        self._take = take
+        self._sink = sink
         self._missing = 0  # octets of the last file
         self._left = room
 
@@ -216,12 +229,13 @@ class Intake:
         """Raises ProtocolError."""
         if self._missing or not 0 <= file.size <= self._left:
             raise ProtocolError(f"a file of {file.size} octets, where {self._left} are left")
-        if len(self.files) > len(self.parts) + limits.FINDINGS or not self._asked.issuperset(file.parts):
+        if self.files > len(self.parts) + limits.FINDINGS or not self._asked.issuperset(file.parts):
             raise ProtocolError("a file that was not asked for")
         if len(file.name) > PART_LEN or len(file.kind) > limits.NAME_LEN:
             raise ProtocolError("a file with an endless name")
         self._missing = file.size
-        self.files.append(file)
+        self.files += 1
+        self._sink.begin(file)
 
     def octets(self, octets: bytes) -> None:
         """Raises ProtocolError."""
@@ -229,14 +243,12 @@ class Intake:
             raise ProtocolError(f"{len(octets)} octets of a file that has {self._missing} more")
         self._missing -= len(octets)
         self._left -= len(octets)
-        self._take(octets)
+        self._sink.write(octets)
 
     def end(self, answer: ExtractAnswer) -> None:
         """Raises ProtocolError."""
         if self._missing and not answer.failed:
             raise ProtocolError("a file without its end")
-        if self._missing:
-            self.files.pop()
         self.too_large, self.failed = answer.too_large, answer.failed[:REASON_LEN]
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from engine import limits
 from engine.config import Settings
 from engine.queue.record import Disposition
-from engine.scan.extract import Taken, extract
+from engine.scan.extract import Taken, Wanted, extract
 from engine.scan.facts import Cause, Facts, Unscanned
 from engine.scan.matcher import Matcher
 from engine.scan.service import Outcome
@@ -227,7 +227,8 @@ class Worker:
         try:
             data = self._messages.read(request.extents)
             signal.setitimer(signal.ITIMER_PROF, protocol.deadline_s(settings))
-            return ExtractAnswer(number, extract(data, definitions, settings, request.parts, request.room, keep))
+            wanted = Wanted(request.parts, request.suspected, request.room)
+            return ExtractAnswer(number, extract(data, definitions, settings, wanted, keep))
         except OSError:
             raise  # of the channel: nobody is there to be answered
         except Exception as error:  # noqa: BLE001 - whatever broke, mail goes on, and somebody is told

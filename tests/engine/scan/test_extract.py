@@ -5,16 +5,23 @@ import hashlib
 import pytest
 
 from engine.config import Settings
-from engine.scan.extract import Taken, extract
+from engine.scan.extract import Taken, Wanted, extract
 from tests.engine.scan.material import EICAR, Clock, Matcher, gzipped, message, nested, tarred, uuencoded, zipped
 
 SETTINGS = Settings()
 
 
-def taken(data: bytes, *parts: str, room: int = 1 << 20) -> tuple[list[tuple[Taken, bytes]], int]:
+def taken(
+    data: bytes, *parts: str, room: int = 1 << 20, suspected: tuple[str, ...] = ()
+) -> tuple[list[tuple[Taken, bytes]], int]:
     found: list[tuple[Taken, bytes]] = []
     too_large = extract(
-        data, Matcher(), SETTINGS, parts, room, lambda one, octets: found.append((one, bytes(octets))), clock=Clock()
+        data,
+        Matcher(),
+        SETTINGS,
+        Wanted(parts, suspected, room),
+        lambda one, octets: found.append((one, bytes(octets))),
+        clock=Clock(),
     )
     return found, too_large
 
@@ -63,6 +70,13 @@ def test_definitions_that_changed_meanwhile() -> None:
     data = message("t\n", [("e.com", b"harmless")])
     [(one, octets)], _ = taken(data, "2")
     assert (one.parts, one.name, octets) == (("2",), "message.eml", data)
+
+
+def test_what_only_heuristics_found() -> None:
+    """QRN-07: they may find it after the walk is through with the file: it is taken by its path."""
+    data = message("t\n", [("e.com", b"harmless")])
+    [(one, octets)], _ = taken(data, "2", suspected=("2",))
+    assert (one.parts, one.name, octets) == (("2",), "e.com", b"harmless")
 
 
 def test_room() -> None:

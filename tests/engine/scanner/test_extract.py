@@ -14,12 +14,23 @@ from engine.scanner.protocol import ExtractAnswer, Intake, ProtocolError
 from tests.engine.scanner.harness import UPPER_S, Bench, Extent, Runner
 
 
-async def extracted(bench: Bench, content: bytes, *parts: str, room: int = 1 << 24) -> tuple[Intake, bytes]:
-    found = bytearray()
-    intake = Intake(parts, room, found.extend)
+class Kept:
+    def __init__(self) -> None:
+        self.files: list[tuple[Taken, bytearray]] = []
+
+    def begin(self, file: Taken) -> None:
+        self.files.append((file, bytearray()))
+
+    def write(self, octets: bytes) -> None:
+        self.files[-1][1].extend(octets)
+
+
+async def extracted(bench: Bench, content: bytes, *parts: str, room: int = 1 << 24) -> tuple[Intake, Kept]:
+    kept = Kept()
+    intake = Intake(parts, room, kept)
     extent = Extent(bench.file(content), 0, len(content))
     await asyncio.wait_for(bench.pool.extract("ID", [extent], intake), UPPER_S)
-    return intake, bytes(found)
+    return intake, kept
 
 
 def test_a_file_comes_out_as_it_is(with_pool: Runner) -> None:
@@ -28,13 +39,11 @@ def test_a_file_comes_out_as_it_is(with_pool: Runner) -> None:
 
     async def work(bench: Bench) -> None:
         message = b"Subject: x\r\n\r\n" + body
-        (intake, octets), outcome = await asyncio.gather(
-            extracted(bench, message, "1"), bench.examine(b"echo meanwhile")
-        )
-        assert [(one.parts, one.size) for one in intake.files] == [(("1",), len(body))]
-        assert octets == body and outcome.reason == "meanwhile"
-        intake, octets = await extracted(bench, message, "1", room=len(body) - 1)
-        assert (intake.files, intake.too_large, octets) == ([], 1, b"")
+        (intake, kept), outcome = await asyncio.gather(extracted(bench, message, "1"), bench.examine(b"echo meanwhile"))
+        assert [(one.parts, one.size, bytes(octets)) for one, octets in kept.files] == [(("1",), len(body), body)]
+        assert (intake.too_large, intake.failed, outcome.reason) == (0, "", "meanwhile")
+        intake, kept = await extracted(bench, message, "1", room=len(body) - 1)
+        assert (kept.files, intake.too_large) == ([], 1)
 
     with_pool(work)
 
@@ -69,20 +78,18 @@ FILE = Taken(("1",), "name", "data", 3)
 )
 def test_what_a_scanner_may_not_say(wrong: "object") -> None:
     """QRN-05: a scanner in the wrong hands fills nothing: what it says is counted by the relay."""
-    intake = Intake(("1",), 10, lambda octets: None)
+    intake = Intake(("1",), 10, Kept())
     with pytest.raises(ProtocolError):
         wrong(intake)  # type: ignore[operator]
 
 
-def test_a_file_that_broke_off_is_none() -> None:
-    """QRN-12: half an original is not kept as one."""
-    intake = Intake(("1",), 10, lambda octets: None)
-    intake.file(FILE)
-    intake.octets(b"123")
+def test_a_file_that_broke_off_is_told() -> None:
+    """QRN-12: a scan that failed says so, and what of it did not come wholly is not taken for a file."""
+    intake = Intake(("1",), 10, Kept())
     intake.file(FILE)
     intake.octets(b"12")
     intake.end(ExtractAnswer(1, failed="MemoryError"))
-    assert (len(intake.files), intake.failed) == (1, "MemoryError")
+    assert (intake.files, intake.failed) == (1, "MemoryError")
 
 
 files = st.builds(Taken, st.tuples(st.text()), st.text(), st.text(), st.integers(0, 2**40))
