@@ -1,0 +1,74 @@
+"""The directory of the local quarantine as the pages look at it: list, read, delete. Relays fill it (shelf.py)."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from engine.quarantine import sealed
+from engine.quarantine.item import SUFFIX, Item, ids_of
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One file as it lies there. length: octets on disk."""
+
+    name: str
+    id: str
+    smtp_id: str
+    length: int
+
+
+class Folder:
+    """Safe from any thread. Nothing is opened by a name that does not stand in the listing."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._known: dict[str, Item | None] = {}  # what is known of each file; it never changes
+
+    def entries(self) -> list[Entry]:
+        """Newest first. Raises OSError."""
+        found = []
+        try:
+            with os.scandir(self.directory) as listing:
+                for entry in listing:
+                    ids = ids_of(entry.name) if entry.name.endswith(SUFFIX) else None
+                    if ids is not None and entry.is_file(follow_symlinks=False):
+                        length = entry.stat(follow_symlinks=False).st_size
+                        found.append(Entry(entry.name, ids[1], ids[0], length))
+        except FileNotFoundError:
+            return []  # nothing was ever put aside
+        found.sort(key=lambda one: one.name, reverse=True)
+        names = {one.name for one in found}
+        for gone in [name for name in self._known if name not in names]:
+            self._known.pop(gone, None)
+        return found
+
+    def item(self, entry: Entry) -> Item | None:
+        """What is known of it; None if it cannot be read, which is remembered. Raises OSError."""
+        if entry.name not in self._known:
+            try:
+                self._known[entry.name] = sealed.read_item(self.directory / entry.name, self._key())
+            except sealed.Unreadable:
+                self._known[entry.name] = None
+        return self._known[entry.name]
+
+    def find(self, item_id: str) -> Entry | None:
+        """Raises OSError."""
+        return next((entry for entry in self.entries() if entry.id == item_id), None)
+
+    def content(self, entry: Entry) -> tuple[Item, Iterator[bytes]]:
+        """Raises sealed.Unreadable, OSError; the iterator does, too."""
+        return sealed.read_content(self.directory / entry.name, self._key())
+
+    def delete(self, entry: Entry) -> bool:
+        """Whether it was there. Durable. Raises OSError."""
+        try:
+            (self.directory / entry.name).unlink()
+        except FileNotFoundError:
+            return False
+        sealed.sync_directory(self.directory)
+        return True
+
+    def _key(self) -> bytes:
+        return sealed.key_of(self.directory)
