@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from cext.automaton import Image
+from engine.heuristics.rules import load
 
 
 class DefinitionsRefused(Exception):
@@ -21,7 +22,7 @@ class DefinitionsRefused(Exception):
 
 def from_bytes(data: bytes, place: str = "definitions") -> Image:
     try:
-        return Image(data)
+        return load(data)
     except ValueError as error:
         raise DefinitionsRefused(f"{place}: {error}") from None
 
@@ -33,7 +34,7 @@ def from_file(path: Path) -> Image:
     except OSError as error:
         raise DefinitionsRefused(f"{path}: {error.strerror}") from None
     try:
-        return Image(mmap.mmap(fd, 0, prot=mmap.PROT_READ))
+        return load(mmap.mmap(fd, 0, prot=mmap.PROT_READ))
     except (OSError, ValueError) as error:
         raise DefinitionsRefused(f"{path}: {error}") from None
     finally:

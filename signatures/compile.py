@@ -9,12 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cext.automaton import Image
-from signatures import grammar, image, source
+from signatures import grammar, heuristics, image, source
 from signatures.diagnostics import SourceErrors
+from signatures.heuristics import grammar as weights
+from signatures.heuristics.model import Family
 from signatures.image import Info, describe
 from signatures.model import Condition, FileName, Signature
 
 __all__ = ["Failure", "Info", "SourceErrors", "compile_sources", "describe", "read_sources", "starter", "test_vectors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that was read: signatures, and marks and families of heuristics."""
+
+    signatures: list[Signature]
+    marks: list[Signature]
+    families: list[Family]
+
+    def annexes(self) -> dict[str, bytes]:
+        return {heuristics.ANNEX: heuristics.annex(self.marks, self.families)} if self.families else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +48,53 @@ class Failure:
 
 def starter() -> list[Path]:
     """The definitions that ship with Mailward."""
-    return sorted((Path(__file__).parent / "definitions").glob("*.toml"))
+    return [*sorted((Path(__file__).parent / "definitions").glob("*.toml")), *weighing()]
+
+
+def weighing() -> list[Path]:
+    """The heuristics that ship with Mailward."""
+    return sorted(heuristics.folder().glob("*.toml"))
 
 
 def read_sources(paths: Sequence[Path]) -> list[Signature]:
     """All signatures of these files. Raises SourceErrors with every mistake in all of them."""
-    found: list[Signature] = []
-    first: dict[str, source.Table] = {}
+    return read_all(paths).signatures
+
+
+def read_all(paths: Sequence[Path]) -> Sources:
+    """Everything in these files. Raises SourceErrors with every mistake in all of them."""
+    tables: list[source.Table] = []
     errors = []
     for path in paths:
-        tables, broken = source.read(path)
+        read, broken = source.read(path)
+        tables.extend(read)
         errors.extend(broken)
-        for table in tables:
-            signature, wrong = grammar.signature(table)
-            errors.extend(wrong)
-            if signature is not None:
-                found.append(signature)
-            name = table.values.get("name")
-            if isinstance(name, str) and (other := first.setdefault(name, table)) is not table:
-                errors.append(
-                    table.error(f'name "{name}" is taken', f"by {other.path}, line {other.line}", "name", name)
-                )
+    by_kind: dict[str, list[Signature]] = {"signature": [], "mark": []}
+    first: dict[tuple[str, str], source.Table] = {}
+    for table in tables:
+        if table.kind not in by_kind:
+            continue
+        signature, wrong = weights.mark(table) if table.kind == "mark" else grammar.signature(table)
+        errors.extend(wrong)
+        if signature is not None:
+            by_kind[table.kind].append(signature)
+        name = table.values.get("name")
+        if table.kind == "mark" or not isinstance(name, str):  # marks of one name are one feature
+            continue
+        if (other := first.setdefault((table.kind, name), table)) is not table:
+            errors.append(table.error(f'name "{name}" is taken', f"by {other.path}, line {other.line}", "name", name))
+    marked = {str(table.values.get("name")) for table in tables if table.kind == "mark"}
+    families, wrong = weights.families([table for table in tables if table.kind == "family"], marked)
+    errors.extend(wrong)
     if errors:
         raise SourceErrors(errors)
-    return found
+    return Sources(by_kind["signature"], by_kind["mark"], families)
 
 
 def compile_sources(paths: Sequence[Path]) -> bytes:
     """Compile source files, in any order, to an image. Raises SourceErrors and nothing else."""
-    return image.build(read_sources(paths))
+    found = read_all(paths)
+    return image.build(found.signatures, annexes=found.annexes())
 
 
 def _run(matcher: Image, signature: Signature, vector: bytes) -> bool:
@@ -80,7 +112,10 @@ def _failures(matcher: Image, signature: Signature) -> Iterator[Failure]:
 
 
 def test_vectors(paths: Sequence[Path]) -> list[Failure]:
-    """Run every signature's specimen and clean vectors against the whole set. Raises SourceErrors."""
-    signatures = read_sources(paths)
-    matcher = Image(image.build(signatures))
-    return [failure for signature in signatures for failure in _failures(matcher, signature)]
+    """Run every specimen and clean vector against the whole set. Raises SourceErrors."""
+    found = read_all(paths)
+    failures = []
+    for signatures in (found.signatures, found.marks):
+        matcher = Image(image.build(signatures))
+        failures += [failure for signature in signatures for failure in _failures(matcher, signature)]
+    return failures

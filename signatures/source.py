@@ -1,4 +1,4 @@
-"""Definitions sources: TOML files with `[[signature]]` tables, read so that every key's place is still known."""
+"""Definitions sources: TOML files of tables (KINDS), read so that every key's place is still known."""
 
 import re
 import tomllib
@@ -9,7 +9,8 @@ from typing import Any
 
 from signatures.diagnostics import SourceError
 
-_HEADER = re.compile(r"\s*\[\[\s*signature\s*\]\]")
+KINDS = ("signature", "mark", "family")  # of tables: signatures; what heuristics look for, and how they weigh it
+_HEADER = re.compile(rf"\s*\[\[\s*(?:{'|'.join(KINDS)})\s*\]\]")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _FENCE = re.compile(r'"""|\'\'\'')
 # A key of more than 64 words. The parser keeps every beginning of a key, so a long one would cost its length squared.
@@ -20,18 +21,19 @@ UNKNOWN_KEYS = 20  # of one table that are reported
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One `[[signature]]` table. line: of its header, counted from 1; lines: its source, header first."""
+    """One table. line: of its header, counted from 1; lines: its source, header first; kind: of KINDS."""
 
     path: str
     line: int
     lines: tuple[str, ...]
     values: dict[str, Any]
+    kind: str = KINDS[0]
 
     def place(self, key: str | None = None) -> tuple[int, int]:
         """(line, column) of a key, or of the header when key is None or cannot be found."""
         if key is not None:
             word = re.escape(key)
-            pattern = re.compile(rf"""\s*(?:\[+\s*signature\s*\.\s*)?(?P<key>"{word}"|'{word}'|{word})\s*[=.\]]""")
+            pattern = re.compile(rf"""\s*(?:\[+\s*\w+\s*\.\s*)?(?P<key>"{word}"|'{word}'|{word})\s*[=.\]]""")
             for number, line in enumerate(self.lines):
                 if found := pattern.match(line):
                     return self.line + number, found.start("key") + 1
@@ -101,14 +103,15 @@ def parse(shown: str, octets: bytes) -> tuple[list[Table], list[SourceError]]:
         except (ValueError, RecursionError) as e:  # ValueError: also numbers of thousands of digits
             errors.append(_syntax_error(shown, first, part, e))
             continue
-        found = values.pop("signature", None)
         place = Table(shown, first + 1, tuple(part), {})
+        for kind in KINDS:
+            found = values.pop(kind, None)
+            if isinstance(found, list):
+                tables.extend(Table(shown, first + 1, tuple(part), v, kind) for v in found if isinstance(v, dict))
+            elif found is not None:
+                errors.append(place.error(f"not a list of {kind} tables", f"write [[{kind}]]", kind))
         errors.extend(
             place.error(f'unknown key "{key}" outside of a signature', "a file holds [[signature]] tables only", key)
             for key in islice(values, UNKNOWN_KEYS)
         )
-        if isinstance(found, list):
-            tables.extend(Table(shown, first + 1, tuple(part), v) for v in found if isinstance(v, dict))
-        elif found is not None:
-            errors.append(place.error("not a list of signatures", "write [[signature]]", "signature"))
     return tables, errors

@@ -7,6 +7,7 @@ what types cannot, with the syntax of lists in `entries.py` and of texts in `met
 
 from engine.config.antivirus import (
     Antivirus,
+    HeuristicsLevel,
     LeftoverAction,
     ScannedFiles,
     UnrepairableAction,
@@ -98,6 +99,7 @@ __all__ = [
     "Frequency",
     "FurtherListener",
     "Grant",
+    "HeuristicsLevel",
     "Kind",
     "LeftoverAction",
     "ListAction",

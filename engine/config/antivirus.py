@@ -38,6 +38,15 @@ class ScannedFiles(StrEnum):
     OTHERS = "others"
 
 
+class HeuristicsLevel(StrEnum):
+    """AV-03."""
+
+    OFF = "off"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 class Antivirus(Section, frozen=True):
     """Antivirus settings (AV-01..10) and what happens to mail that cannot be processed (SCAN-07)."""
 
@@ -51,6 +60,8 @@ class Antivirus(Section, frozen=True):
         "If you need the file, ask the sender for a clean copy.\n"
     )
     unscanned: UnscannedAction = UnscannedAction.HOLD  # SCAN-07
+    heuristics: HeuristicsLevel = HeuristicsLevel.MEDIUM  # AV-03
+    heuristics_exempt: tuple[str, ...] = ()  # names of verdicts, SHA-256 of files
     files: ScannedFiles = ScannedFiles.ALL  # SCAN-01
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ def problems(settings: Settings) -> list[Problem]:
         *_authentication(settings),
         *_each(("antivirus", "include"), settings.antivirus.include, entries.extension_error),
         *_each(("antivirus", "exclude"), settings.antivirus.exclude, entries.extension_error),
+        *_each(("antivirus", "heuristics_exempt"), settings.antivirus.heuristics_exempt, entries.exemption_error),
         *_quarantine(settings.quarantine),
         *_updates(settings.updates),
         *_notices(settings),

@@ -20,6 +20,7 @@ _LOOPBACK: Final = ipaddress.ip_network("127.0.0.0/8")
 VIRUS_NAME: Final = "{name}"  # in an address that reports lead to
 CLAMAV: Final = "clamav+"  # before the address of a source of definitions
 _TIME: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_EXEMPTION: Final = re.compile(r"Heuristic\.[A-Z][A-Za-z0-9]{2,39}|[0-9A-Fa-f]{64}")
 _ERROR_CODES: Final = ipaddress.ip_network("127.255.255.0/24")
 
 
@@ -71,6 +72,13 @@ def extension_error(entry: str) -> str:
         bare = entry.strip("*. ").rpartition(".")[2]
         return f"is not an extension with its period, such as .exe: write .{bare or 'exe'}"
     return one_line_error(entry)
+
+
+def exemption_error(entry: str) -> str:
+    """AV-03: a verdict of heuristics, or SHA-256 of a file."""
+    if _EXEMPTION.fullmatch(entry):
+        return ""
+    return "is neither a name such as Heuristic.PackedProgram nor a SHA-256 digest: copy it from the event of the find"
 
 
 def time_of_day_error(entry: str) -> str:

@@ -45,7 +45,7 @@ class Contents:
             self._course.taker.see(node, buf, start, end)
 
     def _examine(self, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> None:
-        told = bool(part.type)  # whoever took it out knows what it is, and that it holds no archive
+        told = bool(part.type)
         part.type = kind = part.type or magic.identify(buf, start, end, part.content_type)
         part.size = node.size = end - start
         node.type = kind
@@ -59,6 +59,25 @@ class Contents:
         if start == end:
             return
         part.examined = part.size
+        watch = self._ledger.watch
+        sheet = watch.open(node, kind, buf, start, end) if watch is not None else None
+        self._examined(node, part, kind, told, octets, buf, start, end, place)
+        if watch is not None and sheet is not None:
+            watch.close(sheet, kind, buf, start, end)
+
+    def _examined(
+        self,
+        node: Node,
+        part: Part,
+        kind: str,
+        told: bool,
+        octets: bytes | memoryview,
+        buf: bytes,
+        start: int,
+        end: int,
+        place: Place,
+    ) -> None:
+        """told: whoever took it out says what it is, and that it holds no archive."""
         if (kind in magic.OPENED or kind in OPENERS) and self._open(kind, node, part, buf, start, end, place):
             part.container = True
             names = names_in(self._image, self._ledger, node, octets, kind, place.container)

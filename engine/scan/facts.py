@@ -33,6 +33,18 @@ class Match(msgspec.Struct, frozen=True):
     part: str
 
 
+class Suspicion(msgspec.Struct, frozen=True):
+    """Why heuristics say that a part is malware (AV-03). name: of the match, such as `Heuristic.ScriptDropper`.
+
+    reasons: (words, points), those that weigh most first, up to limits.REASONS; points: of all of them together.
+    """
+
+    name: str
+    part: str
+    points: int
+    reasons: tuple[tuple[str, int], ...] = ()
+
+
 class Unscanned(msgspec.Struct, frozen=True):
     part: str
     cause: Cause
@@ -77,6 +89,7 @@ class Facts(msgspec.Struct):
     unscanned: list[Unscanned] = []
     findings: list[Finding] = []
     definitions: str = ""
+    suspicions: list[Suspicion] = []
 
     @property
     def verdict(self) -> Verdict:

@@ -1,6 +1,8 @@
 """Writes the coverage ledger while the walk goes on: facts with caps, so that hostile input cannot make it long."""
 
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
 
 from engine import limits
 from engine.scan.budget import Bound
@@ -8,18 +10,23 @@ from engine.scan.facts import Cause, Facts, Finding, Match, Part, Unscanned
 from engine.scan.header import Fields
 from engine.scan.node import Node
 
+if TYPE_CHECKING:
+    from engine.heuristics.watch import Watch
+
 NO_FIELDS: Final = Fields()
 
 
 class Ledger:
     """fields: of the header section of the message itself. limit, limit_part: the first container limit that was
-    reached, in words, and where (CONT-09); limit is empty if none was."""
+    reached, in words, and where (CONT-09); limit is empty if none was. watch: heuristics, if they are on: it hears of
+    findings, and of what is encrypted."""
 
     def __init__(self, definitions: str) -> None:
         self.facts = Facts(definitions=definitions)
         self.fields = NO_FIELDS
         self.limit = ""
         self.limit_part = ""
+        self.watch: Watch | None = None
 
     def part(self, part: Part) -> None:
         self.facts.parts.append(part)
@@ -49,10 +56,14 @@ class Ledger:
     def closed(self, node: Node, container: Node, detail: str) -> None:
         """node cannot be read without a password or key, so container, which may be node, is an encrypted one."""
         container.encrypted = True
+        if self.watch is not None:
+            self.watch.encrypted(node, container)
         self.unscanned(node.part, Cause.ENCRYPTED, detail)
 
     def finding(self, part: str, kind: str, severe: bool = False) -> None:
         """severe: content may have been missed; then the part is unscanned (damaged), whatever else is known."""
+        if self.watch is not None:
+            self.watch.odd(kind)
         if severe:
             self.unscanned(part, Cause.DAMAGED, kind)
         entry = Finding(part, kind, severe)

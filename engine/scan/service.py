@@ -159,6 +159,7 @@ class _Examination:
             outcome = _removed(facts, blocked, violations)
         elif violations or facts.matches or facts.unscanned or not self._antivirus.enabled:
             outcome = self._scanned(walk, found, violations, blocked)
+            heuristics=settings.antivirus,
         else:
             outcome = Outcome(facts)
         outcome.evidence = kept(found.evidence, violations)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.config import ContainerLimits
+from engine.config import Antivirus, ContainerLimits, HeuristicsLevel
+from engine.heuristics.rules import rules_of
+from engine.heuristics.watch import Watch
 from engine.scan import magic
 from engine.scan.archives import Archives
 from engine.scan.budget import Budget, OutOfTime, time_s
@@ -44,6 +46,7 @@ class Walker:
 
     image is read only; digests: also list SHA-256 of every part (for reports and comparisons; it is dear).
     end_to_end: encrypted S/MIME and OpenPGP mail counts as an encrypted container (ENC-06); else it is a finding.
+    heuristics: level and exemptions of what the image knows beside signatures (AV-03); None: there are none.
     """
 
     def __init__(
@@ -53,12 +56,17 @@ class Walker:
         digests: bool = False,
         end_to_end: bool = False,
         *,
+        heuristics: Antivirus | None = None,
         clock: Callable[[], float],
     ) -> None:
         self._image = image
         self._settings = settings
         self._digests = digests
         self._end_to_end = end_to_end
+        self._heuristics = heuristics
+        self._rules = (
+            rules_of(image) if heuristics is not None and heuristics.heuristics is not HeuristicsLevel.OFF else None
+        )
         self._clock = clock
 
     def walk_message(self, data: "Buffer", deadline_s: float | None = None, taker: Taker | None = None) -> Walk:
@@ -75,16 +83,19 @@ class Walker:
         buf = data if isinstance(data, bytes) else bytes(data)
         return self._walk(lambda course: course.file(buf, name), deadline_s)
 
-    def _walk(
-        self, begin: "Callable[[_Course], Node]", deadline_s: float | None, taker: Taker | None = None
-    ) -> Walk:
+    def _walk(self, begin: "Callable[[_Course], Node]", deadline_s: float | None, taker: Taker | None = None) -> Walk:
         if deadline_s is None:
             deadline_s = self._clock() + time_s(self._settings)[0]
         budget = Budget(self._settings, self._clock, deadline_s)
         course = _Course(self._image, budget, self._digests, self._end_to_end)
         course.taker = taker
-        root = begin(course)
         ledger = course.ledger
+        if self._rules is not None and (settings := self._heuristics) is not None:
+            level, exempt = settings.heuristics, settings.heuristics_exempt
+            ledger.watch = Watch(self._rules, level, exempt, ledger, budget.check_time)
+        root = begin(course)
+        if ledger.watch is not None:
+            ledger.watch.finish()
         return Walk(ledger.facts, root, ledger.fields, ledger.limit, ledger.limit_part)
 
 

@@ -283,10 +283,10 @@ def serve(fd: int, load: Loader, examine: Examiner) -> int:
 
 
 def main() -> int:
-    from cext.automaton import Image
+    from engine.heuristics.rules import load
     from engine.scan.service import examine
 
-    return serve(int(sys.argv[1]), Image, examine)
+    return serve(int(sys.argv[1]), load, examine)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def write(path: Path, text: str) -> list[Path]:
 
 
 def test_the_starter_set_does_what_it_says() -> None:
-    assert len(compiler.starter()) == 4
+    assert len(compiler.starter()) - len(compiler.weighing()) == 4
     assert compiler.test_vectors(compiler.starter()) == []
     assert all(s.specimens for s in compiler.read_sources(compiler.starter()))
 

@@ -1,0 +1,289 @@
+"""Goes with one walk: a sheet of features for each content that is open, judged when it is closed (AV-03).
+
+    walk opens an archive     -> a sheet
+      and a script in it      -> a sheet, its features, judged; the archive's sheet notes that it holds a script
+    walk closes the archive   -> its sheet, judged
+
+What a document is made of (modules of macros, objects, scripts of a PDF) is no file: its features go to the sheet of
+the document. A member of an archive is alone if there are few beside it, which is known only when the archive is
+closed: what is suspicious only if it is alone waits for that.
+
+Plain text of a message costs a look at its type: it is kept, a piece of it, in case something is encrypted.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from engine import limits
+from engine.config import HeuristicsLevel
+from engine.heuristics import names, other, program, shortcut, texts
+from engine.heuristics.rules import Rules
+from engine.scan.facts import Suspicion
+from engine.scan.ledger import Ledger
+from engine.scan.node import ENTITY, MARGIN, MEMBER, Node
+
+ALONE: Final = 4  # files in an archive up to which each of them counts as alone
+TEXTS: Final = 8  # texts of a message in which passwords are looked for
+TEXT_LEN: Final = 32 * 1024  # octets of each
+CLOSED: Final = 20  # encrypted containers of a message that are judged
+DISK_LEN: Final = 32 << 20  # octets of a disk image that is not opened in which programs are looked for
+
+_SUBJECTS: Final = {
+    "pe": "program", "lnk": "shortcut", "onenote": "onenote", "pdf": "pdf", "rtf": "rtf", "html": "html",
+    "ole": "document", "mail": "",
+    **dict.fromkeys(("png", "gif", "jpeg", "bmp", "tiff"), "picture"),
+    **dict.fromkeys(("iso", "udf", "vhd", "vhdx", "vmdk", "dmg"), "disk"),
+    **dict.fromkeys(("zip", "rar", "7z", "cab", "tar", "gzip", "lha", "arj", "ace", "bzip2", "xz", "zstd", "lzma"),
+                    "archive"),
+}  # fmt: skip
+_BODY: Final = frozenset({"text", "html"})
+_TEXTUAL: Final = frozenset({"text", "data", "html", "script", "mail"})
+_HOLDS: Final = {
+    "program": "holds.program", "script": "holds.script", "shortcut": "holds.shortcut", "html": "holds.html",
+    "document": "holds.document", "pdf": "holds.document", "rtf": "holds.document", "archive": "holds.archive",
+    "disk": "holds.archive", "picture": "holds.picture",
+}  # fmt: skip
+_MARKED: Final = {"program": "pe", "script": "script", "module": "script", "html": "html", "rtf": "rtf",
+                  "shortcut": "lnk"}  # fmt: skip
+_ALSO: Final = frozenset({"picture", "pdf", "rtf", "shortcut"})
+_LURES: Final = ("name.double", "name.double-script", "name.hidden-end", "name.gap")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_NOT_MERGED: Final = ("name.", "place.")
+
+
+class _Sheet:
+    """Of one content that is open. piece: it is a part of a document, not a file."""
+
+    __slots__ = ("features", "files", "node", "piece", "subject", "waiting")
+
+    def __init__(self, node: Node, subject: str, piece: bool) -> None:
+        self.node = node
+        self.subject = subject
+        self.piece = piece
+        self.features: dict[str, int] = {}
+        self.files = 0
+        self.waiting: list[tuple[Node, list[Suspicion]]] = []
+
+
+class Watch:
+    """One for each walk. Nothing is raised on content but what clock raises."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        level: HeuristicsLevel,
+        exempt: tuple[str, ...],
+        ledger: Ledger,
+        check_time: Callable[[], None],
+    ) -> None:
+        self._rules = rules
+        self._level = level
+        self._names = frozenset(exempt)
+        self._digests = frozenset(one for text in exempt if _DIGEST.fullmatch(one := text.lower()))
+        self._ledger = ledger
+        self._check_time = check_time
+        self._open: list[_Sheet] = []
+        self._texts: list[bytes] = []
+        self._closed: dict[int, tuple[Node, dict[str, int]]] = {}
+
+    # --- while the walk goes on -------------------------------------------------------------------------
+
+    def open(self, node: Node, kind: str, buf: bytes, start: int, end: int) -> _Sheet | None:
+        """Content of node is about to be examined. None: there is nothing to be judged about it."""
+        if kind in _BODY and not node.names and (node.role == ENTITY or node.role == MARGIN):
+            if len(self._texts) < TEXTS:
+                self._texts.append(buf[start : min(end, start + TEXT_LEN)])
+            if kind == "text":
+                return None
+        over = self._open[-1] if self._open else None
+        piece = over is not None and node.role == MEMBER and (not node.names or _is_document(over))
+        sheet = _Sheet(node, self._subject(node, kind, over, piece), piece)
+        self._open.append(sheet)
+        return sheet
+
+    def _subject(self, node: Node, kind: str, over: _Sheet | None, piece: bool) -> str:
+        if piece and over is not None and kind in _TEXTUAL:
+            if over.subject == "document" and node.part.endswith(".bas"):
+                return "module"
+            if over.subject == "pdf" and node.part.endswith(".js"):
+                return "module"
+            if over.subject == "script" and node.part.endswith("/utf-8"):
+                return "module"
+        if (subject := _SUBJECTS.get(kind)) is not None:
+            return "script" if subject == "html" and _is_script(node) else subject
+        if kind not in _TEXTUAL or not _is_script(node):
+            return "file"  # also scripts of Unix: mail programs do not start them
+        return "script"
+
+    def odd(self, kind: str) -> None:
+        """An opener remarked on the content that is open."""
+        if self._open and (feature := f"odd.{kind}") in _REMARKS:
+            self._open[-1].features[feature] = 1
+
+    def encrypted(self, node: Node, container: Node) -> None:
+        """node, which is container or a member of it, cannot be read without a password."""
+        if id(container) not in self._closed and len(self._closed) == CLOSED:
+            return
+        archive = "closed.document" if container.document or container.type in ("ole", "pdf") else "closed.archive"
+        _, found = self._closed.setdefault(id(container), (container, {archive: 1}))
+        if node is not container:
+            said: dict[str, int] = {}
+            names.features(node.names, said)
+            if "name.program" in said:
+                found["closed.program"] = found.get("closed.program", 0) + 1
+            if "name.script" in said:
+                found["closed.script"] = found.get("closed.script", 0) + 1
+
+    def close(self, sheet: _Sheet, kind: str, buf: bytes, start: int, end: int) -> None:
+        """The content of the sheet's node was examined."""
+        self._open.pop()
+        node = sheet.node
+        for waits, suspicions in sheet.waiting:
+            self._report(waits, suspicions)
+        if sheet.subject == "archive" and node.document:
+            sheet.subject = "document"
+        self._look(sheet, kind, buf, start, end)
+        over = self._open[-1] if self._open else None
+        flagged = bool(node.viruses) or (
+            sheet.subject not in ("", "module") and not sheet.piece and self._judge(sheet, over, buf[start:end])
+        )
+        if over is not None:
+            _pass_on(sheet, over, flagged)
+
+    def _look(self, sheet: _Sheet, kind: str, buf: bytes, start: int, end: int) -> None:
+        """Gather what the content says of itself."""
+        node, found, subject = sheet.node, sheet.features, sheet.subject
+        if not sheet.piece:
+            names.features(node.names, found)
+        if subject in ("", "archive", "file", "document"):
+            return
+        if subject == "html" and not node.names and node.role == ENTITY and "odd.html-smuggling" not in found:
+            return  # the text of a message: clients run no script in it
+        self._check_time()
+        octets = buf[start:end]
+        if subject == "program":
+            program.features(octets, found)
+        elif subject == "shortcut":
+            shortcut.features(octets, found)
+        elif subject in ("script", "module", "html"):
+            texts.features(octets, found)
+        elif subject == "disk" and kind != "iso" and octets.find(other.STUB, 0, DISK_LEN) >= 0:
+            found["holds.program"] = 1
+        if subject in _ALSO:
+            other.features(octets, kind, found)
+        if node.format == "zip" and kind not in ("zip", "pe"):
+            found["also.archive"] = 1
+        if target := _MARKED.get(subject):
+            self._mark(texts.ends(octets), target, found)
+
+    def _mark(self, octets: bytes, target: str, found: dict[str, int]) -> None:
+        try:
+            for mark in self._rules.marks.scan(octets, target):
+                found[mark] = 1
+        except TimeoutError:  # it was bounded: what was found of other features stands
+            found["odd.marks-took-too-long"] = 1
+
+    # --- judging ----------------------------------------------------------------------------------------
+
+    def _judge(self, sheet: _Sheet, over: _Sheet | None, octets: bytes) -> bool:
+        """Returns whether it was reported."""
+        node, found = sheet.node, sheet.features
+        container = over.node if over is not None and over.subject in ("archive", "disk") else None
+        if container is None:
+            found["place.attached"] = 1
+        else:
+            found["place.archived"] = 1
+        found["place.alone"] = 1
+        suspicions = self._wanted(self._rules.judge(sheet.subject, found, self._level), octets)
+        if not suspicions:
+            return False
+        if container is not None and over is not None:
+            del found["place.alone"]
+            anyway = self._wanted(self._rules.judge(sheet.subject, found, self._level), b"")
+            if not anyway:
+                if over.files < ALONE:
+                    over.waiting.append((node, suspicions))
+                return False
+            suspicions = anyway
+        self._report(node, suspicions)
+        return True
+
+    def _wanted(self, suspicions: list[Suspicion], octets: bytes) -> list[Suspicion]:
+        """Without those that are exempt."""
+        left = [one for one in suspicions if one.name not in self._names]
+        if left and octets and self._digests and hashlib.sha256(octets).hexdigest() in self._digests:
+            return []
+        return left
+
+    def _report(self, node: Node, suspicions: list[Suspicion]) -> None:
+        kept = self._ledger.facts.suspicions
+        for one in suspicions:
+            if len(kept) < limits.SUSPICIONS:
+                kept.append(msgspec.structs.replace(one, part=node.part, reasons=one.reasons[: limits.REASONS]))
+        self._ledger.matched(node, tuple(one.name for one in suspicions))
+
+    def finish(self) -> None:
+        """The walk has ended: what is encrypted is judged by what the text of the message says."""
+        if not self._closed:
+            return
+        said: dict[str, int] = {}
+        for text in self._texts:
+            self._mark(text, "text", said)
+        for node, found in self._closed.values():
+            if not node.viruses:
+                found.update(said)
+                names.features(node.names, found)
+                self._report(node, self._wanted(self._rules.judge("closed", found, self._level), b""))
+
+
+def _is_document(sheet: _Sheet) -> bool:
+    """Whether its members are parts of one document though they have names: of a zip that is one."""
+    return bool(sheet.node.document)
+
+
+def _is_script(node: Node) -> bool:
+    for name in node.names:
+        last = names.extensions(name)[1]
+        if last in names.SCRIPTS or last in names.PROGRAMS:
+            return True
+    return False
+
+
+def _pass_on(sheet: _Sheet, over: _Sheet, flagged: bool) -> None:
+    """Tell the sheet of the container what was in it."""
+    if sheet.piece:
+        if not flagged:
+            for feature, number in sheet.features.items():
+                if not feature.startswith(_NOT_MERGED) and over.features.get(feature, -1) < number:
+                    over.features[feature] = number
+        if sheet.subject in ("program", "script", "shortcut"):
+            _count(over, _HOLDS[sheet.subject])
+        return
+    over.files += 1
+    if over.files > ALONE:
+        over.waiting.clear()
+    _count(over, "holds.files")
+    if (holds := _HOLDS.get(sheet.subject)) is not None:
+        _count(over, holds)
+    if sheet.subject != "program" and "name.program" in sheet.features:
+        _count(over, "holds.program")
+    if any(lure in sheet.features for lure in _LURES):
+        _count(over, "holds.misleading-name")
+
+
+def _count(sheet: _Sheet, feature: str) -> None:
+    sheet.features[feature] = sheet.features.get(feature, 0) + 1
+
+
+_REMARKS: Final = frozenset(
+    "odd." + one
+    for one in (
+        "encrypted", "html-smuggling", "macro-basic", "macro-vba", "macro-xlm", "pdf-additional-actions",
+        "pdf-embedded-file", "pdf-javascript", "pdf-launch", "pdf-open-action", "rtf-ambiguous",
+        "vba-module-without-source",
+    )
+)  # fmt: skip
