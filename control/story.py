@@ -194,7 +194,7 @@ _SENTENCES: Final = {
     "scanner-crashed": "the scanner ended on it (crash {count}): {reason}",
     "scan-error": "could not be examined: {description}",
     "virus-logged": "infected, only logged: {virus} in part {part}",
-    "file-repaired": "repaired: {virus} in part {part}",
+    "file-repaired": "repaired: {virus} in part {part}, taken out: {done}",
     "file-deleted": "infected file deleted: {virus} in part {part}",
     "attachment-deleted": "attachment deleted: {file} ({reason})",
     "subject-blocked": "its subject is blocked by the entry {entry}: {handling}",

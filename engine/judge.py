@@ -151,7 +151,7 @@ class Judge:
             field = results.body(name, inquiry.envelope, evidence.authentication)
             splices = without_results(splices, outcome.claims, results.canonical(name), inquiry.envelope.size)
         notifications: Sequence[NotificationWanted] = ()
-        infections = () if removed else infections_of(outcome, evidence)
+        infections = () if removed else infections_of(outcome)
         if violations or infections:
             notifications = notify.wanted(
                 inquiry.smtp_id,

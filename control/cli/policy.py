@@ -134,7 +134,9 @@ async def _test(trial: Trial, envelope: Envelope, paths: tuple[Path, ...], as_js
 
 def _end(verdict: Verdict) -> str:
     end = _PAST[verdict.disposition]
-    return f"stripped and {end}" if verdict.deleted else end
+    if verdict.deleted:
+        return f"stripped and {end}"
+    return f"repaired and {end}" if verdict.repaired else end
 
 
 def _read(file: Path) -> bytes:
@@ -162,6 +164,7 @@ def _print(path: str, verdict: Verdict) -> None:
     click.echo(f"  {'virus scan':<16}{scan}" + (f": {_words(names)}" if names else ""))
     for label, lines in (
         ("not examined", verdict.unscanned),
+        ("repaired", [f"{part or 'message'}: {what}" for part, what in verdict.repaired]),
         ("deleted", [f"{part or 'message'}: {why}" for part, why in verdict.deleted]),
         ("forwarded to", verdict.forwards),
         ("told", [f"{one.audience} ({one.kind}): {', '.join(one.to) or 'nobody is named'}" for one in verdict.told]),

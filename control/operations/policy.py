@@ -57,7 +57,8 @@ class PolicyTried(Answer, frozen=True):
     """fate: refuse, drop, forward, hold, bounce or deliver; of a message that is gone, in words. rules: in their order.
 
     judged_from: content, or evidence: what the journal keeps of a message that is not in the queue any more. scan:
-    clean, infected or unscanned; empty if the message was not looked at. deleted: (part, why).
+    clean, infected or unscanned; empty if the message was not looked at. deleted: (part, why). repaired: (part,
+    what was found in it and taken out).
     """
 
     judged_from: str
@@ -72,6 +73,7 @@ class PolicyTried(Answer, frozen=True):
     infections: list[tuple[str, str]] = []
     unscanned: list[str] = []
     deleted: list[tuple[str, str]] = []
+    repaired: list[tuple[str, str]] = []
     forwards: list[str] = []
     told: list[Told] = []
 
@@ -139,6 +141,7 @@ def _tried(call: Call, settings: Settings, data: bytes, envelope: Envelope) -> P
         infections=verdict.infections,
         unscanned=verdict.unscanned,
         deleted=verdict.deleted,
+        repaired=verdict.repaired,
         forwards=verdict.forwards,
         told=verdict.told,
     )

@@ -25,6 +25,7 @@ from engine.policy.violation import Criterion, Violation, forwards_of
 from engine.queue.record import Disposition
 from engine.scan.claims import Claims
 from engine.scan.facts import Unscanned
+from engine.scan.infected import Fate
 from engine.scan.matcher import Matcher
 from engine.scan.service import Nothing, Outcome, examine
 from engine.sender.authenticate import authenticate
@@ -61,8 +62,8 @@ class Told(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """rules: in the order in which they are asked (PROC-20). disposition: refuse, drop, forward, hold, bounce, deliver.
 
-    deleted: (part, why) of what would be taken out. scan: clean, infected or unscanned; not shown to be anything if
-    blocking removes the message (PROC-02), then empty.
+    deleted: (part, why) of what would be taken out. repaired: (part, what was found in it and taken out). scan: clean,
+    infected or unscanned; not shown to be anything if blocking removes the message (PROC-02), then empty.
     """
 
     rules: list[Rule]
@@ -72,6 +73,7 @@ class Verdict(msgspec.Struct, frozen=True):
     infections: list[tuple[str, str]]
     unscanned: list[str]
     deleted: list[tuple[str, str]]
+    repaired: list[tuple[str, str]]
     forwards: list[str]
     told: list[Told]
     evidence: Evidence
@@ -120,7 +122,7 @@ class Trial:
         disposition, reason, removed = decide(violations, outcome.disposition, outcome.reason, evidence.authentication)
         refusals, unsure = self._rules.refusals(evidence) if envelope.client or envelope.forward_paths else ([], "")
         refused = [one for one in refusals if not one.recipients or set(one.recipients) == set(envelope.forward_paths)]
-        infections = () if removed else infections_of(outcome, evidence)
+        infections = () if removed else infections_of(outcome)
         notices = notify.wanted("", evidence, violations, infections, disposition, settings, self._own_address)
         kept = disposition in (Disposition.DELIVER, Disposition.HOLD) and not refused
         return Verdict(
@@ -131,6 +133,7 @@ class Trial:
             infections=[] if removed or refused else [(one.name, one.part) for one in outcome.facts.matches],
             unscanned=[] if removed or refused else [_words(one) for one in outcome.facts.unscanned],
             deleted=list(_deleted(outcome)) if kept else [],
+            repaired=[(one.part, one.words) for one in outcome.infected if one.fate is Fate.REPAIRED] if kept else [],
             forwards=[one.to for one in forwards_of(violations)] if disposition is Disposition.FORWARD else [],
             told=[] if refused else [self._addressed(one.kind, one.audience, one.to) for one in notices],
             evidence=evidence,

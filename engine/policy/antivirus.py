@@ -1,13 +1,15 @@
 """Antivirus policy (AV-04..AV-06) and what happens to mail that could not be examined (SCAN-07).
 
     Detected   Unable to repair   Left over      what happens to an infected file
-    Repair     Delete             any            deleted (no engine here repairs yet, so Repair never succeeds)
-    Repair     Log only           Log / Drop     logged; the message is delivered / dropped
+    Repair     any                any            repaired, if that leaves it clean (engine.scan.infected)
+    Repair     Delete             any            otherwise deleted
+    Repair     Log only           Log / Drop     otherwise logged; the message is delivered / dropped
     Delete     any                any            deleted; where that is impossible: logged, then as left over says
     Log only   any                Log / Drop     logged; the message is delivered / dropped
 
-A message is decided twice: `decide` says what to delete, and `settle` what becomes of the message by what is left in
-it after that. The strongest disposition wins (PROC-19); what is unscanned is judged besides what is infected.
+A message is decided twice: `decide` says what to delete of what is not repaired, and `settle` what becomes of the
+message by what is left in it after that. The strongest disposition wins (PROC-19); what is unscanned is judged besides
+what is infected.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,8 +46,16 @@ class Plan(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def decide(infected: Sequence[Node], unscanned: Iterable[Unscanned], settings: Antivirus) -> Plan:
-    """What to do about what a walk found in parts that content policy leaves in the message. Pure."""
+def decide(
+    infected: Sequence[Node], unscanned: Iterable[Unscanned], settings: Antivirus, repaired: Sequence[Node] = ()
+) -> Plan:
+    """What to do about what a walk found in parts that content policy leaves in the message. Pure.
+
+    infected: without what belongs to files that are repaired.
+    """
+    if repaired:
+        clean = Inside(repaired)
+        unscanned = [one for one in unscanned if one.part not in clean]
     deletes = settings.detected is VirusAction.DELETE or (
         settings.detected is VirusAction.REPAIR and settings.unrepairable is UnrepairableAction.DELETE
     )

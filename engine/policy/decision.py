@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.config import Blocking, Forward
 from engine.delivery.reply import printable
-from engine.policy.evidence import Authentication, Evidence
+from engine.policy.evidence import Authentication
 from engine.policy.notify import Infection
 from engine.policy.violation import Violation, disposition_of, sentence, strength
 from engine.queue.record import Disposition
@@ -54,13 +54,6 @@ def named_forwards(blocking: Blocking) -> frozenset[Forward]:
     return frozenset(one for one in (*sender, *content) if one.to)
 
 
-def infections_of(outcome: "Outcome", evidence: Evidence) -> tuple[Infection, ...]:
+def infections_of(outcome: "Outcome") -> tuple[Infection, ...]:
     """Every infected file, and what was done with it."""
-    if not outcome.deleted and not outcome.logged:
-        return ()
-    names = {file.part: file.names[0] for file in evidence.files if file.names}
-    return tuple(
-        Infection(virus, part, names.get(part, ""), handling)
-        for handling, found in (("deleted", outcome.deleted), ("logged", outcome.logged))
-        for virus, part in found
-    )
+    return tuple(Infection(one.joined, one.part, one.name, one.fate, one.done) for one in outcome.infected)

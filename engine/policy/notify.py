@@ -47,12 +47,14 @@ _SENTENCE: Final = {
 
 
 class Infection(msgspec.Struct, frozen=True):
-    """One infected file. handling: repaired, deleted or logged, as in events."""
+    """One infected file. virus: all that was found in it. handling: repaired, deleted or logged, as in events. done:
+    what its repair took out."""
 
     virus: str
     part: str
     file: str
     handling: str
+    done: Sequence[str] = ()
 
 
 def wanted(
@@ -171,7 +173,8 @@ def _sentence(disposition: Disposition, violations: Sequence[Violation], infecti
 
 def _infection(one: Infection) -> str:
     file = clean(one.file, _PIECE_LEN) or f"part {clean(one.part, _PIECE_LEN) or 'message'}"
-    return f"{file}: {clean(one.virus, _PIECE_LEN)}, {one.handling}"
+    done = f" ({', '.join(one.done)} taken out)" if one.done else ""
+    return f"{file}: {clean(one.virus, _PIECE_LEN)}, {one.handling}{done}"
 
 
 def _content(one: Violation) -> str:

@@ -11,8 +11,10 @@ from typing import Final
 
 from engine.repair import html, pdf
 from engine.repair.repaired import Repaired
+from engine.scan.formats.ooxml import ODF_MANIFEST
+from engine.scan.node import MEMBER, ZIP, Node
 
-__all__ = ["Cleaner", "Repaired", "repair"]
+__all__ = ["DOCUMENTS", "Cleaner", "Repaired", "can_repair", "file_of", "kind_of", "repair"]
 
 Cleaner = Callable[[bytes], Repaired | None]
 
@@ -21,13 +23,41 @@ _CLEANERS: Final[dict[str, Cleaner]] = {
     "pdf": pdf.cleaned,
     "text": html.cleaned_wide,
 }
+# What is one file to people, though it is opened: what is infected in it is repaired by repairing all of it.
+DOCUMENTS: Final = frozenset({"docx", "html", "odf", "ole", "pdf", "pptx", "rtf", "xlsx"})
+
+
+def kind_of(node: Node) -> str:
+    """Kind of content of a node, as `repair` wants it."""
+    if node.document:
+        return node.document
+    if node.type == "zip" and any(name == ODF_MANIFEST for child in node.children for name in child.names):
+        return "odf"
+    return node.type
+
+
+def file_of(way: list[Node], *, whole: bool) -> int:
+    """Index in way, which leads from a root to an infected node, of the file that people would say is infected.
+
+    whole: parts of a document belong to it; otherwise only those that cannot be exchanged in it.
+    """
+    at = len(way) - 1
+    while at > 0 and way[at].role == MEMBER and kind_of(way[at - 1]) in DOCUMENTS:
+        if not whole and way[at - 1].format == ZIP:
+            break
+        at -= 1
+    return at
+
+
+def can_repair(kind: str) -> bool:
+    """Whether anything is known that repairs content of this kind."""
+    return kind in _CLEANERS
 
 
 def repair(content: bytes, kind: str, viruses: tuple[str, ...] = ()) -> Repaired | None:
     """content without what makes it infected, or None: nothing can be done. Never raises on content.
 
-    kind: of engine.scan.magic, or for a zip that is a document the name that engine.scan.formats.ooxml gives it.
-    viruses: what was found in it.
+    kind: of `kind_of`. viruses: what was found in it.
     """
     cleaner = _CLEANERS.get(kind)
     return None if cleaner is None else cleaner(content)

@@ -1,5 +1,5 @@
-"""Takes infected parts out of a message and leaves every other octet as it was (AV-07, AV-10)."""
+"""Takes infected parts out of a message, or repairs them; every other octet stays as it was (AV-07, AV-09, AV-10)."""
 
-from engine.rewrite.tree import CannotRewrite, apply, removed, spliced
+from engine.rewrite.tree import CannotRepair, CannotRewrite, Mender, apply, can_be_exchanged, removed, spliced
 
-__all__ = ["CannotRewrite", "apply", "removed", "spliced"]
+__all__ = ["CannotRepair", "CannotRewrite", "Mender", "apply", "can_be_exchanged", "removed", "spliced"]

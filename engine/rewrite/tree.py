@@ -1,12 +1,15 @@
-"""From deletions to splices: decodes only the way from the root to each deleted node, and encodes it again.
+"""From deletions and repairs to splices: decodes only the way from the root to each node that changes, and encodes it
+again.
 
 An edit is (start, end, octets) in the buffer that a node lies in (scan/node.py). Edits of nodes without an encoding
 are edits of the buffer around them, so a part deleted in a multipart is one splice of the message. An encoded node
-is decoded, edited, encoded: one edit of its body. Archives exchange members (zip_file.py, tar_file.py).
+is decoded, edited, encoded: one edit of its body. Archives exchange members (zip_file.py, tar_file.py). A repair is
+one edit of the whole content of its node, after what is inside of it was taken out.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 from isal import igzip
@@ -27,6 +30,8 @@ Edit = tuple[int, int, bytes]
 
 _ARCHIVES: Final = frozenset({ZIP, TAR, GZIP})
 _UNBOUNDED: Final = 1 << 40  # what is decoded here was decoded within the limits before
+# What a message has not (RFC 5321 s2.3.8, s4.5.3.1.6): a repaired part without an encoding must not bring it in.
+_ODD_LINE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0|[^\n]{999}")
 
 
 class CannotRewrite(Exception):
@@ -35,6 +40,37 @@ class CannotRewrite(Exception):
     def __init__(self, node: Node) -> None:
         super().__init__(f"{node.part} cannot be rewritten")
         self.node = node
+
+
+class CannotRepair(Exception):
+    """These nodes cannot be repaired."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        super().__init__(", ".join(node.part for node in nodes[:3]))
+        self.nodes = nodes
+
+
+class Mender(Protocol):
+    """What repairs the content of nodes."""
+
+    def wants(self, node: Node) -> bool:
+        """Whether the content of node is to be repaired."""
+
+    def mend(self, node: Node, content: bytes) -> bytes | None:
+        """The repaired content, or None: that is not possible. Never raises on content."""
+
+
+class NoMender:
+    """For those who only take out."""
+
+    def wants(self, node: Node) -> bool:
+        return False
+
+    def mend(self, node: Node, content: bytes) -> bytes | None:
+        return None
+
+
+_NO_MENDER: Final = NoMender()
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -48,14 +84,17 @@ class Removal(msgspec.Struct, frozen=True):
         return any(one.text is not None for one in self.causes)
 
 
-def apply(data: bytes, walk: Walk, deletions: Iterable[Deletion]) -> list[Splice]:
-    """Splices of data, ordered and apart, that carry out these deletions.
+def apply(data: bytes, walk: Walk, deletions: Iterable[Deletion], mender: Mender = _NO_MENDER) -> list[Splice]:
+    """Splices of data, ordered and apart, that carry out these deletions and repairs.
 
-    data: the octets that were walked. Raises CannotRewrite for what has to lose its top-level attachment.
+    data: the octets that were walked. Raises CannotRewrite for what has to lose its top-level attachment, and
+    CannotRepair, with all of which that is known.
     """
-    work = _Work(walk.root, deletions)
+    work = _Work(walk.root, deletions, mender)
     removal = work.victims.get(id(walk.root))
     edits = work.edits(walk.root, data) if removal is None else work.without_body(walk.root, data, removal)
+    if work.beyond_repair:
+        raise CannotRepair(work.beyond_repair)
     return [Splice(start, end, new) for start, end, new in sorted(edits, key=lambda edit: edit[:2])]
 
 
@@ -65,6 +104,12 @@ def removed(root: Node, deletions: Iterable[Deletion]) -> list[Removal]:
     Nothing that lies in what goes as a whole.
     """
     return _Work(root, deletions).outermost()
+
+
+def can_be_exchanged(way: list[Node]) -> bool:
+    """Whether the content of the last node of a way from the root can be exchanged, with all else left as it is."""
+    node = way[-1]
+    return node.role != MARGIN and node.format != MULTIPART and not node.alternate and _removable(way) == len(way) - 1
 
 
 def spliced(data: bytes, splices: list[Splice]) -> bytes:
@@ -83,9 +128,12 @@ def _spliced(data: bytes, edits: list[Edit]) -> bytes:
 
 
 class _Work:
-    """The state of one application. victims: nodes to be taken out, by identity; touched: those and all above."""
+    """The state of one application. victims: nodes to be taken out, by identity; touched: those, what is repaired, and
+    all above. beyond_repair: what was to be repaired and cannot be."""
 
-    def __init__(self, root: Node, deletions: Iterable[Deletion]) -> None:
+    def __init__(self, root: Node, deletions: Iterable[Deletion], mender: Mender = _NO_MENDER) -> None:
+        self._mender = mender
+        self.beyond_repair: list[Node] = []
         self._root = root
         self._ways = Ways(root)
         self._names: dict[int, Names] = {}  # of containers that lost something
@@ -99,6 +147,10 @@ class _Work:
                 deletion = msgspec.structs.replace(deletion, node=victim, lifted=True)
             causes.setdefault(id(victim), []).append(deletion)
         self.victims = {key: Removal(found[0].node, tuple(merged(found))) for key, found in causes.items()}
+        if mender is not _NO_MENDER:
+            for node in root.everything():
+                if mender.wants(node):
+                    self._touched.update(id(above) for above in self._ways.to(node))
 
     def outermost(self) -> list[Removal]:
         """The victims that lie in no other."""
@@ -118,12 +170,33 @@ class _Work:
                 content = decode(node.encoding, octets, 0, len(octets))[0]
             except Undecodable:
                 raise CannotRewrite(node) from None
-            changed = _spliced(content, self._inside(node, content))
-            return [(node.body, node.end, encode(node.encoding, changed, octets))]
+            return [(node.body, node.end, encode(node.encoding, self._changed(node, content), octets))]
         if node.format in _ARCHIVES:
-            content = buf[node.body : node.end]
-            return [(node.body + start, node.body + end, new) for start, end, new in self._inside(node, content)]
-        return self._inside(node, buf)
+            inside = self._inside(node, buf[node.body : node.end])
+            edits = [(node.body + start, node.body + end, new) for start, end, new in inside]
+        else:
+            edits = self._inside(node, buf)
+        if not self._mender.wants(node):
+            return edits
+        content = buf[node.body : node.end]
+        changed = _spliced(content, [(start - node.body, end - node.body, new) for start, end, new in edits])
+        mended = self._mended(node, changed)
+        if _ODD_LINE.search(mended) and not _ODD_LINE.search(content):
+            self.beyond_repair.append(node)
+        return [(node.body, node.end, mended)]
+
+    def _changed(self, node: Node, content: bytes) -> bytes:
+        """The content of node as it is to be."""
+        return self._mended(node, _spliced(content, self._inside(node, content)))
+
+    def _mended(self, node: Node, content: bytes) -> bytes:
+        if not self._mender.wants(node):
+            return content
+        mended = self._mender.mend(node, content)
+        if mended is None:
+            self.beyond_repair.append(node)
+            return content
+        return mended
 
     def _inside(self, node: Node, buf: bytes) -> list[Edit]:
         """Edits in buf of the children of node; buf is what they lie in."""
@@ -228,8 +301,7 @@ class _Work:
         entries = {entry.header_off: entry for entry in directory.entries}
 
         def changed(child: Node) -> bytes:
-            content = unpack_zip(buf, entries[child.key], _UNBOUNDED).data
-            return _spliced(content, self._inside(child, content))
+            return self._changed(child, unpack_zip(buf, entries[child.key], _UNBOUNDED).data)
 
         try:
             return [(0, len(buf), zip_file.exchange(buf, self._changes(node, changed)))]
@@ -255,7 +327,7 @@ class _Work:
             at = member.end
         first = gzip_file.header(buf, 0)
         content = b"".join(pieces)
-        packed = igzip.compress(_spliced(content, self._inside(node.children[0], content)))
+        packed = igzip.compress(self._changed(node.children[0], content))
         start = gzip_file.header(packed, 0)
         if first is None or start is None:
             raise CannotRewrite(node)

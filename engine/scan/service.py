@@ -1,29 +1,29 @@
 """The scanner's work on one message, in order: walk, evidence, content criteria, antivirus, rewrite, walk again, settle
-(PROC-02, AV-04..AV-13, SCAN-07).
+(PROC-02, AV-04..AV-14, SCAN-07).
 
-A message that content policy drops or forwards ends there: nothing is said about viruses in it. What policy and
-antivirus take out is one list and one rewrite. What was rewritten is walked again before it may be delivered; if
-something is left that was to go, the whole top-level attachment goes. Any failure inside is a scan error (SCAN-09):
-the message counts as unscanned, never as clean.
+A message that content policy drops or forwards ends there: nothing is said about viruses in it. What is repaired, and
+what policy and antivirus take out, is one rewrite. What was rewritten is walked again before it may be delivered: if
+something is left that was to go, first the repairs count as failed, then the whole top-level attachment goes. Any
+failure inside is a scan error (SCAN-09): the message counts as unscanned, never as clean.
 """
 
 import re
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 from engine import limits
-from engine.config import Action, ContainerAction, Settings
+from engine.config import Action, ContainerAction, Settings, VirusAction
 from engine.policy import Deletion, Inside, Ways, Why, content, decide, escalate, settle, within
 from engine.policy.antivirus import pairs
 from engine.policy.criteria import CONTENT, judge
 from engine.policy.evidence import Evidence
 from engine.policy.violation import Criterion, Violation, disposition_of, sentence, strength
 from engine.queue.record import Disposition, Splice
-from engine.rewrite import CannotRewrite, apply, removed, spliced
+from engine.rewrite import CannotRepair, CannotRewrite, apply, removed, spliced
 from engine.scan.budget import time_s
 from engine.scan.claims import Claims
 from engine.scan.claims import collect as collect_claims
@@ -31,6 +31,7 @@ from engine.scan.digests import AttachmentDigests
 from engine.scan.facts import Cause, Facts, Match, Unscanned
 from engine.scan.gather import Gathered, gather, header_of, kept
 from engine.scan.header import collect, subject_text
+from engine.scan.infected import Fate, InfectedFile, Repairs, files, repaired_words
 from engine.scan.matcher import Matcher
 from engine.scan.node import Node
 from engine.scan.scope import narrow
@@ -57,22 +58,38 @@ _OURS: Final = re.compile(r"(?:^|[\\/])DELETED\d+\.TXT$")  # names that replacem
 class Outcome(msgspec.Struct):
     """What was found, what is to be done, and the edits that do it.
 
-    deleted, logged: (virus, part). attachments_deleted: (part, file name, reason): top-level ones (STAT-28), and those
-    that content policy took out of containers, limits.FINDINGS at most; reason is `encrypted`, `file name`, or
-    `infected: ` and the viruses. splices: of the message as it was given; empty when it is not to be delivered.
-    violations: of content, also those that are only logged; limits.FINDINGS at most.
+    infected: each infected file and what was done about it, limits.FINDINGS at most. attachments_deleted: (part, file
+    name, reason): top-level ones (STAT-28), and those that content policy took out of containers, limits.FINDINGS at
+    most; reason is `encrypted`, `file name`, or `infected: ` and the viruses. splices: of the message as it was given;
+    empty when it is not to be delivered. violations: of content, also those that are only logged; limits.FINDINGS at
+    most.
     """
 
     facts: Facts
     disposition: Disposition = Disposition.DELIVER
     reason: str = ""
     splices: list[Splice] = []
-    deleted: list[tuple[str, str]] = []
-    logged: list[tuple[str, str]] = []
+    infected: Annotated[list[InfectedFile], msgspec.Meta(max_length=limits.FINDINGS)] = []
     attachments_deleted: list[tuple[str, str, str]] = []
     evidence: Evidence = Evidence()
     violations: Annotated[list[Violation], msgspec.Meta(max_length=limits.FINDINGS)] = []
     claims: Claims = Claims()
+
+    @property
+    def repaired(self) -> list[tuple[str, str]]:
+        """(names of what was found, part) of the files that were repaired."""
+        return self._by(Fate.REPAIRED)
+
+    @property
+    def deleted(self) -> list[tuple[str, str]]:
+        return self._by(Fate.DELETED)
+
+    @property
+    def logged(self) -> list[tuple[str, str]]:
+        return self._by(Fate.LOGGED)
+
+    def _by(self, fate: Fate) -> list[tuple[str, str]]:
+        return [(one.joined, one.part) for one in self.infected if one.fate is fate]
 
 
 class Nothing:
@@ -135,12 +152,14 @@ def _not_examined(buf: bytes, detail: str, settings: Settings) -> Outcome:
 class _Examination:
     def __init__(self, buf: bytes, image: Matcher, settings: Settings, clock: Callable[[], float]) -> None:
         self._buf = buf
+        self._clock = clock
         self._antivirus = settings.antivirus
         self._blocking = blocking = settings.blocking
         self._walker = Walker(
             image if settings.antivirus.enabled else Nothing(),
             blocking.containers,
             end_to_end=blocking.encrypted.enabled and blocking.encrypted.end_to_end,
+            heuristics=settings.antivirus,
             clock=clock,
         )
         self._digests = AttachmentDigests() if settings.updates.digest_days else None
@@ -159,7 +178,6 @@ class _Examination:
             outcome = _removed(facts, blocked, violations)
         elif violations or facts.matches or facts.unscanned or not self._antivirus.enabled:
             outcome = self._scanned(walk, found, violations, blocked)
-            heuristics=settings.antivirus,
         else:
             outcome = Outcome(facts)
         outcome.evidence = kept(found.evidence, violations)
@@ -177,35 +195,48 @@ class _Examination:
         if policy:
             gone = Inside(one.node for one in policy)
             facts.unscanned = [one for one in facts.unscanned if one.part not in gone]
-        plan = decide(infected, self._unprocessed(facts), self._antivirus)
+        unscanned = self._unprocessed(facts)
         if not self._antivirus.enabled:
             facts.unscanned = [_DISABLED]
-        said = _words(violations, Action.HOLD)
-        disposition = max(blocked, plan.disposition, key=strength)
-        if not policy and not plan.deletions:
-            return Outcome(facts, disposition, _joined(said, plan.reason), logged=list(plan.logged))
-        deleted = list(pairs(infected)) if plan.deletions else []
-        if plan.disposition is Disposition.DROP:  # because of what is left: nothing of it is delivered
-            reason = _joined(said, plan.reason)
-            return Outcome(facts, disposition, reason, deleted=deleted, logged=list(plan.logged))
         ways = Ways(walk.root)
-        cleaned = self._cleaned(walk, (*policy, *plan.deletions), ways)
+        repairs = self._repairs(infected, ways)
+        said = _words(violations, Action.HOLD)
+        while True:
+            rest = [node for node in infected if not repairs.covers(node)]
+            plan = decide(rest, unscanned, self._antivirus, [one.node for one in repairs.files])
+            disposition = max(blocked, plan.disposition, key=strength)
+            if plan.disposition is Disposition.DROP and repairs:  # nobody gets any of it: nothing need be repaired
+                repairs.fail([one.node for one in repairs.files])
+                continue
+            if plan.disposition is Disposition.DROP or not (policy or plan.deletions or repairs):
+                told = _told(rest, ways, Fate.DELETED if plan.deletions else Fate.LOGGED)
+                return Outcome(facts, disposition, _joined(said, plan.reason), infected=told)
+            try:
+                cleaned = self._cleaned(walk, (*policy, *plan.deletions), ways, repairs, plan.logged)
+                break
+            except CannotRepair as error:
+                repairs.fail(error.nodes)
         if cleaned is None:
-            return self._left_over(facts, infected, policy, blocked, said)
+            return self._left_over(facts, infected, ways, policy, blocked, said)
         deletions, splices, after = cleaned
-        settled, reason = settle(infected if plan.logged else (), self._unprocessed(after), self._antivirus)
+        settled, reason = settle(rest if plan.logged else (), self._unprocessed(after), self._antivirus)
         disposition = max(blocked, settled, key=strength)
         said += [f"{one}, removed" for one in _words(violations, Action.DELETE)]
         infections = f"{plan.infections}, removed" if plan.deletions else ""
+        told = [one.told(Fate.REPAIRED) for one in repairs.files]
+        told += _told(rest, ways, Fate.LOGGED if plan.logged else Fate.DELETED)
         return Outcome(
             facts,
             disposition,
-            _joined(said, infections, reason),
+            _joined(said, repaired_words(repairs.files), infections, reason),
             splices=splices if disposition in (Disposition.DELIVER, Disposition.HOLD) else [],
-            deleted=deleted,
-            logged=list(plan.logged),
+            infected=told[: limits.FINDINGS],
             attachments_deleted=_attachments(walk.root, deletions, ways),
         )
+
+    def _repairs(self, infected: list[Node], ways: Ways) -> Repairs:
+        wanted = infected if self._antivirus.detected is VirusAction.REPAIR else ()
+        return Repairs(wanted, ways, self._walker, self._clock, self._again_until)
 
     def _unprocessed(self, facts: Facts) -> list[Unscanned]:
         """What SCAN-07 decides about: not what the encryption of containers decides already (ENC-05).
@@ -222,41 +253,57 @@ class _Examination:
         return [one for one in facts.unscanned if one.cause not in decided]
 
     def _left_over(
-        self, facts: Facts, infected: list[Node], policy: Sequence[Deletion], blocked: Disposition, said: list[str]
+        self,
+        facts: Facts,
+        infected: list[Node],
+        ways: Ways,
+        policy: Sequence[Deletion],
+        blocked: Disposition,
+        said: list[str],
     ) -> Outcome:
         """Taking out was not possible: the final gate for what is infected (AV-06); else it cannot be processed."""
         left = list(self._unprocessed(facts))
         left += [Unscanned(one.part, Cause.ENGINE, f"{one.why}, cannot be removed") for one in policy]
         disposition, reason = settle(infected, left, self._antivirus)
         disposition = max(blocked, disposition, key=strength)
-        return Outcome(facts, disposition, _joined(said, reason), logged=list(pairs(infected)))
+        return Outcome(facts, disposition, _joined(said, reason), infected=_told(infected, ways, Fate.LOGGED))
 
     def _cleaned(
-        self, walk: Walk, every: tuple[Deletion, ...], ways: Ways
+        self,
+        walk: Walk,
+        every: tuple[Deletion, ...],
+        ways: Ways,
+        repairs: Repairs,
+        logged: Sequence[tuple[str, str]],
     ) -> tuple[tuple[Deletion, ...], list[Splice], Facts] | None:
-        """(deletions as carried out, splices, facts of the result), or None: it cannot be cleaned."""
+        """(deletions as carried out, splices, facts of the result), or None: it cannot be cleaned. Raises CannotRepair.
+
+        logged: (virus, part) of what may stay.
+        """
         wanted: tuple[Deletion, ...] | None = every
         tries = 0
         while wanted is not None:
             deletions = wanted
             tries += 1
             try:
-                splices = apply(self._buf, walk, deletions)
+                splices = apply(self._buf, walk, deletions, repairs)
             except CannotRewrite as error:
                 below = within([error.node])
+                repairs.check_outside(below)
                 inside = [one for one in every if id(one.node) in below]
                 wanted = escalate(deletions, ways, every if tries >= TRIES else inside)
                 continue
             after = self._walker.walk_message(spliced(self._buf, splices), self._again_until)
             narrow(after, self._antivirus)
-            if not self._is_left(after, every):
+            if not self._is_left(after, every, {virus for virus, _ in logged}):
                 return deletions, splices, after.facts
+            repairs.check_outside(None)
             wanted = escalate(deletions, ways, every)
         return None
 
-    def _is_left(self, walk: Walk, every: tuple[Deletion, ...]) -> bool:
+    def _is_left(self, walk: Walk, every: tuple[Deletion, ...], logged: Container[str]) -> bool:
         """Whether something is still there that was to go. Replacements of ours may be called as they like."""
-        if walk.facts.matches and any(one.why is Why.INFECTED for one in every):
+        if any(one.name not in logged for one in walk.facts.matches):
             return True
         return any(one.why is not Why.INFECTED for one in every) and any(
             one.action is Action.DELETE and not (one.criterion is Criterion.FILE_NAME and _OURS.search(one.value))
@@ -272,6 +319,10 @@ def _infected(walk: Walk, policy: Sequence[Deletion]) -> list[Node]:
     infected = [node for node in walk.root.everything() if node.viruses and id(node) not in gone]
     walk.facts.matches = [Match(virus, part) for virus, part in pairs(infected)[: limits.FINDINGS]]
     return infected
+
+
+def _told(infected: Sequence[Node], ways: Ways, fate: Fate) -> list[InfectedFile]:
+    return [one.told(fate) for one in files(infected, ways)][: limits.FINDINGS]
 
 
 def _words(violations: list[Violation], action: Action | None) -> list[str]:

@@ -36,6 +36,7 @@ from engine.queue.state import MessageState
 from engine.rewrite import spliced
 from engine.scan.claims import Claims, ResultsField
 from engine.scan.facts import Facts, Match
+from engine.scan.infected import Fate, InfectedFile
 from engine.scan.service import Outcome
 
 LISTED = (Listing("dnsbl.example", ("127.0.0.2",)),)
@@ -382,7 +383,9 @@ def test_a_forward_that_comes_back_is_not_forwarded_again() -> None:
 
 def test_notifications_are_for_what_was_found() -> None:
     """PROC-16, PROC-02: nothing is said about viruses in what was never scanned."""
-    infected = Outcome(Facts(matches=[Match("Eicar", "1")]), deleted=[("Eicar", "1")])
+    infected = Outcome(
+        Facts(matches=[Match("Eicar", "1")]), infected=[InfectedFile("1", "", 9, ("Eicar",), Fate.DELETED)]
+    )
     told: list[tuple[int, int]] = []
 
     def wanted(smtp_id: str, evidence: Evidence, violations: Sequence[Any], infections: Sequence[Any], *_: Any) -> Any:

@@ -27,6 +27,7 @@ from engine.policy.violation import Criterion, Violation
 from engine.processing.telling import events_of
 from engine.queue.record import Disposition, Result, Verdict
 from engine.scan.facts import Cause, Facts, Match, Unscanned
+from engine.scan.infected import Fate, InfectedFile
 from engine.scan.service import Outcome
 from tests.engine.pipeline_room import Room, run
 
@@ -126,7 +127,9 @@ def test_order_of_what_is_told(tmp_path: Path) -> None:
             notifications=Notifications(administrators=("a@example.org",), spam=spam),
         )
         room.outcome = lambda smtp_id: Outcome(
-            Facts(matches=[Match("Eicar", "2")]), deleted=[("Eicar", "2")], attachments_deleted=[("2", "f", "infected")]
+            Facts(matches=[Match("Eicar", "2")]),
+            infected=[InfectedFile("2", "f", 9, ("Eicar",), Fate.DELETED)],
+            attachments_deleted=[("2", "f", "infected")],
         )
         message = await room.accept()
         await room.until(lambda: message.done, "done")
@@ -150,7 +153,8 @@ def test_dropped_by_its_sender(tmp_path: Path) -> None:
             notifications=Notifications(administrators=("a@example.org",), spam=spam),
         )
         room.outcome = lambda smtp_id: Outcome(
-            Facts(matches=[Match("Eicar", "2")], unscanned=[Unscanned("3", Cause.DAMAGED)]), logged=[("Eicar", "2")]
+            Facts(matches=[Match("Eicar", "2")], unscanned=[Unscanned("3", Cause.DAMAGED)]),
+            infected=[InfectedFile("2", "", 9, ("Eicar",), Fate.LOGGED)],
         )
         forgotten: list[bool] = []
         tell = room.event

@@ -17,6 +17,7 @@ from engine.queue.record import Disposition, Received, Result, Splice
 from engine.queue.state import HOLD
 from engine.queue.store import Draft, Store
 from engine.scan.facts import Facts, Match
+from engine.scan.infected import Fate, InfectedFile
 from engine.scan.service import Outcome
 from tests.engine.pipeline_room import DELIVERY, HOUR_NS, PATIENCE_S, Room, run
 
@@ -119,8 +120,9 @@ def test_what_is_forwarded_was_never_scanned(tmp_path: Path) -> None:
     async def test(room: Room) -> None:
         senders = Senders(True, ("@example.net",), MessageAction.FORWARD, SECURITY)
         room.settings = Settings(blocking=Blocking(senders=senders))
+        file = InfectedFile("1", "", 9, ("Eicar",), Fate.DELETED)
         room.outcome = lambda smtp_id: Outcome(
-            Facts(matches=[Match("Eicar", "1")]), Disposition.DROP, "infected", [Splice(0, 9, b"")], [("Eicar", "1")]
+            Facts(matches=[Match("Eicar", "1")]), Disposition.DROP, "infected", [Splice(0, 9, b"")], [file]
         )
         await room.accept()
         await room.until(lambda: room.said(events.Forwarded), "forwarded")

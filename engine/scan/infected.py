@@ -1,0 +1,168 @@
+"""Infected files of a message as people count them, and the repair of those that can be repaired (AV-04, AV-09..AV-14).
+
+What matched is a node of the walk's tree: a macro, a stream, a script in a page. What is infected is a file: a macro
+belongs to its document. Files in archives and in messages are files of their own, each repaired by itself.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from engine import limits
+from engine.policy.deletion import Ways
+from engine.repair import Repaired, can_repair, file_of, kind_of, repair
+from engine.rewrite import CannotRepair, can_be_exchanged
+from engine.scan.facts import Verdict
+from engine.scan.node import Node
+from engine.scan.walk import Walker
+
+_NAMED: Final = 3  # files named in a reason; more are counted
+GROWTH: Final = limits.MIB  # by how much a file may grow by its repair: what is taken out may be packed less well
+
+
+class Fate(StrEnum):
+    REPAIRED = "repaired"
+    DELETED = "deleted"
+    LOGGED = "logged"
+
+
+class InfectedFile(msgspec.Struct, frozen=True):
+    """One infected file, counted once, whatever was found in it. size: octets. done: of engine.repair.Repaired."""
+
+    part: str
+    name: str
+    size: int
+    viruses: tuple[str, ...]
+    fate: Fate
+    done: tuple[str, ...] = ()
+
+    @property
+    def joined(self) -> str:
+        """Names of all that was found, by whatever engine (AV-14)."""
+        return joined(self.viruses)
+
+    @property
+    def words(self) -> str:
+        """What was found and, if it was repaired, what was taken out."""
+        return f"{self.joined} ({', '.join(self.done)} taken out)" if self.done else self.joined
+
+
+class Candidate(msgspec.Struct, eq=False):
+    """A file, and the infected nodes that belong to it."""
+
+    node: Node
+    infected: list[Node]
+    repaired: Repaired | None = None
+
+    @property
+    def viruses(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(virus for node in self.infected for virus in node.viruses))
+
+    def told(self, fate: Fate) -> InfectedFile:
+        done = self.repaired.done if self.repaired is not None and fate is Fate.REPAIRED else ()
+        return InfectedFile(self.node.part, self.node.name, self.node.size, self.viruses, fate, done)
+
+
+def joined(viruses: Sequence[str]) -> str:
+    more = len(viruses) - limits.VIRUSES_SHOWN
+    return ", ".join(viruses[: limits.VIRUSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def repaired_words(found: Sequence[Candidate]) -> str:
+    """What was repaired, and how, in words; empty for nothing."""
+    words = [f"{joined(one.viruses)} in {one.node.part or 'message'}" for one in found]
+    more = len(words) - _NAMED
+    return f"infected: {', '.join(words[:_NAMED])}{f' and {more} more' if more > 0 else ''}, repaired" if words else ""
+
+
+def files(infected: Iterable[Node], ways: Ways) -> list[Candidate]:
+    """What is infected, by files that are taken out or stay as a whole."""
+    found: dict[int, Candidate] = {}
+    for node in infected:
+        way = ways.to(node)
+        _add(found, way[file_of(way, whole=False)], node)
+    return list(found.values())
+
+
+def _add(found: dict[int, Candidate], file: Node, node: Node) -> None:
+    found.setdefault(id(file), Candidate(file, [])).infected.append(node)
+
+
+class Repairs:
+    """The files of one message that are still to be repaired. A repair that does not lead to a clean file fails.
+
+    until: on the clock; from then on every repair fails, since deleting costs less.
+    """
+
+    def __init__(
+        self, infected: Iterable[Node], ways: Ways, walker: Walker, clock: Callable[[], float], until: float
+    ) -> None:
+        self._walker = walker
+        self._clock = clock
+        self._until = until
+        found: dict[int, Candidate] = {}
+        for node in infected:
+            file = _to_repair(ways.to(node))
+            if file is not None and (id(file) in found or len(found) < limits.REPAIRS):
+                _add(found, file, node)
+        self._files = found
+        self._covered = {id(node) for one in found.values() for node in one.infected}
+        self._known: dict[int, tuple[bytes, Repaired | None]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._files)
+
+    @property
+    def files(self) -> list[Candidate]:
+        return list(self._files.values())
+
+    def covers(self, node: Node) -> bool:
+        """Whether an infected node belongs to a file that is to be repaired."""
+        return id(node) in self._covered
+
+    def fail(self, nodes: Iterable[Node]) -> None:
+        """These are not repaired any more."""
+        for node in nodes:
+            one = self._files.pop(id(node), None)
+            if one is not None:
+                self._covered.difference_update(id(inner) for inner in one.infected)
+
+    def check_outside(self, gone: set[int] | None) -> None:
+        """Raises CannotRepair if any of them has an id in gone; None: any at all."""
+        failed = [one.node for key, one in self._files.items() if gone is None or key in gone]
+        if failed:
+            raise CannotRepair(failed)
+
+    # --- engine.rewrite.Mender --------------------------------------------------------------------
+
+    def wants(self, node: Node) -> bool:
+        return id(node) in self._files
+
+    def mend(self, node: Node, content: bytes) -> bytes | None:
+        one = self._files[id(node)]
+        known = self._known.get(id(node))
+        if known is None or known[0] != content:
+            known = self._known[id(node)] = content, self._repaired(one, content)
+        one.repaired = known[1]
+        return one.repaired.content if one.repaired else None
+
+    def _repaired(self, one: Candidate, content: bytes) -> Repaired | None:
+        """Scanned again by itself, so that it is known which repair was good (AV-13)."""
+        if self._clock() >= self._until:
+            return None
+        found = repair(content, kind_of(one.node), one.viruses)
+        if found is None or len(found.content) > len(content) + GROWTH:
+            return None
+        again = self._walker.walk_file(found.content, one.node.name, self._until)
+        return found if again.facts.verdict is Verdict.CLEAN else None
+
+
+def _to_repair(way: list[Node]) -> Node | None:
+    """The file to repair for the infected node at the end of way: its document, or what is around that if it cannot be
+    exchanged in it. None: nothing is known to repair it."""
+    at = file_of(way, whole=True)
+    while at > 0 and not can_be_exchanged(way[: at + 1]) and can_repair(kind_of(way[at - 1])):
+        at -= 1
+    return way[at] if can_repair(kind_of(way[at])) and can_be_exchanged(way[: at + 1]) else None
