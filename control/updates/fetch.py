@@ -12,9 +12,6 @@ by the next one.
 """
 
 import contextlib
-import fcntl
-import os
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -24,16 +21,15 @@ from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import Updater
 
-from control.updates import words
-from control.updates.revision import Revision, target_name
+from control.updates import delta, durable, words
+from control.updates.repository import METADATA, TARGETS
+from control.updates.revision import NOTHING, Revision, digest_of, target_name
 from control.updates.sources import BadSource, Patience, Source, Stopped, open_source, shown
 from signatures.image import LAYOUT
 
 ROOT_FILE: Final = "root.json"
-METADATA: Final = "metadata"
-TARGETS: Final = "targets"
 _FETCHED: Final = "revision-{}.mwd"
-_HALF: Final = ".fetching-"
+_LOCK: Final = ".lock"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -126,11 +122,13 @@ def fetch(
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        with _alone(trusted):
-            for half in directory.glob(f"{_HALF}*"):
-                half.unlink(missing_ok=True)
+        trusted.mkdir(parents=True, exist_ok=True, mode=0o750)
+        with durable.alone(trusted / _LOCK):
+            durable.sweep(directory)
             asked = _Asked(trusted, _first_root(trusted), directory, in_force, base, older, frozenset(unwanted))
             return _first_good(asked, sources, patience, stopped)
+    except durable.Locked:
+        raise AlreadyRunning("an update is running already: wait until it ends") from None
     except Stopped:
         raise Interrupted("the update was stopped; what is in force stays") from None
     except OSError as error:
@@ -173,7 +171,11 @@ def _first_good(
 def _from(source: Source, asked: _Asked) -> Fetched | NothingNew:
     metadata = asked.trusted / METADATA
     updater = Updater(str(metadata), METADATA, None, TARGETS, fetcher=source, bootstrap=asked.root)
+    for left in metadata.glob("tmp*"):  # by a client that was killed
+        left.unlink(missing_ok=True)
     updater.refresh()
+    for path in metadata.glob("*.json"):  # what was seen must not be forgotten: it is what older things are told by
+        durable.sync(path)
     target = updater.get_targetinfo(target_name())
     if target is None:
         raise _Unusable(f"has no definitions for this version of Mailward (layout {LAYOUT}): update Mailward")
@@ -188,39 +190,56 @@ def _from(source: Source, asked: _Asked) -> Fetched | NothingNew:
     path = asked.directory / _FETCHED.format(revision.number)
     by_delta = False
     if updater.find_cached_target(target, str(path)) is None:
-        _whole(updater, target, path)
+        by_delta = _store(updater, source, target, revision, asked.base, path)
     for other in set(asked.directory.glob(_FETCHED.format("*"))) - {path}:
         other.unlink(missing_ok=True)
     return Fetched(path, revision, source.name, source.received, by_delta)
 
 
-def _whole(updater: Updater, target: TargetFile, path: Path) -> None:
-    with _half(path) as half:
+def _store(
+    updater: Updater, source: Source, target: TargetFile, revision: Revision, base: Path | None, path: Path
+) -> bool:
+    """Have the file at the path, whole and durable. Returns whether a delta of what is in force was enough."""
+    with durable.replacing(path, 0o640) as half:
+        for one, old in _useful(updater, target, revision, base):
+            try:
+                _by_delta(updater, source, one, old, target, half)
+            except (delta.BadDelta, DownloadError, RepositoryError):  # whatever it is: the whole file is there too
+                continue
+            return old is not None
         updater.download_target(target, str(half))
+    return False
 
 
-@contextlib.contextmanager
-def _half(path: Path) -> Iterator[Path]:
-    """A file to be written, that becomes `path` at the end, with everything in it durable."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF)
-    os.close(handle)
-    half = Path(name)
-    try:
-        yield half
-        _sync(half)
-        half.chmod(0o640)
-        half.replace(path)
-        _sync(path.parent)
-    finally:
-        half.unlink(missing_ok=True)
+def _useful(
+    updater: Updater, target: TargetFile, revision: Revision, base: Path | None
+) -> Iterator[tuple[TargetFile, Path | None]]:
+    """Deltas that are smaller than the file: of what is in force, and then of nothing."""
+    known: dict[str, Path | None] = {NOTHING: None}
+    if base is not None:
+        with contextlib.suppress(OSError):
+            known = {digest_of(base): base, NOTHING: None}
+    for digest, old in known.items():
+        for one in revision.deltas:
+            found = updater.get_targetinfo(one.target) if one.base == digest else None
+            if found is not None and found.length < target.length:
+                yield found, old
 
 
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _by_delta(
+    updater: Updater, source: Source, found: TargetFile, base: Path | None, target: TargetFile, half: Path
+) -> None:
+    """Raises BadDelta, DownloadError, RepositoryError; then the file holds nothing of worth."""
+    name = f"{TARGETS}/{found.get_prefixed_paths()[0]}"
+    with contextlib.ExitStack() as stack:
+        octets = stack.enter_context(source.download_file(name, found.length))
+        found.verify_length_and_hashes(octets)
+        octets.seek(0)
+        old = None if base is None else stack.enter_context(base.open("rb"))
+        new = stack.enter_context(half.open("wb"))
+        delta.apply(old, octets, new, target.length)
+    with half.open("rb") as made:
+        target.verify_length_and_hashes(made)
 
 
 def _first_root(trusted: Path) -> bytes:
@@ -231,15 +250,3 @@ def _first_root(trusted: Path) -> bytes:
             f"there is no root of trust ({trusted / ROOT_FILE}: {error.strerror}): get root.json from the publisher of"
             " the definitions and call `mailward definitions trust FILE`"
         ) from None
-
-
-@contextlib.contextmanager
-def _alone(trusted: Path) -> Iterator[None]:
-    """The lock ends with the process, however it ends."""
-    trusted.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with (trusted / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning("an update is running already: wait until it ends") from None
-        yield

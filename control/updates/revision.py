@@ -4,7 +4,9 @@ A repository has one target for each layout of the compiled image, so that gatew
 take from the same place; the target's custom data is a Revision.
 """
 
+import hashlib
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -16,6 +18,7 @@ VIRUS: Final = "virus"
 SPAM: Final = "spam"
 KINDS: Final = {VIRUS: (FAMILIES[0], FAMILIES[2]), SPAM: (FAMILIES[1],)}  # DEF-14: kind -> families of signatures
 HIGHEST: Final = 2**53 - 1  # what every reader of JSON takes as it is
+NOTHING: Final = hashlib.sha256().hexdigest()
 _Text = Annotated[str, msgspec.Meta(max_length=200)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST)]
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -28,11 +31,21 @@ class Part(msgspec.Struct, frozen=True):
     signatures: _Count
 
 
-class Revision(msgspec.Struct, frozen=True):
-    """number: rises by one with each revision. date: when it was published. image: the revision of the compiled image.
+class Delta(msgspec.Struct, frozen=True):
+    """A target that makes this revision of another one. number, base: of that one, and the SHA-256 of its file.
 
-    signatures: how many. parts: by kind. deltas: targets that make this revision of another file, by the SHA-256 of
-    that file; that of no octets stands for nothing at all. note: the publisher's words.
+    Number 0, and NOTHING: of no file at all.
+    """
+
+    number: _Count
+    base: _Digest
+    target: _Text
+
+
+class Revision(msgspec.Struct, frozen=True):
+    """number: rises with each revision. date: when it was published. image: the revision of the compiled image.
+
+    signatures: how many. parts: by kind. deltas: newest first. note: the publisher's words.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=HIGHEST)]
@@ -40,7 +53,7 @@ class Revision(msgspec.Struct, frozen=True):
     image: _Text
     signatures: _Count
     parts: Annotated[dict[_Text, Part], msgspec.Meta(max_length=10)] = {}
-    deltas: Annotated[dict[_Digest, _Text], msgspec.Meta(max_length=100)] = {}
+    deltas: Annotated[tuple[Delta, ...], msgspec.Meta(max_length=100)] = ()
     note: Annotated[str, msgspec.Meta(max_length=2000)] = ""
 
     @property
@@ -52,3 +65,9 @@ class Revision(msgspec.Struct, frozen=True):
 def target_name(layout: int = LAYOUT) -> str:
     """Of the target that gateways which read this layout of the image take."""
     return f"layout-{layout}/definitions.mwd"
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
