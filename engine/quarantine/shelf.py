@@ -46,7 +46,7 @@ class Shelf:
         self._clock = clock
         self._lock = threading.Lock()
         self._key = b""
-        self._sizes: dict[str, int] | None = None  # of our files, by name
+        self._sizes: dict[str, int] | None = None  # of our files, by name; None: to be counted anew
         self._used = 0  # octets of these
         self._coming = self._reserved = 0  # files that are being written, and their octets
         self.apply(settings)
@@ -55,6 +55,7 @@ class Shelf:
         self.max_len = settings.max_mb * MIB // self._relays
         self.max_items = max(1, QUARANTINE_ITEMS // self._relays)
         self._days = settings.days
+        self._sizes = None
 
     # --- room -------------------------------------------------------------------------------------
 
