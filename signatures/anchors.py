@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from signatures import hexpattern, logic, statistics
 from signatures.hexpattern import Octets, OneOf
-from signatures.model import Condition, Regex, SubPattern
+from signatures.model import Condition, Part, SubPattern
 
 WINDOW = 7  # octets of a short filter's window: a shorter literal needs the automaton
 MOST_LITERALS = 64  # of one sub-pattern
@@ -106,7 +106,7 @@ def choose(condition: Condition) -> tuple[Literals, frozenset[int], frozenset[in
 
     None: it may hold where nothing of it can be looked for.
     """
-    parts = [None if isinstance(sub, Regex) else _of_sub(sub) for sub in condition.subs]
+    parts = [_of_sub(sub) if isinstance(sub, SubPattern) else None for sub in condition.subs]
     covered = logic.cover(condition.logic, [None if part is None else part[0] for part in parts])
     if covered is None:
         return None
@@ -124,8 +124,8 @@ def choose(condition: Condition) -> tuple[Literals, frozenset[int], frozenset[in
 def possible(condition: Condition) -> bool:
     """Whether choose would find something, at less cost."""
 
-    def weight(sub: SubPattern | Regex) -> float | None:
-        if isinstance(sub, Regex):
+    def weight(sub: Part) -> float | None:
+        if not isinstance(sub, SubPattern):
             return None
         near = sub.start.origin not in ("anywhere", "in section", "version") and sub.start.span <= _ALWAYS_SPAN
         return 0.0 if near or all(any(_candidates(elements)) for elements in variants(sub)) else None

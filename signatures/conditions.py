@@ -2,14 +2,16 @@
 
 import struct
 from array import array
+from collections.abc import Mapping
 
 from cext.automaton import REGEX_FLAGS
 from signatures import anchors, hexpattern, logic
-from signatures.hexpattern import Edge, Gap, Masked, Octets, OneOf
+from signatures.hexpattern import FORMS, Compare, Edge, Gap, Masked, Octets, OneOf
 from signatures.logic import Count, Join, Sub, When
-from signatures.model import ORIGINS, Condition, Regex, Start, SubPattern
+from signatures.model import ORIGINS, PROGRAM_FACTS, Around, Condition, Part, ProgramFact, Regex, Start
 
-BYTES, FOLDED, MASKED, GAP, ONE_OF, EDGE, REGEX = range(1, 8)
+BYTES, FOLDED, MASKED, GAP, ONE_OF, EDGE, REGEX, COMPARE, PROGRAM, AROUND = range(1, 11)
+COMPARISON = struct.Struct("<3q4B2s2x")  # mw_compare
 NEGATED, OPTIONS_FOLDED = 1, 2
 EDGES = {"word": 0, "wide": 2, "line": 4}  # of the left; the right one is the next
 EXPR_SUB, EXPR_AND, EXPR_OR, EXPR_EQUAL, EXPR_MORE, EXPR_LESS, EXPR_SKIP, EXPR_IF = range(1, 9)
@@ -23,9 +25,10 @@ class TooComplex(ValueError):
 
 
 class Sections:
-    """The sections under construction. blob: the literals, which anchors are added to later."""
+    """The sections under construction. blob: the literals, which anchors are added to later; sets: of TARGET_SETS."""
 
-    def __init__(self) -> None:
+    def __init__(self, sets: Mapping[str, int]) -> None:
+        self.sets = sets
         self.blob = bytearray()
         self.elements = bytearray()
         self.subs = bytearray()
@@ -54,6 +57,13 @@ class Sections:
                 fields = (ONE_OF, at, len(words), negated * NEGATED | nocase * OPTIONS_FOLDED)
             case Edge(kind, left):
                 fields = (EDGE, EDGES[kind] + (not left), 0, 0)
+            case Compare():
+                values = [value for _, value in e.tests] + [0]
+                flags = e.little | e.exact << 1
+                ops = "".join(op for op, _ in e.tests).encode()
+                place = e.offset - e.back, *values[:2], FORMS.index(e.form), flags, e.length, len(e.tests)
+                self.blob += COMPARISON.pack(*place, ops)
+                fields = (COMPARE, at, COMPARISON.size, 0)
         return struct.pack("<B3xIII", *fields)
 
     def regex(self, regex: Regex) -> tuple[int, int]:
@@ -66,15 +76,26 @@ class Sections:
             self.blob += regex.text
         return known, 1
 
+    def fact(self, fact: ProgramFact | Around) -> tuple[int, int]:
+        """(its element, 1)."""
+        if isinstance(fact, Around):
+            self.elements += struct.pack("<B3xIII", AROUND, fact.depth, self.sets[fact.container], 0)
+        else:
+            self.elements += struct.pack("<B3xIII", PROGRAM, PROGRAM_FACTS.index(fact.fact), fact.least, fact.most)
+        return len(self.elements) // 16 - 1, 1
+
     def record(self, elements: tuple[int, int], where: Start) -> None:
         low = where.low % (1 << 64)
         self.subs += struct.pack("<4I2Q", *elements, ORIGINS.index(where.origin), where.section, low, where.span)
 
-    def sub(self, sub: SubPattern | Regex) -> tuple[int, int]:
+    def sub(self, sub: Part) -> tuple[int, int]:
         """(index of its first variant, number of variants)."""
         first, count = len(self.subs) // 32, 0
         if isinstance(sub, Regex):
             self.record(self.regex(sub), sub.start)
+            return first, 1
+        if isinstance(sub, ProgramFact | Around):
+            self.record(self.fact(sub), Start("start"))
             return first, 1
         for elements in anchors.variants(sub):
             key = (elements, sub.nocase)
@@ -129,4 +150,4 @@ class Sections:
 def too_complex(condition: Condition) -> bool:
     """Whether add would refuse it."""
     subs = [(0, 1)] * len(condition.subs)
-    return len(Sections().words(condition.logic, frozenset(), subs)) > MOST_WORDS
+    return len(Sections({}).words(condition.logic, frozenset(), subs)) > MOST_WORDS

@@ -8,7 +8,7 @@ a1 ?? a? ?a         octets; any octet; half of one
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 NO_LIMIT = (1 << 32) - 1  # MW_NO_LIMIT of cext/include/image.h
@@ -49,6 +49,25 @@ class Gap:
     most: int
 
 
+FORMS = ("hex", "decimal", "binary", "auto")  # MW_COMPARE_*
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """No octets: a number that stands offset octets behind the begin of the match is as the tests say, all of them.
+
+    back: octets between that begin and here. tests: of "=", "<" or ">", and a value.
+    """
+
+    offset: int
+    form: str
+    length: int
+    tests: tuple[tuple[str, int], ...]
+    little: bool = False
+    exact: bool = False
+    back: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """One of the options, or none of them; those of a negated one are of one length."""
@@ -65,7 +84,7 @@ class Edge:
     left: bool
 
 
-Element = Octets | Masked | Gap | OneOf | Edge
+Element = Octets | Masked | Gap | OneOf | Edge | Compare
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<octets>(?:[0-9a-fA-F]{2})+)|(?P<any>(?:\?\?)+)|(?P<high>\?[0-9a-fA-F])|(?P<low>[0-9a-fA-F]\?)"
@@ -173,9 +192,31 @@ def widen(elements: tuple[Element, ...]) -> tuple[Element, ...]:
                 wide.append(Masked(*zeros))
             case OneOf(options, negated):
                 wide.append(OneOf(tuple(b"".join(bytes((o, 0)) for o in option) for option in options), negated))
+            case Compare():
+                wide.append(replace(e, back=2 * e.back))
             case _:
                 wide.append(e)
     return tuple(wide)
+
+
+def length(elements: tuple[Element, ...]) -> int | None:
+    """Octets that a match has, None if that differs."""
+    total = 0
+    for e in elements:
+        match e:
+            case Octets(octets):
+                total += len(octets)
+            case Masked(values, _):
+                total += len(values)
+            case Gap(least, most) if least == most:
+                total += least
+            case OneOf(options, _) if len({len(option) for option in options}) == 1:
+                total += len(options[0])
+            case Edge() | Compare():
+                pass
+            case _:
+                return None
+    return total
 
 
 def specimen(elements: tuple[Element, ...]) -> bytes:
@@ -194,6 +235,6 @@ def specimen(elements: tuple[Element, ...]) -> bytes:
             case OneOf(options, True):
                 length = len(options[0])
                 made += next(bytes((c,)) * length for c in range(256) if bytes((c,)) * length not in options)
-            case Edge():
+            case Edge() | Compare():
                 pass
     return bytes(made)

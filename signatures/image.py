@@ -20,8 +20,10 @@ from signatures import anchors, automaton, conditions, prefilter, statistics
 from signatures.model import (
     ANY,
     CONTAINERS,
+    DIGESTED,
     FAMILIES,
     SEVERITIES,
+    Around,
     Condition,
     Digest,
     FileName,
@@ -46,6 +48,13 @@ SECTION_DIGESTS, SECTION_SIZES = range(23, 25)
 TINY_FILTER_EXACT, TINY_FILTER_FOLDED = range(25, 27)
 ANNEXES, ANNEX_OCTETS = range(27, 29)
 FILTERS = {prefilter.SHORT: FILTER_EXACT, prefilter.LONG: LONG_FILTER_EXACT, prefilter.TINY: TINY_FILTER_EXACT}
+
+IMPORT_DIGESTS, IMPORT_SIZES = range(29, 31)
+DIGEST_SECTIONS = {
+    "content": (DIGESTS, DIGEST_SIZES),
+    "section": (SECTION_DIGESTS, SECTION_SIZES),
+    "imports": (IMPORT_DIGESTS, IMPORT_SIZES),
+}
 
 OP_END, OP_TARGET, OP_REPORT, OP_TOUCH = range(4)
 PATTERN_FOLDED = 1
@@ -103,7 +112,9 @@ class _Builder:
 
     def heads(self) -> None:
         asked = {s.target for s in self.signatures}
-        asked |= {s.body.container for s in self.signatures if isinstance(s.body, Condition)}
+        for s in self.signatures:
+            if isinstance(s.body, Condition):
+                asked |= {s.body.container, *(sub.container for sub in s.body.subs if isinstance(sub, Around))}
         used = {word for target in asked for word in target.split(",")}
         self.targets = [t for t in CONTAINERS if t == ANY or t in used]
         self.sections[TARGET_NAMES] = b"".join(self.string(t) for t in self.targets)
@@ -140,7 +151,7 @@ class _Builder:
 
     def conditions(self) -> dict[tuple[bool, bytes], list[int]]:
         """Lay out the conditions. Returns which of them each anchor touches."""
-        made = conditions.Sections()
+        made = conditions.Sections(self.sets)
         touching: dict[tuple[bool, bytes], list[int]] = {}
         always = bytearray()
         for place, s in enumerate(self.signatures):
@@ -191,13 +202,13 @@ class _Builder:
             self.blob += octets
         self.sections[PATTERNS], self.sections[LITERALS] = records.tobytes(), bytes(self.blob)
 
-    def digests(self, section: bool) -> None:
+    def digests(self, of: str) -> None:
         keys: list[bytes] = []  # kind, digest, size and place, so that they sort as they have to
         sizes: dict[int, int] = {}
         pack = struct.Struct(">B32sQI").pack
         for number, s in enumerate(self.signatures):
             body = s.body
-            if type(body) is Digest and body.section == section:
+            if type(body) is Digest and body.of == of:
                 kind, size = DIGEST_KINDS[body.kind], ANY_SIZE if body.size is None else body.size
                 keys.append(pack(kind, body.digest, size, number))
                 sizes[size] = sizes.get(size, 0) | kind
@@ -212,10 +223,9 @@ class _Builder:
             places = [int.from_bytes(key[41:], "big") for key in keys[at:last]]
             table += record(first[1:33], int.from_bytes(first[33:41], "big"), first[0], self.program(places))
             at = last
-        self.sections[SECTION_DIGESTS if section else DIGESTS] = bytes(table)
-        self.sections[SECTION_SIZES if section else DIGEST_SIZES] = b"".join(
-            struct.pack("<QI4x", size, sizes[size]) for size in sorted(sizes)
-        )
+        table_section, size_section = DIGEST_SECTIONS[of]
+        self.sections[table_section] = bytes(table)
+        self.sections[size_section] = b"".join(struct.pack("<QI4x", size, sizes[size]) for size in sorted(sizes))
 
     def names(self) -> None:
         users: dict[str, list[int]] = {}
@@ -292,8 +302,8 @@ def build(
         builder = _Builder(_sorted(signatures), filtered, long)
         builder.heads()
         builder.literals()
-        builder.digests(section=False)
-        builder.digests(section=True)
+        for of in DIGESTED:
+            builder.digests(of)
         builder.names()
         builder.annexes(annexes)
         return builder.pack()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from cext.automaton import REGEX_FLAGS, Image, fold_name
 from signatures import conditions, image
-from signatures.hexpattern import NO_LIMIT
-from signatures.model import FAMILIES, ORIGINS, SEVERITIES, Kind
+from signatures.hexpattern import FORMS, NO_LIMIT
+from signatures.model import FAMILIES, ORIGINS, PROGRAM_FACTS, SEVERITIES, Kind
 
 _KINDS = {number: name for name, number in image.DIGEST_KINDS.items()}
 _OPS = {conditions.EXPR_EQUAL: "=", conditions.EXPR_MORE: ">", conditions.EXPR_LESS: "<"}
@@ -103,7 +103,8 @@ class Contents:
             )
 
     def _digests(self) -> None:
-        for section, label in ((image.DIGESTS, ""), (image.SECTION_DIGESTS, "section ")):
+        for of, (section, _) in image.DIGEST_SECTIONS.items():
+            label = "" if of == "content" else f"{of} "
             for digest, size, kind, program in struct.iter_unpack("<32sQII", self._section.get(section, b"")):
                 length = {1: 16, 2: 20}.get(kind, 32)
                 shown = "*" if size == image.ANY_SIZE else str(size)
@@ -149,6 +150,12 @@ class Contents:
                 text = "!" * negated + "(" + "|".join(o.hex() for o in options) + ")"
                 either = b"(?" + flag + b":" + b"|".join(map(_safe, options)) + b")"
                 return text, b"(?!%s)(?s:.{%d})" % (either, len(options[0])) if negated else either
+            case conditions.COMPARE:
+                return self._comparison(a), b""
+            case conditions.PROGRAM:
+                return f"{PROGRAM_FACTS[a]} {b}-{c}", b""
+            case conditions.AROUND:
+                return f"container {a}: {self._sets[b]}", b""
             case _:
                 names = ("(B)", "(B)", "(B)", "(B)", "(L)", "(L)")
                 edges = (
@@ -160,6 +167,12 @@ class Contents:
                     rb"(?=[\r\n]|\Z)",
                 )
                 return names[a], edges[a]
+
+    def _comparison(self, at: int) -> str:
+        offset, first, second, form, flags, length, count, ops = conditions.COMPARISON.unpack_from(self._literals, at)
+        order = "little-endian " if flags & 1 else ""
+        tests = " ".join(f"{chr(op)}{value}" for op, value in zip(ops[:count], (first, second), strict=False))
+        return f"<{offset:+d}: {order}{FORMS[form]} number of {length} {tests}>"
 
     def _regex(self, at: int, length: int, flags: int) -> str:
         text = self._literals[at : at + length].decode("utf-8", "backslashreplace")

@@ -43,17 +43,20 @@ class Literal:
         return self.nocase and self.octets.lower() != self.octets.upper()
 
 
+DIGESTED = ("content", "section", "imports")
+
+
 @dataclass(frozen=True, slots=True)
 class Digest:
     """The whole content has this digest, and this size unless it is None. kind: md5, sha1 or sha256.
 
-    section: it is that of a section of a PE file instead.
+    of: one of DIGESTED; a section of a PE file, or what a PE file imports, may be meant instead.
     """
 
     kind: str
     digest: bytes
     size: int | None = None
-    section: bool = False
+    of: str = "content"
 
 
 ORIGINS = ("anywhere", "start", "end", "entry", "section", "last section", "in section", "version")  # MW_FROM_*
@@ -100,6 +103,29 @@ class Regex:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramFact:
+    """A number that a program (PE, ELF, Mach-O) says of itself lies in least..most. fact: of PROGRAM_FACTS."""
+
+    fact: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The content lies in such a container: of CONTAINERS, joined by commas. depth: 0 is the innermost."""
+
+    container: str
+    depth: int
+
+
+PROGRAM_FACTS = ("entry point", "sections")  # MW_PROGRAM_*
+MOST_AROUND = 16  # MW_AROUND
+Fact = ProgramFact | Around
+Part = SubPattern | Regex | Fact
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """Logic over sub-patterns, in content of size_min to size_max octets. Evaluated on whole content only.
 
@@ -108,7 +134,7 @@ class Condition:
     container: one of CONTAINERS or several, joined by commas: what the content has to be taken out of.
     """
 
-    subs: tuple[SubPattern | Regex, ...]
+    subs: tuple[Part, ...]
     logic: Node
     size_min: int = 0
     size_max: int = (1 << 64) - 1

@@ -1,4 +1,5 @@
-"""Where a sub-pattern may begin, as text: *, n, EOF-n, EP+n, EP-n, Sx+n, SL+n, SEx, and a span behind a comma."""
+"""Where a sub-pattern may begin, as text: *, n, EOF-n, EP+n, EP-n, Sx+n, SL+n, SEx, VI, and a span behind
+a comma."""
 
 import re
 
@@ -15,10 +16,12 @@ def parse(text: str) -> Start:
         return Start()
     if found := _IN_SECTION.fullmatch(text):
         return Start("in section", section=int(found[1]))
+    if text == "VI":
+        return Start("version")
     found = _OFFSET.fullmatch(text)
     if not found:
         raise PatternError(
-            f'offset "{text}" is not understood', 0, "*, 100, EOF-100, EP+0, S1+0 or SE1; a span: 100,20"
+            f'offset "{text}" is not understood', 0, "*, 100, EOF-100, EP+0, S1+0, SE1 or VI; a span: 100,20"
         )
     anchor, low, span = found[1], int(found[2]), int(found[3] or 0)
     if anchor.endswith("-") and anchor != "EOF-":

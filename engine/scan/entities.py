@@ -217,7 +217,9 @@ class Entities:
         child = Node(prefix, ENTITY, start, start, end, alternate=place.alternate)
         node.format = MESSAGE
         node.children.append(child)
-        inside = Place(place.containers + 1, place.mime + 1, place.alternate, place.reading, around, "mail")
+        inside = Place(
+            place.containers + 1, place.mime + 1, place.alternate, place.reading, around, place.inside("mail")
+        )
         self.walk(child, buf, prefix, inside)
 
     def _leaf(self, node: Node, buf: bytes, reading: Reading, place: Place) -> None:

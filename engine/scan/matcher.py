@@ -21,7 +21,8 @@ class Matcher(Protocol):
     def scan(self, data: Buffer, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         """Names of the signatures that match data.
 
-        target: type of the content, as engine.scan.magic names it; container: of what it was taken out of.
+        target: type of the content, as engine.scan.magic names it; container: of what it was taken out of, outermost first,
+        joined by ">".
         Raises TimeoutError when regular expressions take too long.
         """
 

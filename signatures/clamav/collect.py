@@ -18,6 +18,7 @@ Reader = Callable[[str], Signature]
 READERS: dict[str, Reader] = {
     **dict.fromkeys((".hdb", ".hsb", ".hdu", ".hsu"), digest.of_file),
     **dict.fromkeys((".mdb", ".msb", ".mdu", ".msu"), digest.of_section),
+    ".imp": digest.of_imports,
     **dict.fromkeys((".fp", ".sfp"), digest.trusted),
     **dict.fromkeys((".ndb", ".ndu", ".sdb"), extended.read),
     **dict.fromkeys((".ldb", ".ldu"), logical.read),
@@ -25,11 +26,10 @@ READERS: dict[str, Reader] = {
 # Known formats that nothing here matches yet, and why.
 OTHERS = {
     ".cdb": "container metadata is not matched yet",
-    ".ftm": "file types are told apart by the walker",
+    ".ftm": "not needed: the walker tells file types by itself",
     ".pdb": "phishing URL lists are not matched yet",
     ".gdb": "Safe Browsing URL digests are not matched yet",
     ".wdb": "phishing URL lists are not matched yet",
-    ".imp": "import table digests are not matched yet",
     ".idb": "icon matching is not supported",
     ".cbc": "bytecode is not supported",
     ".crb": "certificate lists are not matched yet",

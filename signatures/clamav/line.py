@@ -71,9 +71,7 @@ def container(type_name: str) -> str:
 
 
 def start(text: str) -> Start:
-    """An offset, as signatures/offsets.py reads it, or VI."""
-    if text == "VI":
-        raise NotTaken("version information of PE files is not matched yet")
+    """An offset, as signatures/offsets.py reads it."""
     try:
         return offsets.parse(text)
     except PatternError as e:

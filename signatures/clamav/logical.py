@@ -1,24 +1,35 @@
 """Lines of .ldb: Name;TargetDescription;Logic;Sub0;Sub1;..."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from cext.automaton import REGEX_FLAGS, regex_error
 from signatures import anchors, conditions, logic
+from signatures.clamav import comparison
 from signatures.clamav.line import NORMALISED, NotTaken, check_level, container, elements, name, simple, start, target
-from signatures.model import ANY, MOST_REGEX, Condition, Regex, Signature, SubPattern
+from signatures.hexpattern import Compare
+from signatures.model import (
+    ANY,
+    MOST_AROUND,
+    MOST_REGEX,
+    Around,
+    Condition,
+    Fact,
+    Part,
+    ProgramFact,
+    Regex,
+    Signature,
+    SubPattern,
+)
 
-_SIZE = re.compile(r"(\d{1,19})-(\d{1,19})")
+_RANGE = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 _MODIFIERS = re.compile(r"[iwaf]*")
 _OFFSET = re.compile(r"(?:\*|\d+(?:,\d+)?|EOF-\d+(?:,\d+)?|EP[+-]\d+(?:,\d+)?|S\w+[+-]?\d*(?:,\d+)?|VI):")
 _FIRST_SUB = 3
 _REST = (1 << 64) - 1
 _UNSUPPORTED = {
-    "Intermediates": "condition on a chain of containers is not matched yet",
     "IconGroup1": "icon matching is not supported",
     "IconGroup2": "icon matching is not supported",
-    "EntryPoint": "condition on the entry point is not matched yet",
-    "NumberOfSections": "condition on the number of sections is not matched yet",
     "HandlerType": "change of the file type is not supported",
 }
 
@@ -27,8 +38,6 @@ def sub(text: str, nocase: bool) -> SubPattern:
     """One sub-pattern: [offset:]pattern[::modifiers]."""
     if text.startswith("fuzzy_img#"):
         raise NotTaken("image fuzzy hash is not supported")
-    if "#" in text:
-        raise NotTaken("byte comparison sub-signature is not supported yet")
     if "${" in text or "$" in text:
         raise NotTaken("macro sub-signature is not supported")
     text, _, modifiers = text.partition("::")
@@ -88,50 +97,102 @@ def split(line: str) -> list[str]:
     return [*fields, line[start_at:]]
 
 
-def _description(text: str) -> tuple[str, int, int, str]:
-    """(number of the target, least size, most size, container)."""
-    number, least, most, inside = "0", 0, (1 << 64) - 1, ANY
-    for field in text.split(","):
-        key, _, value = field.partition(":")
-        if key == "Target":
-            number = value
-        elif key == "Engine":
-            low, _, high = value.partition("-")
-            check_level(low, high)
-        elif key == "Container":
-            inside = container(value)
-        elif key == "FileSize":
-            found = _SIZE.fullmatch(value)
-            if not found:
-                raise NotTaken(f'file size "{value}" is not understood')
-            least, most = int(found[1]), int(found[2])
+@dataclass(slots=True)
+class _Description:
+    """What a signature asks of the content as a whole."""
+
+    target: str = "0"
+    least: int = 0
+    most: int = (1 << 64) - 1
+    container: str = ANY
+    facts: list[Fact] = field(default_factory=list)
+
+
+def _range(text: str, what: str) -> tuple[int, int]:
+    found = _RANGE.fullmatch(text)
+    if not found:
+        raise NotTaken(f'{what} "{text}" is not understood')
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _around(text: str) -> list[Fact]:
+    """Containers, outermost first; any of them may stand for every kind."""
+    names = [container(name) for name in text.split(">")]
+    if len(names) > MOST_AROUND:
+        raise NotTaken(f"chain of more than {MOST_AROUND} containers")
+    return [Around(name, depth) for depth, name in enumerate(reversed(names)) if name != ANY]
+
+
+def _description(text: str) -> _Description:
+    found = _Description()
+    for word in text.split(","):
+        key, _, value = word.partition(":")
+        match key:
+            case "Target":
+                found.target = value
+            case "Engine":
+                low, _, high = value.partition("-")
+                check_level(low, high)
+            case "Container":
+                found.container = container(value)
+            case "Intermediates":
+                found.facts += _around(value)
+            case "FileSize":
+                found.least, found.most = _range(value, "file size")
+            case "EntryPoint":
+                found.facts.append(ProgramFact("entry point", *_small(_range(value, "entry point"))))
+            case "NumberOfSections":
+                found.facts.append(ProgramFact("sections", *_small(_range(value, "number of sections"))))
+            case _:
+                raise NotTaken(_UNSUPPORTED.get(key, f'condition "{key}" is not known'))
+    return found
+
+
+def _small(numbers: tuple[int, int]) -> tuple[int, int]:
+    most = (1 << 32) - 1
+    return min(numbers[0], most), min(numbers[1], most)
+
+
+def _subs(texts: list[str], nocase: bool) -> tuple[list[Part], dict[int, logic.Node]]:
+    """Sub-signatures, and what those that are regular expressions wait for."""
+    subs: list[Part] = []
+    triggers: dict[int, logic.Node] = {}
+    compared: dict[int, tuple[int, Compare]] = {}
+    for text in texts:
+        if "/" in text:
+            made, triggers[len(subs)] = regex(text, len(subs))  # it may wait for those in front only
+            subs.append(made)
+        elif comparison.is_one(text):
+            compared[len(subs)] = comparison.read(text)
+            subs.append(SubPattern(()))
         else:
-            raise NotTaken(_UNSUPPORTED.get(key, f'condition "{key}" is not known'))
-    return number, least, most, inside
+            subs.append(sub(text, nocase))
+    for at, (trigger, compare) in compared.items():
+        if trigger >= len(subs) or trigger in compared:
+            raise NotTaken("byte comparison that belongs to no pattern")
+        subs[at] = comparison.joined(subs[trigger], compare)
+    return subs, triggers
 
 
 def read(line: str) -> Signature:
     fields = split(line)
     if len(fields) < 4:
         raise NotTaken(f'"{len(fields)}" fields instead of at least 4')
-    if len(fields) - 3 > logic.MOST_SUBS:
+    asked = _description(fields[1])
+    texts = fields[_FIRST_SUB:]
+    if len(texts) + len(asked.facts) > logic.MOST_SUBS:
         raise NotTaken(f"more than {logic.MOST_SUBS} sub-signatures")
-    number, least, most, inside = _description(fields[1])
-    subs: list[SubPattern | Regex] = []
-    triggers: dict[int, logic.Node] = {}
-    for text in fields[_FIRST_SUB:]:
-        if "/" in text:
-            made, triggers[len(subs)] = regex(text, len(subs))  # it may wait for those in front only
-            subs.append(made)
-        else:
-            subs.append(sub(text, number in NORMALISED))
+    subs, triggers = _subs(texts, asked.target in NORMALISED)
     try:
         parsed = logic.triggered(logic.parse(fields[2], len(subs)), triggers)
-        condition = Condition(tuple(subs), parsed, least, most, inside)
     except logic.LogicError as e:
         raise NotTaken(f"logic: {e}") from None
+    for fact in asked.facts:
+        parsed = logic.Join("&", logic.Sub(len(subs)), parsed)
+        subs.append(fact)
+    condition = Condition(tuple(subs), parsed, asked.least, asked.most, asked.container)
     if not anchors.possible(condition):
         raise NotTaken("may match without any fixed run to look for")
     if conditions.too_complex(condition):
         raise NotTaken("logic is too long")
-    return Signature(name(fields[0]), simple(condition), target=target(number))
+    return Signature(name(fields[0]), simple(condition), target=target(asked.target))

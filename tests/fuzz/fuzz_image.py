@@ -8,20 +8,38 @@ import struct
 from cext.automaton import Image, ImageError
 from cext.crc32c import crc32c
 from signatures import image
-from signatures.hexpattern import parse
+from signatures.hexpattern import Compare, parse
 from signatures.logic import parse as logic
-from signatures.model import Condition, Digest, FileName, Literal, Signature, Start, SubPattern
+from signatures.model import (
+    Around,
+    Condition,
+    Digest,
+    FileName,
+    Literal,
+    ProgramFact,
+    Signature,
+    Start,
+    SubPattern,
+)
 
 _SUBS = (
     SubPattern(parse("41424344??4142{1-3}(43|4444)!(45|46)"), True, wide=True, fullword=True),
     SubPattern(parse("6c6f6e676572*6e756d6265722?"), start=Start("start", 2, 300)),
     SubPattern(parse("(B)4e4f"), True, start=Start("end", 300, 10)),
 )
+_OTHERS = (
+    SubPattern((*parse("6c6f6e676572"), Compare(1, "hex", 6, ((">", 1), ("<", 99)), little=True, back=6))),
+    SubPattern((Compare(-3, "binary", 4, (("=", 7),)), *parse("6e6f")), start=Start("version")),
+    ProgramFact("sections", 0, 9),
+    Around("zip", 1),
+)
 
 SIGNATURES = [
     Signature("c0", Condition(_SUBS, logic("((0|1)>1,1&2)|1", 3), 5, 1000, "zip")),
     Signature("c1", Condition(_SUBS[2:], logic("0", 1)), target="pe"),
-    Signature("g", Digest("md5", bytes(16), 5, True), target="pe"),
+    Signature("c2", Condition(_SUBS[:1] + _OTHERS, logic("0&1&2&3&4", 5))),
+    Signature("g", Digest("md5", bytes(16), 5, "section"), target="pe"),
+    Signature("i", Digest("md5", bytes(16), 5, "imports"), target="pe"),
     Signature("t", Literal(b"ab")),
     Signature("v", Literal(b"tiny1", True)),
     Signature("u", Literal(b"aB", True)),
@@ -55,7 +73,7 @@ def one_input(data: bytes) -> None:
     except ImageError:
         return
     for target in ("any", "pe"):
-        matcher.scan(text, target, family="any", container="zip")
+        matcher.scan(text, target, family="any", container="zip>pdf")
     stream = matcher.stream(family="any")
     for at in range(0, len(text), 17):
         stream.feed(text[at : at + 17])

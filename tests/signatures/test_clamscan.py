@@ -1,5 +1,6 @@
 """AV-02: what is taken of ClamAV's formats finds what ClamAV itself finds, on specimens made here."""
 
+import hashlib
 import io
 import subprocess
 import zipfile
@@ -11,6 +12,8 @@ from cext.automaton import Image
 from engine.scan.offline import examine
 from signatures import image
 from signatures.clamav.collect import collect
+from signatures.clamav.ignore import name_of
+from tests.signatures import programs
 
 MARK = b"a mark that nothing else has"
 HEX = MARK.hex()
@@ -34,7 +37,16 @@ def document(folder: str, *, content_types: bool = True) -> bytes:
     return made.getvalue()
 
 
+PROGRAM = programs.pe({"CompanyName": "Nobody Ltd"}, {"KERNEL32.dll": ["ExitProcess", 7], "WS2_32.dll": [23]})
+IMPORTS = b"kernel32.exitprocess,kernel32.ord7,ws2_32.socket"
+COMPANY = "CompanyName\0".encode("utf-16-le").hex()
+NOBODY = "Nobody".encode("utf-16-le").hex()
 SPECIMENS = {
+    "program.exe": PROGRAM,
+    "other.exe": programs.pe({"CompanyName": "Somebody"}, {"KERNEL32.dll": ["ExitProcess"]}),
+    "program.elf": programs.elf(b"entry " + MARK, b"last")[0],
+    "program.macho": programs.macho(b"entry", b"last " + MARK)[0],
+    "numbers.bin": b"\0\1" + MARK + b"0x12cd  77\x12\x34",
     "word.docx": document("word"),
     "sheet.xlsx": document("xl"),
     "slides.pptx": document("ppt"),
@@ -56,8 +68,25 @@ LINES = {
         f"Class;Engine:81-255,Target:0;1;{HEX[:20]};0/n[o;/+]thing/",
         f"Bound;Engine:81-255,Target:0;0&1;{HEX[:20]};0/\\bmark\\s+that\\x20nothing(?:\\x20else)?.h/",
         f"Wait;Engine:81-255,Target:0;(0|1)&2;{HEX[:20]};{HEX[20:].upper()};0/mark/",
+        f"Hex;Engine:81-255,Target:0;0&1;{HEX};0(>>{len(MARK)}#hb6#=0x12cd)",
+        f"Turned;Engine:81-255,Target:0;0&1;{HEX};0(>>{len(MARK) + 2}#hl4#=0xcd12)",
+        f"Decimal;Engine:81-255,Target:0;0&1;{HEX};0(>>{len(MARK) + 6}#db4#>76,<78)",
+        f"Binary;Engine:81-255,Target:0;0&1;{HEX};0(>>{len(MARK) + 10}#il2#=0x3412)",
+        f"Exact;Engine:81-255,Target:0;0&1;{HEX};0(>>{len(MARK) + 8}#dbe2#=77)",
+        f"Before;Engine:81-255,Target:0;0&1;{HEX};0(<<1#ib1#=1)",
+        f"Sections;Engine:81-255,Target:6,NumberOfSections:3-3;0;{HEX}",
+        f"Entry;Engine:81-255,Target:6,EntryPoint:120-121;0;{HEX}",
+        f"Chain;Engine:81-255,Intermediates:CL_TYPE_ZIP,Target:0;0;{HEX}",
     ),
-    "ndb": (f"Gap:0:*:{MARK[:10].hex()}{{2-4}}{MARK[13:].hex()}", f"End:0:EOF-{99 + len(MARK)}:{HEX}"),
+    "imp": (f"{hashlib.md5(IMPORTS).hexdigest()}:{len(IMPORTS)}:Imports:73",),
+    "ndb": (
+        f"Version:1:VI:{COMPANY}{{2}}{NOBODY}",
+        f"Elf.Entry:6:EP+6:{HEX}",
+        f"Elf.Section:6:S1+6:{HEX}",
+        f"MachO.Section:9:S1+5:{HEX}",
+        f"Gap:0:*:{MARK[:10].hex()}{{2-4}}{MARK[13:].hex()}",
+        f"End:0:EOF-{99 + len(MARK)}:{HEX}",
+    ),
 }
 
 
@@ -71,7 +100,7 @@ def test_clamscan_agrees(tmp_path: Path, suffix: str) -> None:
         command = ["clamscan", "--no-summary", "-d", str(database), *(str(tmp_path / name) for name in SPECIMENS)]
         told = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert told.returncode in (0, 1), told.stderr
-        signature = line[: line.index(":" if suffix == "ndb" else ";")]
+        signature = name_of(f".{suffix}", line)
         theirs = {name for name in SPECIMENS if f"{name}: {signature}" in told.stdout}
         known = Image(image.build(collect([database]).signatures))
         ours = {name for name, octets in SPECIMENS.items() if examine(octets, name, known).matches}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import cext
 from cext.automaton import DamagedImage, Image, ImageError, NotAnImage, WrongVersion
 from cext.crc32c import crc32c
-from signatures import automaton, conditions, grammar, image, logic, model, names, prefilter
+from signatures import automaton, conditions, grammar, hexpattern, image, logic, model, names, prefilter
+from signatures.clamav import comparison
 from signatures.model import Digest, FileName, Literal, Signature
 from tests.fuzz.fuzz_image import ANNEXES, SIGNATURES, WHOLE, one_input
 
@@ -57,6 +58,8 @@ def test_both_sides_have_the_same_constants() -> None:
         "TINY_FILTER_FOLDED": image.TINY_FILTER_FOLDED,
         "ANNEXES": image.ANNEXES,
         "ANNEX_OCTETS": image.ANNEX_OCTETS,
+        "IMPORT_DIGESTS": image.IMPORT_DIGESTS,
+        "IMPORT_SIZES": image.IMPORT_SIZES,
     }
     assert {name: defined(f"MW_SECTION_{name}") for name in sections} == sections
     assert defined("MW_SECTION_KINDS") == max(sections.values()) + 1
@@ -66,10 +69,13 @@ def test_both_sides_have_the_same_constants() -> None:
         image.OP_REPORT,
         image.OP_TOUCH,
     ]
-    elements = ("BYTES", "FOLDED", "MASKED", "GAP", "ONE_OF", "EDGE")
+    elements = ("BYTES", "FOLDED", "MASKED", "GAP", "ONE_OF", "EDGE", "REGEX", "COMPARE", "PROGRAM", "AROUND")
     assert [defined(f"MW_ELEMENT_{name}") for name in elements] == [getattr(conditions, name) for name in elements]
     origins = ("ANYWHERE", "START", "END", "ENTRY", "SECTION", "LAST_SECTION", "IN_SECTION", "VERSION")
     assert [defined(f"MW_FROM_{name}") for name in origins] == list(range(len(model.ORIGINS)))
+    assert [defined(f"MW_COMPARE_{form.upper()}") for form in hexpattern.FORMS] == list(range(4))
+    assert defined("MW_COMPARE_LEN") == max(comparison.MOST_LEN.values())
+    assert defined("MW_AROUND") == model.MOST_AROUND
     words = ("SUB", "AND", "OR", "EQUAL", "MORE", "LESS", "SKIP")
     assert [defined(f"MW_EXPR_{name}") for name in words] == [getattr(conditions, f"EXPR_{name}") for name in words]
     assert defined("MW_EXPR_WORDS") == conditions.MOST_WORDS
@@ -103,11 +109,11 @@ def test_describe() -> None:
     info = image.describe(WHOLE)
     assert info.signatures == len(SIGNATURES) == Image(WHOLE).signatures
     assert info.families == {"malware": len(SIGNATURES)}
-    assert info.kinds == {"literal": len(SIGNATURES) - 6, "digest": 3, "filename": 1, "condition": 2}
-    assert info.targets == {"any": len(SIGNATURES) - 12, "pe": 12}
+    assert info.kinds == {"literal": len(SIGNATURES) - 8, "digest": 4, "filename": 1, "condition": 3}
+    assert info.targets == {"any": len(SIGNATURES) - 13, "pe": 13}
     assert info.revision == Image(WHOLE).revision
     assert info.size == len(WHOLE)
-    assert set(info.sections) == set(range(1, image.ANNEX_OCTETS + 1))
+    assert set(info.sections) == set(range(1, image.IMPORT_SIZES + 1))
     assert 0 < info.filtered < info.patterns
     with pytest.raises(DamagedImage):
         image.describe(WHOLE[:-1])
