@@ -220,7 +220,7 @@ class Contents:
         node = Node(path, MEMBER, 0, 0, 0, names=names, alternate=place.alternate)
         parent.children.append(node)
         kind = parent.document or parent.type
-        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading, container=kind)
+        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading, container=place.inside(kind))
         return node, Part(path, filenames=(shown,), reading=place.reading), inside
 
     def unread(self, parent: Node, node: Node, part: Part, size: int, place: Place, cause: Cause, detail: str) -> None:
@@ -292,7 +292,7 @@ class Contents:
         for kind in kinds:
             self._ledger.finding(node.part, kind)
         self._budget.spend(len(content))
-        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading, container="text")
+        inside = Place(place.containers + 1, place.mime, place.alternate, place.reading, container=place.inside("text"))
         self.examine(
             node, Part(node.part, filenames=node.names, reading=place.reading), content, 0, len(content), inside
         )

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Place(msgspec.Struct, frozen=True):
     """Where in the nesting a part is. containers: opened around it (CONT-03); mime: multiparts and messages.
 
-    container: type of what it was taken out of, empty for a file by itself; of documents docx, xlsx, pptx.
+    container: types of what it was taken out of, outermost first, joined by ">"; empty for a file by itself; of
+    documents docx, xlsx, pptx.
     around: boundary and end of each multipart around it in the same octets, outermost first.
     """
 
@@ -36,6 +37,10 @@ class Place(msgspec.Struct, frozen=True):
     reading: str = ""
     around: tuple[tuple[bytes, int], ...] = ()
     container: str = ""
+
+    def inside(self, kind: str) -> str:
+        """The container of what is taken out of a part here that is of this kind."""
+        return f"{self.container}>{kind}" if self.container else kind
 
 
 class Taker(Protocol):
