@@ -7,6 +7,7 @@ is decoded, edited, encoded: one edit of its body. Archives exchange members (zi
 one edit of the whole content of its node, after what is inside of it was taken out.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
@@ -109,7 +110,9 @@ def removed(root: Node, deletions: Iterable[Deletion]) -> list[Removal]:
 def can_be_exchanged(way: list[Node]) -> bool:
     """Whether the content of the last node of a way from the root can be exchanged, with all else left as it is."""
     node = way[-1]
-    return node.role != MARGIN and node.format != MULTIPART and not node.alternate and _removable(way) == len(way) - 1
+    if node.role == MARGIN or node.format == MULTIPART or any(one.alternate for one in way):
+        return False
+    return all(below.role != MEMBER or above.format in _ARCHIVES for above, below in itertools.pairwise(way))
 
 
 def spliced(data: bytes, splices: list[Splice]) -> bytes:
