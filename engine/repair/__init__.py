@@ -9,7 +9,7 @@ a repair is good enough is not theirs to say: the whole message is walked again 
 from collections.abc import Callable
 from typing import Final
 
-from engine.repair import html, pdf
+from engine.repair import html, odf, ole, ooxml, pdf, rtf
 from engine.repair.repaired import Repaired
 from engine.scan.formats.ooxml import ODF_MANIFEST
 from engine.scan.node import MEMBER, ZIP, Node
@@ -19,9 +19,15 @@ __all__ = ["DOCUMENTS", "Cleaner", "Repaired", "can_repair", "file_of", "kind_of
 Cleaner = Callable[[bytes], Repaired | None]
 
 _CLEANERS: Final[dict[str, Cleaner]] = {
+    "docx": ooxml.cleaned,
     "html": html.cleaned,
+    "odf": odf.cleaned,
+    "ole": ole.cleaned,
     "pdf": pdf.cleaned,
+    "pptx": ooxml.cleaned,
+    "rtf": rtf.cleaned,
     "text": html.cleaned_wide,
+    "xlsx": ooxml.cleaned,
 }
 # What is one file to people, though it is opened: what is infected in it is repaired by repairing all of it.
 DOCUMENTS: Final = frozenset({"docx", "html", "odf", "ole", "pdf", "pptx", "rtf", "xlsx"})

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine.repair.allowance import Allowance, Irregular, Spent
-from engine.repair.pdf_packing import fitted
+from engine.repair.packing import fitted
 from engine.repair.pdf_spans import REF, Node, parse
 from engine.repair.repaired import Repaired
 from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch

@@ -5,6 +5,7 @@ Known gaps: zip64 archives, and all that the walk finds a severe problem with, a
 
 import struct
 import zlib
+from collections.abc import Collection
 from typing import Final
 
 from isal import isal_zlib
@@ -20,10 +21,11 @@ class Unusable(Exception):
     """The archive is not regular enough to be changed without loss."""
 
 
-def exchange(buf: bytes, changes: dict[int, tuple[str, bytes]]) -> bytes:
+def exchange(buf: bytes, changes: dict[int, tuple[str, bytes]], without: Collection[int] = ()) -> bytes:
     """The archive with other members.
 
     changes: offset of a local header -> (new name, or empty to keep name and kind; new content).
+    without: offsets of local headers of members that go, also those of their central headers.
     Raises Unusable and nothing else.
     """
     directory = zip_file.read(buf, local_only=False)
@@ -40,7 +42,9 @@ def exchange(buf: bytes, changes: dict[int, tuple[str, bytes]]) -> bytes:
         at = _end(buf, entry)
         piece = buf[entry.header_off : at]
         change = changes.get(entry.header_off)
-        if change is not None:
+        if entry.header_off in without:
+            piece = b""
+        elif change is not None:
             piece, done[entry.header_off] = _packed(buf, entry, *change)
         pieces += (gap, piece)
         moved[entry.header_off] = size + len(gap)
@@ -48,8 +52,10 @@ def exchange(buf: bytes, changes: dict[int, tuple[str, bytes]]) -> bytes:
     if at > directory.central_off or len(done) != len(changes):
         raise Unusable
     gap = buf[at : directory.central_off]
-    central = b"".join(_central(buf, entry, done, moved, directory.base) for entry in directory.entries)
-    return b"".join((*pieces, gap, central, _end_record(buf, directory, size + len(gap), len(central))))
+    kept = [entry for entry in directory.entries if entry.header_off not in without]
+    central = b"".join(_central(buf, entry, done, moved, directory.base) for entry in kept)
+    end_record = _end_record(buf, directory, size + len(gap), len(central), len(kept) - len(directory.entries))
+    return b"".join((*pieces, gap, central, end_record))
 
 
 def _end(buf: bytes, entry: Entry) -> int:
@@ -107,10 +113,16 @@ def _central(buf: bytes, entry: Entry, done: dict[int, Entry], moved: dict[int, 
     return bytes(header)
 
 
-def _end_record(buf: bytes, directory: Directory, central_off: int, central_len: int) -> bytes:
-    """What lies behind the central headers, with their new place and length in the end record."""
+def _end_record(buf: bytes, directory: Directory, central_off: int, central_len: int, more: int) -> bytes:
+    """What lies behind the central headers, with their new place and length in the end record.
+
+    more: entries by which their number changed.
+    """
     if not 0 <= central_off - directory.base < _FOUR_GIB - 1:
         raise Unusable
     record = bytearray(buf[directory.end_off :])
     struct.pack_into("<2L", record, 12, central_len, central_off - directory.base)
+    if more:
+        counts = (max(0, count + more) for count in struct.unpack_from("<2H", record, 8))
+        struct.pack_into("<2H", record, 8, *counts)
     return buf[directory.central_end : directory.end_off] + bytes(record)

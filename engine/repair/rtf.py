@@ -1,0 +1,120 @@
+"""RTF without embedded objects, DDE fields and remote templates (RTF 1.9.1), as long as it was.
+
+What is taken out becomes blanks, which mean nothing in RTF. The picture that shows an object and the last result of a
+field stay. Where readers may differ about what belongs to an object, all that any of them takes for one is looked for
+again at the end; if something is left, the document is not repaired.
+
+Known gaps: a document whose groups are not closed is not cleaned.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from cext.rtf import ESCAPES, FLAT, GROUPS, NO_BIN, objects
+from engine.repair.allowance import Allowance, Irregular, Spent
+from engine.repair.repaired import Repaired
+
+_OBJECTS, _DDE, _TEMPLATE = "embedded objects", "DDE fields", "external template"
+_READINGS: Final = (0, GROUPS, FLAT, GROUPS | ESCAPES, NO_BIN, GROUPS | NO_BIN)
+_MOST: Final = 4_000
+_KEYWORDS: Final = re.compile(rb"\\(objdata|datastore|fldinst|template|objupdate|objautlink|objlink)(?![a-z])")
+_TOKEN: Final = re.compile(rb"\\bin(-?\d{1,10}) ?|\\.|[{}]", re.S)
+# What the text of an instruction is made of: \'hh, \uN, a control word, a control symbol, or octets as they are.
+_TEXT: Final = re.compile(
+    rb"\\'([0-9A-Fa-f]{2})|\\u(-?\d{1,6}) ?|\\[a-z]{1,32}(?:-?\d{1,10})? ?|\\(.)|[{}\r\n]|([^\\{}\r\n]++)", re.S
+)
+_INSTRUCTION_LEN: Final = 1 << 16
+_DDE_START: Final = re.compile(r"\W*dde", re.I)
+_REMOTE: Final = re.compile(r"//|\\\\")
+
+
+def cleaned(content: bytes) -> Repaired | None:
+    """The document without what acts, as long as it was. None: nothing of that kind, or it cannot be changed."""
+    try:
+        return _cleaned(content, Allowance())
+    except (Irregular, Spent):
+        return None
+
+
+def _cleaned(content: bytes, allowance: Allowance) -> Repaired | None:
+    octets = bytearray(content)
+    done: dict[str, None] = {}
+    at = 0
+    while (found := _KEYWORDS.search(content, at)) is not None:
+        allowance.step()
+        at = found.end()
+        word = found[1]
+        if word in (b"objupdate", b"objautlink", b"objlink"):  # a linked object is one that is not there
+            octets[found.start() : found.end()] = b"\\objemb".ljust(found.end() - found.start())
+            done[_OBJECTS] = None
+            continue
+        judge = _GROUPS.get(word)
+        if judge is None:
+            continue
+        end = _end(content, found.end(), allowance)
+        words = judge(content[at:end])
+        if words:
+            octets[at:end] = b" " * (end - at)
+            done[words] = None
+            at = end
+    if not done:
+        return None
+    result = bytes(octets)
+    for reading in _READINGS:
+        left, over, _ = objects(result, reading, allowance.room(), _MOST)
+        if over or any(one.strip(b"\0") for _, one in left):
+            return None
+    return Repaired(result, tuple(done))
+
+
+def _object(inside: bytes) -> str:
+    return _OBJECTS
+
+
+def _instruction(inside: bytes) -> str:
+    return _DDE if _DDE_START.match(_plain(inside)) else ""
+
+
+def _template(inside: bytes) -> str:
+    return _TEMPLATE if _REMOTE.search(_plain(inside)) else ""
+
+
+_GROUPS: Final[dict[bytes, Callable[[bytes], str]]] = {
+    b"objdata": _object,
+    b"datastore": _object,
+    b"fldinst": _instruction,
+    b"template": _template,
+}
+
+
+def _end(content: bytes, at: int, allowance: Allowance) -> int:
+    """Offset of the brace that closes the group around at. Raises Irregular if there is none."""
+    depth = 1
+    while (found := _TOKEN.search(content, at)) is not None:
+        allowance.step()
+        at = found.end()
+        if found[0] == b"{":
+            depth += 1
+        elif found[0] == b"}":
+            depth -= 1
+            if depth == 0:
+                return found.start()
+        elif found[1] is not None:
+            at += max(0, int(found[1]))
+    raise Irregular
+
+
+def _plain(inside: bytes) -> str:
+    """Text of a destination, without groups and control words, as far as it matters."""
+    pieces: list[str] = []
+    for found in _TEXT.finditer(inside[:_INSTRUCTION_LEN]):
+        if found[1]:
+            pieces.append(chr(int(found[1], 16)))
+        elif found[2]:
+            pieces.append(chr(int(found[2]) & 0xFFFF))
+        elif found[3]:
+            pieces.append(found[3].decode("latin-1"))
+        elif found[4]:
+            pieces.append(found[4].decode("latin-1"))
+    return "".join(pieces)
