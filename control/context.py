@@ -29,6 +29,7 @@ from control.records.store import Store
 from control.reports.mailing import Mailing
 from control.reports.saved import SavedReports
 from control.settings import CurrentSettings
+from control.updates.keeper import Updates
 from engine import events
 from engine.alerts import told_to_people
 from engine.layout import Layout
@@ -58,6 +59,7 @@ class Context(Entrance):
         self.works = Works(root, self.now_us)
         self.recent = Recent()
         self.definitions = Library(self.layout, self.settings)
+        self.updates = Updates(self.layout, self.settings, self.definitions, self.store, self.event, clock)
         self.certificates = Keeper(self.layout, self.settings, clock)
         self.challenges = Challenges()
         self.renewal = Renewal(self.layout, self.settings, self.certificates, self.challenges, self.event, clock)
@@ -100,6 +102,7 @@ class Context(Entrance):
 
     def close(self) -> None:
         self.works.close()
+        self.updates.stop()
         self.renewal.stop()
         self.mailing.stop()
         self.postman.stop()

@@ -3,6 +3,8 @@
     definitions/NAME.mwd        in force: the file that the setting antivirus.definitions names
     definitions/previous.mwd    what it replaced, to go back to
     definitions/installed.json  who put the file in force there, and when
+    definitions/candidate.mwd   what relays try on copies of live mail, before it comes into force
+    definitions/fetched/        what updates were fetched
     definitions/OTHER.mwd       anything that somebody copied there, to be chosen
 
 A change is one rename, after the whole image was checked; the relays see it within a second, have their scanners load
@@ -29,6 +31,7 @@ from signatures.finding import Head, find_heads
 
 SUFFIX: Final = ".mwd"
 PREVIOUS: Final = "previous.mwd"
+REFUSED: Final = "refused-{}.mwd"  # an update that did not do well: a person may choose it all the same
 RECORD: Final = "installed.json"
 SHOWN: Final = 100  # files that can be chosen
 _COPY_LEN: Final = 1 << 20
@@ -88,7 +91,7 @@ class Library:
 
     def others(self) -> list[DefinitionsFile]:
         """Further files of the directory, by name: they can be put in force."""
-        taken = {self.path, self._layout.definitions / PREVIOUS}
+        taken = {self.path, self._layout.definitions / PREVIOUS, self._layout.candidate}
         paths = sorted(path for path in self._layout.definitions.glob(f"*{SUFFIX}") if path not in taken)
         return [found for path in paths[:SHOWN] if (found := _described(path)) is not None]
 
@@ -106,6 +109,27 @@ class Library:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             return self._put(Path(name), user, now_us, how)
+
+    def adopt(self, source: Path, user: str, now_us: int, how: str) -> DefinitionsFile:
+        """Put a copy of a file in force. Raises Unfit, OSError."""
+        with self._lock:
+            return self._put(self._copied(source), user, now_us, how)
+
+    def offer(self, source: Path) -> None:
+        """Let relays try a copy of the file on copies of live mail. Raises OSError."""
+        new = self._copied(source)
+        os.chmod(new, 0o640)
+        os.replace(new, self._layout.candidate)
+
+    def withdraw(self) -> None:
+        """Let them try nothing. Raises OSError."""
+        self._layout.candidate.unlink(missing_ok=True)
+
+    def keep_refused(self, source: Path, number: int | str) -> None:
+        """So that a person may choose it all the same. One of them is kept. Raises OSError."""
+        for other in self._layout.definitions.glob(REFUSED.format("*")):
+            other.unlink(missing_ok=True)
+        os.replace(self._copied(source), self._layout.definitions / REFUSED.format(number))
 
     def choose(self, name: str, user: str, now_us: int) -> DefinitionsFile:
         """Put a copy of one of `others` in force. Raises Unfit, OSError; FileNotFoundError if there is no such file."""

@@ -135,6 +135,7 @@ __all__ = [
     "TlsPolicy",
     "UnrepairableAction",
     "UnscannedAction",
+    "Updates",
     "VirusAction",
     "Web",
     "WhiteList",

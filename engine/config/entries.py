@@ -92,6 +92,8 @@ def update_source_error(entry: str) -> str:
     """DEF-09: an address of a place with definitions; clamav+ before it: with databases of ClamAV."""
     if _CONTROL.search(entry) or " " in entry:
         return "has a blank or control character: write it as %20, or choose another name"
+    if entry.startswith("/"):
+        return ""
     try:
         parts = urlsplit(entry.removeprefix(CLAMAV))
         port_is_good = parts.port is None or parts.port > 0

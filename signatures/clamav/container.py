@@ -7,9 +7,11 @@ signature, builder, seconds. Then a tar archive, gzipped or not. An .info member
 import gzip
 import hashlib
 import io
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 HEADER_LEN = 512
 LONGEST = 2 << 30  # octets of an unpacked archive
@@ -20,6 +22,7 @@ KEY_MODULUS = int(
     "283424922762488917565551002467771109669598189410434699034532232228621591089508178591428456220796841621637175567590"
     "476666928698770143328137383952820383197532047771780196576957695822641224262693037"
 )
+_NUMBER: Final = re.compile(r"[0-9]{1,12}")
 _DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
 
 
@@ -27,16 +30,49 @@ class BadContainer(ValueError):
     """Not taken as a whole, and why."""
 
 
-def signed_digest(signature: str, exponent: int, modulus: int) -> str:
-    """The MD5 that an RSA signature of a header is of, in hexadecimal; empty if it is none."""
+def digits(text: str) -> int | None:
+    """The number that ClamAV writes so: 64 digits, the least one in front. None: it is none."""
     value = 0
-    for place, digit in enumerate(signature):
+    for place, digit in enumerate(text):
         at = _DIGITS.find(digit)
         if at < 0:
-            return ""
+            return None
         value |= at << 6 * place
+    return value
+
+
+def signed_digest(signature: str, exponent: int, modulus: int) -> str:
+    """The MD5 that an RSA signature of a header is of, in hexadecimal; empty if it is none."""
+    value = digits(signature)
+    if value is None:
+        return ""
     plain = pow(value, exponent, modulus)
     return plain.to_bytes((modulus.bit_length() + 7) // 8, "big")[-16:].hex()
+
+
+class Header(NamedTuple):
+    """Of a container, or of its list of files. time: seconds since 1970, 0 if it is not told."""
+
+    version: int
+    signatures: int
+    time: int
+
+
+def _fields(octets: bytes) -> list[str]:
+    fields = octets[:HEADER_LEN].decode("latin-1").split(":")
+    if len(octets) < HEADER_LEN or fields[0] != "ClamAV-VDB" or len(fields) < 8:
+        raise BadContainer("no header of a ClamAV container")
+    return fields
+
+
+def header(octets: bytes) -> Header:
+    """Raises BadContainer."""
+    fields = _fields(octets)
+    numbers = [int(text) if _NUMBER.fullmatch(text) else -1 for text in (fields[2], fields[3])]
+    if min(numbers) < 0:
+        raise BadContainer("no version in the header of a ClamAV container")
+    built = fields[8].strip() if len(fields) > 8 else ""
+    return Header(numbers[0], numbers[1], int(built) if _NUMBER.fullmatch(built) else 0)
 
 
 def _archive(octets: bytes) -> bytes:
@@ -52,7 +88,7 @@ def _archive(octets: bytes) -> bytes:
     return unpacked
 
 
-def _infos(octets: bytes) -> dict[str, str]:
+def infos(octets: bytes) -> dict[str, str]:
     """Name to SHA-256, of an .info member."""
     found = {}
     for line in octets.decode("latin-1").splitlines():
@@ -64,15 +100,13 @@ def _infos(octets: bytes) -> dict[str, str]:
 
 def members(octets: bytes, suffix: str) -> Iterator[tuple[str, bytes]]:
     """(name, octets) of the databases inside, after every check. Raises BadContainer before the first one."""
-    header = octets[:HEADER_LEN].decode("latin-1").split(":")
-    if len(octets) < HEADER_LEN or header[0] != "ClamAV-VDB" or len(header) < 8:
-        raise BadContainer("no header of a ClamAV container")
+    fields = _fields(octets)
     body = octets[HEADER_LEN:]
     if suffix == ".cvd":
         digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        if digest != header[5].lower():
+        if digest != fields[5].lower():
             raise BadContainer("digest of the content is wrong")
-        if signed_digest(header[6], KEY_EXPONENT, KEY_MODULUS) != digest:
+        if signed_digest(fields[6], KEY_EXPONENT, KEY_MODULUS) != digest:
             raise BadContainer("digital signature is wrong")
     try:
         with tarfile.open(fileobj=io.BytesIO(_archive(body)), mode="r:") as archive:
@@ -82,7 +116,7 @@ def members(octets: bytes, suffix: str) -> Iterator[tuple[str, bytes]]:
     sums: dict[str, str] = {}
     for name, content in files:
         if name.endswith(".info"):
-            sums |= _infos(content)
+            sums |= infos(content)
     for name, content in files:
         if name in sums and hashlib.sha256(content).hexdigest() != sums[name]:
             raise BadContainer(f'digest of "{name}" is wrong')

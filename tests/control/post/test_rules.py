@@ -51,7 +51,7 @@ TABLE: list[tuple[str, events.Event, str, list[str]]] = [
     ("certificate", events.CertificateNotRenewed(("gw.example.com",), "port 80 is closed"), "Certificate not renewed",
      ["gw.example.com", "port 80 is closed", "stays"]),
     ("definitions_old", events.DefinitionsOld("2026-11-01T06:00:00Z", 9), "Definitions too old", ["2026-11-01", "9"]),
-    ("found_later", events.FoundLater(smtp_id="1LAT", virus="Test.Later", file="a.exe", sha256="00ff", delivered="2026"),
+    ("found_later", events.FoundLater(smtp_id="1LAT", virus="Test.Later", file="a.exe", sha256="0f", delivered="26"),
      "Virus found after delivery", ["1LAT", "Test.Later", "a.exe"]),
     ("definitions_updated", events.DefinitionsRolledBack("r2", "r1", "three scanners ended"),
      "Definitions taken back", ["r2", "r1", "three scanners ended"]),

@@ -1,0 +1,205 @@
+"""What new definitions tell of mail of the past (updates.digest_days).
+
+Found later: attachments that were delivered in the last days and that new signatures name by their SHA-256. Who got one
+is told by an event and an alert, and listed on the page.
+
+Offered: held mail that was held for signatures which the new set does not have any more, and for nothing else. It is
+examined again, in a sandbox, with the new set; a person then releases what is clean.
+"""
+
+import contextlib
+import logging
+import mmap
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from control.definitions import PREVIOUS, Library
+from control.records.reading import Query, StoredEvent
+from control.records.store import Store
+from control.rehearsal.sandboxed import examined
+from control.sandbox import Busy
+from control.updates.memory import SHOWN, Later, Offered
+from engine import definitions, events, limits
+from engine.config import Settings
+from engine.definitions import DefinitionsRefused
+from engine.journal import timestamp
+from engine.layout import Layout
+from engine.policy.metatags import clean
+from engine.queue import listing
+from engine.queue.errors import QueueError
+from engine.queue.state import HOLD, MessageState
+from engine.scan.facts import Verdict
+from signatures.lookup import Lookup as Digests
+
+DAY_US: Final = 86_400_000_000
+PAGE: Final = 1000  # events of one look
+PATIENCE_S: Final = 2.0
+NAME_LEN: Final = 200
+EXAMINED: Final = 200  # held messages
+EXAMINED_LEN: Final = 32 * limits.MIB
+log = logging.getLogger(__name__)
+
+
+class _File(msgspec.Struct):
+    names: tuple[str, ...] = ()
+    size: int = 0
+    sha256: str = ""
+
+
+class _Evidence(msgspec.Struct):
+    files: tuple[_File, ...] = ()
+
+
+class _Scanned(msgspec.Struct):
+    smtp_id: str
+    evidence: _Evidence = _Evidence()
+
+
+_scanned: Final = msgspec.json.Decoder(_Scanned).decode
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    later: tuple[Later, ...] = ()
+    offered: tuple[Offered, ...] = ()
+
+
+class Lookup:
+    """stopped: asked now and then; True ends it early."""
+
+    def __init__(
+        self, layout: Layout, store: Store, event: Callable[[events.Event], None], stopped: Callable[[], bool]
+    ) -> None:
+        self._layout = layout
+        self._store = store
+        self._event = event
+        self._stopped = stopped
+
+    def run(self, before: str, library: Library, settings: Settings, now: int) -> Found:
+        """before: the revision of the set that the one in force took the place of; now: microseconds since 1970.
+
+        Nothing if that set is not kept any more. Never raises: what cannot be looked up is logged.
+        """
+        try:
+            with _opened(library.path) as new, _opened(self._layout.definitions / PREVIOUS) as old:
+                if old is None or new is None or old.revision != before:
+                    return Found()
+                later = self._later(old.digests, new.digests, new.revision, settings.updates.digest_days, now)
+                offered = self._offered(old.digests, new.digests, library.path, settings, now)
+        except (OSError, sqlite3.Error) as error:
+            log.error("what new definitions tell of mail of the past cannot be looked up: %s", error)
+            return Found()
+        return Found(tuple(later), tuple(offered))
+
+    # --- found later --------------------------------------------------------------------------------
+
+    def _later(self, old: Digests, new: Digests, revision: str, days: int, now: int) -> list[Later]:
+        found: list[Later] = []
+        if not days or not new.has_digests:
+            return found
+        for scanned in self._digested(now - days * DAY_US):
+            for file in scanned.evidence.files:
+                if file.sha256 and (names := new.names_of(file.sha256, file.size)):
+                    known = set(old.names_of(file.sha256, file.size))
+                    for virus in names:
+                        if virus not in known and (later := self._delivered(scanned.smtp_id, file, virus, now)):
+                            found.append(later)
+                            self._tell(later, revision)
+            if len(found) >= SHOWN:
+                log.warning("new definitions name more files of mail of the past than are listed")
+                break
+        return found
+
+    def _digested(self, first: int) -> Iterator[_Scanned]:
+        """What was examined since then, and has a digest."""
+        query, before = Query(first=first, kinds=frozenset({"scanned"}), term='"sha256"'), ""
+        while not self._stopped():
+            with self._store.read() as view:
+                page = view.select(query, PAGE, before, _with_digest, PATIENCE_S)
+            yield from page.rows
+            before = page.next
+            if not before:
+                return
+
+    def _delivered(self, smtp_id: str, file: _File, virus: str, now: int) -> Later | None:
+        """None: nobody got it."""
+        with self._store.read() as view:
+            story = view.story(smtp_id)
+        got = dict.fromkeys(one.forward_path for one in story if isinstance(one, events.Delivered | events.Forwarded))
+        if not got:
+            return None
+        told = [one for one in story if isinstance(one, events.Accepted)]
+        name = clean(file.names[0] if file.names else "", NAME_LEN)
+        return Later(
+            time=now,
+            smtp_id=smtp_id,
+            delivered=int(smtp_id[:11], 32),
+            virus=virus,
+            file=name,
+            sha256=file.sha256,
+            reverse_path=told[0].reverse_path if told else "",
+            forward_paths=tuple(got),
+        )
+
+    def _tell(self, later: Later, revision: str) -> None:
+        self._event(
+            events.FoundLater(
+                smtp_id=later.smtp_id,
+                reverse_path=later.reverse_path,
+                forward_paths=later.forward_paths,
+                virus=later.virus,
+                file=later.file,
+                sha256=later.sha256,
+                delivered=timestamp(later.delivered * 1000),
+                definitions=revision,
+            )
+        )
+
+    # --- offered ------------------------------------------------------------------------------------
+
+    def _offered(self, old: Digests, new: Digests, path: Path, settings: Settings, now: int) -> list[Offered]:
+        found: list[Offered] = []
+        for message in listing.Queue(self._layout.root, (HOLD,)):
+            if self._stopped() or len(found) == EXAMINED:
+                break
+            names = message.verdict.signatures if message.verdict else ()
+            if names and all(old.has_name(name) and not new.has_name(name) for name in names):
+                found.append(Offered(now, message.id, names, self._is_clean(message, path, settings)))
+        return found
+
+    def _is_clean(self, message: MessageState, path: Path, settings: Settings) -> bool:
+        if message.size > EXAMINED_LEN:
+            return False
+        try:
+            octets = b"".join(listing.octets(self._layout.root, message))
+            return examined(octets, settings, path).facts.verdict is Verdict.CLEAN
+        except (QueueError, Busy, DefinitionsRefused, OSError) as error:
+            log.warning("held message %s cannot be examined again: %s", message.id, error)
+            return False
+
+
+def _with_digest(event: StoredEvent) -> _Scanned | None:
+    scanned = _scanned(event.line)
+    return scanned if any(file.sha256 for file in scanned.evidence.files) else None
+
+
+class _Open(msgspec.Struct, frozen=True):
+    digests: Digests
+    revision: str
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[_Open | None]:
+    """None: it is not there, or no good."""
+    try:
+        revision = definitions.from_file(path).revision  # checked: what lies in it is used unchecked below
+    except DefinitionsRefused:
+        yield None
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as octets:
+        yield _Open(Digests(octets), revision)

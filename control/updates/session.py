@@ -1,0 +1,265 @@
+"""One session of updating: fetch, self-test, canary, force (DEF-08, DEF-12, DEF-16).
+
+Whatever fails leaves what is in force as it is. Nothing here is in the way of mail: a session is a thread of the pages'
+process at low priority, and what takes long in it are processes of their own.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from control.definitions import Library, Unfit
+from control.updates import fetch, trial
+from control.updates.clamav import ClamavSource
+from control.updates.fetch import Problem
+from control.updates.memory import FAILED, NOTHING_NEW, SUCCEEDED, Attempt, Known, Memory, Watched
+from control.updates.trial import NotFit
+from engine import definitions, events
+from engine.config import Settings
+from engine.config.entries import CLAMAV
+from engine.layout import Layout
+from engine.policy.metatags import clean
+
+REASON_LEN: Final = 2000  # characters
+WATCHED_S: Final = 600.0  # after it came into force
+LOOK_S: Final = 1.0
+THREAD_NICENESS: Final = 10
+LOCK: Final = ".updating"
+FETCHED: Final = "fetched"
+TRUSTED: Final = "trusted"
+
+Journal = Callable[[frozenset[str], int], Sequence[events.AnyEvent]]
+"""Events of these kinds since a time (microseconds since 1970), as far as they were read."""
+
+
+class Running(Exception):
+    """DEF-08: there is one already."""
+
+
+class Failed(Exception):
+    """It ends here, and why, in words."""
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A set that was fetched."""
+
+    path: Path
+    known: Known
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What a session does just now, in words. ends: of that, at the latest, microseconds since 1970; 0: unknown."""
+
+    text: str = ""
+    ends: int = 0
+
+
+class Session:
+    """Use it once. journal: None where none is read, so that there is no canary. begun: who is told of each stage."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        settings: Settings,
+        library: Library,
+        event: Callable[[events.Event], None],
+        clock: Callable[[], float],
+        memory: Memory,
+        journal: Journal | None,
+        begun: Callable[[Stage], None] = lambda stage: None,
+        stopped: threading.Event | None = None,
+    ) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._library = library
+        self._event = event
+        self._clock = clock
+        self.memory = memory
+        self._journal = journal
+        self._begun = begun
+        self._stopped = stopped or threading.Event()
+
+    @property
+    def _now_us(self) -> int:
+        return round(self._clock() * 1_000_000)
+
+    def run(self, user: str) -> Attempt:
+        """Tells of itself in the journal. Returns what came of it, which `memory` has too. Raises Running, OSError."""
+        with alone(self._layout):
+            began = self._now_us
+            attempt = msgspec.structs.replace(self._ended(user, began), began=began)
+        self.memory = self.memory.with_attempt(attempt)
+        self._event(
+            events.DefinitionsUpdateSession(
+                result=attempt.result, user=user, source=attempt.source, reason=clean(attempt.reason, REASON_LEN)
+            )
+        )
+        return attempt
+
+    def _ended(self, user: str, began: int) -> Attempt:
+        known = Known("", 0, 0, "")
+        try:
+            found, problems = self._found()
+            told = "; ".join(f"{one.source}: {one.reason}" for one in problems)
+            if isinstance(found, str):
+                return Attempt(self._now_us, began, user, NOTHING_NEW, told, found)
+            known, in_force = found.known, self._library.in_force()
+            result = SUCCEEDED
+            if in_force is not None and in_force.revision == known.revision:  # by hand, or by another source
+                self.memory = self.memory.with_known(known)
+                result = NOTHING_NEW
+            else:
+                self._tried(found, user)
+            return Attempt(self._now_us, began, user, result, told, known.source, known.revision, known.number)
+        except (fetch.UpdateFailed, Failed, NotFit, Unfit, OSError) as error:
+            reason = str(error)
+            if isinstance(error, OSError) and error.strerror:
+                reason = f"{error.strerror}: {error.filename}"
+            if known.revision:
+                self._tell(FAILED, known, reason)
+            return Attempt(self._now_us, began, user, FAILED, reason, known.source, known.revision, known.number)
+        finally:
+            with contextlib.suppress(OSError):
+                self._library.withdraw()
+
+    # --- fetching -----------------------------------------------------------------------------------
+
+    def _found(self) -> tuple[Candidate | str, tuple[Problem, ...]]:
+        """From the first source that answers; only its name if it has nothing new. With what others said before it."""
+        updates, problems = self._settings.updates, list[Problem]()
+        if not updates.sources:
+            raise Failed("no source of updates is named: add one to the settings of updates")
+        for is_clamav, some in itertools.groupby(updates.sources, lambda one: one.startswith(CLAMAV)):
+            for sources in ([one] for one in some) if is_clamav else [list(some)]:
+                self._begun(Stage("Looking for new definitions"))
+                try:
+                    found = self._from_clamav(sources[0]) if is_clamav else self._from_publisher(sources)
+                except fetch.NoSource as error:
+                    problems.extend(error.problems)
+                    continue
+                return found[0], (*problems, *found[1])
+        raise fetch.NoSource(tuple(problems))
+
+    def _from_publisher(self, sources: list[str]) -> tuple[Candidate | str, tuple[Problem, ...]]:
+        in_force = self._library.in_force()
+        known = self.memory.of(in_force.revision) if in_force else None
+        found = fetch.fetch(
+            sources,
+            self._layout.definitions / TRUSTED,
+            self._layout.definitions / FETCHED,
+            in_force=known.number if known and not known.clamav else 0,
+            base=self._library.path if known and not known.clamav else None,
+            unwanted=[one.number for one in self.memory.unwanted if not one.clamav],
+            stopped=self._stopped.is_set,
+        )
+        if isinstance(found, fetch.NothingNew):
+            return found.source, found.problems
+        told = found.revision
+        known = Known(revision_of(found.path), told.number, told.date_us, found.source)
+        return Candidate(found.path, known), found.problems
+
+    def _from_clamav(self, source: str) -> tuple[Candidate | str, tuple[Problem, ...]]:
+        clamav = ClamavSource(source.removeprefix(CLAMAV), self._layout.definitions / "clamav", self._stopped.is_set)
+        found = clamav.update(lambda text: self._begun(Stage(text)))
+        known = Known(revision_of(found.path), found.number, found.date, clamav.name, clamav=True)
+        if any(one.revision == known.revision for one in self.memory.unwanted):
+            return clamav.name, ()
+        return Candidate(found.path, known), ()
+
+    # --- trying -------------------------------------------------------------------------------------
+
+    def _tried(self, found: Candidate, user: str) -> None:
+        try:
+            self._begun(Stage("Testing them on their own vectors"))
+            trial.self_test(found.path)
+            self._canary(found)
+        except NotFit as error:
+            self.memory = self.memory.unwanting(found.known)
+            self._library.keep_refused(found.path, found.known.number)
+            raise Failed(f"revision {found.known.number} is not put in force: {error}. Those in force stay.") from None
+        if self._stopped.is_set():
+            raise Failed("the service was stopped")
+        self._begun(Stage("Putting them in force"))
+        self._force(found, user)
+
+    def _canary(self, found: Candidate) -> None:
+        """Raises NotFit, OSError."""
+        updates = self._settings.updates
+        if not updates.canary_minutes or self._journal is None or not self._settings.antivirus.enabled:
+            return
+        began = self._now_us
+        ends = began + updates.canary_minutes * 60_000_000
+        self._library.offer(found.path)
+        self._begun(Stage("Trying them on copies of live mail", ends))
+        while self._now_us < ends and not self._stopped.wait(LOOK_S):
+            self._judge(found.known.revision, began)
+        self._judge(found.known.revision, began)
+
+    def _judge(self, revision: str, began: int) -> None:
+        assert self._journal is not None
+        seen = self._journal(frozenset({"definitions-compared"}), began)
+        mine = [one for one in seen if isinstance(one, events.DefinitionsCompared) and one.revision == revision]
+        if why := trial.judged(mine):
+            raise NotFit(why)
+
+    # --- force --------------------------------------------------------------------------------------
+
+    def _force(self, found: Candidate, user: str) -> None:
+        before = self._library.in_force()
+        known, now = found.known, self._now_us
+        how = f"update from {clean(known.source, 200)}, revision {known.number}"
+        self._library.adopt(found.path, user, now, how)
+        was = before.revision if before else ""
+        watched = Watched(known.revision, was, now, now + round(WATCHED_S * 1_000_000))
+        self.memory = msgspec.structs.replace(self.memory.with_known(known), watched=watched)
+        self._tell(SUCCEEDED, known)
+
+    def _tell(self, result: str, known: Known, reason: str = "") -> None:
+        shown = datetime.fromtimestamp(known.date / 1_000_000, UTC).isoformat(timespec="seconds")
+        revision, reason = known.revision, clean(reason, REASON_LEN)
+        self._event(
+            events.DefinitionsUpdated(result=result, revision=revision, number=known.number, date=shown, reason=reason)
+        )
+
+
+def revision_of(path: Path) -> str:
+    """Raises NotFit."""
+    try:
+        return definitions.from_file(path).revision
+    except definitions.DefinitionsRefused as error:
+        raise NotFit(str(error)) from None
+
+
+@contextlib.contextmanager
+def alone(layout: Layout) -> Iterator[None]:
+    """DEF-08: one session at a time, of all processes; the lock ends with the process. Raises Running, OSError."""
+    with (layout.definitions / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Running("an update is running already: wait until it ends") from None
+        yield
+
+
+def is_running(layout: Layout) -> bool:
+    """Whether one runs, in any process."""
+    try:
+        with alone(layout):
+            return False
+    except Running:
+        return True
+    except OSError:
+        return False
+
+
+def lower_priority() -> None:
+    """Of the calling thread alone: on Linux each has its own."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), THREAD_NICENESS)
