@@ -19,6 +19,7 @@ COMMANDS = {
     "send-samples": "samples",
     "config": "config",
     "policy": "policy",
+    "quarantine": "quarantine",
     "support": "support",
     "dev": "dev",
 }

@@ -87,7 +87,7 @@ def init(
     loops = Router(settings.routing, [smtp], settings.smtp.hostname).problems()
     if loops:
         raise click.ClickException("\n".join(loops))
-    password, shown = _password(admin_password_file)
+    password, shown = first_password(admin_password_file)
     try:
         layout.make()
         config.save(settings, layout.config)
@@ -119,7 +119,8 @@ def _service_user() -> str:
     return wanted
 
 
-def _password(file: Path | None) -> tuple[str, bool]:
+def first_password(file: Path | None) -> tuple[str, bool]:
+    """Of admin, and whether it has to be shown."""
     if file is None:
         return secrets.token_urlsafe(12), True
     lines = file.read_text(encoding="utf-8").splitlines()

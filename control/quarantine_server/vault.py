@@ -95,7 +95,10 @@ class Vault:
 
 
 class Coming:
-    """A file on its way into the store. Not for several threads at once; ended by `keep` or `drop`."""
+    """A file on its way into the store. Not for several threads at once; `drop` ends it in any case.
+
+    stored: octets on disk.
+    """
 
     def __init__(self, directory: Path, target: Path, cipher: AESGCM, sha256: str) -> None:
         handle, name = tempfile.mkstemp(dir=directory)  # readable for nobody else
@@ -108,6 +111,7 @@ class Coming:
         self._head = _MAGIC + secrets.token_bytes(_SALT_LEN)
         self._piece = bytearray()
         self._number = 0
+        self.stored = 0
         self._put(self._head)
 
     def write(self, octets: bytes) -> None:
@@ -118,23 +122,25 @@ class Coming:
             self._seal(bytes(self._piece[:PIECE_LEN]), last=False)
             del self._piece[:PIECE_LEN]
 
-    def keep(self) -> int:
-        """It is on disk under its name afterwards. Returns its octets there. Raises Mismatch, OSError."""
+    def seal(self) -> None:
+        """Nothing more comes; what came is on disk, though not under its name. Raises Mismatch, OSError."""
         if self._digest.hexdigest() != self._sha256:
             raise Mismatch("its octets do not have the sha256 that was announced")
         self._seal(bytes(self._piece), last=True)
         os.fsync(self._file.fileno())
-        size = self._file.tell()
+        self.stored = self._file.tell()
         self._file.close()
+
+    def place(self) -> None:
+        """After `seal`: under its name, also after a crash. Raises OSError."""
         if not self._target.parent.exists():
             self._target.parent.mkdir(mode=0o700, exist_ok=True)
             sync(self._target.parent.parent)
         os.replace(self._name, self._target)
         sync(self._target.parent)
-        return size
 
     def drop(self) -> None:
-        """Whatever has become of it; after `keep` there is nothing to do."""
+        """What is not in its place, whatever has become of it."""
         self._file.close()
         Path(self._name).unlink(missing_ok=True)
 

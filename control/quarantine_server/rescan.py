@@ -1,0 +1,162 @@
+"""All that lies in the quarantine, scanned again with new definitions (QRN-09).
+
+Contents are scanned once each, in batches, one after the other, whenever the revision of the definitions is another
+than the one they were scanned with; new ones so as well. What that changes is shown: `named`, when these definitions
+know the file by a name that nobody gave it before; `clean`, when they find nothing any more, and it is offered for
+release.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from control.quarantine_server.index import Index
+from control.quarantine_server.protocol import Item
+from control.quarantine_server.sandboxed import Scanned, scanned
+from control.quarantine_server.store import Store
+from control.quarantine_server.vault import Damaged
+from control.sandbox import Busy
+from engine import definitions
+from engine.definitions import DefinitionsRefused, mark_of
+from engine.scan.facts import Verdict
+
+LOOK_S: Final = 2.0  # how often the definitions are looked at
+BATCH: Final = 50  # contents
+BATCH_LEN: Final = 64 << 20  # octets, but for one that is larger
+log: Final = logging.getLogger(__name__)
+
+
+class Rescan(threading.Thread):
+    """changed: called with the digest of a content whose verdict is another than before.
+
+    state, revision: what it is doing, for the pages. `stop` ends it after the batch in hand.
+    """
+
+    def __init__(
+        self, store: Store, image: Path, now_us: Callable[[], int], changed: Callable[[str, Scanned, str], None]
+    ) -> None:
+        super().__init__(name="rescan", daemon=True)
+        self._store = store
+        self._image = image
+        self._now_us = now_us
+        self._changed = changed
+        self._ended = threading.Event()
+        self._wake = threading.Event()
+        self._seen: object = None
+        self.revision = ""
+        self.problem = ""
+
+    @property
+    def _index(self) -> Index:
+        return self._store.index
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._look()
+                while self.revision and not self._ended.is_set() and self._batch():
+                    pass
+            except Busy:
+                pass  # only rehearsals use the same places: the next time
+            except Exception as error:  # noqa: BLE001 - the thread must go on: a full disk passes
+                log.error("quarantined files cannot be scanned again for now: %s: %s", type(error).__name__, error)
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._wake.set()
+        if self.is_alive():
+            self.join()
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._wake.set()
+
+    def left(self) -> int:
+        """Contents that the definitions in force have not seen yet."""
+        with self._index.transaction() as connection:
+            row = connection.execute("SELECT COUNT(*) FROM content WHERE revision != ?", (self.revision,)).fetchone()
+        return int(row[0]) if self.revision else 0
+
+    def _look(self) -> None:
+        mark = mark_of(self._image)
+        if mark == self._seen:
+            return
+        self._seen = mark
+        try:
+            self.revision, self.problem = definitions.from_file(self._image).revision, ""
+        except DefinitionsRefused as error:
+            self.problem = str(error)
+            log.error("the definitions of the quarantine server are not used: %s", error)
+
+    def _batch(self) -> bool:
+        """Whether there was something to do."""
+        files: list[tuple[str, str, bytes]] = []
+        total = 0
+        for sha256, name in self._due():
+            try:
+                content = self._store.vault.content(sha256)
+            except (Damaged, OSError) as error:
+                log.error("a quarantined file cannot be scanned again: %s", error)
+                self._took(sha256, Scanned(Verdict.UNSCANNED, (), str(error)))
+                continue
+            if files and total + len(content) > BATCH_LEN:
+                break
+            files.append((sha256, name, content))
+            total += len(content)
+        results = scanned([(name, content) for _, name, content in files], self._image) if files else []
+        for (sha256, _, _), result in zip(files, results, strict=True):
+            self._took(sha256, result)
+        return bool(files)
+
+    def _due(self) -> list[tuple[str, str]]:
+        """Digests with the name of one of their items: heuristics look at it."""
+        with self._index.transaction() as connection:
+            rows = connection.execute(
+                "SELECT sha256, (SELECT item FROM item WHERE item.sha256 = content.sha256 LIMIT 1)"
+                " FROM content WHERE revision != ? LIMIT ?",
+                (self.revision, BATCH),
+            ).fetchall()
+        return [(sha256, msgspec.json.decode(item, type=Item).name if item else "") for sha256, item in rows]
+
+    def _took(self, sha256: str, result: Scanned) -> None:
+        """Write a verdict down. Compared is with the one before or, at the first time, with what gateways said."""
+        with self._index.transaction() as connection:
+            row = connection.execute("SELECT verdict, names FROM content WHERE sha256 = ?", (sha256,)).fetchone()
+            if row is None:
+                return  # deleted meanwhile
+            known = set(msgspec.json.decode(row[1], type=list[str]))
+            items = connection.execute("SELECT item FROM item WHERE sha256 = ? LIMIT 100", (sha256,)).fetchall()
+            said = {name for (item,) in items for name in msgspec.json.decode(item, type=Item).viruses}
+            change = _change(row[0], known | said, result)
+            connection.execute(
+                "UPDATE content SET revision = ?, verdict = ?, names = ?,"
+                " change = CASE WHEN ? = '=' THEN change ELSE ? END, changed = ? WHERE sha256 = ?",
+                (
+                    self.revision,
+                    result.verdict,
+                    msgspec.json.encode(result.names).decode(),
+                    change,
+                    change,
+                    self._now_us(),
+                    sha256,
+                ),
+            )
+        if change in ("named", "clean"):
+            self._changed(sha256, result, change)
+
+
+def _change(before: str, known: set[str], result: Scanned) -> str:
+    """`=`: as before. before: the verdict of the last scan here; empty at the first one."""
+    if result.verdict is Verdict.UNSCANNED:
+        return "" if before == Verdict.CLEAN else "="
+    if result.verdict is Verdict.CLEAN:
+        return "=" if before == Verdict.CLEAN else "clean"
+    if set(result.names) - known:
+        return "named"
+    return "" if before == Verdict.CLEAN else "="
