@@ -9,6 +9,7 @@ from engine.config.entries import address_error
 from engine.delivery.reply import printable
 from engine.ids import relay_of
 from engine.pipeline import Busy, Pipeline
+from engine.processing.release import Release
 from engine.queue.errors import QueueError
 from engine.queue.record import Onward
 from engine.queue.state import FAST, HOLD, MessageState
@@ -21,12 +22,19 @@ _SLICE: Final = 50  # messages that are made due, some microseconds each, before
 
 
 class ByHand:
-    """Relay `number` of `count`. own_address: that nothing is ever delivered to (SMTP-11)."""
+    """Relay `number` of `count`. own_address: that nothing is ever delivered to (SMTP-11). release: from quarantine."""
 
     def __init__(
-        self, store: Store, pipeline: Pipeline, number: int, count: int, own_address: Callable[[], str]
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        number: int,
+        count: int,
+        own_address: Callable[[], str],
+        release: Release | None = None,
     ) -> None:
         self._store = store
+        self._release = release
         self._pipeline = pipeline
         self._number = number
         self._count = count
@@ -39,6 +47,10 @@ class ByHand:
         if command.op == "submit":
             await self._pipeline.submit_own(command.to, command.content, command.id)
             return Answer(True, count=1)
+        if command.op == "submit-item":
+            if self._release is None:
+                raise CommandFailed("there is no quarantine here")
+            return Answer(True, count=1, id=await self._release.send(command))
         assert command.op in ON_MESSAGES
         if command.op == "forward":
             self._check_forward(command)

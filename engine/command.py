@@ -9,6 +9,8 @@ one after the other.
 
 `submit` queues mail of our own: `to` are its recipients, `content` its octets in base64, `id` any word that names it:
 a word that was submitted before is answered with success and nothing is queued, so that asking again does no harm.
+`submit-item` queues mail of our own in the same way, with a file of the quarantine in it: `content` goes before the
+file, `tail` behind it, both in base64; `item` is its id there, `sha256` what it must be. The answer has the SMTP ID.
 """
 
 import asyncio
@@ -26,7 +28,7 @@ OWN_MAIL_RECIPIENTS = 1000  # RFC 5321 s4.5.3.1.8 asks for 100 at least
 LINE_LEN = 1024 * 1024  # a mail in base64 and its recipients
 IDS = 500  # messages of one batch: a second or so of work, for which other commands wait
 ON_MESSAGES = ("retry", "hold", "release", "requeue", "drop", "forward")
-OPERATIONS = (*ON_MESSAGES, "lengths", "submit")
+OPERATIONS = (*ON_MESSAGES, "lengths", "submit", "submit-item")
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +41,20 @@ class Command(msgspec.Struct, forbid_unknown_fields=True):
     ids: tuple[str, ...] = ()
     subject: str = ""
     domain: str = ""
+    item: str = ""
+    sha256: str = ""
+    tail: bytes = b""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """again: it failed for now only, and may be asked for later. failed: of a batch, ids with reasons."""
+    """again: it failed for now only, and may be asked for later. failed: of a batch, ids with reasons. id: SMTP ID."""
 
     ok: bool
     error: str = ""
     count: int = 0
     again: bool = False
     failed: tuple[tuple[str, str], ...] = ()
+    id: str = ""
 
 
 class CommandFailed(Exception):
@@ -89,7 +95,7 @@ class CommandServer:
             command = msgspec.json.decode(line, type=Command)
             if command.op not in OPERATIONS:
                 raise CommandFailed(f"unknown operation {command.op!r}: use one of {', '.join(OPERATIONS)}")
-            if len(command.content) > OWN_MAIL_LEN or len(command.to) > OWN_MAIL_RECIPIENTS:
+            if len(command.content) + len(command.tail) > OWN_MAIL_LEN or len(command.to) > OWN_MAIL_RECIPIENTS:
                 raise CommandFailed(
                     f"mail of our own has at most {OWN_MAIL_LEN} octets, {OWN_MAIL_RECIPIENTS} recipients"
                 )

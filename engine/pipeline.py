@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 
 from engine import events
 from engine.delivery import backoff
@@ -99,6 +99,10 @@ class Pipeline:
         Returns the SMTP ID when it is durable, of the earlier one for a known word. Raises QueueFull.
         """
         return await self._own_mail.send(recipients, content, word)
+
+    async def submit_pieces(self, recipients: Sequence[str], pieces: AsyncIterator[bytes], word: str) -> str:
+        """As `submit_own`, for what is large; raises what the pieces raise, too."""
+        return await self._own_mail.send_pieces(recipients, pieces, word)
 
     def settings_changed(self) -> None:
         """Delivery may have been paused or resumed (DLV-01)."""

@@ -33,6 +33,7 @@ from engine.limits import LISTENERS
 from engine.listening import Entrance, Kind
 from engine.pipeline import Pipeline
 from engine.processing.quarantining import Quarantine
+from engine.processing.release import Release
 from engine.queue.errors import QueueError
 from engine.queue.record import Received
 from engine.queue.state import MessageState
@@ -101,7 +102,8 @@ class Relay:
         self.pipeline = Pipeline(
             self, self.store, self.pool, self.deliverer, judge, time.time_ns, self.keeper.saver, self.quarantine
         )
-        by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address)
+        release = Release(self.layout.quarantine, self.pipeline.submit_pieces, lambda: self.own_address)
+        by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address, release)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
         self._certificate = self.layout.tls / certificate.FILE_NAME
         self.server = SmtpServer(self, Admission(slots, number, settings.smtp), None, self.hostname)

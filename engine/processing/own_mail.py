@@ -9,7 +9,7 @@ crash in between somebody may hear of it twice, but never not at all.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from engine import events, forward, limits
 from engine.delivery.bounce import notice_for
@@ -50,6 +50,20 @@ class OwnMail:
             return known
         draft = self._begin(recipients, word=word)
         draft.write(content)
+        return await self._commit(draft)
+
+    async def send_pieces(self, recipients: Sequence[str], pieces: AsyncIterator[bytes], word: str) -> str:
+        """As `send`, for what is large. Raises QueueFull, and what the pieces raise: nothing is queued then."""
+        if known := self._words.get(word):
+            return known
+        draft = self._begin(recipients, word=word)
+        try:
+            async for piece in pieces:
+                await draft.ready()
+                draft.write(piece)
+        except BaseException:
+            draft.abort()
+            raise
         return await self._commit(draft)
 
     def remember(self, message: MessageState) -> None:
