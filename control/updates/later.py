@@ -44,17 +44,17 @@ EXAMINED_LEN: Final = 32 * limits.MIB
 log = logging.getLogger(__name__)
 
 
-class _File(msgspec.Struct):
+class _File(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     size: int = 0
     sha256: str = ""
 
 
-class _Evidence(msgspec.Struct):
+class _Evidence(msgspec.Struct, frozen=True):
     files: tuple[_File, ...] = ()
 
 
-class _Scanned(msgspec.Struct):
+class _Scanned(msgspec.Struct, frozen=True):
     smtp_id: str
     evidence: _Evidence = _Evidence()
 
