@@ -12,8 +12,10 @@ from engine import limits
 from engine.delivery.route import a_label
 from engine.policy.evidence import Authentication, Envelope
 
-# A token of RFC 2045, or an address made of such: what may stand unquoted (RFC 8601 s2.2).
-_PLAIN: Final = re.compile(r"(?:[A-Za-z0-9!#$%&'*+\-.^_`{|}~]*@)?[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+")
+# What may stand unquoted (RFC 8601 s2.2): a token of RFC 2045, and as the value of a property also an address.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+")
+_ATEXT: Final = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
+_ADDRESS: Final = re.compile(rf"(?:{_ATEXT}(?:\.{_ATEXT})*)?@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _COMMENT_TEXT: Final = re.compile(r"[^()\\]*")
 _RESULT: Final = re.compile(r"[a-z]{1,20}")
 
@@ -27,7 +29,7 @@ def body(authserv_id: str, envelope: Envelope, found: Authentication) -> str:
     is_utf8 = not envelope.reverse_path.isascii()
 
     def shown(value: str) -> str:
-        return _quoted(value, is_utf8)
+        return value if _ADDRESS.fullmatch(value) and len(value) <= limits.RESULTS_VALUE_LEN else _quoted(value, is_utf8)
 
     parts: list[str] = []
     if found.spf:
@@ -36,7 +38,7 @@ def body(authserv_id: str, envelope: Envelope, found: Authentication) -> str:
     signatures = sorted(found.dkim, key=lambda one: one.result != "pass")[: limits.RESULTS_SIGNATURES]
     for one in signatures:
         words = [f"dkim={_result(one.result)}"]
-        words += [f"reason={shown(one.reason)}"] if one.reason else []
+        words += [f"reason={_quoted(one.reason, is_utf8)}"] if one.reason else []
         words += [f"header.d={shown(one.domain)}"] if one.domain else []
         words += [f"header.s={shown(one.selector)}"] if one.selector else []
         parts.append(" ".join(words))
@@ -49,9 +51,9 @@ def body(authserv_id: str, envelope: Envelope, found: Authentication) -> str:
         words += [f"policy.dmarc={_result(found.dmarc_policy)}"] if found.dmarc == "fail" and found.dmarc_policy else []
         parts.append(" ".join(words))
     if found.arc:
-        sealer = f" reason={shown(f'trusted sealer {found.arc_sealer}')}" if found.arc_sealer else ""
+        sealer = f" reason={_quoted(f'trusted sealer {found.arc_sealer}', is_utf8)}" if found.arc_sealer else ""
         parts.append(f"arc={_result(found.arc)}{sealer}")
-    return "; ".join([shown(a_label(authserv_id)), *parts]) if parts else ""
+    return "; ".join([_quoted(a_label(authserv_id), is_utf8), *parts]) if parts else ""
 
 
 def _result(word: str) -> str:
@@ -62,7 +64,7 @@ def _quoted(value: str, is_utf8: bool) -> str:
     octets = value.encode("utf-8", "replace")
     if len(octets) > limits.RESULTS_VALUE_LEN:
         value = octets[: limits.RESULTS_VALUE_LEN - 3].decode("utf-8", "ignore") + "..."
-    if _PLAIN.fullmatch(value):
+    if _TOKEN.fullmatch(value):
         return value
     value = "".join(one if one.isprintable() and (is_utf8 or one.isascii()) else "?" for one in value)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -12,6 +12,8 @@ SEEDS: Final = [
     b' (a (b \\) c) "gw.\\example.com" 1; spf=pass smtp.mailfrom=a@b',
     b"gw.example.com/1 (c); none",
     b'x"; dmarc=pass header.from=y\r\nX: (\\',
+    b"@*",
+    b"a@b@c.example",
 ]
 
 

@@ -102,6 +102,15 @@ def test_hostile_values_stay_values(result: str, path: str, helo: str, domain: s
     assert {name for said in read.values() for _, values in said for name in values} <= allowed
 
 
+@pytest.mark.parametrize("value", ["@*", "a@b@c.example", "a b@c.example", ".a@c.example", "a@c..example"])
+def test_what_only_looks_like_an_address_is_quoted(value: str) -> None:
+    """RFC 8601 s2.2: a property may be an address without quotes, a reason may not."""
+    signature = Signature(value, "s", "fail", "a@example.com")
+    text = body("gw.example", Envelope(reverse_path="a@example.com"), Authentication(spf="pass", dkim=(signature,)))
+    assert f'header.d="{value}"' in text and 'reason="a@example.com"' in text
+    assert "smtp.mailfrom=a@example.com" in text
+
+
 def test_eai_addresses_stand_as_they_are() -> None:
     """RFC 8616 s5: UTF-8 only where the transaction had it anyway."""
     envelope = Envelope(reverse_path="jürgen@example.com", helo="mx.example.com")
