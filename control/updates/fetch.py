@@ -25,11 +25,10 @@ from control.updates import delta, durable, words
 from control.updates.repository import METADATA, TARGETS
 from control.updates.revision import NOTHING, Revision, digest_of, target_name
 from control.updates.sources import BadSource, Patience, Source, Stopped, open_source, shown
+from control.updates.trust import LOCK, ROOT_FILE
 from signatures.image import LAYOUT
 
-ROOT_FILE: Final = "root.json"
 _FETCHED: Final = "revision-{}.mwd"
-_LOCK: Final = ".lock"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -123,7 +122,7 @@ def fetch(
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
         trusted.mkdir(parents=True, exist_ok=True, mode=0o750)
-        with durable.alone(trusted / _LOCK):
+        with durable.alone(trusted / LOCK):
             durable.sweep(directory)
             asked = _Asked(trusted, _first_root(trusted), directory, in_force, base, older, frozenset(unwanted))
             return _first_good(asked, sources, patience, stopped)
@@ -169,13 +168,7 @@ def _first_good(
 
 
 def _from(source: Source, asked: _Asked) -> Fetched | NothingNew:
-    metadata = asked.trusted / METADATA
-    updater = Updater(str(metadata), METADATA, None, TARGETS, fetcher=source, bootstrap=asked.root)
-    for left in metadata.glob("tmp*"):  # by a client that was killed
-        left.unlink(missing_ok=True)
-    updater.refresh()
-    for path in metadata.glob("*.json"):  # what was seen must not be forgotten: it is what older things are told by
-        durable.sync(path)
+    updater = refreshed(source, asked.trusted, asked.root)
     target = updater.get_targetinfo(target_name())
     if target is None:
         raise _Unusable(f"has no definitions for this version of Mailward (layout {LAYOUT}): update Mailward")
@@ -194,6 +187,18 @@ def _from(source: Source, asked: _Asked) -> Fetched | NothingNew:
     for other in set(asked.directory.glob(_FETCHED.format("*"))) - {path}:
         other.unlink(missing_ok=True)
     return Fetched(path, revision, source.name, source.received, by_delta)
+
+
+def refreshed(source: Source, trusted: Path, root: bytes) -> Updater:
+    """A client that has verified what the source has now. Raises DownloadError, RepositoryError, Stopped, OSError."""
+    metadata = trusted / METADATA
+    for left in metadata.glob("tmp*"):  # by a client that was killed
+        left.unlink(missing_ok=True)
+    updater = Updater(str(metadata), METADATA, None, TARGETS, fetcher=source, bootstrap=root)
+    updater.refresh()
+    for path in metadata.glob("*.json"):  # what was seen must not be forgotten: it is what older things are told by
+        durable.sync(path)
+    return updater
 
 
 def _store(

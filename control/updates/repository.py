@@ -130,20 +130,31 @@ class Repository:
         version = snapshot.meta["targets.json"].version + 1
         self._publish(root, targets, version, snapshot.version + 1, timestamp.version + 1, keys)
 
-    def renew(self, keys: Keys) -> dict[str, datetime]:
-        """Sign the timestamp again, and what has less than half of its time left. Returns when each role expires."""
-        root, targets, snapshot, timestamp = self.root.signed, self.targets, self.snapshot, self.timestamp
-        if self._ages("root", root):
-            self._next_root(self.root, keys)
-        if self._ages("targets", targets.signed):
+    def renew(self, keys: Keys) -> None:
+        """Sign the timestamp again, and what has less than half of its time left, if its keys are here."""
+        root = self.root
+        if self._ages(root.signed) and _can_sign(root.signed, "root", keys):
+            self._next_root(Metadata[Root].from_bytes(root.to_bytes()), keys, root.signed)
+        signed, targets, snapshot, timestamp = (
+            self.root.signed,
+            self.targets,
+            self.snapshot.signed,
+            self.timestamp.signed,
+        )
+        if self._ages(targets.signed) and all(_can_sign(signed, role, keys) for role in ROLES[1:]):
             self.publish(targets, keys)
-        else:
-            version, again = snapshot.signed.version, self._ages("snapshot", snapshot.signed)
-            if again:
-                version += 1
-                self._write_snapshot(root, snapshot.signed.meta["targets.json"], version, keys)
-            self._write_timestamp(root, version, timestamp.signed.version + 1, keys)
-        return self.expiries()
+            return
+        version = snapshot.version
+        if self._ages(snapshot) and _can_sign(signed, "snapshot", keys):
+            version += 1
+            self._write_snapshot(signed, snapshot.meta["targets.json"], version, keys)
+        self._write_timestamp(signed, version, timestamp.version + 1, keys)
+
+    def ageing(self) -> list[str]:
+        """Roles that have less than a quarter of their time left: somebody must bring their keys."""
+        days = self.days()
+        left = {role: expires - self.now() for role, expires in self.expiries().items()}
+        return [role for role in ROLES if left[role] < timedelta(days=days[role]) / 4]
 
     def rotate(self, roles: Mapping[str, Quorum], keys: Keys, passphrase: bytes | None) -> Metadata[Root]:
         """Give the roles new keys; what the old ones sign from now on counts for nothing.
@@ -213,8 +224,7 @@ class Repository:
         _sign(metadata, root, "timestamp", keys)
         self._write(TIMESTAMP, metadata)
 
-    def _next_root(self, root: Metadata[Root], keys: Keys, before: Root | None = None) -> None:
-        old = before or self.root.signed
+    def _next_root(self, root: Metadata[Root], keys: Keys, old: Root) -> None:
         root.signed.version = old.version + 1
         root.signed.expires = self._expiry("root", self.days())
         _sign(root, root.signed, "root", keys)
@@ -239,8 +249,8 @@ class Repository:
     def _expiry(self, role: str, days: Mapping[str, int]) -> datetime:
         return self.now().replace(microsecond=0) + timedelta(days=days[role])
 
-    def _ages(self, role: str, signed: Signed) -> bool:
-        return signed.expires - self.now() < timedelta(days=self.days()[role]) / 2
+    def _ages(self, signed: Signed) -> bool:
+        return signed.expires - self.now() < timedelta(days=self.days()[signed.type]) / 2
 
 
 def base_path(path: Path, digest: str) -> Path:
@@ -248,14 +258,23 @@ def base_path(path: Path, digest: str) -> Path:
     return path.with_name(f"{digest}.{path.name.partition('.')[2]}")
 
 
-def delete_others(directory: Path, led_to: set[Path], kept_s: float) -> None:
-    """Delete files of a repository beside roots and those of the set, if they are older than kept_s seconds."""
-    before = time.time() - kept_s
+def delete_others(directory: Path, led_to: set[Path], kept_s: float) -> list[str]:
+    """Delete files of a repository beside roots and those of the set, if they are older than kept_s seconds.
+
+    Returns their paths, relative to the directory.
+    """
+    before, gone = time.time() - kept_s, []
     for folder in (directory / METADATA, directory / TARGETS):
         for path in folder.rglob("*"):
             kept = path in led_to or path.name.endswith(".root.json")
             if not kept and path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
+                gone.append(str(path.relative_to(directory)))
+    return gone
+
+
+def _can_sign(root: Root, role: str, keys: Keys) -> bool:
+    return len(keys.signers(role, root.roles[role].keyids)) >= root.roles[role].threshold
 
 
 def _signers(root: Root, role: str, keys: Keys) -> list[Any]:

@@ -113,7 +113,7 @@ class Source(FetcherInterface):
             raise SlowRetrievalError(f"{url}: no answer for {self.patience.stall_s:g} seconds") from error
         except (OSError, EOFError, ftplib.Error, urllib3.exceptions.HTTPError) as error:
             if time.monotonic() <= ends:
-                raise DownloadError(f"{url}: {_reason(error)}") from error
+                raise DownloadError(f"{url}: {reason(error)}") from error
         if time.monotonic() > ends:
             raise SlowRetrievalError(f"{url}: slower than {self.patience.rate} octets a second")
 
@@ -306,6 +306,7 @@ def _shut(connection: socket.socket | None) -> None:
             connection.shutdown(socket.SHUT_RDWR)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What went wrong, in words of the system or the server."""
     cause = error.__cause__ if isinstance(error, urllib3.exceptions.HTTPError) and error.__cause__ else error
     return (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__
