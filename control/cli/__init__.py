@@ -14,7 +14,6 @@ COMMANDS = {
     "scan": "scan",
     "definitions": "definitions",
     "signatures": "signatures",
-    "definitions": "definitions",
     "queue": "queue",
     "trace": "trace",
     "sink": "sink",
