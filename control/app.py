@@ -34,6 +34,7 @@ from control.pages import (
     settings,
     sign_on,
     status,
+    updates,
 )
 from control.site import STATIC, assemble
 from control.web import context_of, see_other
@@ -69,6 +70,7 @@ def routes() -> list[BaseRoute]:
         *queue_work.routes,
         *messages.routes,
         *definitions.routes,
+        *updates.routes,
         *diagnostics.routes,
         *assistant.routes,
         *reports.routes,

@@ -75,4 +75,4 @@ class Lookup:
 
     @property
     def has_digests(self) -> bool:
-        return self._first < self._count
+        return bool(self._first < self._count)

@@ -20,6 +20,7 @@ from control.operations import (
     settings,
     status,
     tokens,
+    updates,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "settings",
     "status",
     "tokens",
+    "updates",
 ]

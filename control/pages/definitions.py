@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from control.actor import Scope
 from control.operation import Invalid, Nothing
-from control.operations import definitions
+from control.operations import definitions, updates
 from control.page import Visit, form, page
 
 PATH: Final = "/definitions"
@@ -24,6 +24,7 @@ def _page(visit: Visit, mistake: str = "", status: int = 200) -> Response:
         "definitions/definitions.html",
         status,
         known=definitions.read(visit.call, Nothing()),
+        updates=updates.read(visit.call, Nothing()),
         directory=visit.context.layout.definitions,
         most=definitions.UPLOAD_LEN,
         name=name,

@@ -246,7 +246,7 @@ WINDOWS: Final = (
         "Updates of the definitions",
         "Where new definitions come from, and when they are looked for. A failure of any kind leaves those in force.",
         ("updates",),
-        back="/definitions",
+        back="/definitions/updates",
         links=(("Alerts", "/configuration/alerts"),),
     ),
     Window(

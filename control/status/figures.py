@@ -134,7 +134,7 @@ def _system(context: Context, view: View, totals: dict[str, Totals]) -> list[Fig
         _word("incoming", "Incoming messages", "Reject" if settings.delivery.reject_incoming else "Accept"),
         _word("delivery", "Message delivery", "Pause" if settings.delivery.pause else "Delivery"),
         _word("scanning", "Virus scanning", "Enabled" if settings.antivirus.enabled else "Disabled"),
-        *_definitions(view),
+        *_definitions(context, view),
         *_certificate(context),
     ]
 
@@ -162,13 +162,15 @@ def _started(context: Context, view: View) -> list[Figure]:
     ]
 
 
-def _definitions(view: View) -> list[Figure]:
+def _definitions(context: Context, view: View) -> list[Figure]:
     """STAT-10..12: an attempt is a definitions file that came into its place, however it came there."""
     told, refused = view.latest("definitions-loaded"), view.latest("definitions-refused")
     rows = []
     if told:
         event = msgspec.json.decode(told[0].line, type=events.DefinitionsLoaded)
-        detail = f"{event.signatures:,} signatures, loaded {local_time(told[0].time)}"
+        known = context.updates.memory.of(event.revision)
+        number = f"number {known.number} of {local_time(known.date)}, " if known else ""
+        detail = f"{number}{event.signatures:,} signatures, loaded {local_time(told[0].time)}"
         rows.append(_word("definitions", "Definitions revision", event.revision, detail))
     latest = max(told[:1] + refused[:1], key=lambda event: event.time, default=None)
     if latest is None:

@@ -10,6 +10,7 @@ from control.context import Context
 from control.post.watchers import LOW_PERCENT, Readings
 from control.records.view import View
 from control.status.readiness import readiness
+from control.updates.memory import FAILED
 from engine import events
 from engine.config import Settings
 from engine.layout import Layout
@@ -36,6 +37,7 @@ def notices(context: Context, view: View) -> list[Notice]:
         *_of_settings(settings),
         *_certificate(context),
         *_definitions(view),
+        *_updates(context),
     ]
 
 
@@ -130,6 +132,18 @@ def _of_settings(settings: Settings) -> Iterator[Notice]:
             "/assistant",
             "Finish the setup",
         )
+
+
+def _updates(context: Context) -> Iterator[Notice]:
+    """What became of the last update, and whether what is in force is too old."""
+    history = context.updates.memory.history
+    if history and history[0].result == FAILED:
+        text = f"The last update of the definitions failed: {history[0].reason}. What was in force before stays in use."
+        yield Notice(WARN, text, "/definitions/updates", "Go to Updates")
+    if context.updates.memory.old_told:
+        _, days = context.updates.age()
+        text = f"The definitions are {days} days old: new viruses pass."
+        yield Notice(BAD, text, "/definitions/updates", "Go to Updates")
 
 
 def _definitions(view: View) -> Iterator[Notice]:

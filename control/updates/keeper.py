@@ -24,6 +24,7 @@ from control.updates.session import WATCHED_S, Running, Session, Stage, alone, i
 from control.updates.zone import server_time
 from engine import events
 from engine.config import Settings
+from engine.definitions import Mark, mark_of
 from engine.layout import Layout
 
 POLL_S: Final = 0.5
@@ -82,6 +83,7 @@ class Updates:
         self._stage, self._user, self._since = Stage(), "", 0
         self._after = self._clock()  # attempts of the schedule before this are past
         self._watch_at = self._age_at = 0.0
+        self._seen: tuple[Mark | None, str] = (None, "")
         self.lookup = Lookup(layout, self._store, self._event, self._stopped.is_set)
 
     # --- life ---------------------------------------------------------------------------------------
@@ -130,18 +132,6 @@ class Updates:
             running = bool(user) or is_running(self._layout)
             return Standing(running, self._stage, user, self._since if user else 0, self._next_us())
 
-    def put_by_hand(self, before: str, after: str) -> None:
-        """A person put another set in force. What was in force before is not fetched again while it is the newest."""
-        with self._lock:
-            memory = self._memory
-            old, new = memory.of(before), memory.of(after)
-            if old is not None and (new is None or new.number < old.number):
-                memory = memory.unwanting(old)
-            memory = memory.without(after)
-            now = self._now_us
-            watched = Watched(after, before, now, now + round(WATCHED_S * 1e6), by_hand=True)
-            self._keep(msgspec.structs.replace(memory, watched=watched))
-
     # --- what is done -------------------------------------------------------------------------------
 
     @property
@@ -150,6 +140,7 @@ class Updates:
 
     def step(self) -> None:
         """Whatever is due. Raises OSError, sqlite3.Error."""
+        self._notice()
         user = self._asked or self._asked_by_file() or self._asked_by_schedule()
         if user:
             self._session(user)
@@ -160,6 +151,32 @@ class Updates:
         if not self._age_at - AGE_S <= now < self._age_at:
             self._age_at = now + AGE_S
             self._look_at_age()
+
+    def _notice(self) -> None:
+        """A person may have put another set in force, by whatever means. What was there before is not fetched again as
+        long as it is the newest, and nothing takes back what a person chose.
+        """
+        before, after = self._memory.in_force, self._revision()
+        if before == after or not after:
+            return
+        with self._lock:
+            memory = msgspec.structs.replace(self._memory.without(after), in_force=after)
+            old, new = memory.of(before), memory.of(after)
+            if old is not None and (new is None or new.number < old.number):
+                memory = memory.unwanting(old)
+            if before:
+                now = self._now_us
+                watched = Watched(after, before, now, now + round(WATCHED_S * 1e6), by_hand=True)
+                memory = msgspec.structs.replace(memory, watched=watched)
+            self._keep(memory)
+
+    def _revision(self) -> str:
+        """Of the set in force; empty if it cannot be used. To verify a large one takes a while: once for each file."""
+        mark = mark_of(self._library.path)
+        if mark != self._seen[0]:
+            found = self._library.in_force()
+            self._seen = (mark, found.revision if found else "")
+        return self._seen[1]
 
     def _asked_by_file(self) -> str:
         path = self._layout.run / REQUEST
@@ -231,8 +248,7 @@ class Updates:
         watched = self._memory.watched
         if watched is None:
             return
-        in_force = self._library.in_force()
-        if in_force is None or in_force.revision != watched.revision:
+        if self._revision() != watched.revision:
             self._change(watched=None)
             return
         if not watched.by_hand and (why := self._does_badly(watched)):
@@ -280,18 +296,18 @@ class Updates:
             back_to = ""
         with self._lock:
             memory = self._memory.unwanting(known) if known else self._memory
-            self._keep(msgspec.structs.replace(memory, watched=None))
+            self._keep(msgspec.structs.replace(memory, watched=None, in_force=back_to))
         self._event(events.DefinitionsRolledBack(revision=watched.revision, back_to=back_to, reason=why))
 
     # --- age ----------------------------------------------------------------------------------------
 
     def age(self) -> tuple[int, int]:
         """(date of the set in force, whole days since then); (0, 0): there is none. Date: microseconds since 1970."""
-        in_force = self._library.in_force()
-        if in_force is None:
+        revision, mark = self._revision(), self._seen[0]
+        if not revision or mark is None:
             return 0, 0
-        known = self._memory.of(in_force.revision)
-        date = known.date if known is not None and known.date else in_force.changed
+        known = self._memory.of(revision)
+        date = known.date if known is not None and known.date else mark[1] // 1000
         return date, max(0, (self._now_us - date) // DAY_US)
 
     def _look_at_age(self) -> None:

@@ -89,12 +89,13 @@ class Offered(msgspec.Struct, frozen=True):
 class Memory(msgspec.Struct, frozen=True):
     """Newest first, all lists. unwanted: sets that are not to come into force again by themselves.
 
-    old_told: whether it was told that the set is too old.
+    in_force: the revision of the set that was seen last. old_told: whether it was told that the set is too old.
     """
 
     history: tuple[Attempt, ...] = ()
     known: tuple[Known, ...] = ()
     unwanted: tuple[Known, ...] = ()
+    in_force: str = ""
     watched: Watched | None = None
     old_told: bool = False
     later: tuple[Later, ...] = ()

@@ -219,7 +219,7 @@ class Session:
         self._library.adopt(found.path, user, now, how)
         was = before.revision if before else ""
         watched = Watched(known.revision, was, now, now + round(WATCHED_S * 1_000_000))
-        self.memory = msgspec.structs.replace(self.memory.with_known(known), watched=watched)
+        self.memory = msgspec.structs.replace(self.memory.with_known(known), in_force=known.revision, watched=watched)
         self._tell(SUCCEEDED, known)
 
     def _tell(self, result: str, known: Known, reason: str = "") -> None:
