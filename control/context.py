@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from anyio import CapacityLimiter
@@ -20,6 +20,7 @@ from control.navigation import PLACES
 from control.post.postman import Postman
 from control.post.self_test import SelfTest
 from control.post.watchers import Watchers
+from control.quarantine import keeper as quarantine
 from control.queues.fast import FastQueue
 from control.queues.survey import Surveys
 from control.queues.works import Works
@@ -73,11 +74,16 @@ class Context(Entrance):
             self_test=self.self_test,
         )
         self.postman = Postman(self.layout, self.settings.fresh, self.host, self.event, clock, watchers)
+        self.quarantine = quarantine.Keeper(self.layout, self.settings, self.host, self.event, self._story, clock)
         self.saved_reports = SavedReports(self.layout.control)
         self.report_writing = threading.Lock()  # a million rows take long: no more than one thread does that
         self.mailing = Mailing(
             self.layout, self.saved_reports, self.store, self.settings.fresh, self.host, self.event, clock
         )
+
+    def _story(self, smtp_id: str) -> Sequence[events.Event]:
+        with self.store.read() as view:
+            return view.story(smtp_id)
 
     def host(self) -> str:
         """What the gateway calls itself."""
@@ -105,6 +111,7 @@ class Context(Entrance):
         self.updates.stop()
         self.renewal.stop()
         self.mailing.stop()
+        self.quarantine.stop()
         self.postman.stop()
         self.follower.stop()
         self.store.close()

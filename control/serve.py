@@ -109,6 +109,7 @@ def main() -> None:
     context.postman.start()
     context.mailing.start()
     context.renewal.start()
+    context.quarantine.start()
     context.updates.start()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
