@@ -4,7 +4,7 @@ import re
 from itertools import islice
 from typing import Any
 
-from signatures import model, subpatterns
+from signatures import model, recipes, subpatterns
 from signatures.diagnostics import SourceError, did_you_mean
 from signatures.model import Condition, Digest, FileName, Literal, Signature
 from signatures.names import GlobError, expand
@@ -31,6 +31,8 @@ KEYS = (
     *_NOTES,
     "specimen",
     "clean",
+    "repair",
+    "repaired",
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*")
 
@@ -162,6 +164,32 @@ class _Reader:
                 self.wrong(f'"{key}" holds something else than octets', 'a string, { hex = "..." }, or a list', key)
                 return None
 
+    def recipe(self) -> tuple[recipes.Instruction, ...]:
+        """The steps of a repair: one string, or a list of them."""
+        value = self.table.values.get("repair")
+        if value is None:
+            return ()
+        steps = value if isinstance(value, list) else [value]
+        if not 0 < len(steps) <= recipes.STEPS or not all(isinstance(step, str) for step in steps):
+            self.wrong('"repair" is no list of steps', f"1 to {recipes.STEPS} strings, one for each step", "repair")
+            return ()
+        found = []
+        for step in steps:
+            try:
+                found.append(recipes.instruction(step))
+            except recipes.StepError as e:
+                self.errors.append(self.table.error_in(str(e), e.hint, "repair", step, e.column, e.width))
+        return tuple(found)
+
+    def repaired(self, specimens: int) -> tuple[bytes, ...]:
+        """What becomes of each specimen."""
+        found = self.vectors("repaired")
+        if found and "repair" not in self.table.values:
+            self.wrong('"repaired" without a repair', 'write repair = ["..."]', "repaired")
+        elif found and len(found) != specimens:
+            self.wrong(f"{len(found)} repaired for {specimens} specimens", "one for each, in their order", "repaired")
+        return found
+
 
 def signature(table: Table) -> tuple[Signature | None, list[SourceError]]:
     """The signature of a table, None if anything in it is wrong, and all that is wrong."""
@@ -180,6 +208,11 @@ def signature(table: Table) -> tuple[Signature | None, list[SourceError]]:
     if isinstance(body, FileName) and target != model.ANY:
         r.wrong("a file name has no target", "leave target out", "target")
     specimens, cleans = r.vectors("specimen"), r.vectors("clean")
+    steps, repaired = r.recipe(), r.repaired(len(specimens))
+    if steps and isinstance(body, FileName):
+        r.wrong("a file name has no repair", "it goes with content", "repair")
     if r.errors or body is None:
         return None, r.errors
-    return Signature(name, body, severity, family, target, specimens, cleans, table.path, table.line), []
+    return Signature(
+        name, body, severity, family, target, specimens, cleans, steps, repaired, table.path, table.line
+    ), []

@@ -5,6 +5,7 @@ from enum import IntEnum
 
 from signatures.hexpattern import Element
 from signatures.logic import Node
+from signatures.recipes import Instruction
 
 ANY = "any"
 FAMILIES = ("malware", "spam", "trusted")  # the index is the number in the image; trusted: content known to be good
@@ -153,7 +154,8 @@ Body = Literal | Digest | FileName | Condition
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """specimens match it, cleans do not: octets of a file, or names of files for a FileName.
+    """specimens match it, cleans do not: octets of a file, or names of files for a FileName. repair: steps that turn
+    each specimen into what repaired has at its place.
 
     target: one of TARGETS or several, joined by commas.
     """
@@ -165,6 +167,8 @@ class Signature:
     target: str = ANY
     specimens: tuple[bytes, ...] = ()
     cleans: tuple[bytes, ...] = ()
+    repair: tuple[Instruction, ...] = field(default=(), compare=False)
+    repaired: tuple[bytes, ...] = field(default=(), compare=False)
     path: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
 

@@ -48,6 +48,14 @@ class Table:
             column, width = at + 1, len(within)
         return SourceError(self.path, line, column, message, text, hint, width)
 
+    def error_in(self, message: str, hint: str, key: str, string: str, column: int, width: int) -> SourceError:
+        """An error at this column, from 0, of a string that stands on one line of the value of key."""
+        first = self.place(key)[0] - self.line
+        for number, text in enumerate(self.lines[first:], first):
+            if (at := text.find(string)) >= 0:
+                return SourceError(self.path, self.line + number, at + column + 1, message, text, hint, width)
+        return self.error(message, hint, key)
+
 
 def _split(lines: list[str]) -> list[tuple[int, list[str]]]:
     """(number of the first line from 0, lines) of what precedes the first table, then of each table."""

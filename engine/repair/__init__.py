@@ -6,10 +6,11 @@ hostile octets inside the scanner's sandbox, are bounded by their own constants,
 a repair is good enough is not theirs to say: the whole message is walked again afterwards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from engine.repair import html, odf, ole, ooxml, pdf, rtf
+from engine.repair.recipes import NO_RECIPES, Recipe, run
 from engine.repair.repaired import Repaired
 from engine.scan.formats.ooxml import ODF_MANIFEST
 from engine.scan.node import MEMBER, ZIP, Node
@@ -55,15 +56,29 @@ def file_of(way: list[Node], *, whole: bool) -> int:
     return at
 
 
-def can_repair(kind: str) -> bool:
-    """Whether anything is known that repairs content of this kind."""
-    return kind in _CLEANERS
+def can_repair(kind: str, viruses: Iterable[str], known: Mapping[str, Recipe]) -> bool:
+    """Whether anything is known that repairs content of this kind, or of what was found in it."""
+    return kind in _CLEANERS or any(virus in known for virus in viruses)
 
 
-def repair(content: bytes, kind: str, viruses: tuple[str, ...] = ()) -> Repaired | None:
+def repair(
+    content: bytes, kind: str, viruses: tuple[str, ...] = (), known: Mapping[str, Recipe] = NO_RECIPES
+) -> Repaired | None:
     """content without what makes it infected, or None: nothing can be done. Never raises on content.
 
-    kind: of `kind_of`. viruses: what was found in it.
+    kind: of `kind_of`. viruses: what was found in it. known: recipes by name; they come before the cleaner, which is
+    asked if there is anything without a recipe that fits.
     """
+    done: list[str] = []
+    for virus in viruses:
+        changed = run(content, known[virus]) if virus in known else None
+        if changed is not None:
+            content = changed
+            done.append(f"code of {virus}")
+    if len(done) == len(viruses) and done:
+        return Repaired(content, tuple(done))
     cleaner = _CLEANERS.get(kind)
-    return None if cleaner is None else cleaner(content)
+    found = None if cleaner is None else cleaner(content)
+    if found is None:
+        return Repaired(content, tuple(done)) if done else None
+    return Repaired(found.content, (*done, *found.done))

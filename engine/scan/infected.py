@@ -4,7 +4,7 @@ What matched is a node of the walk's tree: a macro, a stream, a script in a page
 belongs to its document. Files in archives and in messages are files of their own, each repaired by itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +13,7 @@ import msgspec
 from engine import limits
 from engine.policy.deletion import Ways
 from engine.repair import Repaired, can_repair, file_of, kind_of, repair
+from engine.repair.recipes import Recipe
 from engine.rewrite import CannotRepair, can_be_exchanged
 from engine.scan.facts import Verdict
 from engine.scan.node import Node
@@ -97,14 +98,21 @@ class Repairs:
     """
 
     def __init__(
-        self, infected: Iterable[Node], ways: Ways, walker: Walker, clock: Callable[[], float], until: float
+        self,
+        infected: Iterable[Node],
+        ways: Ways,
+        walker: Walker,
+        known: Mapping[str, Recipe],
+        clock: Callable[[], float],
+        until: float,
     ) -> None:
         self._walker = walker
+        self._recipes = known
         self._clock = clock
         self._until = until
         found: dict[int, Candidate] = {}
         for node in infected:
-            file = _to_repair(ways.to(node))
+            file = _to_repair(ways.to(node), known)
             if file is not None and (id(file) in found or len(found) < limits.REPAIRS):
                 _add(found, file, node)
         self._files = found
@@ -152,17 +160,18 @@ class Repairs:
         """Scanned again by itself, so that it is known which repair was good (AV-13)."""
         if self._clock() >= self._until:
             return None
-        found = repair(content, kind_of(one.node), one.viruses)
+        found = repair(content, kind_of(one.node), one.viruses, self._recipes)
         if found is None or len(found.content) > len(content) + GROWTH:
             return None
         again = self._walker.walk_file(found.content, one.node.name, self._until)
         return found if again.facts.verdict is Verdict.CLEAN else None
 
 
-def _to_repair(way: list[Node]) -> Node | None:
+def _to_repair(way: list[Node], known: Mapping[str, Recipe]) -> Node | None:
     """The file to repair for the infected node at the end of way: its document, or what is around that if it cannot be
     exchanged in it. None: nothing is known to repair it."""
+    viruses = way[-1].viruses
     at = file_of(way, whole=True)
-    while at > 0 and not can_be_exchanged(way[: at + 1]) and can_repair(kind_of(way[at - 1])):
+    while at > 0 and not can_be_exchanged(way[: at + 1]) and can_repair(kind_of(way[at - 1]), (), known):
         at -= 1
-    return way[at] if can_repair(kind_of(way[at])) and can_be_exchanged(way[: at + 1]) else None
+    return way[at] if can_repair(kind_of(way[at]), viruses, known) and can_be_exchanged(way[: at + 1]) else None

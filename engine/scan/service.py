@@ -23,6 +23,7 @@ from engine.policy.criteria import CONTENT, judge
 from engine.policy.evidence import Evidence
 from engine.policy.violation import Criterion, Violation, disposition_of, sentence, strength
 from engine.queue.record import Disposition, Splice
+from engine.repair import recipes
 from engine.rewrite import CannotRepair, CannotRewrite, apply, removed, spliced
 from engine.scan.budget import time_s
 from engine.scan.claims import Claims
@@ -152,6 +153,7 @@ def _not_examined(buf: bytes, detail: str, settings: Settings) -> Outcome:
 class _Examination:
     def __init__(self, buf: bytes, image: Matcher, settings: Settings, clock: Callable[[], float]) -> None:
         self._buf = buf
+        self._image = image
         self._clock = clock
         self._antivirus = settings.antivirus
         self._blocking = blocking = settings.blocking
@@ -235,8 +237,10 @@ class _Examination:
         )
 
     def _repairs(self, infected: list[Node], ways: Ways) -> Repairs:
-        wanted = infected if self._antivirus.detected is VirusAction.REPAIR else ()
-        return Repairs(wanted, ways, self._walker, self._clock, self._again_until)
+        """None unless that is the policy. Recipes are read only then: few messages need them."""
+        wanted = infected if self._antivirus.detected is VirusAction.REPAIR else []
+        known = recipes.load(self._image.annex(recipes.ANNEX)) if wanted else recipes.NO_RECIPES
+        return Repairs(wanted, ways, self._walker, known, self._clock, self._again_until)
 
     def _unprocessed(self, facts: Facts) -> list[Unscanned]:
         """What SCAN-07 decides about: not what the encryption of containers decides already (ENC-05).
