@@ -9,7 +9,7 @@ SECONDS ?= 60
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n + 1 : 8)))
 SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
 
-.PHONY: build run demo test check corpus fuzz sanitize bench clean
+.PHONY: build run demo test pictures check corpus fuzz sanitize bench clean
 
 build: $(VENV)/built
 
@@ -36,6 +36,12 @@ test: build
 	./install-packages test
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# Every page in every look, for people to look at: build/screenshots
+pictures: build
+	./install-packages test
+	mkdir -p build/screenshots
+	MAILWARD_PICTURES=$(CURDIR)/build/screenshots $(BIN)/python -m pytest -n $(WORKERS) tests/control/test_every_page.py tests/control/*look*.py tests/system/test_browser.py
 
 # Real messages and archives of others, with expected results: make corpus DATA=folder
 corpus: build

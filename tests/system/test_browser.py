@@ -1,15 +1,12 @@
 """A postmaster at the pages of a running gateway: wrong password, logon, numbers that move with the mail."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.control.browser import CHROMIUM, picture
 from tests.system.harness import PASSWORD, PATIENCE_S, Gateway, Mailbox
-
-CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture
@@ -23,11 +20,7 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def _picture(page: Page, name: str, folder: Path) -> None:
-    page.screenshot(path=Path(os.environ.get("MAILWARD_PICTURES", folder)) / f"{name}.png", full_page=True)
-
-
-def test_status_moves_while_mail_flows(running: tuple[Gateway, Mailbox], page: Page, tmp_path: Path) -> None:
+def test_status_moves_while_mail_flows(running: tuple[Gateway, Mailbox], page: Page) -> None:
     gateway, mailbox = running
     page.goto(f"http://127.0.0.1:{gateway.http}/")
     assert page.url.startswith(f"https://127.0.0.1:{gateway.https}/")
@@ -35,7 +28,7 @@ def test_status_moves_while_mail_flows(running: tuple[Gateway, Mailbox], page: P
     page.get_by_label("Password").fill("this is not it")
     page.get_by_role("button", name="Log on").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    _picture(page, "wrong-password", tmp_path)
+    picture(page, "wrong-password")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log on").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Status")
@@ -45,4 +38,4 @@ def test_status_moves_while_mail_flows(running: tuple[Gateway, Mailbox], page: P
     mailbox.wait(3)
     expect(page.locator("[data-figure=accepted]")).to_have_text("3")
     expect(page.locator("[data-figure=delivered]")).to_have_text("3")
-    _picture(page, "status", tmp_path)
+    picture(page, "status")
