@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cext.automaton import Image
-from signatures import grammar, heuristics, image, source
-from signatures.diagnostics import SourceErrors
+from signatures import grammar, heuristics, image, recipes, source, yara_rules
+from signatures.diagnostics import SourceError, SourceErrors
 from signatures.heuristics import grammar as weights
 from signatures.heuristics.model import Family
 from signatures.image import Info, describe
@@ -21,14 +21,20 @@ __all__ = ["Failure", "Info", "SourceErrors", "compile_sources", "describe", "re
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that was read: signatures, and marks and families of heuristics."""
+    """Everything that was read: signatures, marks and families of heuristics, and YARA rules."""
 
     signatures: list[Signature]
     marks: list[Signature]
     families: list[Family]
+    rules: yara_rules.Taken
 
     def annexes(self) -> dict[str, bytes]:
-        return {heuristics.ANNEX: heuristics.annex(self.marks, self.families)} if self.families else {}
+        found = yara_rules.annexes(self.rules)
+        if self.families:
+            found[heuristics.ANNEX] = heuristics.annex(self.marks, self.families)
+        if repairs := [recipes.Recipe(one.name, one.repair) for one in self.signatures if one.repair]:
+            found[recipes.ANNEX] = recipes.annex(repairs)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,11 @@ def read_sources(paths: Sequence[Path]) -> list[Signature]:
 def read_all(paths: Sequence[Path]) -> Sources:
     """Everything in these files. Raises SourceErrors with every mistake in all of them."""
     tables: list[source.Table] = []
-    errors = []
+    rules = _rules([path for path in paths if path.suffix.lower() in yara_rules.SUFFIXES])
+    errors: list[SourceError] = [*rules.errors]
     for path in paths:
+        if path.suffix.lower() in yara_rules.SUFFIXES:
+            continue
         read, broken = source.read(path)
         tables.extend(read)
         errors.extend(broken)
@@ -88,7 +97,17 @@ def read_all(paths: Sequence[Path]) -> Sources:
     errors.extend(wrong)
     if errors:
         raise SourceErrors(errors)
-    return Sources(by_kind["signature"], by_kind["mark"], families)
+    return Sources(by_kind["signature"], by_kind["mark"], families, rules)
+
+
+def _rules(paths: Sequence[Path]) -> yara_rules.Taken:
+    taken = yara_rules.Taken()
+    for path in sorted(paths):
+        try:
+            taken.add(yara_rules.read([(path.name, path.read_text("utf-8", "replace"))]))
+        except OSError as e:
+            taken.errors.append(yara_rules.RuleError(str(path), 1, 0, f"cannot be read: {e.strerror}"))
+    return taken
 
 
 def compile_sources(paths: Sequence[Path]) -> bytes:
@@ -105,7 +124,7 @@ def _run(matcher: Image, signature: Signature, vector: bytes) -> bool:
 
 
 def _failures(matcher: Image, signature: Signature) -> Iterator[Failure]:
-    for kind, vectors in (("specimen", signature.specimens), ("clean", signature.cleans)):
+    for kind, vectors in (("specimen", signature.specimens), ("clean", signature.cleans + signature.repaired)):
         for index, vector in enumerate(vectors):
             if _run(matcher, signature, vector) != (kind == "specimen"):
                 yield Failure(signature.path, signature.line, signature.name, kind, index)

@@ -58,10 +58,10 @@ class Sections:
             case Edge(kind, left):
                 fields = (EDGE, EDGES[kind] + (not left), 0, 0)
             case Compare():
-                values = [value for _, value in e.tests] + [0]
+                numbers = [value for _, value in e.tests] + [0]
                 flags = e.little | e.exact << 1
                 ops = "".join(op for op, _ in e.tests).encode()
-                place = e.offset - e.back, *values[:2], FORMS.index(e.form), flags, e.length, len(e.tests)
+                place = e.offset - e.back, *numbers[:2], FORMS.index(e.form), flags, e.length, len(e.tests)
                 self.blob += COMPARISON.pack(*place, ops)
                 fields = (COMPARE, at, COMPARISON.size, 0)
         return struct.pack("<B3xIII", *fields)

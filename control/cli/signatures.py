@@ -10,10 +10,12 @@ from pathlib import Path
 
 import click
 
+from control.definitions_tests import unrepaired
 from engine.scan import magic
 from signatures import image as layout
+from signatures import yara_rules
 from signatures.clamav.collect import Taken, collect
-from signatures.compile import Info, compile_sources, describe, read_sources, test_vectors
+from signatures.compile import Info, compile_sources, describe, read_all, read_sources, test_vectors
 from signatures.diagnostics import SourceErrors
 from signatures.inspection import Contents, Described, explain
 
@@ -29,7 +31,11 @@ def signatures() -> None:
 
 
 def _sources(paths: Sequence[Path]) -> list[Path]:
-    return [file for path in paths for file in (sorted(path.rglob("*.toml")) if path.is_dir() else [path])]
+    return [file for path in paths for file in (_inside(path) if path.is_dir() else [path])]
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".toml", *yara_rules.SUFFIXES))
 
 
 def _write(image: bytes, output: Path) -> Info:
@@ -80,25 +86,27 @@ def compile_(sources: tuple[Path, ...], output: Path) -> None:
 def check(sources: tuple[Path, ...]) -> None:
     """Report every mistake in SOURCE files or folders."""
     try:
-        found = read_sources(_sources(sources))
+        found = read_all(_sources(sources))
     except SourceErrors as errors:
         _refuse(errors)
     else:
-        click.echo(f"{len(found)} signatures, no errors")
+        rules = f" and {len(found.rules.rules)} YARA rules" if found.rules.rules else ""
+        click.echo(f"{len(found.signatures)} signatures{rules}, no errors")
 
 
 @signatures.command()
 @click.argument("sources", nargs=-1, required=True, type=_PATHS)
 def test(sources: tuple[Path, ...]) -> None:
-    """Run the specimen and clean vectors that SOURCE files or folders carry."""
+    """Run the specimen, clean and repaired vectors that SOURCE files or folders carry."""
     try:
-        failures = test_vectors(_sources(sources))
-        count = sum(len(s.specimens) + len(s.cleans) for s in read_sources(_sources(sources)))
+        found = read_sources(_sources(sources))
+        failures = [*map(str, test_vectors(_sources(sources))), *unrepaired(found)]
+        count = sum(len(s.specimens) + len(s.cleans) + 2 * len(s.repaired) for s in found)
     except SourceErrors as errors:
         _refuse(errors)
         return
     for failure in failures:
-        click.echo(str(failure), err=True)
+        click.echo(failure, err=True)
     click.echo(f"{count - len(failures)} of {count} vectors are as they should be")
     if failures:
         sys.exit(1)
@@ -124,7 +132,9 @@ def _table(taken: Taken) -> None:
 @click.option("-o", "--output", required=True, type=_OUTPUT)
 @click.option("--refused", type=_OUTPUT, help="Write the list of lines that were not taken there, not to the terminal.")
 def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None) -> None:
-    """Compile ClamAV's databases, folders of them, and .cvd, .cld and .cud containers into one definitions file."""
+    """Compile ClamAV's databases, YARA rules, folders of them, and .cvd, .cld and .cud containers into one definitions
+    file.
+    """
     taken = collect(paths)
     lines = [str(refusal) for refusal in taken.refused]
     if refused is None:
@@ -133,7 +143,7 @@ def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None) -> None:
     else:
         refused.write_text("".join(f"{line}\n" for line in lines))
     _table(taken)
-    _write(layout.build(taken.signatures), output)
+    _write(layout.build(taken.signatures, annexes=taken.annexes()), output)
 
 
 @signatures.command()

@@ -191,7 +191,7 @@ def _compiled(directory: Path, task: Task, date: int) -> Done:
     taken = collect([_container(directory, name) for name in task.databases])
     own = read_all(starter())
     print(f"Compiling {len(taken.signatures):,} signatures", flush=True)
-    octets = image.build([*own.signatures, *taken.signatures], annexes=own.annexes())
+    octets = image.build([*own.signatures, *taken.signatures], annexes={**own.annexes(), **taken.annexes()})
     half = directory / f".{COMPILED}"
     with half.open("wb") as out:
         out.write(octets)

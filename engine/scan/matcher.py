@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from engine.scan.facts import Cause
 from engine.scan.ledger import Ledger
 from engine.scan.node import Node
+from engine.scan.yara_rules import rules_of
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -21,10 +22,13 @@ class Matcher(Protocol):
     def scan(self, data: Buffer, target: str = "any", *, container: str = "") -> tuple[str, ...]:
         """Names of the signatures that match data.
 
-        target: type of the content, as engine.scan.magic names it; container: of what it was taken out of, outermost first,
-        joined by ">".
+        target: type of the content, as engine.scan.magic names it; container: of what it was taken out of,
+        outermost first, joined by ">".
         Raises TimeoutError when regular expressions take too long.
         """
+
+    def trusts(self, data: Buffer) -> bool:
+        """Whether data is known to be good: then nothing that matches it counts."""
 
     def match_name(self, filename: str) -> tuple[str, ...]:
         """Names of the signatures that match a declared file name."""
@@ -36,9 +40,14 @@ class Matcher(Protocol):
 def names_in(
     image: Matcher, ledger: Ledger, node: Node, octets: Buffer, kind: str = "any", container: str = ""
 ) -> tuple[str, ...]:
-    """Names of the signatures that match octets of a node. What takes too long is not examined (SCAN-07)."""
+    """Names of signatures and YARA rules that octets of a node match. What takes too long is unscanned (SCAN-07)."""
+    names: tuple[str, ...] = ()
     try:
-        return image.scan(octets, kind, container=container)
+        names = image.scan(octets, kind, container=container)
+        if rules := rules_of(image):
+            found = rules.names(octets)
+            if found and not image.trusts(octets):
+                names += found
     except TimeoutError as error:
         ledger.unscanned(node.part, Cause.ENGINE, str(error))
-        return ()
+    return names

@@ -1,7 +1,7 @@
 """From files, folders and containers to signatures, with a list of what was not taken.
 
 taken = collect([Path("main.cvd"), Path("local")])
-image.build(taken.signatures); taken.refused, taken.counts
+image.build(taken.signatures, annexes=taken.annexes()); taken.refused, taken.counts
 """
 
 from collections import Counter
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from signatures import yara_rules
 from signatures.clamav import container, digest, extended, ignore, logical
 from signatures.clamav.line import NotTaken
 from signatures.model import Signature
@@ -35,13 +36,11 @@ OTHERS = {
     ".crb": "certificate lists are not matched yet",
     ".cat": "certificate lists are not matched yet",
     ".pwdb": "password lists are not used yet",
-    ".yar": "YARA rules are not compiled yet",
-    ".yara": "YARA rules are not compiled yet",
 }
 IGNORES = (".ign", ".ign2")
 CONTAINERS = (".cvd", ".cld", ".cud")
 SILENT = (".info", ".cfg")  # say something about a database, no signatures
-WHOLE_FILE = (".cbc", ".yar", ".yara")  # their lines are no entries
+WHOLE_FILE = (".cbc",)  # their lines are no entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,11 @@ class Taken:
     signatures: list[Signature] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    rules: yara_rules.Taken = field(default_factory=yara_rules.Taken)
+
+    def annexes(self) -> dict[str, bytes]:
+        """What travels with the signatures."""
+        return yara_rules.annexes(self.rules)
 
     @property
     def reasons(self) -> Counter[tuple[str, str]]:
@@ -120,9 +124,19 @@ def _read(shown: str, octets: bytes, reader: Reader, ignored: ignore.Ignored, ta
             taken.counts[suffix] += 1
 
 
+def _read_yara(files: Sequence[tuple[str, bytes]], taken: Taken) -> None:
+    """Rules are counted by themselves, as lines of other formats are."""
+    for shown, octets in files:
+        found = yara_rules.read([(PurePath(shown).name, octets.decode("utf-8", "replace"))])
+        taken.rules.add(found)
+        taken.counts[PurePath(shown).suffix.lower()] += len(found.rules)
+        taken.refused += [Refusal(shown, e.line, e.rule, e.message) for e in found.errors]
+
+
 def collect(paths: Sequence[Path]) -> Taken:
     """Read databases, folders of them, and containers. Never raises on content."""
     taken = Taken()
+    rules: list[tuple[str, bytes]] = []
     files = list(_files(paths, taken.refused))
     ignored = ignore.Ignored()
     for shown, octets in files:
@@ -134,6 +148,8 @@ def collect(paths: Sequence[Path]) -> Taken:
         reader = READERS.get(suffix)
         if reader:
             _read(shown, octets, reader, ignored, taken)
+        elif suffix in yara_rules.SUFFIXES:
+            rules.append((shown, octets))
         elif suffix in WHOLE_FILE:
             taken.refused.append(Refusal(shown, 0, PurePath(shown).name, OTHERS[suffix]))
         elif suffix in OTHERS:
@@ -142,4 +158,5 @@ def collect(paths: Sequence[Path]) -> Taken:
             )
         elif suffix not in (*IGNORES, *SILENT) and PurePath(shown).name not in ("COPYING", "README"):
             taken.refused.append(Refusal(shown, 0, "", "no format of ClamAV that is known here"))
+    _read_yara(rules, taken)
     return taken

@@ -86,7 +86,7 @@ def holds(condition: Condition, variants: list[list[tuple[Element, ...]]], data:
     if not condition.size_min <= len(data) <= condition.size_max:
         return False
     counts = [
-        occurs(sub, data) if isinstance(sub, Regex) else count(sub, v, data)
+        occurs(sub, data) if isinstance(sub, Regex) else count(sub, v, data) if isinstance(sub, SubPattern) else 0
         for sub, v in zip(condition.subs, variants, strict=True)
     ]
     return logic.holds(condition.logic, counts)

@@ -1,6 +1,7 @@
 """The scanner as it is shipped: real definitions, the real walk, inside the real sandbox (AV-02, AV-04, SCAN-07)."""
 
 import base64
+from pathlib import Path
 
 from engine import events
 from engine.queue.record import Disposition
@@ -83,5 +84,25 @@ def test_archives_are_opened_inside_the_sandbox(with_pool: Runner) -> None:
             facts = (await bench.examine(_mixed(pack(EICAR.encode())))).facts
             assert facts.verdict is Verdict.INFECTED, pack
             assert not facts.unscanned, pack
+
+    with_pool(work, command=process.command())
+
+
+def test_yara_rules_run_inside_the_sandbox(with_pool: Runner, tmp_path: Path) -> None:
+    """AV-02: they are compiled and run where no file can be opened and nothing becomes executable."""
+    source = tmp_path / "rules.yar"
+    source.write_text(
+        'import "pe"\nimport "hash"\nimport "math"\n'
+        'rule Found { strings: $a = "in the mail" $b = /[a-z]+ing/ condition: all of them and not pe.is_pe and '
+        'math.entropy(0, filesize) > 0 and hash.md5(0, 1) != "" }\n'
+    )
+    image = compile_sources([source])
+
+    async def work(bench: Bench) -> None:
+        bench.pool.use_definitions(bench.definitions(image))
+        await bench.event(events.DefinitionsLoaded)
+        found = await bench.examine(_mixed(b"something in the mail"))
+        assert {match.name for match in found.facts.matches} == {"YARA.Found"}
+        assert (await bench.examine(_mixed(b"nothing"))).facts.verdict is Verdict.CLEAN
 
     with_pool(work, command=process.command())
