@@ -101,8 +101,10 @@ PLACES: Final = (
         "Quarantine",
         places=(
             Place("Files", "/quarantine/items", Scope.QUARANTINE),
+            Place("Releases", "/quarantine/releases", Scope.QUARANTINE),
             Place("Settings", "/quarantine/settings"),
         ),
+        below="/quarantine/",
     ),
     Place(
         "Reporting",
