@@ -24,9 +24,7 @@ CHROMIUM: Final = "/usr/bin/chromium"
 MS: Final = PATIENCE_S * 1000
 WIDTHS: Final = (1280, 390)
 HEIGHT: Final = 800
-PICTURES: Final = os.environ.get(
-    "MAILWARD_PICTURES", ""
-)  # a folder; none are taken without: they take a third of the time
+PICTURES: Final = os.environ.get("MAILWARD_PICTURES", "")  # a folder; empty: none are taken, they take their time
 
 Scheme = Literal["light", "dark"]
 SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
@@ -164,7 +162,7 @@ class Looks:
         prepare: Callable[[Page], object] = lambda page: None,
     ) -> None:
         """A page in every look. prepare: what to do on it before it is looked at. name: of the pictures."""
-        name = name or picture_name(path)
+        name = name or path
         outlines: list[list[str]] = []
         for width, visitor in zip(WIDTHS, self.windows, strict=True):
             visitor.troubles.clear()  # of a page before that failed
@@ -195,7 +193,7 @@ def looking(chromium: Browser, gateway: Site, session: dict[str, str] | None = N
 def picture(page: Page, name: str) -> None:
     """For people to look at (`make pictures`)."""
     if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True, animations="disabled")
+        page.screenshot(path=Path(PICTURES) / f"{picture_name(name)}.png", full_page=True, animations="disabled")
 
 
 def picture_name(path: str) -> str:
