@@ -47,7 +47,7 @@ def of(signature: Signature) -> Iterator[Vector]:
     body = signature.body
     target = _BY_NAME if isinstance(body, FileName) else signature.target
     inside = body.container.partition(",")[0] if isinstance(body, Condition) else ""
-    for matches, contents in ((True, signature.specimens), (False, signature.cleans)):
+    for matches, contents in ((True, signature.specimens), (False, signature.cleans + signature.repaired)):
         for content in contents:
             yield Vector(signature.name, content, matches, target, inside)
 

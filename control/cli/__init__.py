@@ -12,6 +12,7 @@ COMMANDS = {
     "password": "password",
     "submitter": "submitter",
     "scan": "scan",
+    "repair": "repair",
     "definitions": "definitions",
     "signatures": "signatures",
     "queue": "queue",

@@ -8,10 +8,11 @@ point, its sections. A step that does not fit the file ends the recipe without a
 Bounds: STEPS and TERMS of a recipe, OCTETS of a constant; no step makes a file longer, and each costs O(len(content)).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import msgspec
 
@@ -19,6 +20,8 @@ from engine.repair.program import NoProgram, Program
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from engine.scan.matcher import Matcher
 
 ANNEX: Final = "repair"
 RECIPES: Final = 200_000  # of one image
@@ -99,6 +102,16 @@ def load(annex: "Buffer | None") -> Mapping[str, Recipe]:
             if one.step not in _DO or len(one.operands) != _OPERANDS[Step(one.step)]:
                 raise BadRecipes(f"recipes of repair: {recipe.name} has an unknown step")
     return {recipe.name: recipe for recipe in found.recipes}
+
+
+def recipes_of(image: "Matcher") -> Mapping[str, Recipe]:
+    """Those that travel with these definitions. Raises BadRecipes."""
+    return _recipes(cast(Hashable, image))
+
+
+@lru_cache(maxsize=1)  # a process scans with one set of definitions at a time
+def _recipes(image: Hashable) -> Mapping[str, Recipe]:
+    return load(cast("Matcher", image).annex(ANNEX))
 
 
 def run(content: bytes, recipe: Recipe) -> bytes | None:

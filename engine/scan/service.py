@@ -23,7 +23,7 @@ from engine.policy.criteria import CONTENT, judge
 from engine.policy.evidence import Evidence
 from engine.policy.violation import Criterion, Violation, disposition_of, sentence, strength
 from engine.queue.record import Disposition, Splice
-from engine.repair import recipes
+from engine.repair.recipes import NO_RECIPES, recipes_of
 from engine.rewrite import CannotRepair, CannotRewrite, apply, removed, spliced
 from engine.scan.budget import time_s
 from engine.scan.claims import Claims
@@ -239,7 +239,7 @@ class _Examination:
     def _repairs(self, infected: list[Node], ways: Ways) -> Repairs:
         """None unless that is the policy. Recipes are read only then: few messages need them."""
         wanted = infected if self._antivirus.detected is VirusAction.REPAIR else []
-        known = recipes.load(self._image.annex(recipes.ANNEX)) if wanted else recipes.NO_RECIPES
+        known = recipes_of(self._image) if wanted else NO_RECIPES
         return Repairs(wanted, ways, self._walker, known, self._clock, self._again_until)
 
     def _unprocessed(self, facts: Facts) -> list[Unscanned]:
