@@ -26,6 +26,8 @@ cdef struct Texture:
     Py_ssize_t digits
     Py_ssize_t escapes  # \x \u \0 %41 %u &#
     Py_ssize_t joints  # "..." + "...", with &, + or .
+    Py_ssize_t broken  # ^ or ` within a word
+    Py_ssize_t slices  # %name:~
 
 cdef uint8_t _CLASS[256]
 
@@ -108,6 +110,11 @@ cdef void _texture(const uint8_t* p, Py_ssize_t n, Texture* t) noexcept nogil:
                 t.escapes += 1
         elif octet == 38 and n - i > 1 and p[i + 1] == 35:
             t.escapes += 1
+        elif (octet == 94 or octet == 96) and 0 < i < n - 1:
+            if _CLASS[p[i - 1]] & LETTER and _CLASS[p[i + 1]] & LETTER:
+                t.broken += 1
+        elif octet == 126 and i > 0 and p[i - 1] == 58:
+            t.slices += 1
         if kind & QUOTE:
             if state == 2:
                 t.joints += 1
@@ -144,10 +151,12 @@ def entropy(data, Py_ssize_t start, Py_ssize_t end):
 
 
 def texture(data, Py_ssize_t start, Py_ssize_t end):
-    """(longest line, longest run of base64 characters, letters, digits, escapes, joints) of the text data[start:end].
+    """(longest line, longest run of base64 characters, letters, digits, escapes, joints, broken words, slices) of the
+    text data[start:end].
 
     escapes: octets spelled as \\x, \\u, \\1, %41, %u or &#. joints: places where strings in quotes are put together by
-    +, & or a dot. Counts in octets. data, ValueError, cost: as of entropy.
+    +, & or a dot. broken: a caret or grave accent between letters. slices: substrings as cmd writes them, :~ with what
+    follows. data, ValueError, cost: as of entropy.
     """
     cdef Py_buffer view
     cdef Texture t
@@ -161,4 +170,4 @@ def texture(data, Py_ssize_t start, Py_ssize_t end):
                 _texture(<const uint8_t*>view.buf + start, end - start, &t)
     finally:
         PyBuffer_Release(&view)
-    return t.line, t.run, t.letters, t.digits, t.escapes, t.joints
+    return t.line, t.run, t.letters, t.digits, t.escapes, t.joints, t.broken, t.slices

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from cext.automaton import Image
-from engine.heuristics.rules import load
+from engine.scan.knowledge import load
 
 
 class DefinitionsRefused(Exception):

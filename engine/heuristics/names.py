@@ -25,7 +25,6 @@ _REVERSED: Final = re.compile("[\u202e\u202d\u2067\u2066\u202b]")
 _UNSEEN: Final = re.compile("[\xad\u180e\u200b-\u200d\u2060-\u2064\ufeff\u115f\u3164]")
 _GAP: Final = re.compile(r"[\s\u3000\xa0_\u2800]{8,}(?=\.[A-Za-z0-9]{1,12}\s*$)")
 _CLASS_ID: Final = re.compile(r"\.\{[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\}\s*$")
-_DOT: Final = re.compile(r"\s*\.\s*")
 _NAME_LEN: Final = 1024
 
 
@@ -35,10 +34,25 @@ def base(name: str) -> str:
 
 def extensions(name: str) -> tuple[str, str]:
     """(the extension before the last, the last one), in lower case, as Windows sees them; empty where there is none."""
-    plain = _UNSEEN.sub("", _BIDI.sub("", base(name))).rstrip(". \t\xa0\u3000").lower()
-    pieces = _DOT.split(plain)
-    last = pieces[-1].strip() if len(pieces) > 1 else ""
-    return (pieces[-2].rpartition(" ")[2].strip("_- ()") if len(pieces) > 2 else ""), last
+    plain = base(name)
+    if not plain.isascii():
+        plain = _UNSEEN.sub("", _BIDI.sub("", plain)).rstrip("\xa0\u3000")
+    rest, dot, last = plain.rstrip(". \t").lower().rpartition(".")
+    if not dot:
+        return "", ""
+    _, dot, before = rest.rpartition(".")
+    return (before.strip().rpartition(" ")[2].strip("_- ()") if dot else ""), last.strip()
+
+
+def runs(name: str) -> bool:
+    """Whether it is called like something that is run when it is opened."""
+    last = extensions(name)[1]
+    return last in SCRIPTS or last in PROGRAMS
+
+
+def holds_files(name: str) -> bool:
+    """Whether it is called like a message or an installer: compound files that are no documents."""
+    return extensions(name)[1] in ("msg", "oft", "msi", "msp", "mst")
 
 
 def features(names: Sequence[str], found: dict[str, int]) -> None:
@@ -49,26 +63,30 @@ def features(names: Sequence[str], found: dict[str, int]) -> None:
 
 def _one(name: str, found: dict[str, int]) -> None:
     before, last = extensions(name)
-    runs = last in PROGRAMS or last in SCRIPTS or last in SHORTCUTS
-    if last in PROGRAMS:
-        found["name.program"] = 1
-    elif last in SCRIPTS or last in SHORTCUTS:
-        found["name.script"] = 1
-    elif last in DOCUMENTS:
-        found["name.document"] = 1
-    elif last in PICTURES:
-        found["name.picture"] = 1
-    elif last in TEXTS:
-        found["name.text"] = 1
+    kind = _KINDS.get(last)
+    if kind is not None:
+        found[kind] = 1
+    runs = kind == "name.program" or kind == "name.script"
     if runs and (before in DOCUMENTS or before in PICTURES or before == "txt"):
         found["name.double-script" if last in SCRIPTS else "name.double"] = 1
+    if runs and ("  " in name or "__" in name or not name.isascii()) and _GAP.search(name):
+        found["name.gap"] = 1
+    if "{" in name and _CLASS_ID.search(name):
+        found["name.class-id"] = 1
+    if name.isascii():
+        return
     if _REVERSED.search(name):
         found["name.bidi"] = 1
         if runs:
             found["name.hidden-end"] = 1
     if _UNSEEN.search(name):
         found["name.unseen"] = 1
-    if runs and _GAP.search(name):
-        found["name.gap"] = 1
-    if _CLASS_ID.search(name):
-        found["name.class-id"] = 1
+
+
+_KINDS: Final = {
+    **dict.fromkeys(TEXTS, "name.text"),
+    **dict.fromkeys(PICTURES, "name.picture"),
+    **dict.fromkeys(DOCUMENTS, "name.document"),
+    **dict.fromkeys((*SCRIPTS, *SHORTCUTS), "name.script"),
+    **dict.fromkeys(PROGRAMS, "name.program"),
+}

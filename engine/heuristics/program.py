@@ -9,8 +9,10 @@ from typing import Final
 from cext.texture import entropy
 
 SECTIONS: Final = 96
-IMPORTS: Final = 1_000  # functions and modules that are counted
-SAMPLE_LEN: Final = 256 * 1024
+IMPORTS: Final = 32  # functions and modules that are counted; what is few is less
+SAMPLE_LEN: Final = 64 * 1024
+HEAD_LEN: Final = 2048  # holds the table of sections
+NAMES_LEN: Final = 32 * 1024  # of the names of functions that are imported; they lie behind their table
 _EXECUTE, _WRITE, _CODE, _UNINITIALISED = 0x20000000, 0x80000000, 0x20, 0x80
 _DLL: Final = 0x2000
 _NATIVE: Final = 1  # subsystem of drivers
@@ -36,14 +38,14 @@ class _Section:
         return self.address <= address < self.address + max(self.virtual, self.length)
 
 
-def features(buf: bytes, found: dict[str, int]) -> None:
-    """Put the features of a PE file into found; nothing if it is none after all."""
+def features(buf: bytes, found: dict[str, int]) -> bytes:
+    """Put the features of a PE file into found; none if it is no such file. Returns what is looked at for marks."""
     n = len(buf)
     if n < 0x40:
-        return
+        return b""
     (at,) = struct.unpack_from("<L", buf, 0x3C)
     if at > n - 24 - 96 or buf[at : at + 4] != b"PE\0\0":
-        return
+        return b""
     _, count, time, _, _, optional_len, characteristics = struct.unpack_from("<2H3L2H", buf, at + 4)
     optional = at + 24
     (magic,) = struct.unpack_from("<H", buf, optional)
@@ -71,15 +73,17 @@ def features(buf: bytes, found: dict[str, int]) -> None:
         found["pe.time-impossible"] = 1
     if not sections:
         found["pe.no-sections"] = 1
-        return
+        return buf[:HEAD_LEN]
     _sections(sections, entry, buf, found)
-    _imports(buf, sections, directories, plus, found)
+    table = _imports(buf, sections, directories, plus, found)
     _overlay(buf, sections, security, found)
     resources = next((one for one in sections if one.holds(directories.get(_RESOURCES, (1 << 32, 0))[0])), None)
     if resources is not None:
-        end = resources.offset + min(resources.length, 1 << 20)
+        end = resources.offset + min(resources.length, SAMPLE_LEN)
         if buf.find("VS_VERSION_INFO".encode(_TEXT), resources.offset, end) >= 0:
             found["pe.version"] = 1
+    names = buf[table : table + NAMES_LEN] if table >= 0 else b""
+    return buf[:HEAD_LEN] + bytes(HEAD_LEN - min(n, HEAD_LEN)) + names
 
 
 def _directories(buf: bytes, at: int, end: int) -> dict[int, tuple[int, int]]:
@@ -135,12 +139,13 @@ def _offset(sections: list[_Section], address: int) -> int:
 
 def _imports(
     buf: bytes, sections: list[_Section], directories: dict[int, tuple[int, int]], plus: bool, found: dict[str, int]
-) -> None:
+) -> int:
+    """Returns where the table of imports is in the file, -1 if there is none."""
     if _IMPORT not in directories:
         if not directories.get(_DOTNET):
             found["pe.no-imports"] = 1
-        return
-    at = _offset(sections, directories[_IMPORT][0])
+        return -1
+    table = at = _offset(sections, directories[_IMPORT][0])
     count = modules = 0
     size, ordinal = (8, "<Q") if plus else (4, "<L")
     while 0 <= at <= len(buf) - 20 and count < IMPORTS and modules < IMPORTS:
@@ -159,6 +164,7 @@ def _imports(
     found["pe.imports"] = count
     if modules and count <= 6 and not directories.get(_DOTNET):
         found["pe.few-imports"] = 1
+    return table
 
 
 def _overlay(buf: bytes, sections: list[_Section], security: tuple[int, int], found: dict[str, int]) -> None:

@@ -12,10 +12,9 @@ import msgspec
 from cext.automaton import Image
 from engine.config import HeuristicsLevel
 from engine.scan.facts import Suspicion
-from engine.scan.matcher import Matcher
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from engine.scan.matcher import Matcher
 
 ANNEX: Final = "heuristics"
 VERSION: Final = 1
@@ -59,10 +58,7 @@ class Family(msgspec.Struct, frozen=True, array_like=True):
         return self.high if level is HeuristicsLevel.HIGH else 0
 
     def weigh(self, features: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-        """(words, points) of every reason that counts; empty if something that has to be there is not."""
-        for either in self.needs:
-            if not any(features.get(one) for one in either):
-                return ()
+        """(words, points) of every reason that counts."""
         return tuple(
             (one.words, one.points)
             for one in self.reasons
@@ -77,7 +73,10 @@ class _Annex(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Rules:
-    """Immutable. families: by subject. Raises ValueError if the octets are no annex of ours."""
+    """Immutable. families: by subject, each with the sets of features of which one each must be there.
+
+    Raises ValueError if the octets are no annex of ours.
+    """
 
     def __init__(self, annex: memoryview | bytes) -> None:
         if len(annex) > MARKS_LEN:
@@ -89,40 +88,47 @@ class Rules:
         if read.version != VERSION:
             raise ValueError("heuristics of the definitions have another version")
         self.marks = Image(read.marks)
-        self.families: dict[str, tuple[Family, ...]] = {}
+        self.families: dict[str, list[tuple[Family, tuple[frozenset[str], ...]]]] = {}
         for family in read.families:
             for subject in family.of:
-                self.families[subject] = (*self.families.get(subject, ()), family)
+                needs = tuple(map(frozenset, family.needs))
+                self.families.setdefault(subject, []).append((family, needs))
+
+    def possible(self, subject: str, features: Mapping[str, int]) -> bool:
+        """Whether some family has all that it needs, but for what is known only of texts that are looked at closely."""
+        known = features.keys()
+        return any(
+            all(not known.isdisjoint(either) or any(one.startswith("text.") for one in either) for either in needs)
+            for _, needs in self.families.get(subject, ())
+        )
 
     def judge(self, subject: str, features: Mapping[str, int], level: HeuristicsLevel) -> list[Suspicion]:
         """Families whose points are enough at that level. part is left empty."""
         found = []
-        for family in self.families.get(subject, ()):
-            threshold = family.threshold(level)
-            if threshold and (reasons := family.weigh(features)):
+        known = features.keys()
+        for family, needs in self.families.get(subject, ()):
+            for either in needs:
+                if known.isdisjoint(either):
+                    break
+            else:
+                threshold = family.threshold(level)
+                reasons = family.weigh(features)
                 points = sum(points for _, points in reasons)
-                if points >= threshold:
+                if threshold and points >= threshold:
                     ranked = tuple(sorted(reasons, key=lambda reason: -abs(reason[1])))
                     found.append(Suspicion(PREFIX + family.name, "", points, ranked))
         return found
 
 
-def rules_of(image: Matcher) -> Rules | None:
+def rules_of(image: "Matcher") -> Rules | None:
     """What travels with these definitions, None if they have no heuristics. Raises ValueError if they are broken."""
     return _rules(cast(Hashable, image))
 
 
 @lru_cache(maxsize=1)  # a process scans with one set of definitions at a time
 def _rules(image: Hashable) -> Rules | None:
-    annex = cast(Matcher, image).annex(ANNEX)
+    annex = cast("Matcher", image).annex(ANNEX)
     return None if annex is None else Rules(annex)
-
-
-def load(octets: "Buffer") -> Image:
-    """An image that was checked in full, and what travels with it. Raises ValueError."""
-    image = Image(octets)
-    rules_of(image)
-    return image
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Annex)

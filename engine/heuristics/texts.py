@@ -4,7 +4,7 @@ from typing import Final
 
 from cext.texture import entropy, texture
 
-LOOKED_AT: Final = 256 * 1024  # octets from the front and as many from the end, if it has them
+LOOKED_AT: Final = 128 * 1024  # octets from the front; for marks as many from the end
 
 
 def features(buf: bytes, found: dict[str, int]) -> None:
@@ -12,7 +12,7 @@ def features(buf: bytes, found: dict[str, int]) -> None:
     size = min(len(buf), LOOKED_AT)
     if size < 64:
         return
-    line, run, letters, digits, escapes, joints = texture(buf, 0, size)
+    line, run, letters, digits, escapes, joints, broken, slices = texture(buf, 0, size)
     found["text.size"] = len(buf)
     found["text.line"] = line
     found["text.run"] = run
@@ -20,6 +20,8 @@ def features(buf: bytes, found: dict[str, int]) -> None:
     found["text.letters-few"] = 1000 - letters * 1000 // size
     found["text.escapes"] = escapes * 1000 // size
     found["text.concatenations"] = joints * 1000 // size
+    found["text.broken-words"] = broken
+    found["text.slices"] = slices
     found["text.entropy"] = entropy(buf, 0, size)
 
 

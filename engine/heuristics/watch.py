@@ -12,7 +12,6 @@ Plain text of a message costs a look at its type: it is kept, a piece of it, in 
 """
 
 import hashlib
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -51,7 +50,8 @@ _MARKED: Final = {"program": "pe", "script": "script", "module": "script", "html
                   "shortcut": "lnk"}  # fmt: skip
 _ALSO: Final = frozenset({"picture", "pdf", "rtf", "shortcut"})
 _LURES: Final = ("name.double", "name.double-script", "name.hidden-end", "name.gap")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_SMUGGLED: Final = "odd.html-smuggling"
+_DIGEST_LEN: Final = 64  # hexadecimal digits
 _NOT_MERGED: Final = ("name.", "place.")
 
 
@@ -82,8 +82,7 @@ class Watch:
     ) -> None:
         self._rules = rules
         self._level = level
-        self._names = frozenset(exempt)
-        self._digests = frozenset(one for text in exempt if _DIGEST.fullmatch(one := text.lower()))
+        self._exempt = exempt
         self._ledger = ledger
         self._check_time = check_time
         self._open: list[_Sheet] = []
@@ -107,6 +106,8 @@ class Watch:
 
     def _subject(self, node: Node, kind: str, over: _Sheet | None, piece: bool) -> str:
         if piece and over is not None and kind in _TEXTUAL:
+            if over.subject == "archive":
+                return "file"  # of a document: nobody starts it
             if over.subject == "document" and node.part.endswith(".bas"):
                 return "module"
             if over.subject == "pdf" and node.part.endswith(".js"):
@@ -114,7 +115,11 @@ class Watch:
             if over.subject == "script" and node.part.endswith("/utf-8"):
                 return "module"
         if (subject := _SUBJECTS.get(kind)) is not None:
-            return "script" if subject == "html" and _is_script(node) else subject
+            if subject == "html" and _is_script(node):
+                return "script"
+            if kind == "ole" and any(map(names.holds_files, node.names)):
+                return "archive"
+            return subject
         if kind not in _TEXTUAL or not _is_script(node):
             return "file"  # also scripts of Unix: mail programs do not start them
         return "script"
@@ -142,6 +147,13 @@ class Watch:
         """The content of the sheet's node was examined."""
         self._open.pop()
         node = sheet.node
+        if (
+            sheet.subject == "html"
+            and node.role == ENTITY
+            and not node.names
+            and "odd.html-smuggling" not in sheet.features
+        ):
+            return  # the text of a message: clients run no script in it
         for waits, suspicions in sheet.waiting:
             self._report(waits, suspicions)
         if sheet.subject == "archive" and node.document:
@@ -149,7 +161,7 @@ class Watch:
         self._look(sheet, kind, buf, start, end)
         over = self._open[-1] if self._open else None
         flagged = bool(node.viruses) or (
-            sheet.subject not in ("", "module") and not sheet.piece and self._judge(sheet, over, buf[start:end])
+            sheet.subject not in ("", "module") and not sheet.piece and self._judge(sheet, kind, over, buf[start:end])
         )
         if over is not None:
             _pass_on(sheet, over, flagged)
@@ -161,24 +173,24 @@ class Watch:
             names.features(node.names, found)
         if subject in ("", "archive", "file", "document"):
             return
-        if subject == "html" and not node.names and node.role == ENTITY and "odd.html-smuggling" not in found:
-            return  # the text of a message: clients run no script in it
         self._check_time()
-        octets = buf[start:end]
+        octets = looked_at = buf[start:end]
         if subject == "program":
-            program.features(octets, found)
+            looked_at = program.features(octets, found)
         elif subject == "shortcut":
             shortcut.features(octets, found)
-        elif subject in ("script", "module", "html"):
-            texts.features(octets, found)
         elif subject == "disk" and kind != "iso" and octets.find(other.STUB, 0, DISK_LEN) >= 0:
             found["holds.program"] = 1
         if subject in _ALSO:
             other.features(octets, kind, found)
         if node.format == "zip" and kind not in ("zip", "pe"):
             found["also.archive"] = 1
-        if target := _MARKED.get(subject):
-            self._mark(texts.ends(octets), target, found)
+        if (target := _MARKED.get(subject)) is not None:
+            self._mark(texts.ends(looked_at), target, found)
+            if kind == "html" and target != "html":  # a page, and called like a script
+                self._mark(texts.ends(looked_at), "html", found)
+        if subject == "module" or (subject in ("script", "html") and self._rules.possible(subject, found)):
+            texts.features(octets, found)
 
     def _mark(self, octets: bytes, target: str, found: dict[str, int]) -> None:
         try:
@@ -189,7 +201,7 @@ class Watch:
 
     # --- judging ----------------------------------------------------------------------------------------
 
-    def _judge(self, sheet: _Sheet, over: _Sheet | None, octets: bytes) -> bool:
+    def _judge(self, sheet: _Sheet, kind: str, over: _Sheet | None, octets: bytes) -> bool:
         """Returns whether it was reported."""
         node, found = sheet.node, sheet.features
         container = over.node if over is not None and over.subject in ("archive", "disk") else None
@@ -198,12 +210,13 @@ class Watch:
         else:
             found["place.archived"] = 1
         found["place.alone"] = 1
-        suspicions = self._wanted(self._rules.judge(sheet.subject, found, self._level), octets)
+        subjects = ("script", "html") if sheet.subject == "script" and kind == "html" else (sheet.subject,)
+        suspicions = self._wanted(subjects, found, octets)
         if not suspicions:
             return False
         if container is not None and over is not None:
             del found["place.alone"]
-            anyway = self._wanted(self._rules.judge(sheet.subject, found, self._level), b"")
+            anyway = self._wanted(subjects, found, b"")
             if not anyway:
                 if over.files < ALONE:
                     over.waiting.append((node, suspicions))
@@ -212,12 +225,16 @@ class Watch:
         self._report(node, suspicions)
         return True
 
-    def _wanted(self, suspicions: list[Suspicion], octets: bytes) -> list[Suspicion]:
-        """Without those that are exempt."""
-        left = [one for one in suspicions if one.name not in self._names]
-        if left and octets and self._digests and hashlib.sha256(octets).hexdigest() in self._digests:
-            return []
-        return left
+    def _wanted(self, subjects: tuple[str, ...], found: dict[str, int], octets: bytes) -> list[Suspicion]:
+        """What is suspicious, and not exempt."""
+        left = [
+            one
+            for subject in subjects
+            for one in self._rules.judge(subject, found, self._level)
+            if one.name not in self._exempt
+        ]
+        digests = {one.lower() for one in self._exempt if len(one) == _DIGEST_LEN} if left and octets else ()
+        return [] if digests and hashlib.sha256(octets).hexdigest() in digests else left
 
     def _report(self, node: Node, suspicions: list[Suspicion]) -> None:
         kept = self._ledger.facts.suspicions
@@ -237,7 +254,7 @@ class Watch:
             if not node.viruses:
                 found.update(said)
                 names.features(node.names, found)
-                self._report(node, self._wanted(self._rules.judge("closed", found, self._level), b""))
+                self._report(node, self._wanted(("closed",), found, b""))
 
 
 def _is_document(sheet: _Sheet) -> bool:
@@ -246,11 +263,7 @@ def _is_document(sheet: _Sheet) -> bool:
 
 
 def _is_script(node: Node) -> bool:
-    for name in node.names:
-        last = names.extensions(name)[1]
-        if last in names.SCRIPTS or last in names.PROGRAMS:
-            return True
-    return False
+    return any(map(names.runs, node.names))
 
 
 def _pass_on(sheet: _Sheet, over: _Sheet, flagged: bool) -> None:
@@ -271,6 +284,8 @@ def _pass_on(sheet: _Sheet, over: _Sheet, flagged: bool) -> None:
         _count(over, holds)
     if sheet.subject != "program" and "name.program" in sheet.features:
         _count(over, "holds.program")
+    if sheet.subject == "file" and "name.script" in sheet.features:
+        _count(over, "holds.script")
     if any(lure in sheet.features for lure in _LURES):
         _count(over, "holds.misleading-name")
 

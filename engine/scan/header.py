@@ -22,6 +22,7 @@ _USUAL_LEN: Final = 120  # octets of a field-body that is likely to come again
 _BLANKS: Final = (b" ", b"\t")
 _NAMING: Final = ("filename", "name")
 _END_LEN: Final = 64  # characters at the end of a name that is too long
+_TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _BULK: Final = frozenset({b"bulk", b"list", b"junk"})
 _PLACE: Final = {mime.CONTENT_TYPE: 0, mime.TRANSFER_ENCODING: 1, mime.DISPOSITION: 2, mime.SUBJECT: 3, mime.FROM: 4}
 
@@ -235,7 +236,8 @@ def _loose(rest: bytes, end: int, value: bytes, quoted: bool) -> Iterator[bytes]
 def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str, ...]:
     """File names that an entity declares, in all their decodings, best first, each once (FILE-06).
 
-    At most limits.NAMES and one more, which tells that there are too many.
+    At most limits.NAMES and two more, which tells that there are too many. A name that turns the direction of writing
+    also stands there as it was declared.
     """
     names: dict[str, None] = {}
     for values, attributes in ((disposition, ("filename", "name")), (content_type, ("name", "filename"))):
@@ -245,6 +247,8 @@ def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str,
                     cleaned = clean_name(said)
                     if cleaned and len(names) <= limits.NAMES:
                         names[cleaned] = None
+                        if not said.isascii() and _TURNS.search(said):
+                            names[said[: limits.NAME_LEN]] = None
     return tuple(names)
 
 

@@ -283,7 +283,7 @@ def serve(fd: int, load: Loader, examine: Examiner) -> int:
 
 
 def main() -> int:
-    from engine.heuristics.rules import load
+    from engine.scan.knowledge import load
     from engine.scan.service import examine
 
     return serve(int(sys.argv[1]), load, examine)

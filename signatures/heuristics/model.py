@@ -30,12 +30,12 @@ FEATURES: Final = frozenset({
     "pe.overlay", "pe.overlay-entropy", "pe.packer-sections", "pe.section-names-odd", "pe.signed", "pe.size",
     "pe.time-impossible", "pe.version", "pe.writable-executable",
     # texts that are run
-    "text.concatenations", "text.digits", "text.entropy", "text.escapes", "text.line", "text.run", "text.size",
+    "text.broken-words", "text.concatenations", "text.digits", "text.entropy", "text.escapes", "text.line", "text.run", "text.size", "text.slices",
     "text.letters-few",
     # shortcuts
     "lnk.arguments", "lnk.icon-elsewhere", "lnk.minimized", "lnk.padded",
     # pictures and documents that are something else as well
-    "also.archive", "also.html", "also.program", "also.script", "also.shortcut",
+    "also.archive", "also.html", "also.program", "also.script",
     # messages
     "closed.archive", "closed.document", "closed.program", "closed.script", "message.password",
     # remarks of openers

@@ -77,7 +77,7 @@ def test_structured_bodies(body: bytes, token: str, parameters: dict[str, bytes]
         (b'attachment; filename="=?iso-8859-1?Q?=E4.doc?="', b"", ("ä.doc", "=?iso-8859-1?Q?=E4.doc?=")),
         (b'a; filename=x.txt; filename*=""', b"", ("x.txt",)),
         (b'attachment; filename="evil.exe . "', b"", ("evil.exe",)),
-        (b"attachment; filename=a\xe2\x80\xaegpj.exe", b"", ("agpj.exe",)),
+        (b"attachment; filename=a\xe2\x80\xaegpj.exe", b"", ("agpj.exe", "a\u202egpj.exe")),
         # a character that is cut between two words
         (b'a; filename="=?utf-8?Q?=C3?= =?utf-8?Q?=A4.exe?="', b"", ("ä.exe", "=?utf-8?Q?=C3?= =?utf-8?Q?=A4.exe?=")),
         # words in pieces, as Outlook writes them
