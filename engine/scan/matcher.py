@@ -27,9 +27,6 @@ class Matcher(Protocol):
         Raises TimeoutError when regular expressions take too long.
         """
 
-    def trusts(self, data: Buffer) -> bool:
-        """Whether data is known to be good: then nothing that matches it counts."""
-
     def match_name(self, filename: str) -> tuple[str, ...]:
         """Names of the signatures that match a declared file name."""
 
@@ -45,9 +42,7 @@ def names_in(
     try:
         names = image.scan(octets, kind, container=container)
         if rules := rules_of(image):
-            found = rules.names(octets)
-            if found and not image.trusts(octets):
-                names += found
+            names += rules.names(octets)
     except TimeoutError as error:
         ledger.unscanned(node.part, Cause.ENGINE, str(error))
     return names

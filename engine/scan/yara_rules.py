@@ -16,7 +16,7 @@ import msgspec
 import yara
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from _typeshed import ReadableBuffer as Buffer
 
@@ -43,10 +43,22 @@ class Carrier(Protocol):
     def annex(self, name: str) -> memoryview | None: ...
 
 
-class Rules:
-    """Immutable. Raises ValueError if the octets are no annex of ours or hold what is no rule."""
+class _Definitions(Carrier, Protocol):
+    def trusts(self, data: "Buffer") -> bool:
+        """Whether data is known to be good: then nothing that matches it counts."""
 
-    def __init__(self, annex: "Buffer") -> None:
+
+def _nothing(data: "Buffer") -> bool:
+    return False
+
+
+class Rules:
+    """Immutable. trusts: what tells of known good content. Raises ValueError if the octets are no annex of ours or hold
+    what is no rule.
+    """
+
+    def __init__(self, annex: "Buffer", trusts: "Callable[[Buffer], bool]" = _nothing) -> None:
+        self._trusts = trusts
         if len(memoryview(annex)) > ANNEX_LEN:
             raise ValueError("YARA rules of the definitions are too long")
         try:
@@ -80,7 +92,7 @@ class Rules:
             raise TimeoutError(f"YARA rules of the definitions cannot be run on it: {error}") from None
         if given_up:
             raise TimeoutError("a string of YARA rules occurs too often in it")
-        return tuple(sorted({PREFIX + match.rule for match in found}))
+        return () if found and self._trusts(octets) else tuple(sorted({PREFIX + match.rule for match in found}))
 
 
 def rules_of(carrier: Carrier) -> Rules | None:
@@ -91,7 +103,7 @@ def rules_of(carrier: Carrier) -> Rules | None:
 @lru_cache(maxsize=2)  # those in force, and those that are tried
 def _rules(carrier: "Hashable") -> Rules | None:
     annex = cast(Carrier, carrier).annex(ANNEX)
-    return None if annex is None else Rules(annex)
+    return None if annex is None else Rules(annex, cast(_Definitions, carrier).trusts)
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Annex)

@@ -48,9 +48,6 @@ class Definitions:
             os.abort()
         return ("Virus",) if octets.startswith(b"virus") else ()
 
-    def trusts(self, data: object) -> bool:
-        return False
-
     def match_name(self, filename: str) -> tuple[str, ...]:
         return ()
 
