@@ -43,7 +43,9 @@ def make(old: IO[bytes] | None, new: IO[bytes], delta: IO[bytes]) -> None:
         around = start * old_len // new_len
         first = max(0, around - MARGIN_LEN)
         base = b"" if old is None else os.pread(old.fileno(), _BASE_LEN, first)
-        parameters = zstandard.ZstdCompressionParameters.from_level(_LEVEL, window_log=_WINDOW_LOG, enable_ldm=True)
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            _LEVEL, window_log=_WINDOW_LOG, enable_ldm=True, write_checksum=True
+        )
         frame = zstandard.ZstdCompressor(dict_data=_dictionary(base), compression_params=parameters).compress(piece)
         delta.write(_PIECE.pack(first if base else 0, len(base), len(piece), len(frame)))
         delta.write(frame)

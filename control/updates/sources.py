@@ -110,6 +110,8 @@ class Source(FetcherInterface):
                     break
                 yield chunk
         except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
+            if isinstance(error, urllib3.exceptions.NewConnectionError):  # one of its timeouts, for what it says
+                raise DownloadError(f"{url}: {reason(error)}") from error
             raise SlowRetrievalError(f"{url}: no answer for {self.patience.stall_s:g} seconds") from error
         except (OSError, EOFError, ftplib.Error, urllib3.exceptions.HTTPError) as error:
             if time.monotonic() <= ends:
