@@ -45,6 +45,7 @@ pictures: build
 
 # Real messages and archives of others, with expected results: make corpus DATA=folder
 corpus: build
+	./install-packages corpus
 	MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest tests/corpus
 
 # Every parser, or one (TARGET=name), for SECONDS each, kernels under sanitizers; REPLAY=file runs one input of TARGET

@@ -1,8 +1,8 @@
 """Workbooks of Excel 5 to 2003 (MS-XLS) without Excel 4.0 macros and DDE links, as long as they were.
 
 Records keep their places and lengths, for other records point at them by offset. A macro sheet becomes a worksheet;
-its formulas become TRUE, written with as many octets, its texts become blanks. Names that start macros become names
-of nothing.
+its formulas become empty texts, written with as many octets, its texts become blanks. Names that start macros become
+names of nothing.
 """
 
 import re
@@ -12,9 +12,10 @@ from typing import Final
 from engine.repair.allowance import Allowance
 
 MACRO_SHEETS: Final = "Excel 4.0 macros"
+NAMES: Final = "names that start macros"
 DDE: Final = "DDE links"
 _BOF: Final = 0x0809
-_EOF, _BOUND_SHEET, _NAME, _EXTERN_BOOK, _EXTERN_SHEET = 0x000A, 0x0085, 0x0018, 0x01AE, 0x0017
+_FILE_PASS, _EOF, _BOUND_SHEET, _NAME, _EXTERN_BOOK, _EXTERN_SHEET = 0x002F, 0x000A, 0x0085, 0x0018, 0x01AE, 0x0017
 _PROJECT, _NO_MACROS = 0x00D3, 0x01BD  # ObProj, ObNoMacros: both without content
 _FORMULAS: Final = frozenset({0x0006, 0x0206, 0x0406})
 _ARRAYS: Final = frozenset({0x0221, 0x0021})
@@ -25,8 +26,11 @@ _SHARED_LABEL, _RK = 0x00FD, 0x027E
 _MACRO: Final = 1
 _MACRO_BOF: Final = 0x0040
 _SHEET_BOF: Final = 0x0010
-_TRUE, _PLUS, _MISSING = b"\x1d\x01", b"\x12", b"\x16"  # PtgBool, PtgUplus, PtgMissArg
-_HIDDEN, _MACRO_FLAGS, _BUILT_IN = 0x0001, 0x0002 | 0x0004 | 0x0008, 0x0020
+_WIDE_EMPTY, _EMPTY = b"\x17\0\0", b"\x17\0"  # PtgStr without characters, in BIFF8 with its flags
+_PLUS, _MISSING = b"\x12", b"\x16"  # PtgUplus, PtgMissArg
+_NO_TEXT: Final = b"\x03\0\0\0\0\0\xff\xff"  # result of a formula: empty text
+_TEXT_FOLLOWS: Final = b"\0"
+_HIDDEN, _FUNCTION, _OF_PROJECT, _COMMAND, _BUILT_IN = 0x0001, 0x0002, 0x0004, 0x0008, 0x0020
 _STARTING: Final = frozenset({1, 2, 10, 11})  # Auto_Open, Auto_Close, Auto_Activate, Auto_Deactivate
 _STARTING_TEXT: Final = re.compile(rb"\0?auto_?\0?(?:open|close|activate|deactivate)", re.I)
 _DDE: Final = b"\x03"  # between the application and the topic
@@ -63,7 +67,10 @@ def cleaned(stream: bytes, allowance: Allowance) -> tuple[bytes, tuple[str, ...]
     book = _Book(stream, allowance)
     wide = stream[4:6] == b"\0\x06"  # BIFF8: texts carry a flag
     sheets: list[int] = []
-    for kind, at, size in book.records(0):
+    records = book.records(0)
+    if any(kind == _FILE_PASS for kind, _, _ in records):  # their contents are not what they seem
+        return stream, ()
+    for kind, at, size in records:
         if kind == _BOUND_SHEET and size >= 6 and book.octets[at + 5] & 0x0F == _MACRO:
             sheets.append(struct.unpack_from("<L", book.octets, at)[0])
             book.octets[at + 5] &= 0xF0
@@ -96,7 +103,8 @@ def _name(book: _Book, at: int, size: int, wide: bool) -> None:
         return
     text = bytes(book.octets[begin + wide : formula])
     starts = bool(flags & _BUILT_IN) and text[:1] != b"" and text[0] in _STARTING
-    if not starts and not flags & _MACRO_FLAGS and not _STARTING_TEXT.match(text.replace(b"\0", b"")):
+    macro = flags & (_FUNCTION | _COMMAND) and not flags & _OF_PROJECT  # those of VBA name what is no longer there
+    if not starts and not macro and not _STARTING_TEXT.match(text.replace(b"\0", b"")):
         return
     struct.pack_into("<H", book.octets, at, _HIDDEN)
     book.octets[at + 2] = 0
@@ -106,13 +114,14 @@ def _name(book: _Book, at: int, size: int, wide: bool) -> None:
         book.octets[begin + wide + place * step] = letter
         if step == 2:
             book.octets[begin + wide + place * step + 1] = 0
-    _formula(book, formula, formula_len, at + size)
-    book.done[MACRO_SHEETS] = None
+    _formula(book, formula, formula_len, at + size, wide)
+    book.done[NAMES] = None
 
 
-def _formula(book: _Book, at: int, length: int, end: int) -> None:
-    """Tokens become TRUE and signs that change nothing; extra data behind them becomes zeros."""
-    tokens = _MISSING * length if length < len(_TRUE) else _TRUE + _PLUS * (length - len(_TRUE))
+def _formula(book: _Book, at: int, length: int, end: int, wide: bool) -> None:
+    """Tokens become an empty text and signs that change nothing; extra data behind them becomes zeros."""
+    text = _WIDE_EMPTY if wide else _EMPTY
+    tokens = _MISSING * length if length < len(text) else text + _PLUS * (length - len(text))
     book.octets[at : at + length] = tokens
     book.octets[at + length : end] = bytes(end - at - length)
 
@@ -135,11 +144,13 @@ def _sheet(book: _Book, begin: int, wide: bool) -> None:
             struct.pack_into("<H", book.octets, at + 2, _SHEET_BOF)
         elif kind in _FORMULAS and size >= 22:
             struct.pack_into("<H", book.octets, at + 14, 0)  # neither always calculated nor shared
-            _formula(book, at + 22, min(size - 22, struct.unpack_from("<H", book.octets, at + 20)[0]), at + size)
+            if book.octets[at + 12 : at + 14] != b"\xff\xff" or book.octets[at + 6 : at + 7] != _TEXT_FOLLOWS:
+                book.octets[at + 6 : at + 14] = _NO_TEXT
+            _formula(book, at + 22, min(size - 22, struct.unpack_from("<H", book.octets, at + 20)[0]), at + size, wide)
         elif kind in _ARRAYS and size >= 14:
-            _formula(book, at + 14, min(size - 14, struct.unpack_from("<H", book.octets, at + 12)[0]), at + size)
+            _formula(book, at + 14, min(size - 14, struct.unpack_from("<H", book.octets, at + 12)[0]), at + size, wide)
         elif kind == _SHARED and size >= 10:
-            _formula(book, at + 10, min(size - 10, struct.unpack_from("<H", book.octets, at + 8)[0]), at + size)
+            _formula(book, at + 10, min(size - 10, struct.unpack_from("<H", book.octets, at + 8)[0]), at + size, wide)
         elif kind in _STRINGS and size > 2:
             _blank(book, at, size, 2, wide)
         elif kind in _LABELS and size > 8:

@@ -125,15 +125,16 @@ class _Cleaning:
                 self._done[_EVENTS] = None
             return
         if name in _DDE_ELEMENTS:
-            sources = dict.fromkeys(("dde-application", "dde-topic", "dde-item"), "removed")
-            self._markup.set(element, {**sources, "automatic-update": "false"})
-            self._done[_DDE] = None
+            nothing = dict.fromkeys(("dde-application", "dde-topic", "dde-item"), "removed")
+            if {key: values.get(key, "") for key in nothing} != nothing:
+                self._markup.set(element, {**nothing, "automatic-update": "false"})
+                self._done[_DDE] = None
         elif name == "template" or name == "auto-reload":
             if name == "auto-reload" or is_remote(values.get("href", "")):
                 self._markup.cut(element)
                 self._done[_TEMPLATE] = None
             return
-        elif name in _LOADED and (name == _APPLET or is_remote(values.get("href", ""))):
+        elif name in _LOADED and values.get("href") and (name == _APPLET or is_remote(values["href"])):
             self._markup.set(element, {"href": ""})
             self._done[_REMOTE] = None
             return

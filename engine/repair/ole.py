@@ -8,8 +8,9 @@
 
 Octets of what is taken out are overwritten, and so is what lies in free sectors. The length of the file stays.
 
-Known gaps: a compound file that is nothing but a VBA project is not cleaned, for its document would break; installer
-packages are programs and are left as they are; attachments of messages are cleaned only if their length can stay.
+Known gaps: in encrypted documents only storages are taken out; a compound file that is nothing but a VBA project is not
+cleaned, for its document would break; installer packages are programs and are left as they are; attachments of
+messages are cleaned only if their length can stay.
 """
 
 from typing import Final
@@ -19,7 +20,7 @@ from engine.repair.allowance import DEPTH, Allowance, Irregular, Spent
 from engine.repair.compound import STORAGE, STREAM, Compound, Entry
 from engine.repair.repaired import Repaired
 from engine.scan import magic
-from engine.scan.formats import package, vba
+from engine.scan.formats import office, package, vba
 
 _MACROS, _PACKAGED, _CONTROLS = "VBA macros", "packaged files", "controls"
 _LINKED, _EQUATIONS, _PROGRAMS = "linked objects", "equation objects", "attached programs"
@@ -131,7 +132,7 @@ class _Cleaning:
             self._write(entry, octets, done)
         elif name == "worddocument":
             self._word(entry, around)
-        elif name == "powerpoint document":
+        elif name == "powerpoint document" and not self._slides_closed(around):
             octets, done = slides.cleaned(self._file.content(entry), self._nested, self._allowance)
             self._write(entry, octets, done)
         elif name == _ATTACHMENT:
@@ -150,12 +151,18 @@ class _Cleaning:
 
     def _word(self, entry: Entry, around: Entry) -> None:
         main = self._file.content(entry)
+        if office.word_encrypted(main):
+            return
         table = around.child(word.table_name(main)) if word.table_name(main) else None
         tables = self._file.content(table) if table is not None and table.kind == STREAM else b""
         main, tables, done = word.cleaned(main, tables)
         self._write(entry, main, done)
         if table is not None and tables:
             self._write(table, tables, ())
+
+    def _slides_closed(self, around: Entry) -> bool:
+        user = around.child("Current User")
+        return user is not None and office.slides_encrypted(self._file.content(user))
 
     def _nested(self, content: bytes, allowance: Allowance) -> tuple[bytes, tuple[str, ...]] | None:
         """What is left as it is, the second scan judges."""

@@ -230,8 +230,10 @@ class _Cleaning:
         self._done[cuts[element.name]] = None
 
     def _dde_link(self, markup: Markup, element: Element) -> None:
-        markup.set(element, {"ddeService": "removed", "ddeTopic": "removed"})
-        self._done[_LINKS] = None
+        nothing = {"ddeService": "removed", "ddeTopic": "removed"}
+        if {key: element.attributes.get(key, "") for key in nothing} != nothing:
+            markup.set(element, nothing)
+            self._done[_LINKS] = None
 
     def _name(self, markup: Markup, element: Element) -> None:
         values = element.attributes

@@ -1,8 +1,8 @@
 """RTF without embedded objects, DDE fields and remote templates (RTF 1.9.1), as long as it was.
 
-What is taken out becomes blanks, which mean nothing in RTF. The picture that shows an object and the last result of a
-field stay. Where readers may differ about what belongs to an object, all that any of them takes for one is looked for
-again at the end; if something is left, the document is not repaired.
+What is taken out becomes blanks, in groups that readers pass over: some stop at an object without data. The picture
+that shows an object and the last result of a field stay. Where readers may differ about what belongs to an object, all
+that any of them takes for one is looked for again at the end; if something is left, the document is not repaired.
 
 Known gaps: a document whose groups are not closed is not cleaned.
 """
@@ -19,6 +19,8 @@ _OBJECTS, _DDE, _TEMPLATE = "embedded objects", "DDE fields", "external template
 _READINGS: Final = (0, GROUPS, FLAT, GROUPS | ESCAPES, NO_BIN, GROUPS | NO_BIN)
 _MOST: Final = 4_000
 _KEYWORDS: Final = re.compile(rb"\\(objdata|datastore|fldinst|template|objupdate|objautlink|objlink)(?![a-z])")
+_UNKNOWN_GROUP: Final = b"\\*\\nobj"  # where `\\*` does not say yet that readers may pass over it
+_STAR_LEN: Final = 16
 _TOKEN: Final = re.compile(rb"\\bin(-?\d{1,10}) ?|\\.|[{}]", re.S)
 # What the text of an instruction is made of: \'hh, \uN, a control word, a control symbol, or octets as they are.
 _TEXT: Final = re.compile(
@@ -45,17 +47,18 @@ def _cleaned(content: bytes, allowance: Allowance) -> Repaired | None:
         allowance.step()
         at = found.end()
         word = found[1]
-        if word in (b"objupdate", b"objautlink", b"objlink"):  # a linked object is one that is not there
-            octets[found.start() : found.end()] = b"\\objemb".ljust(found.end() - found.start())
-            done[_OBJECTS] = None
-            continue
         judge = _GROUPS.get(word)
         if judge is None:
+            octets[found.start() : at] = _unknown(word)
+            done[_OBJECTS] = None
             continue
         end = _end(content, found.end(), allowance)
         words = judge(content[at:end])
         if words:
             octets[at:end] = b" " * (end - at)
+            if words == _OBJECTS:
+                starred = content[max(0, found.start() - _STAR_LEN) : found.start()].rstrip().endswith(b"\\*")
+                octets[found.start() : at] = _unknown(word) if starred else _UNKNOWN_GROUP.ljust(len(word) + 1, b"x")
             done[words] = None
             at = end
     if not done:
@@ -66,6 +69,11 @@ def _cleaned(content: bytes, allowance: Allowance) -> Repaired | None:
         if over or any(one.strip(b"\0") for _, one in left):
             return None
     return Repaired(result, tuple(done))
+
+
+def _unknown(word: bytes) -> bytes:
+    """A control word that no reader knows, as long as that one: blanks in its place might be shown as text."""
+    return b"\\x" + word[:-1]
 
 
 def _object(inside: bytes) -> str:
