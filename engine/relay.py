@@ -343,6 +343,7 @@ class Relay:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
         self._watch_clock()
         self.check_files()
+        self.pool.canary.look(self.layout.candidate)
         told = (*self.store.lengths(), int(time.time() // 60))  # once a minute also if nothing changes: charts need it
         if told != self._lengths:
             self._lengths = told

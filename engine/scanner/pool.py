@@ -23,6 +23,7 @@ from engine.config import Settings
 from engine.limits import CRASHES_TO_HOLD
 from engine.scan.service import Outcome
 from engine.scanner import process, protocol
+from engine.scanner.canary import Canary
 from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
 
 TICK_S = 0.25  # how exactly deadlines are kept
@@ -77,6 +78,8 @@ class ScannerPool:
         self._running = False
         self._closing = False
         self._all_reaped = asyncio.Event()
+        in_force = lambda: self._definitions.fd if self._definitions else None  # noqa: E731
+        self.canary = Canary(settings, on_event, in_force, self._command)
         self._adopt(settings)
 
     # --- settings and definitions -----------------------------------------------------------------
@@ -86,6 +89,7 @@ class ScannerPool:
         self._adopt(settings)
         for scanner in self._scanners:
             scanner.configure(self._configure)
+        self.canary.apply(settings)
 
     def _adopt(self, settings: Settings) -> None:
         self._configure = bytes(protocol.encode(protocol.Configure(settings)))
@@ -147,6 +151,7 @@ class ScannerPool:
         is no scanner.
         """
         outcome: Outcome = await self._worked(smtp_id, extents, begun)
+        self.canary.offer(smtp_id, extents)
         return outcome
 
     async def extract(self, smtp_id: str, extents: Sequence[Extent], intake: protocol.Intake) -> None:
@@ -291,6 +296,7 @@ class ScannerPool:
         """End the scanners. Messages that are not examined yet get PoolStopped: they are in the queue (PROC-14)."""
         self._running = False
         self._closing = True
+        await self.canary.stop()
         if self._timer is not None:
             self._timer.cancel()
         jobs = [*self._waiting, *(job for job in self._dying.values() if job is not None)]
