@@ -1,5 +1,6 @@
 """Takes infected parts out of a message, or repairs them; every other octet stays as it was (AV-07, AV-09, AV-10)."""
 
-from engine.rewrite.tree import CannotRepair, CannotRewrite, Mender, apply, can_be_exchanged, removed, spliced
+from engine.rewrite.mender import CannotRepair, CannotRewrite, Mender
+from engine.rewrite.tree import apply, can_be_exchanged, removed, spliced
 
 __all__ = ["CannotRepair", "CannotRewrite", "Mender", "apply", "can_be_exchanged", "removed", "spliced"]

@@ -9,20 +9,21 @@ one edit of the whole content of its node, after what is inside of it was taken 
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import msgspec
 from isal import igzip
 
 from engine.policy.deletion import Deletion, Ways, merged
 from engine.queue.record import Splice
-from engine.rewrite import replacement, tar_file, zip_file
+from engine.rewrite import binhex_file, replacement, tar_file, zip_file
 from engine.rewrite.encode import encode, line_end_of, uue_body
+from engine.rewrite.mender import CannotRepair, CannotRewrite, Mender, NoMender
 from engine.rewrite.replacement import Names
 from engine.scan import gzip_file
 from engine.scan.decode import Undecodable, decode
-from engine.scan.node import ENTITY, GZIP, MARGIN, MEMBER, MULTIPART, TAR, UUE, ZIP, Node
+from engine.scan.node import BINHEX, ENTITY, GZIP, MARGIN, MEMBER, MULTIPART, TAR, UUE, ZIP, Node
 from engine.scan.walk import Walk
 from engine.scan.zip_file import read as read_zip
 from engine.scan.zip_file import unpack as unpack_zip
@@ -33,42 +34,6 @@ _ARCHIVES: Final = frozenset({ZIP, TAR, GZIP})
 _UNBOUNDED: Final = 1 << 40  # what is decoded here was decoded within the limits before
 # What a message has not (RFC 5321 s2.3.8, s4.5.3.1.6): a repaired part without an encoding must not bring it in.
 _ODD_LINE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0|[^\n]{999}")
-
-
-class CannotRewrite(Exception):
-    """node cannot be changed inside; the top-level attachment that it is in has to go (AV-10)."""
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(f"{node.part} cannot be rewritten")
-        self.node = node
-
-
-class CannotRepair(Exception):
-    """These nodes cannot be repaired."""
-
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        super().__init__(", ".join(node.part for node in nodes[:3]))
-        self.nodes = nodes
-
-
-class Mender(Protocol):
-    """What repairs the content of nodes."""
-
-    def wants(self, node: Node) -> bool:
-        """Whether the content of node is to be repaired."""
-
-    def mend(self, node: Node, content: bytes) -> bytes | None:
-        """The repaired content, or None: that is not possible. Never raises on content."""
-
-
-class NoMender:
-    """For those who only take out."""
-
-    def wants(self, node: Node) -> bool:
-        return False
-
-    def mend(self, node: Node, content: bytes) -> bytes | None:
-        return None
 
 
 _NO_MENDER: Final = NoMender()
@@ -209,9 +174,11 @@ class _Work:
             return self._tar(node, buf)
         if node.format == GZIP:
             return self._gzip(node, buf)
-        found: list[Edit] = []
+        found = self._binhexes(node, buf)
         removed = []
         for child in node.children:
+            if child.role == BINHEX:
+                continue
             removal = self.victims.get(id(child))
             if removal is None:
                 if id(child) in self._touched:
@@ -283,6 +250,39 @@ class _Work:
         if not octets.endswith(b"\n"):
             body = body[: -len(line_end)]
         return node.start, node.end, b"begin 644 " + name.encode() + line_end + body
+
+    def _binhexes(self, parent: Node, buf: bytes) -> list[Edit]:
+        """Both forks of a file are one text: what is taken out of it, or changed in it, makes a new one."""
+        files: dict[int, list[Node]] = {}
+        for child in parent.children:
+            if child.role == BINHEX:
+                files.setdefault(child.start, []).append(child)
+        found = []
+        for start, forks in files.items():
+            if any(id(fork) in self._touched for fork in forks):
+                if forks[0].end - 1 in files:
+                    raise CannotRewrite(forks[0])  # its last colon is the first one of the next file
+                found.append((start, forks[0].end, self._binhex(parent, forks, buf[start : forks[0].end])))
+        return found
+
+    def _binhex(self, parent: Node, forks: list[Node], text: bytes) -> bytes:
+        try:
+            file = binhex_file.read(text)
+        except binhex_file.Unusable:
+            raise CannotRewrite(forks[0]) from None
+        removals = [self.victims[id(fork)] for fork in forks if id(fork) in self.victims]
+        if removals:
+            name = self._names_in(parent).next()
+            words = self._words(Removal(removals[0].node, tuple(one for each in removals for one in each.causes)))
+            return binhex_file.write(binhex_file.BinHex(name.encode(), words), text)
+        for fork in forks:
+            if id(fork) not in self._touched:
+                continue
+            if fork.key:
+                file.resource = self._changed(fork, file.resource)
+            else:
+                file.data = self._changed(fork, file.data)
+        return binhex_file.write(file, text)
 
     # --- archives ---------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
 from engine.scan.matcher import names_in
-from engine.scan.node import MEMBER, TEXT, UUE, Node
+from engine.scan.node import BINHEX, MEMBER, TEXT, UUE, Node
 
 _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
 # Documents whose mark any text may have, and that do not mind an archive behind them: they may be either as well.
@@ -141,20 +141,23 @@ class Contents:
             return self._course.archives.tar(node, content, place)
         return self._opened(node, content, OPENERS[kind], place)
 
-    def _opened(self, node: Node, content: bytes, opener: Opener, place: Place) -> bool:
-        """Walk what an opener finds. Returns False if the content is not of its format after all."""
+    def _opened(self, node: Node, content: bytes, opener: Opener, place: Place, at: int = 0) -> bool:
+        """Walk what an opener finds. Returns False if the content is not of its format after all.
+
+        at: where content begins in what node lies in.
+        """
         try:
             room = Ratio(self._budget, len(content)) if self._budget.ratio else self._budget
             for item in opener(content, room):
-                if not self._item(node, item, place, len(content)):
+                if not self._item(node, item, place, len(content), at):
                     break
         except NotThis as refusal:
             self._ledger.unscanned(node.part, Cause.DAMAGED, str(refusal))
             return False
         return True
 
-    def _item(self, parent: Node, item: Item, place: Place, packed_len: int) -> bool:
-        """Returns False when no more members are to be opened. packed_len: of the container."""
+    def _item(self, parent: Node, item: Item, place: Place, packed_len: int, at: int) -> bool:
+        """Returns False when no more members are to be opened. packed_len: of the container, which begins at at."""
         if isinstance(item, Odd):
             if item.kind in _END_TO_END:
                 self.encrypted_mail(parent, item.kind)
@@ -186,6 +189,10 @@ class Contents:
             part.filenames = tuple(dict.fromkeys((*part.filenames, *further)))
         if item.plain:
             part.type = "data"
+        if item.text is not None:
+            parent.format, node.role, node.key = TEXT, BINHEX, item.fork
+            node.start = node.body = at + item.text[0]
+            node.end = at + item.text[1]
         self._budget.spend(len(item.data))
         if item.mime:
             self._entity(node, part, item.data, inside)
@@ -255,7 +262,7 @@ class Contents:
         text = span_bytes(buf, start, end)
         for finder in FINDERS:
             if place.containers < self._budget.depth:
-                self._opened(node, text, finder, place)
+                self._opened(node, text, finder, place, start)
             elif next(finder(text, self._budget), None) is not None:
                 self._ledger.over(node.part, self._budget.depth_limit)
         at = 0

@@ -16,7 +16,7 @@ import msgspec
 LEAF = "leaf"
 MULTIPART = "multipart"
 MESSAGE = "message"  # one child: the nested message
-TEXT = "text"  # children: UUE files inside it
+TEXT = "text"  # children: UUE and BinHex files inside it
 ZIP = "zip"
 TAR = "tar"
 GZIP = "gzip"  # one child for each gzip member
@@ -25,6 +25,7 @@ GZIP = "gzip"  # one child for each gzip member
 ENTITY = "entity"  # a MIME entity: header section [start, body), body [body, end)
 MARGIN = "margin"  # preamble or epilogue of a multipart
 UUE = "uue"  # begin line [start, body), encoded lines and end line [body, end)
+BINHEX = "binhex"  # one fork of a file: the text [start, end) from colon to colon has both; key: 0 data, 1 resources
 MEMBER = "member"  # of an archive; key tells the archive's kernel which one
 FILE = "file"  # the root of a file scan
 

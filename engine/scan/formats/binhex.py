@@ -24,6 +24,7 @@ _WORDS_LEN: Final = 2000  # octets before the colon where the words may stand
 _HEAD_LEN: Final = 400  # octets of text that a whole header needs at most, line ends included
 _FIXED: Final = struct.Struct(">xIIHIIH")  # behind the name: version, type, creator, flags, two lengths, checksum
 _NAME_LEN: Final = 63
+_FORKS: Final = ("data", "resource")
 _LINE_ENDS: Final = (b"\r", b"\n")
 _CHUNK_LEN: Final = 1 << 16  # of text that is decoded at once: expands to 4 MiB at most
 
@@ -108,9 +109,11 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
             yield Odd("binhex-header-crc")
         source = _Source(buf, start, room)
         source.skip(header.length)
-        yield from _fork(source, header.name, header.data_len, room, "data")
+        last = buf.find(b":", start)
+        text = (colon, last + 1 if last >= 0 else len(buf))
+        yield from _fork(source, header.name, header.data_len, room, text, 0)
         if header.resource_len:
-            yield from _fork(source, f"{header.name}.rsrc", header.resource_len, room, "resource")
+            yield from _fork(source, f"{header.name}.rsrc", header.resource_len, room, text, 1)
         findings, used = source.end()
         at = start + max(used, 1)
         if buf[at - 2 : at - 1] in _LINE_ENDS:
@@ -131,15 +134,15 @@ def _after_words(buf: bytes, start: int, end: int) -> int:
     return -1
 
 
-def _fork(source: _Source, name: str, length: int, room: Room, which: str) -> Iterator[Item]:
+def _fork(source: _Source, name: str, length: int, room: Room, text: tuple[int, int], fork: int) -> Iterator[Item]:
     limit = room.room()
     data = source.take(min(length, limit))
     over = length > limit and len(data) == limit
     have = len(data) + (source.skip(length - limit) if over else 0)
     crc = source.take(2)
     if not over and have == length and crc_hqx(data, 0) != int.from_bytes(crc, "big"):
-        yield Odd(f"binhex-{which}-crc")
-    yield Member(name, data, over=over, complete=have == length)
+        yield Odd(f"binhex-{_FORKS[fork]}-crc")
+    yield Member(name, data, over=over, complete=have == length, text=text, fork=fork)
 
 
 def _header(head: bytes) -> _Header | None:

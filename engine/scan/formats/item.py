@@ -28,7 +28,8 @@ class Member(msgspec.Struct, frozen=True):
     stream: a part of a document rather than a file of its own: it is matched and opened like a file, but does not
     count as one for file-name rules. also: further names that a reader may save it under; they count for the rules.
     plain: too short or too arbitrary to be told by its first octets; it is matched and not opened.
-    mime: data is a MIME entity, whatever it looks like.
+    mime: data is a MIME entity, whatever it looks like. text, fork: of a file in BinHex, where it stands in the text
+    that it was found in, from colon to colon, and whether this is its data (0) or resource fork (1).
     """
 
     name: str
@@ -39,6 +40,8 @@ class Member(msgspec.Struct, frozen=True):
     also: tuple[str, ...] = ()
     plain: bool = False
     mime: bool = False
+    text: tuple[int, int] | None = None
+    fork: int = 0
 
 
 class Unread(msgspec.Struct, frozen=True):

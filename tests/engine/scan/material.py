@@ -16,6 +16,7 @@ import msgspec
 
 from engine.config import ContainerLimits
 from engine.scan.walk import Walk, Walker
+from tests.oracles.binhex import encode as binhexed
 
 EICAR = ("X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*").encode()
 VIRUS = "EICAR-Test-File"
@@ -154,5 +155,6 @@ WRAPS: dict[str, Callable[[bytes, str], tuple[bytes, str]]] = {
     "tar-gnu": lambda content, name: (tarred({"d/" * 60 + name: content, "z": b"z"}, tarfile.GNU_FORMAT), "g.tar"),
     "gzip": lambda content, name: (gzipped(content, name), f"{name}.gz"),
     "uue": lambda content, name: (b"some words\r\n\r\n" + uuencoded(content, name) + b"more words\r\n", "u.txt"),
+    "binhex": lambda content, name: (b"words\r\n\r\n" + binhexed(name[-63:].encode(), content) + b"more\r\n", "b.hqx"),
     "message": lambda content, name: (message("inside\n", [(name, content), ("other.bin", b"\0\1\2")]), "mail.eml"),
 }
