@@ -34,6 +34,9 @@ _BY_TYPE: Final[dict[type[events.Event], str]] = {
     events.ConnectionFailed: "connection_failure",
     events.UnauthorizedAccess: "unauthorized",
     events.BlockListUnusable: "block_list",
+    events.QuarantineFilling: "quarantine",
+    events.QuarantineFailed: "quarantine",
+    events.QuarantineServerFailed: "quarantine",
 }
 INFECTED: Final = (events.VirusLogged, events.FileRepaired, events.FileDeleted)
 TOLD: Final[tuple[type[events.Event], ...]] = (events.ServiceStarted, events.NotificationWanted, *INFECTED, *_BY_TYPE)
@@ -47,6 +50,8 @@ def alert_of(event: events.Event) -> str:
         case events.Held(suspect=False) | events.Logon(result="Succeeded") | events.BlockListUnusable(recovered=True):
             return ""
         case events.DefinitionsOld(recovered=True):
+            return ""
+        case events.QuarantineFilling(recovered=True) | events.QuarantineServerFailed(recovered=True):
             return ""
         case events.Logon(failures=failures) if failures < LOGONS:
             return ""

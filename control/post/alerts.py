@@ -66,6 +66,11 @@ _TEXTS: Final = {
         "The TLS certificate of the pages and of STARTTLS is about to expire, or has expired: browsers warn of it.\n"
         "Make a request in the window Certificates, send it to the authority, and install the answer there.",
     ),
+    "quarantine": (
+        "Quarantine needs attention",
+        "Infected files pile up here, or could not be put aside. Mail goes on. The window Quarantine tells how full it\n"
+        "is and what the central server says.",
+    ),
     "block_list": (
         "Block list cannot be used",
         "A DNS block list gives no usable answers. It is passed over for a while, and mail goes on without it.",

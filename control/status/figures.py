@@ -1,7 +1,6 @@
 """The figures of the Status page (STAT-01..28): one list for the page and for the API, so that they cannot differ.
 
-Every figure comes from the journal (through the store), the settings or the certificate file. What the product does not
-do yet has no row.
+Every figure comes from the journal (through the store), the settings or the certificate file.
 """
 
 import datetime
@@ -17,8 +16,10 @@ from control.records.view import View
 from control.web import local_time
 from engine import events
 from engine.certificate import Source
+from engine.config import QuarantinedFiles, Settings
 from engine.journal import timestamp
 from engine.limits import MIB
+from engine.quarantine.wanted import in_force
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -52,6 +53,11 @@ _INFECTIONS: Final = (
     ("deleted", "Deleted", "file-deleted", "infected files that were removed"),
     ("logged", "Logged", "virus-logged", "infected files that were only noted"),
 )
+_FORWARDED: Final = {
+    QuarantinedFiles.NOTHING: "Disabled",
+    QuarantinedFiles.UNREPAIRED: "Unrepairable files",
+    QuarantinedFiles.ALL: "All files",
+}
 
 
 class Queues(msgspec.Struct, frozen=True):
@@ -92,9 +98,11 @@ def _infections(totals: dict[str, Totals]) -> list[Figure]:
     rows = _counted(totals, _INFECTIONS)
     total = sum(totals.get(kind, Totals()).count for _, _, kind, _ in _INFECTIONS)
     unscanned = totals.get("scanned", Totals()).amount
+    quarantined = totals.get("file-quarantined", Totals()).count
     return [
         *rows,
         _number("infections", "Total", total, "repaired, deleted and logged"),
+        _number("quarantined", "Quarantined", quarantined, "originals put into the quarantine"),
         _number("unscanned", "Not wholly examined", unscanned, "messages of which a part could not be scanned"),
     ]
 
@@ -134,9 +142,22 @@ def _system(context: Context, view: View, totals: dict[str, Totals]) -> list[Fig
         _word("incoming", "Incoming messages", "Reject" if settings.delivery.reject_incoming else "Accept"),
         _word("delivery", "Message delivery", "Pause" if settings.delivery.pause else "Delivery"),
         _word("scanning", "Virus scanning", "Enabled" if settings.antivirus.enabled else "Disabled"),
+        _word("quarantine", "Quarantine forwarding", _forwarding(settings), _forwarding_help(settings)),
         *_definitions(context, view),
         *_certificate(context),
     ]
+
+
+def _forwarding(settings: Settings) -> str:
+    """STAT-06: as it has an effect (QRN-02)."""
+    return _FORWARDED[in_force(settings)] if settings.quarantine.server else _FORWARDED[QuarantinedFiles.NOTHING]
+
+
+def _forwarding_help(settings: Settings) -> str:
+    kept = in_force(settings)
+    if kept is QuarantinedFiles.NOTHING:
+        return "nothing is put aside"
+    return f"to {settings.quarantine.server}" if settings.quarantine.server else "files are put aside and stay here"
 
 
 def _word(name: str, label: str, text: str, help_: str = "") -> Figure:

@@ -51,6 +51,7 @@ _COUNTED: Final = (
         "treatment",
         {"repaired": "file-repaired", "deleted": "file-deleted", "logged": "virus-logged"},
     ),
+    ("mailward_quarantined_files", "Files that were put into the quarantine.", "", {"": "file-quarantined"}),
     (
         "mailward_attachments_stripped",
         "Top-level attachments taken off messages.",

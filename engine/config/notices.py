@@ -162,6 +162,7 @@ class Alerts(Section, frozen=True):
     connection_failure: bool = False  # ALR-14
     unauthorized: bool = False  # ALR-15
     certificate: bool = False  # it expires soon, or cannot be renewed (CERT-08)
+    quarantine: bool = False  # QRN-05
     block_list: bool = False  # a DNS block list cannot be used: mail goes on without it (DNSBL-09)
 
 

@@ -1,5 +1,6 @@
 """A gateway that has only seen mail of those who attack its pages: every text that a sender has a hand in."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -7,10 +8,15 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from control.quarantine import keeper
+from control.quarantine.memory import Memory, Release
+from control.quarantine_server.protocol import OrderState, RecipientResult
 from engine import events
 from engine.diagnostics import files as diagnostic
 from engine.journal import timestamp
 from engine.layout import Layout
+from engine.quarantine.item import SUFFIX, Item
+from engine.quarantine.sealed import Writer, key_of
 from engine.queue.disk import Disk
 from engine.queue.files import MessageFiles
 from engine.queue.record import Attempt, Moved, Received, Recipient, Result
@@ -58,6 +64,18 @@ def fill(gateway: Gateway) -> None:
     files.prepare()
     for place, smtp_id in zip(("slow", "hold", "hold"), IDS, strict=True):
         _queue(files, place, smtp_id)
+    item = in_quarantine(
+        gateway.root, b"content", IDS[0], name=WORDS, viruses=(WORDS, LINK), reasons=(WORDS,), sender=ADDRESS,
+        recipients=(ADDRESS, ADDRESS), subject=WORDS, part=WORDS, kind=WORDS, fate="deleted", revision=WORDS,
+        time="2026-03-01T09:30:00Z",
+    )  # fmt: skip
+    memory = Memory(Layout(gateway.root).control / keeper.FILE_NAME)
+    refused = RecipientResult(ADDRESS, False, WORDS)
+    state = OrderState.FAILED
+    memory.add(
+        Release("ab" * 16, item, (ADDRESS,), WORDS, 1.0, WORDS, True, state, IDS[0], WORDS, results=(refused,))
+    )
+    memory.close()
     diagnostics = Layout(gateway.root).diagnostics
     diagnostics.mkdir(mode=0o700)
     name = diagnostic.name_of("20261122T153353Z", diagnostic.QUEUE, IDS[0], WORDS, "eml")
@@ -125,6 +143,19 @@ def _queue(files: MessageFiles, place: str, smtp_id: str) -> None:
     ]
     encode = msgspec.msgpack.encode
     files.write(place, smtp_id, encode(received), [message()], [encode(one) for one in notes])
+
+
+def in_quarantine(root: Path, content: bytes, smtp_id: str, **known: Any) -> Item:
+    """A file of the local quarantine, as a relay puts it there."""
+    directory = Layout(root).quarantine
+    directory.mkdir(mode=0o700, exist_ok=True)
+    writer = Writer(directory / "coming", key_of(directory))
+    writer.write(content)
+    number = hashlib.sha256(smtp_id.encode() + content).hexdigest()[:32]
+    item = Item(id=number, smtp_id=smtp_id, sha256=writer.sha256, size=len(content), **known)
+    writer.finish(item)
+    writer.path.rename(directory / f"{item.stem}{SUFFIX}")
+    return item
 
 
 def in_queues(root: Path) -> int:
