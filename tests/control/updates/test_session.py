@@ -1,0 +1,295 @@
+"""Sessions of updates, from a real repository to a file in force (DEF-07, DEF-08, DEF-12, DEF-16, DEF-17)."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from control.context import Context
+from control.updates import memory as memories
+from control.updates import session, trial
+from control.updates.keeper import CRASHES, REQUEST, ask
+from control.updates.memory import FAILED, HISTORY, NOTHING_NEW, SUCCEEDED, Attempt, Memory
+from control.updates.session import Running, alone
+from control.updates.trust import trust
+from engine import config, events
+from engine.config import Settings, Updates
+from engine.journal import JournalWriter
+from engine.layout import Layout
+from signatures import image, vectors
+from signatures.model import Literal, Signature
+from tests.control.harness import wait_until
+from tests.control.updates.publisher import Publisher, image_of
+
+DAY_S = 86_400.0
+
+
+class Site:
+    """The pages' rooms without pages, with a clock that can be set, and what they tell."""
+
+    def __init__(self, root: Path, publisher: Publisher, **updates: object) -> None:
+        layout = Layout(root)
+        layout.make()
+        given = {"sources": (str(publisher.repository.directory),), "canary_minutes": 0} | updates
+        config.save(Settings(updates=Updates(**given)), layout.config)  # type: ignore[arg-type]
+        (layout.definitions / "starter.mwd").write_bytes(image_of("Starter"))
+        trust(publisher.root, layout.definitions / "trusted")
+        self.late_s = 0.0
+        self.context = Context(root, lambda: time.time() + self.late_s)
+        self.context.follower.start()
+        self.relay = JournalWriter(layout.journal, "relay-0")
+        self.layout = layout
+
+    def close(self) -> None:
+        self.relay.close()
+        self.context.close()
+
+    @property
+    def revision(self) -> str:
+        found = self.context.definitions.in_force()
+        return found.revision if found else ""
+
+    @property
+    def memory(self) -> Memory:
+        return self.context.updates.memory
+
+    def update(self, user: str = "admin") -> Attempt:
+        self.context.updates.now(user)
+        self.context.updates.step()
+        return self.memory.history[0]
+
+    def told(self, kind: str) -> list[dict[str, object]]:
+        lines = "".join(path.read_text() for path in self.layout.journal.glob("control-*"))
+        return [one for line in lines.splitlines() if (one := msgspec.json.decode(line))["event"] == kind]
+
+    def tell(self, *told: events.Event) -> None:
+        """As a relay; returns when it is known here."""
+        for event in told:
+            self.relay.write(event)
+        self.relay.flush()
+        kind = str(type(told[-1]).__struct_config__.tag)
+        wait_until(lambda: bool(self.context.updates.journal(frozenset({kind}), 0)), kind)
+
+    def look(self) -> None:
+        """As the thread does some seconds later."""
+        self.late_s += 3
+        self.context.updates.step()
+
+
+@pytest.fixture(scope="module")
+def publisher(tmp_path_factory: pytest.TempPathFactory) -> Publisher:
+    return Publisher(tmp_path_factory.mktemp("publisher"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, publisher: Publisher) -> Iterator[Site]:
+    one = Site(tmp_path, publisher)
+    yield one
+    one.close()
+
+
+def published(publisher: Publisher, *names: str) -> tuple[int, str]:
+    found = publisher.publish(*names).revision
+    return found.number, found.image
+
+
+def test_an_update_comes_into_force_and_says_so(site: Site, publisher: Publisher) -> None:
+    """DEF-01, DEF-07, DEF-12, DEF-13, DEF-16: fetched, tested, in force, with its number and date; the one before kept."""
+    before = site.revision
+    number, revision = published(publisher, "First", f"Of {site.layout.root.name}")
+    attempt = site.update()
+    assert (attempt.result, attempt.number, attempt.revision, attempt.user) == (SUCCEEDED, number, revision, "admin")
+    assert site.revision == revision
+    previous = site.context.definitions.previous()
+    assert previous is not None and previous.revision == before
+    known = site.memory.of(revision)
+    assert known is not None and known.number == number and known.date
+    (told,) = site.told("definitions-updated")
+    assert (told["result"], told["revision"], told["number"]) == ("Succeeded", revision, number)
+    assert str(told["date"]).startswith("20")
+    (ended,) = site.told("definitions-update-session")
+    assert (ended["result"], ended["user"]) == ("Succeeded", "admin")
+    assert site.update().result == NOTHING_NEW
+    assert len(site.told("definitions-updated")) == 1
+    assert memories.read(site.layout.control / memories.FILE_NAME).history == site.memory.history
+
+
+def test_a_failure_keeps_what_is_in_force(site: Site, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEF-12: for want of a source, or since the self-test says no; that one is not tried again, and can be chosen."""
+    before = site.revision
+    wrong = Signature("Wrong", Literal(b"what it looks for"), specimens=(b"something else",))
+    octets = image.build([wrong], annexes={vectors.ANNEX: vectors.annex([wrong])})
+    monkeypatch.setattr("tests.control.updates.publisher.image_of", lambda *names: octets)
+    number, _ = published(publisher, "x")
+    attempt = site.update()
+    assert (attempt.result, site.revision) == (FAILED, before)
+    assert "Wrong does not find its specimen" in attempt.reason and "stay" in attempt.reason
+    (told,) = site.told("definitions-updated")
+    assert (told["result"], told["number"]) == ("Failed", number)
+    assert [one.name for one in site.context.definitions.others()] == [f"refused-{number}.mwd"]
+    assert site.update().result == NOTHING_NEW, "it is not fetched again"
+    for path in (publisher.repository.directory / "metadata").glob("timestamp.json"):
+        path.rename(kept := path.with_name("kept"))
+    try:
+        attempt = site.update()
+    finally:
+        kept.rename(kept.with_name("timestamp.json"))
+    assert (attempt.result, site.revision) == (FAILED, before)
+
+
+def test_one_at_a_time(site: Site) -> None:
+    """DEF-08: a second request gets "already running", also while another process makes one."""
+    site.context.updates.now("admin")
+    assert site.context.updates.standing().running
+    with pytest.raises(Running, match="already"):
+        site.context.updates.now("admin")
+    site.context.updates.step()
+    assert not site.context.updates.standing().running
+    with alone(site.layout):
+        assert site.context.updates.standing().running
+        with pytest.raises(Running):
+            site.context.updates.now("admin")
+        with pytest.raises(Running):
+            ask(site.layout, "root")
+    ask(site.layout, "root")
+    site.context.updates.step()
+    assert site.memory.history[0].user == "root"
+    assert not (site.layout.run / REQUEST).exists()
+
+
+def test_the_schedule_begins_sessions(tmp_path: Path, publisher: Publisher) -> None:
+    """DEF-02, DEF-05, DEF-17: by the schedule, or by hand only where it is off."""
+    site = Site(tmp_path, publisher, first="00:00")
+    try:
+        site.context.updates.step()
+        assert site.memory.history == ()
+        standing = site.context.updates.standing()
+        assert standing.next > site.context.now_us()
+        site.late_s = standing.next / 1e6 - time.time() + 1
+        site.context.updates.step()
+        assert [one.user for one in site.memory.history] == ["schedule"]
+        site.context.updates.step()
+        assert len(site.memory.history) == 1, "once"
+        off = Settings(updates=Updates(enabled=False, sources=(str(publisher.repository.directory),)))
+        config.save(off, site.layout.config)
+        site.context.settings.reread()
+        site.late_s += DAY_S
+        site.context.updates.step()
+        assert len(site.memory.history) == 1
+        assert site.context.updates.standing().next == 0
+        assert site.update().user == "admin"
+    finally:
+        site.close()
+
+
+def test_a_canary_that_speaks_against_it(tmp_path: Path, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEF-16: verdicts of live mail that differ too much keep a set out of force; those within bounds let it in."""
+    monkeypatch.setattr(session, "LOOK_S", 0.01)
+    site = Site(tmp_path, publisher, canary_minutes=1)
+    try:
+        before, (number, revision) = site.revision, published(publisher, "Canary", tmp_path.name)
+        told = threading.Thread(target=_says, args=(site, revision))
+        told.start()
+        attempt = site.update()
+        told.join()
+        assert (attempt.result, site.revision) == (FAILED, before)
+        assert "finds something in 6 of 20 live messages" in attempt.reason
+        assert not site.layout.candidate.exists()
+        assert [one.number for one in site.memory.unwanted] == [number]
+    finally:
+        site.close()
+
+
+def _says(site: Site, revision: str) -> None:
+    wait_until(site.layout.candidate.exists, "the candidate is offered to the relays")
+    site.tell(events.DefinitionsCompared(revision=revision, messages=20, found=("Canary",) * 6))
+
+
+@pytest.mark.parametrize(
+    ("compared", "why"),
+    [
+        ((), ""),
+        ((events.DefinitionsCompared("r", 1000, ("A",) * 50),), ""),
+        ((events.DefinitionsCompared("r", 10, ("A",) * 4),), ""),
+        ((events.DefinitionsCompared("r", 50, ("A",)), events.DefinitionsCompared("r", 50, ("B",) * 5)), "6 of 100"),
+        ((events.DefinitionsCompared("r", 100, (), ("A",) * 6),), "any more"),
+        ((events.DefinitionsCompared("r", 10, before_ms=100, after_ms=500),), ""),
+        ((events.DefinitionsCompared("r", 10, before_ms=100, after_ms=501),), "50 ms for each"),
+        ((events.DefinitionsCompared("r", 1, crash="signal 11"),), "signal 11"),
+    ],
+)
+def test_the_bounds_of_a_canary(compared: tuple[events.DefinitionsCompared, ...], why: str) -> None:
+    """DEF-16"""
+    assert why in trial.judged(compared)
+    assert bool(why) == bool(trial.judged(compared))
+
+
+@pytest.mark.parametrize("badly", ["refused", "crashes"])
+def test_a_set_that_does_badly_is_taken_back(site: Site, publisher: Publisher, badly: str) -> None:
+    """DEF-16: automatic roll back; and it is not fetched again."""
+    before, (number, revision) = site.revision, published(publisher, badly, site.layout.root.name)
+    site.update()
+    assert site.revision == revision
+    crashes = [events.ScannerCrashed(smtp_id=f"1CRASH{one}", count=1, reason="signal 11") for one in range(CRASHES)]
+    if badly == "crashes":
+        site.tell(*crashes[:-1])
+        site.look()
+        assert site.revision == revision, "hostile mail may do that"
+        site.tell(crashes[-1])
+        wait_until(lambda: len(site.context.updates.journal(frozenset({"scanner-crashed"}), 0)) == CRASHES, "all")
+    else:
+        site.tell(events.DefinitionsRefused(reason="3 scanners ended while they loaded them"))
+    site.look()
+    assert site.revision == before
+    (told,) = site.told("definitions-rolled-back")
+    assert (told["revision"], told["back_to"]) == (revision, before)
+    assert [one.number for one in site.memory.unwanted] == [number]
+    assert site.update().result == NOTHING_NEW
+    assert site.revision == before
+
+
+def test_who_rolls_back_keeps_it_so_until_there_is_a_newer_one(site: Site, publisher: Publisher) -> None:
+    """DEF-16: by one control, and no schedule undoes it; nothing takes back what a person chose."""
+    before = site.revision
+    _, revision = published(publisher, "Unloved", site.layout.root.name)
+    site.update()
+    site.context.definitions.roll_back("admin", 0)
+    assert site.update().result == NOTHING_NEW
+    assert site.revision == before
+    site.tell(events.DefinitionsRefused(reason="whatever"))
+    site.look()
+    assert site.revision == before
+    site.context.definitions.roll_back("admin", 0)
+    site.look()
+    assert (site.revision, site.memory.unwanted) == (revision, ()), "doing it once more undoes it"
+    newer = published(publisher, "Newer", site.layout.root.name)[1]
+    assert site.update().result == SUCCEEDED
+    assert site.revision == newer
+
+
+def test_an_old_set_is_an_alarm(site: Site, publisher: Publisher) -> None:
+    """DEF-13: once, and once more when newer ones came."""
+    site.context.updates.step()
+    assert site.told("definitions-old") == []
+    site.late_s = 9 * DAY_S
+    for _ in range(2):
+        site.context.updates.step()
+    (old,) = site.told("definitions-old")
+    assert old["days"] == 9
+    site.late_s = 0
+    site.context.updates.step()
+    assert [one.get("recovered", False) for one in site.told("definitions-old")] == [False, True]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    attempt, found = Attempt(1, 1, "admin", FAILED), Memory()
+    for number in range(HISTORY + 1):
+        found = found.with_attempt(msgspec.structs.replace(attempt, time=number))
+        known = memories.Known(str(number), number, 0, "s")
+        found = found.with_known(known).unwanting(known)
+    assert len(found.history) == HISTORY and found.history[0].time == HISTORY
+    assert len(found.known) == memories.KNOWN
+    assert len(found.unwanted) == memories.UNWANTED
