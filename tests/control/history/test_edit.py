@@ -104,7 +104,7 @@ def test_a_change_can_mend_a_broken_value() -> None:
     assert edited("[smtp]\nmax_incoming = 'many'\n", {"smtp.max_incoming": 20}).settings.smtp.max_incoming == 20
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(before=good, after=good, comment=st.booleans())
 def test_any_change_arrives(before: Settings, after: Settings, comment: bool) -> None:
     """Whatever is changed to whatever is good: the text says just that."""
