@@ -44,7 +44,12 @@ def make(old: IO[bytes] | None, new: IO[bytes], delta: IO[bytes]) -> None:
         first = max(0, around - MARGIN_LEN)
         base = b"" if old is None else os.pread(old.fileno(), _BASE_LEN, first)
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            _LEVEL, window_log=_WINDOW_LOG, enable_ldm=True, write_checksum=True
+            _LEVEL,
+            source_size=len(piece),
+            dict_size=len(base),
+            window_log=max(zstandard.WINDOWLOG_MIN, (len(piece) + len(base)).bit_length()),  # at most _WINDOW_LOG
+            enable_ldm=True,
+            write_checksum=True,
         )
         frame = zstandard.ZstdCompressor(dict_data=_dictionary(base), compression_params=parameters).compress(piece)
         delta.write(_PIECE.pack(first if base else 0, len(base), len(piece), len(frame)))

@@ -99,6 +99,7 @@ class Repository:
         try:
             found: Metadata[Any] = Metadata.from_file(str(self.directory / METADATA / name))
         except (StorageError, RepositoryError) as error:
+            self._last_root()  # if there is none, this is no repository
             raise Refused(f"{self.directory / METADATA / name} cannot be read: {error}") from None
         if not isinstance(found.signed, kind):
             raise Refused(f"{self.directory / METADATA / name} is of another kind")
