@@ -1,4 +1,4 @@
-"""`mailward quarantine`: the central quarantine server, a program that is installed apart from the gateways (QRN-03)."""
+"""`mailward quarantine`: the central quarantine server, a program installed apart from the gateways (QRN-03)."""
 
 import logging
 import os
@@ -88,13 +88,14 @@ def init(
 @root_option
 def serve(root: Path) -> None:
     """Run the server in the foreground; SIGTERM stops it. Prints `ready gateways=... pages=...` when both accept."""
-    from control.quarantine_server import serve as program
+    from control.quarantine_server import serve as program  # the other commands do without uvicorn and uvloop
+    from control.quarantine_server.context import InUse
 
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
     layout = _existing(root)
     try:
         program.run(layout.root)
-    except (program.InUse, ConfigError, OSError, ValueError, sqlite3.Error) as error:
+    except (InUse, ConfigError, OSError, ValueError, sqlite3.Error) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -117,9 +118,7 @@ def enroll(root: Path, name: str, output: Path | None) -> None:
         authority.withdraw(layout, name)
         raise click.ClickException(f"{target}: {error.strerror}") from None
     _give_to_service(layout)
-    click.echo(
-        f"wrote {target}: bring it to the gateway {name}, as tls/quarantine.pem under its root, and delete it here"
-    )
+    click.echo(f"wrote {target}: bring it to the gateway, as tls/quarantine.pem under its root, and delete it here")
 
 
 @quarantine.command()
@@ -161,16 +160,12 @@ def account(root: Path, user: str, may: str, password: str) -> None:
     layout = _existing(root)
 
     def make(known: accounts.Accounts) -> None:
+        if known.find(user) is None:
+            known.make(user, ROLES[may], password)
+            return
+        known.set_password(user, password)
         found = known.find(user)
-        if found is None or not found.has_password:
-            if found is None:
-                known.make(user, ROLES[may], password)
-                return
-            known.set_password(user, password)
-            found = known.find(user)
-            assert found is not None
-        else:
-            known.set_password(user, password)
+        assert found is not None
         known.change(found, role=ROLES[may], enabled=True)
 
     _with_accounts(layout, make)

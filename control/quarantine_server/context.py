@@ -1,8 +1,8 @@
 """What the pages and the port of the gateways are given: one central quarantine server."""
 
+import contextlib
 import fcntl
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from control.entrance import Entrance
 from control.help import text
 from control.navigation import Place
 from control.quarantine_server import settings as server_settings
-from control.quarantine_server.desk import Desk
+from control.quarantine_server.desk import AUTOMATIC, DEED_LEN, Desk
 from control.quarantine_server.layout import ServerLayout
 from control.quarantine_server.ordered import Bell
 from control.quarantine_server.protocol import Item
@@ -49,15 +49,18 @@ class ServerContext(Entrance):
         """Raises InUse, ConfigError, OSError, ValueError, sqlite3.Error."""
         self.layout = ServerLayout(root)
         self.settings = server_settings.load(self.layout.config)
-        self._lock = _locked(self.layout.lock)
-        super().__init__(root, clock, Oidc, self.layout.journal, PROCESS)
-        self.store = Store(self.layout, self.settings.store, self.now_us)
+        with contextlib.ExitStack() as failing:
+            self._lock = _locked(self.layout.lock)
+            failing.callback(os.close, self._lock)
+            super().__init__(root, clock, Oidc, self.layout.journal, PROCESS)
+            failing.callback(super().close)
+            self.store = Store(self.layout, self.settings.store, self.now_us)
+            failing.pop_all()
         self.store.clear()
         self.ordered = Bell()
         self.desk = Desk(self.store, self.ordered, self.event, self.now_us)
         self.samples = Samples(self.store, self.desk, self.settings.samples, root, self.now_us)
-        self.rescan = Rescan(self.store, self.layout.definitions_file, self.now_us, self._changed)
-        self.threads: tuple[threading.Thread, ...] = (self.rescan, self.samples)
+        self.rescan = Rescan(self.store, self.layout.definitions_file, self.now_us, self._scanned)
 
     @property
     def timeout_minutes(self) -> int:
@@ -74,14 +77,19 @@ class ServerContext(Entrance):
         """A new item is in the store."""
         self.rescan.wake()
 
-    def _changed(self, sha256: str, result: Scanned, change: str) -> None:
-        for entry in self.store.index.of_content(sha256):
+    def _scanned(self, sha256: str, result: Scanned, change: str) -> None:
+        if change in ("named", "clean"):
             words = "nothing found any more" if change == "clean" else f"now known as {', '.join(result.names)}"
-            self.store.index.note(self.now_us(), "automatic", "", f"scanned again: {words}"[:300], entry.number)
+            for entry in self.store.index.of_content(sha256):
+                self.store.index.note(self.now_us(), AUTOMATIC, "", f"scanned again: {words}"[:DEED_LEN], entry.number)
+        if self.settings.samples.automatic:
+            for entry in self.store.index.of_content(sha256, limit=1):
+                self.samples.propose(entry)
 
     def start(self) -> None:
-        for thread in self.threads:
-            thread.start()
+        """What goes on by itself begins."""
+        self.rescan.start()
+        self.samples.start()
 
     def look_after(self) -> None:
         """Now and then: what is too old goes."""

@@ -29,6 +29,7 @@ NOTE_LEN: Final = 1000
 SELECTED: Final = 500  # items, with one press
 ORDER_US: Final = 30 * DAY_US  # an order that no gateway has answered for so long has failed
 DEED_LEN: Final = 300
+AUTOMATIC: Final = "automatic"  # who did what nobody was asked about
 PROBLEMS: Final = 5  # that are told of at once
 
 

@@ -31,22 +31,22 @@ log: Final = logging.getLogger(__name__)
 
 
 class Rescan(threading.Thread):
-    """changed: called with the digest of a content whose verdict is another than before.
+    """told: called with each verdict and what that changes: `named`, `clean`, or nothing to tell of.
 
     state, revision: what it is doing, for the pages. `stop` ends it after the batch in hand.
     """
 
     def __init__(
-        self, store: Store, image: Path, now_us: Callable[[], int], changed: Callable[[str, Scanned, str], None]
+        self, store: Store, image: Path, now_us: Callable[[], int], told: Callable[[str, Scanned, str], None]
     ) -> None:
         super().__init__(name="rescan", daemon=True)
         self._store = store
         self._image = image
         self._now_us = now_us
-        self._changed = changed
+        self._told = told
         self._ended = threading.Event()
         self._wake = threading.Event()
-        self._seen: object = None
+        self._seen: object = self  # no mark: that there is no file is told, too
         self.revision = ""
         self.problem = ""
 
@@ -147,8 +147,7 @@ class Rescan(threading.Thread):
                     sha256,
                 ),
             )
-        if change in ("named", "clean"):
-            self._changed(sha256, result, change)
+        self._told(sha256, result, change)
 
 
 def _change(before: str, known: set[str], result: Scanned) -> str:

@@ -14,7 +14,7 @@ import requests
 from control.actor import Actor
 from control.operation import Conflict, Refused
 from control.quarantine_server import settings as server_settings
-from control.quarantine_server.desk import Desk, zipped
+from control.quarantine_server.desk import AUTOMATIC, Desk, zipped
 from control.quarantine_server.index import Entry, Index
 from control.quarantine_server.store import Store
 from control.quarantine_server.vault import Damaged
@@ -85,8 +85,8 @@ class Samples(threading.Thread):
         unnamed = entry.verdict != Verdict.INFECTED or all(name.startswith("Heuristic.") for name in entry.names)
         small = entry.item.size <= settings.max_mb << 20
         if settings.enabled and settings.automatic and unnamed and small and not entry.sample:
-            self._wait(entry, "automatic")
-            self._index.note(self._now_us(), "automatic", "", "will be sent as a sample", entry.number)
+            self._wait(entry, AUTOMATIC)
+            self._index.note(self._now_us(), AUTOMATIC, "", "will be sent as a sample", entry.number)
 
     def _wait(self, entry: Entry, user: str) -> None:
         now = self._now_us()
@@ -140,7 +140,7 @@ class Samples(threading.Thread):
                 (state, attempts, self._now_us() + pause_s * _S, clean(text, SHOWN_LEN), sha256),
             )
         if state != "waiting":
-            self._index.note(self._now_us(), "automatic", "", clean(f"sample {state}: {text}", SHOWN_LEN), number)
+            self._index.note(self._now_us(), AUTOMATIC, "", clean(f"sample {state}: {text}", SHOWN_LEN), number)
         return True
 
     def _sent(self, entry: Entry) -> tuple[str, str]:
