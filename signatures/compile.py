@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cext.automaton import Image
-from signatures import grammar, heuristics, image, recipes, source, yara_rules
+from signatures import grammar, heuristics, image, recipes, source, vectors, yara_rules
 from signatures.diagnostics import SourceError, SourceErrors
 from signatures.heuristics import grammar as weights
 from signatures.heuristics.model import Family
 from signatures.image import Info, describe
-from signatures.model import Condition, FileName, Signature
+from signatures.model import Signature
 
 __all__ = ["Failure", "Info", "SourceErrors", "compile_sources", "describe", "read_sources", "starter", "test_vectors"]
 
@@ -34,6 +34,8 @@ class Sources:
             found[heuristics.ANNEX] = heuristics.annex(self.marks, self.families)
         if repairs := [recipes.Recipe(one.name, one.repair) for one in self.signatures if one.repair]:
             found[recipes.ANNEX] = recipes.annex(repairs)
+        if any(one.specimens or one.cleans for one in self.signatures):
+            found[vectors.ANNEX] = vectors.annex(self.signatures)
         return found
 
 
@@ -116,18 +118,13 @@ def compile_sources(paths: Sequence[Path]) -> bytes:
     return image.build(found.signatures, annexes=found.annexes())
 
 
-def _run(matcher: Image, signature: Signature, vector: bytes) -> bool:
-    if isinstance(signature.body, FileName):
-        return signature.name in matcher.match_name(vector.decode("utf-8", "replace"), family="any")
-    inside = signature.body.container.partition(",")[0] if isinstance(signature.body, Condition) else ""
-    return signature.name in matcher.scan(vector, signature.target, family="any", container=inside)
-
-
 def _failures(matcher: Image, signature: Signature) -> Iterator[Failure]:
-    for kind, vectors in (("specimen", signature.specimens), ("clean", signature.cleans + signature.repaired)):
-        for index, vector in enumerate(vectors):
-            if _run(matcher, signature, vector) != (kind == "specimen"):
-                yield Failure(signature.path, signature.line, signature.name, kind, index)
+    counts = {True: 0, False: 0}
+    for vector in vectors.of(signature):
+        index, counts[vector.matches] = counts[vector.matches], counts[vector.matches] + 1
+        if vectors.run(matcher, vector) != vector.matches:
+            kind = "specimen" if vector.matches else "clean"
+            yield Failure(signature.path, signature.line, signature.name, kind, index)
 
 
 def test_vectors(paths: Sequence[Path]) -> list[Failure]:
