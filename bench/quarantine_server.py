@@ -76,9 +76,8 @@ def main() -> None:
     index = Index(directory / "index.sqlite")
     began = time.perf_counter()
     fill(index, items)
-    print(
-        f"{items:,} items in {time.perf_counter() - began:.1f} s, {(directory / 'index.sqlite').stat().st_size:,} octets"
-    )
+    size = (directory / "index.sqlite").stat().st_size
+    print(f"{items:,} items in {time.perf_counter() - began:.1f} s, {size:,} octets")
     asked = {
         "the newest": Filter(),
         "a gateway": Filter(gateway="gateway-3"),
