@@ -68,8 +68,8 @@ _TEXTS: Final = {
     ),
     "quarantine": (
         "Quarantine needs attention",
-        "Infected files pile up here, or could not be put aside. Mail goes on. The window Quarantine tells how full it\n"
-        "is and what the central server says.",
+        "Infected files pile up here, or could not be put aside. Mail goes on. The window Quarantine tells how full\n"
+        "it is and what the central server says.",
     ),
     "block_list": (
         "Block list cannot be used",

@@ -448,8 +448,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "unauthorized": W("Unauthorized access", "Somebody asked for what his account may not do.", "ALR-15"),
         "certificate": W("Certificate", "Tell when the TLS certificate is about to expire, or could not be renewed.",
             "CERT-08"),
-        "quarantine": W("Quarantine", "The local quarantine is 80 % full, a file could not be put aside, or the central "
-            "server takes none.", "QRN-05"),
+        "quarantine": W("Quarantine", "The local quarantine is 80 % full, a file could not be put aside, or the "
+            "central server takes none.", "QRN-05"),
         "block_list": W("Block list unusable", "A DNS block list answers errors; mail goes on without it.", "DNSBL-09"),
     },
     "Processes": {

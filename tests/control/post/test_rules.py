@@ -58,8 +58,8 @@ TABLE: list[tuple[str, events.Event, str, list[str]]] = [
     ("quarantine", events.QuarantineFilling(percent=80, octets=8, most=10), "Quarantine needs attention", ["80"]),
     ("quarantine", events.QuarantineFailed(smtp_id="1LAT", reason="it is full"), "Quarantine needs attention",
      ["1LAT", "it is full"]),
-    ("quarantine", events.QuarantineServerFailed(server="q.example.org:8453", reason="no answer"), "Quarantine needs attention",
-     ["q.example.org", "no answer"]),
+    ("quarantine", events.QuarantineServerFailed(server="q.example.org:8453", reason="no answer"),
+     "Quarantine needs attention", ["q.example.org", "no answer"]),
     ("block_list", events.BlockListUnusable("bl.example.org", "error code"), "Block list cannot be used",
      ["bl.example.org"]),
 ]  # fmt: skip
