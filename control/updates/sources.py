@@ -53,7 +53,7 @@ class Patience(msgspec.Struct, frozen=True):
 
     stall_s: float = 30.0
     grace_s: float = 60.0
-    rate: int = 8 * 1024
+    rate: int = 32 * 1024
 
 
 class Source(FetcherInterface):

@@ -1,19 +1,21 @@
 """Commands for those who take definitions: gateways and mirrors."""
 
+import asyncio
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
 import click
 
 from control.cli.definitions.words import plainly, tell_problems, tell_revision, tell_trusted
-from control.cli.options import root_option
+from control.cli.options import HOST_PORT, root_option
 from control.updates import fetch as fetching
 from control.updates import mirror as mirroring
 from control.updates.trust import trust as trusting
 from control.updates.upload import NotUploaded, upload
-from engine.config import FILE_NAME
+from engine.config import FILE_NAME, Listener
 from engine.layout import Layout
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -101,4 +103,18 @@ def mirror(
         sys.exit(1)
 
 
-COMMANDS = (trust, fetch, mirror)
+@click.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--listen", type=HOST_PORT, required=True, help="Where, such as 0.0.0.0:8080.")
+@plainly
+def serve(directory: Path, listen: Listener) -> None:
+    """Serve a mirror or repository over HTTP, in the foreground, for a site without a web server (DEF-09)."""
+    from control.updates.serving import serve as serving  # the other commands do without uvicorn
+
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    with socket.create_server((listen.host, listen.port), family=family) as listening:
+        click.echo(f"ready http://{listen}/")
+        asyncio.run(serving(directory, listening))
+
+
+COMMANDS = (trust, fetch, mirror, serve)

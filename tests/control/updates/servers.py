@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,9 @@ class HttpServer:
     faults: by the end of the path. asked: method and path of each request. stalled: set when a peer waits for ever.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: ssl.SSLContext | None, host: str) -> None:
         self.folder = folder
+        self._tls, self._host = tls, host
         self.faults: dict[str, str] = {}
         self.asked: list[str] = []
         self.headers: list[str] = []
@@ -37,7 +39,7 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._tls else ''}://{self._host}:{self.port}"
 
     def start(self) -> None:
         self._thread.start()
@@ -53,7 +55,7 @@ class HttpServer:
 
     async def _serve(self) -> None:
         self._ended = asyncio.Event()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connected, self._host.strip("[]"), 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._ended.wait()
@@ -142,8 +144,8 @@ class HttpServer:
 
 
 @contextlib.contextmanager
-def http_server(folder: Path) -> Iterator[HttpServer]:
-    server = HttpServer(folder)
+def http_server(folder: Path, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[HttpServer]:
+    server = HttpServer(folder, tls, host)
     server.start()
     try:
         yield server

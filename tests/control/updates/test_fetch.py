@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from control.updates.repository import TARGETS, Quorum
 from control.updates.revision import target_name
 from control.updates.sources import BadSource, Patience, parse, shown
 from control.updates.trust import NotARoot, trust
+from engine.certificate import self_signed
 from tests.control.updates.ftp import ftp_server
 from tests.control.updates.killed import die_at
 from tests.control.updates.publisher import Gateway, Publisher, image_of
@@ -83,6 +85,31 @@ def test_from_a_web_server(gateway: Gateway, server: HttpServer) -> None:
     server.asked.clear()
     assert isinstance(gateway.fetch(server.url, in_force=2), NothingNew)
     assert server.asked == ["GET /metadata/2.root.json", "GET /metadata/timestamp.json"]
+
+
+def test_from_a_server_with_tls(tmp_path: Path, gateway: Gateway, both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEF-01: its certificate must be one that the machine trusts."""
+    (tmp_path / "server.pem").write_bytes(self_signed(["127.0.0.1"]))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "server.pem")
+    with http_server(both, tls) as server:
+        with pytest.raises(NoSource, match="certificate verify failed"):
+            gateway.fetch(server.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+        assert gateway.fetched(server.url).path.read_bytes() == TWO
+
+
+def test_from_a_server_with_ipv6(gateway: Gateway, both: Path) -> None:
+    """DEF-01"""
+    with http_server(both, host="[::1]") as server:
+        assert gateway.fetched(server.url).source == server.url
+
+
+def test_the_password_of_a_web_server(gateway: Gateway, server: HttpServer) -> None:
+    """DEF-09: it gets there, and nowhere else."""
+    found = gateway.fetched(server.url.replace("//", "//site:secret%40@"))
+    assert all("authorization: basic c2l0ztpzzwnyzxra" in head for head in server.headers)
+    assert found.source == server.url.replace("//", "//site@")
 
 
 def test_from_an_ftp_server(gateway: Gateway, both: Path) -> None:

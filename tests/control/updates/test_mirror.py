@@ -1,18 +1,23 @@
 """Mirrors inside the site (DEF-09): what they serve is whole and verified at every moment, wherever they bring it."""
 
+import asyncio
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
 from click.testing import CliRunner, Result
 
 from control.cli import main
 from control.updates import durable
 from control.updates.fetch import NoSource, NothingNew, NotTrusted
-from control.updates.mirror import Mirrored, NotAMirror, mirror, state_of
+from control.updates.mirror import STATE, Mirrored, NotAMirror, mirror, state_of
 from control.updates.repository import KEPT_S, METADATA, TARGETS, Quorum
+from control.updates.serving import server_of
 from control.updates.trust import trust
 from control.updates.upload import NotUploaded, upload
 from tests.control.updates.ftp import ftp_server
@@ -213,6 +218,28 @@ def test_brought_to_an_ftp_server(site: Site, monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(NotUploaded, match="55"):
             upload(site.mirror, f"ftp://anonymous:@{address}/definitions", patience=QUICK)
         assert seen(folder) == seen(site.mirror)
+
+
+def test_served_by_itself(site: Site) -> None:
+    """DEF-09: where there is no web server; sets, and nothing else of the directory."""
+    server = server_of(site.mirror)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
+        thread.start()
+        try:
+            assert site.gateway("gateway").fetched(url).path.read_bytes() == OLD
+            (site.mirror / TARGETS / f"{durable.HALF}x").write_bytes(b"half")
+            for path in (
+                f"{STATE}/root.json",
+                f"{TARGETS}/{durable.HALF}x",
+                f"{METADATA}/",
+                "metadata/../.mirror/root.json",
+            ):
+                assert urllib3.request("GET", f"{url}/{path}", retries=False).status == 404
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 def test_the_command(site: Site) -> None:
