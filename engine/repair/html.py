@@ -30,7 +30,7 @@ TEXT_BLOB_LEN: Final = 1024  # of base64 in a text
 _HEAD_LEN: Final = 2048
 
 _WS: Final = rb"\t\n\f\r "  # of HTML: vertical tab is none, and would hide a quotation mark
-_START: Final = re.compile(rb"<([A-Za-z_:\x80-\xff][^" + _WS + rb"/>]*+|[?!])")
+_START: Final = re.compile(rb"<([A-Za-z_:\x80-\xff][^" + _WS + rb"/>]{0,63}+|[?!])")  # no name of ours is longer
 _UNQUOTED: Final = rb"[^" + _WS + rb">\"'][^" + _WS + rb">]*+"
 _ATTRIBUTE: Final = re.compile(
     rb"[" + _WS + rb"/]*+([^" + _WS + rb"/>][^" + _WS + rb"/>=]*+)"
@@ -73,6 +73,7 @@ _ANIMATED: Final = frozenset({b"animate", b"set", b"animatetransform", b"animate
 _LISTS: Final = frozenset(
     {b"srcset", b"imagesrcset", b"values", b"content", b"from", b"to", b"by", b"archive", b"ping"}
 )
+_WORDS: Final = frozenset({b"alt", b"aria-label", b"label", b"placeholder", b"summary", b"title"})
 _PICTURES: Final = frozenset({"png", "gif", "jpeg", "bmp", "tiff"})
 _DULL: Final = frozenset({"data", "text", "empty", "mail", "arj", "compress", "cpio", "mp3"}) | _PICTURES
 
@@ -314,6 +315,8 @@ def _acts(tag: bytes, name: bytes, value: bytes) -> str:
         return HANDLER
     if local == b"style":
         return STYLE if _style_acts(_entities(value)) else ""
+    if local in _WORDS:
+        return ""
     if (_RUNS_ANYWHERE.search if local in _LISTS else _RUNS_AT_START.match)(plain):
         return LINK
     return BLOB if len(value) >= BLOB_LEN and _BLOB.match(value) else ""
