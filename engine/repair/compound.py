@@ -95,7 +95,7 @@ class Compound(CompoundFile):
         name_len = int.from_bytes(self._raw[at + 64 : at + 66], "little")
         if name_len > 64:
             raise Irregular
-        name = self._raw[at : at + max(0, name_len - 2)].decode("utf-16-le", "surrogatepass")
+        name = self._raw[at : at + (max(0, name_len - 2) & ~1)].decode("utf-16-le", "surrogatepass")
         first, low, high = struct.unpack_from("<LLL", self._raw, at + 116)
         size = low | high << 32 if self.version == 4 else low
         path = () if parent is None else (*around, name)

@@ -126,7 +126,7 @@ class _Cleaning:
             return
         if name in _DDE_ELEMENTS:
             nothing = dict.fromkeys(("dde-application", "dde-topic", "dde-item"), "removed")
-            if {key: values.get(key, "") for key in nothing} != nothing:
+            if any(values.get(key, words) != words for key, words in nothing.items()):
                 self._markup.set(element, {**nothing, "automatic-update": "false"})
                 self._done[_DDE] = None
         elif name == "template" or name == "auto-reload":

@@ -55,10 +55,12 @@ _OBJECTS: Final = frozenset({"oleobject", "package", "afchunk"})
 _CONTROL_ELEMENTS: Final = frozenset({"control", "controls"})
 _PROGRAMS: Final = frozenset({"pe", "elf", "macho", "lnk", "script"})
 _PROJECT: Final = re.compile(r"(?:^|/)(?:vbaproject[^/]*\.bin|vbadata\.xml)\Z")
-_FIELD_PART: Final = re.compile(r"word/[^/]+\.xml\Z")
-_LINK_PART: Final = re.compile(r"xl/externallinks/[^/]+\.xml\Z")
-_SLIDE_PART: Final = re.compile(r"ppt/.+\.xml\Z")
-_BOOK_PART: Final = re.compile(r"xl/workbook[^/]*\.xml\Z")
+# Parts whose text is looked at: where programs put them, and a word of their content type, wherever they are.
+_TEXT_PARTS: Final = re.compile(r"word/[^/]+\.xml\Z")
+_LINK_PARTS: Final = re.compile(r"xl/externallinks/[^/]+\.xml\Z")
+_SLIDE_PARTS: Final = re.compile(r"ppt/.+\.xml\Z")
+_BOOK_PARTS: Final = re.compile(r"xl/workbook[^/]*\.xml\Z")
+_TEXT_TYPE, _LINK_TYPE, _SLIDE_TYPE, _BOOK_TYPE = "wordprocessingml", "externallink+xml", "presentationml", ".main+xml"
 _CLICK: Final = re.compile(rb"ppaction://(?:program|macro|ole)|p\0p\0a\0c\0t\0i\0o\0n\0:", re.I)
 _CLICKED: Final = re.compile(r"ppaction://(?:program|macro|ole)", re.I)
 _STARTING: Final = re.compile(r"(?:_xlnm\.)?_?auto_?(?:open|close|activate|deactivate)", re.I)
@@ -142,14 +144,19 @@ class _Cleaning:
 
     def _macro_sheets(self) -> None:
         """Empty worksheets in their place: defined names and the active sheet go by the numbers of sheets."""
+        names: dict[str, str] = {}
         for number, relation in enumerate(one for one in self._relations.all if one.kind in _MACRO_SHEETS):
             if relation.external or relation.target not in self._parts:
+                continue
+            if relation.target in names:
+                self._relations.point(relation, f"/{names[relation.target]}", "worksheet")
                 continue
             extension = relation.target.rpartition(".")[2]
             binary = extension == "bin"
             name = f"xl/worksheets/emptied{number}.{'bin' if binary else 'xml'}"
             if name in self._parts:
                 raise Irregular
+            names[relation.target] = name
             self._relations.point(relation, f"/{name}", "worksheet")
             self._types.change(relation.target, name, _BINARY_SHEET_TYPE if binary else _SHEET_TYPE)
             self._parts.change(relation.target, _BINARY_SHEET if binary else _SHEET, name)
@@ -198,25 +205,27 @@ class _Cleaning:
     def _part(self, name: str) -> None:
         """The text of a part, if anything in it may have to go."""
         cuts = self._cut_from.get(name, {})
-        fields = _FIELD_PART.match(name) is not None
-        clicks = _SLIDE_PART.match(name) is not None
-        names = _LINK_PART.match(name) or _BOOK_PART.match(name)
-        if not (cuts or fields or clicks or names):
+        kind = self._types.of(name)
+        fields = _TEXT_PARTS.match(name) is not None or _TEXT_TYPE in kind
+        clicks = _SLIDE_PARTS.match(name) is not None or _SLIDE_TYPE in kind
+        links = _LINK_PARTS.match(name) is not None or _LINK_TYPE in kind
+        names = _BOOK_PARTS.match(name) is not None or _BOOK_TYPE in kind
+        if not (cuts or fields or clicks or links or names):
             return
         octets = self._parts.read(name)
         fields = fields and Fields.may_have(octets)
         clicks = clicks and _CLICK.search(octets) is not None
-        if not (cuts or fields or clicks or names):
-            return
         visits: list[tuple[frozenset[str], Callable[[Markup, Element], None]]] = []
         if cuts:
             visits.append((frozenset(cuts), lambda markup, element: self._cut(markup, element, cuts)))
-        if _LINK_PART.match(name):
+        if links:
             visits.append((frozenset({"ddeLink"}), self._dde_link))
-        elif _BOOK_PART.match(name):
+        if names and b"definedName" in octets.replace(b"\0", b""):
             visits.append((frozenset({"definedName"}), self._name))
-        elif clicks:
+        if clicks:
             visits.append((frozenset({"hlinkClick", "hlinkHover", "hlinkMouseOver"}), self._click))
+        if not visits and not fields:
+            return
         markup = Markup(octets, self._allowance)
         for wanted, visit in visits:
             markup.walk(wanted, lambda element, visit=visit: visit(markup, element))  # type: ignore[misc]
@@ -231,7 +240,7 @@ class _Cleaning:
 
     def _dde_link(self, markup: Markup, element: Element) -> None:
         nothing = {"ddeService": "removed", "ddeTopic": "removed"}
-        if {key: element.attributes.get(key, "") for key in nothing} != nothing:
+        if any(element.attributes.get(key, words) != words for key, words in nothing.items()):
             markup.set(element, nothing)
             self._done[_LINKS] = None
 

@@ -18,7 +18,8 @@ from engine.repair.repaired import Repaired
 _OBJECTS, _DDE, _TEMPLATE = "embedded objects", "DDE fields", "external template"
 _READINGS: Final = (0, GROUPS, FLAT, GROUPS | ESCAPES, NO_BIN, GROUPS | NO_BIN)
 _MOST: Final = 4_000
-_KEYWORDS: Final = re.compile(rb"\\(objdata|datastore|fldinst|template|objupdate|objautlink|objlink)(?![a-z])")
+# Or an escaped backslash, behind which no control word begins.
+_KEYWORDS: Final = re.compile(rb"\\\\|\\(objdata|datastore|fldinst|template|objupdate|objautlink|objlink)(?![a-z])")
 _UNKNOWN_GROUP: Final = b"\\*\\nobj"  # where `\\*` does not say yet that readers may pass over it
 _STAR_LEN: Final = 16
 _TOKEN: Final = re.compile(rb"\\bin(-?\d{1,10}) ?|\\.|[{}]", re.S)
@@ -47,6 +48,8 @@ def _cleaned(content: bytes, allowance: Allowance) -> Repaired | None:
         allowance.step()
         at = found.end()
         word = found[1]
+        if word is None:
+            continue
         judge = _GROUPS.get(word)
         if judge is None:
             octets[found.start() : at] = _unknown(word)
