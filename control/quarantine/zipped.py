@@ -8,16 +8,14 @@ from typing import IO, Final
 import msgspec
 import pyzipper
 
-from engine.quarantine.item import Item
-
 PASSWORD: Final = "infected"  # what everybody who handles samples uses: against accidents, not against people
 PIECE_LEN: Final = 256 * 1024
 
 
-def zipped(item: Item, pieces: Iterator[bytes], directory: Path) -> IO[bytes]:
+def zipped(about: msgspec.Struct, pieces: Iterator[bytes], directory: Path) -> IO[bytes]:
     """A file without a name, at its beginning: `sample`, and `about.json`, encrypted with AES under PASSWORD.
 
-    directory: where there is room for it. Raises OSError, and what the pieces raise.
+    about: what is known of it. directory: where there is room for it. Raises OSError, and what the pieces raise.
     """
     out = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - it is closed by who reads it
     try:
@@ -26,7 +24,7 @@ def zipped(item: Item, pieces: Iterator[bytes], directory: Path) -> IO[bytes]:
             with archive.open("sample", "w", force_zip64=True) as member:
                 for piece in pieces:
                     member.write(piece)
-            archive.writestr("about.json", msgspec.json.format(msgspec.json.encode(item)))
+            archive.writestr("about.json", msgspec.json.format(msgspec.json.encode(about)))
         out.seek(0)
     except BaseException:
         out.close()

@@ -3,17 +3,16 @@
 A release is an order for the gateway that sent the item (QRN-09): it alone knows the way to its recipients.
 """
 
-import io
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import IO, Final
 
 import msgspec
-import pyzipper
 
 from control.actor import Actor
 from control.operation import Conflict, Invalid, NotFound, Unavailable
+from control.quarantine.zipped import zipped
 from control.quarantine_server.index import Entry, Index
 from control.quarantine_server.ordered import Bell
 from control.quarantine_server.protocol import ENDED, ORDERS, Order, OrderResult, OrderState
@@ -24,7 +23,6 @@ from engine.config import entries
 from engine.journal import timestamp
 from engine.policy.metatags import clean
 
-PASSWORD: Final = "infected"  # what everybody who handles samples uses: it is against accidents, not against people
 NOTE_LEN: Final = 1000
 SELECTED: Final = 500  # items, with one press
 ORDER_US: Final = 30 * DAY_US  # an order that no gateway has answered for so long has failed
@@ -123,17 +121,17 @@ class Desk:
                 self._did(actor, f"deleted {clean(entry.item.name, 100) or 'a file without a name'}", entry)
         return count
 
-    def download(self, actor: Actor, number: int) -> bytes:
+    def download(self, actor: Actor, number: int) -> IO[bytes]:
         """A zip that PASSWORD opens, with the file under a name that nothing starts. Raises NotFound, Unavailable."""
         entry = self.one(number)
-        octets = zipped(self.content(entry), entry.item)
+        archive = self.zipped(entry, entry.item)
         self._did(actor, "downloaded it", entry)
-        return octets
+        return archive
 
-    def content(self, entry: Entry) -> bytes:
-        """Raises NotFound, Unavailable."""
+    def zipped(self, entry: Entry, about: msgspec.Struct) -> IO[bytes]:
+        """An item's file in a zip that PASSWORD opens. Raises NotFound, Unavailable."""
         try:
-            return self._store.vault.content(entry.item.sha256)
+            return zipped(about, self._store.vault.pieces(entry.item.sha256), self._store.coming)
         except FileNotFoundError:
             raise NotFound("The file is not in the store: restore it from a copy, or delete the item.") from None
         except (Damaged, OSError) as error:
@@ -177,16 +175,6 @@ class Desk:
         self._index.note(self._now_us(), actor.user, actor.client, deed, entry.number)
         thing = f"quarantined file {entry.number} of {entry.gateway}, sha256 {entry.item.sha256}"
         self._tell(events.ObjectModified(object=thing, user=actor.user, client=actor.client, modification=deed))
-
-
-def zipped(content: bytes, about: msgspec.Struct) -> bytes:
-    """With AES, under PASSWORD: `sample`, and `about.json`."""
-    out = io.BytesIO()
-    with pyzipper.AESZipFile(out, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
-        archive.setpassword(PASSWORD.encode())
-        archive.writestr("sample", content)
-        archive.writestr("about.json", msgspec.json.format(msgspec.json.encode(about)))
-    return out.getvalue()
 
 
 def _open(connection: sqlite3.Connection, number: int) -> bool:

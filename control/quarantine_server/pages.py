@@ -1,6 +1,7 @@
 """The pages of the central quarantine server: what lies in it, why, whose it was, and what can be done (QRN-06..09)."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import IO, Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -9,13 +10,15 @@ from control import help as manual
 from control.actor import Scope
 from control.operation import Download, NotFound
 from control.page import AnyVisit, download, form_of, page_of
+from control.quarantine.zipped import PASSWORD, PIECE_LEN
 from control.quarantine_server import authority
 from control.quarantine_server.context import MANUAL, ServerContext
-from control.quarantine_server.desk import NOTE_LEN, PASSWORD, SELECTED
+from control.quarantine_server.desk import NOTE_LEN, SELECTED
 from control.quarantine_server.index import PAGE, SEARCH_LEN, Filter
 from control.quarantine_server.protocol import OrderState
 
 PATH: Final = "/items"
+WARN_AT: Final = 80  # percent
 STATES: Final = (
     ("", "any"),
     ("clean", "nothing found any more"),
@@ -74,6 +77,8 @@ def show(visit: ServerVisit) -> Response:
         totals=context.store.index.totals(),
         bounds=context.settings.store,
         full=context.store.why_full(),
+        fullness=context.store.fullness,
+        warn_at=WARN_AT,
         rescan=context.rescan,
         left=context.rescan.left(),
         gateways=authority.enrolled(context.layout),
@@ -153,8 +158,14 @@ def delete(visit: ServerVisit) -> Response:
 
 def get(visit: ServerVisit) -> Response:
     number = visit.number
-    octets = visit.context.desk.download(visit.actor, number)
-    return download(Download(name=f"quarantine-{number}.zip", media_type="application/zip", content=iter([octets])))
+    archive = visit.context.desk.download(visit.actor, number)
+    return download(Download(name=f"quarantine-{number}.zip", media_type="application/zip", content=_pieces(archive)))
+
+
+def _pieces(archive: IO[bytes]) -> Iterator[bytes]:
+    with archive:
+        while piece := archive.read(PIECE_LEN):
+            yield piece
 
 
 def sample(visit: ServerVisit) -> Response:

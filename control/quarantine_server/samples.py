@@ -4,6 +4,7 @@ that is set otherwise. docs/samples.md describes what is sent; nothing of it say
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,12 +13,11 @@ import msgspec
 import requests
 
 from control.actor import Actor
-from control.operation import Conflict, Refused
+from control.operation import Conflict, NotFound, Unavailable
 from control.quarantine_server import settings as server_settings
-from control.quarantine_server.desk import AUTOMATIC, Desk, zipped
+from control.quarantine_server.desk import AUTOMATIC, Desk
 from control.quarantine_server.index import Entry, Index
 from control.quarantine_server.store import Store
-from control.quarantine_server.vault import Damaged
 from engine.policy.metatags import clean
 from engine.scan.facts import Verdict
 
@@ -147,20 +147,25 @@ class Samples(threading.Thread):
         """The state that an attempt leads to, and what was said."""
         settings, item = self.settings, entry.item
         try:
-            content = self._desk.content(entry)
             headers = {"content-type": "application/zip"} | self._authorization()
-            with requests.put(
-                f"{settings.url.rstrip('/')}/{item.sha256}",
-                data=zipped(content, about(entry)),
-                headers=headers,
-                timeout=settings.timeout_s,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                text = _text_of(answer)
+            archive = self._desk.zipped(entry, about(entry))
+            with (
+                archive,
+                requests.put(
+                    f"{settings.url.rstrip('/')}/{item.sha256}",
+                    data=archive,
+                    headers=headers,
+                    timeout=settings.timeout_s,
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
+                text = _text_of(answer, time.monotonic() + settings.timeout_s)
                 status = answer.status_code
-        except (Refused, Damaged) as error:
-            return "failed", str(error)
+        except NotFound as error:
+            return "failed", error.text
+        except Unavailable as error:
+            return "waiting", error.text
         except (requests.RequestException, OSError) as error:
             return "waiting", f"the service cannot be reached: {type(error).__name__}"
         if status in (200, 201, 202, 204, 409):
@@ -183,9 +188,15 @@ def about(entry: Entry) -> About:
     return About(item.sha256, item.size, item.kind, names, item.reasons, entry.revision or item.revision)
 
 
-def _text_of(answer: requests.Response) -> str:
-    octets = answer.raw.read(ANSWER_LEN, decode_content=False) or b""
+def _text_of(answer: requests.Response, deadline: float) -> str:
+    """What comes until then (time.monotonic) and within ANSWER_LEN, if it is as it should be."""
+    octets = bytearray()
+    while len(octets) < ANSWER_LEN and time.monotonic() < deadline:
+        piece = answer.raw.read1(ANSWER_LEN - len(octets))
+        if not piece:
+            break
+        octets += piece
     try:
-        return msgspec.json.decode(octets, type=Answer).text
+        return msgspec.json.decode(bytes(octets), type=Answer).text
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""

@@ -8,6 +8,7 @@ import errno
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -63,6 +64,11 @@ class Store:
         self.index.close()
 
     @property
+    def coming(self) -> Path:
+        """Where there is room for files that go as they came."""
+        return self._layout.coming
+
+    @property
     def item_len(self) -> int:
         return self.bounds.item_mb << 20
 
@@ -73,6 +79,11 @@ class Store:
         if self._octets + more > self.bounds.max_gb << 30:
             return f"its files have reached the {self.bounds.max_gb} GB of store.max_gb: delete some, or raise it"
         return ""
+
+    @property
+    def fullness(self) -> int:
+        """Percent of the bound that is nearest."""
+        return int(max(self._octets * 100 / (self.bounds.max_gb << 30), self._items * 100 / self.bounds.max_items))
 
     # --- coming in ----------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser as Chromium
 from control.access import AccessDatabase
 from control.accounts import Accounts, Passwords
 from control.actor import Role
+from control.quarantine.zipped import PASSWORD
 from control.quarantine_server.app import routes
-from control.quarantine_server.desk import PASSWORD
 from control.quarantine_server.protocol import Item, OrderResult, OrderState, RecipientResult
 from control.sessions import Sessions
 from tests.control import hostile

@@ -116,6 +116,7 @@ def test_bounds_of_size_number_and_age(tmp_path: Path) -> None:
     shelf.store.delete(shelf.numbers()[:1])
     room = (1 << 30) - shelf.store.index.totals().octets
     assert not shelf.store.why_full(room) and "max_gb" in shelf.store.why_full(room + 1)
+    assert shelf.store.fullness == 50  # one of two items
     shelf.store.close()
     shelf = Shelf(tmp_path / "root", shelf.bounds)  # it counts what is there
     assert not shelf.store.why_full(room) and shelf.store.why_full(room + 1)
