@@ -78,9 +78,12 @@ def _processes() -> Iterator[dict[str, Any]]:
             continue  # it has ended meanwhile, or is of somebody else
 
 
+_MODULES = (b"engine.relay", b"engine.scanner.server", b"engine.scanner.worker", b"control.serve")
+
+
 def _module(directory: Path) -> str:
     words = (directory / "cmdline").read_bytes().split(b"\0")
-    named = [word.decode() for word in words if word in (b"engine.relay", b"engine.scanner.worker", b"control.serve")]
+    named = [word.decode() for word in words if word in _MODULES]
     is_command = any(word.endswith(b"mailward") or word == b"control.cli" for word in words[:3])
     return named[0] if named else "mailward" if is_command else ""
 

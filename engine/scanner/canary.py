@@ -21,7 +21,8 @@ from engine.config import Settings
 from engine.definitions import Mark, mark_of
 from engine.limits import MIB
 from engine.scan.service import Outcome
-from engine.scanner import process, protocol
+from engine.scanner import protocol
+from engine.scanner.child import Starter
 from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
 
 BATCH: Final = 16  # messages
@@ -66,7 +67,7 @@ class _Copy:
 class Canary:
     """Of one relay; an owner of its scanner. in_force: a descriptor of the definitions in use, which stays theirs.
 
-    command: what starts a scanner. All calls are made in the thread of the event loop.
+    start: what starts a scanner. All calls are made in the thread of the event loop.
     """
 
     def __init__(
@@ -74,12 +75,12 @@ class Canary:
         settings: Settings,
         on_event: Callable[[events.Event], None],
         in_force: Callable[[], int | None],
-        command: Sequence[str] | None = None,
+        start: Starter,
     ) -> None:
         self._settings = settings
         self._event = on_event
         self._in_force = in_force
-        self._command = process.command() if command is None else command
+        self._start_scanner = start
         self._mark: Mark | None = None
         self._candidate: DefinitionsFile | None = None
         self._scanner: Scanner | None = None
@@ -169,7 +170,7 @@ class Canary:
     def _start(self) -> None:
         self._again_at = asyncio.get_running_loop().time() + AGAIN_S
         try:
-            self._scanner = Scanner(self, self._command)
+            self._scanner = Scanner(self, self._start_scanner)
         except OSError as error:
             log.warning("no scanner for new definitions can be started: %s", error)
             return

@@ -24,6 +24,8 @@ from engine.limits import CRASHES_TO_HOLD
 from engine.scan.service import Outcome
 from engine.scanner import process, protocol
 from engine.scanner.canary import Canary
+from engine.scanner.child import Starter, executed
+from engine.scanner.forks import Forks
 from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
 
 TICK_S = 0.25  # how exactly deadlines are kept
@@ -58,10 +60,14 @@ class ScannerPool:
         command: Sequence[str] | None = None,
         deadline_s: float | None = None,
     ) -> None:
-        """command: what starts a scanner. deadline_s: for one message, else as the settings say (`deadline_s`)."""
+        """command: what starts a scanner; else they are forked. deadline_s: for one message, else as the settings say
+        (`deadline_s`).
+        """
         self._count = count
         self._event = on_event
-        self._command = process.command() if command is None else command
+        directly = process.command() if command is None else command
+        self._forks = Forks(self._replenish, directly) if command is None else None
+        self._start: Starter = self._forks.spawn if self._forks else lambda channel: executed(directly, channel)
         self._fixed_deadline_s = deadline_s
         self._scanners: list[Scanner] = []  # oldest first; the first `count` that are ready work
         self._working: list[Scanner] = []
@@ -79,7 +85,7 @@ class ScannerPool:
         self._closing = False
         self._all_reaped = asyncio.Event()
         in_force = lambda: self._definitions.fd if self._definitions else None  # noqa: E731
-        self.canary = Canary(settings, on_event, in_force, self._command)
+        self.canary = Canary(settings, on_event, in_force, self._start)
         self._adopt(settings)
 
     # --- settings and definitions -----------------------------------------------------------------
@@ -210,11 +216,13 @@ class ScannerPool:
     async def start(self) -> None:
         """Start the processes; does not wait for them."""
         self._running = True
+        if self._forks is not None:
+            self._forks.start()
         self._replenish()
         self._tick()
 
     def _replenish(self) -> None:
-        while self._running and len(self._scanners) + self._due < self._count + SPARES:
+        while self._running and self._can_start() and len(self._scanners) + self._due < self._count + SPARES:
             if self._failures > 1:
                 delay_s = min(DELAY_FIRST_S * 2.0 ** min(self._failures - 2, 16), DELAY_LAST_S)
                 self._due += 1
@@ -222,15 +230,18 @@ class ScannerPool:
             elif not self._start_one():
                 self._failures = max(self._failures, 1) + 1
 
+    def _can_start(self) -> bool:
+        return self._forks is None or self._forks.ready
+
     def _start_due(self) -> None:
         self._due -= 1
-        if self._running and not self._start_one():
+        if self._running and self._can_start() and not self._start_one():
             self._failures += 1
             self._replenish()
 
     def _start_one(self) -> bool:
         try:
-            scanner = Scanner(self, self._command)
+            scanner = Scanner(self, self._start)
         except OSError as error:
             log.error("a scanner cannot be started: %s", error)
             return False
@@ -277,6 +288,8 @@ class ScannerPool:
     def reaped(self, scanner: Scanner, detail: str) -> None:
         job = self._dying.pop(scanner)
         if self._running:
+            if scanner.crashed and self._forks is not None:
+                self._forks.renew()
             about = f" while it examined {job.smtp_id}" if job else ""
             log.warning("scanner %d ended%s: %s", scanner.pid, about, detail)
             self._event(events.ProcessRestarted(name="scanner", reason=detail + about))
@@ -297,6 +310,8 @@ class ScannerPool:
         self._running = False
         self._closing = True
         await self.canary.stop()
+        if self._forks is not None:
+            self._forks.stop()
         if self._timer is not None:
             self._timer.cancel()
         jobs = [*self._waiting, *(job for job in self._dying.values() if job is not None)]

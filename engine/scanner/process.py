@@ -16,16 +16,14 @@ import itertools
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
-import engine
 from engine.scan.service import Outcome
 from engine.scanner import protocol
+from engine.scanner.child import Child, Starter
 from engine.scanner.protocol import (
     DefinitionsAnswer,
     Examine,
@@ -46,10 +44,10 @@ DEPTH = 3  # messages in a pipe: one in work and some behind it, so that a scann
 PIPELINED_LEN = 1 << 20  # octets of them; behind a large message nothing is gained, and much can be waited for
 SLOTS = protocol.DESCRIPTORS  # files that one scanner has open; with those of one more frame below its descriptor limit
 SLOT_IDLE_S = 5.0  # an unused file is forgotten then, so that a deleted one gives its space back
+# What ends a process whose memory was led astray.
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS)
 START_S = 60.0  # for a new process to say hello
 REAP_FIRST_S, REAP_LAST_S = 0.001, 0.05
-
-ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONPATH": str(Path(engine.__file__).parent.parent)}
 
 
 def command() -> list[str]:
@@ -138,12 +136,13 @@ def read_only(fd: int) -> int:
 
 
 class Scanner:
-    def __init__(self, owner: Owner, arguments: Sequence[str]) -> None:
+    def __init__(self, owner: Owner, start: Starter) -> None:
         """Starts the process. Raises OSError."""
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self.ready = False
         self.ended = False
+        self.crashed = False
         self.answers = 0
         self.pipe: deque[Job | DefinitionsFile] = deque()
         self.octets = 0  # of the messages in the pipe
@@ -159,14 +158,7 @@ class Scanner:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with theirs:
-                self._process = subprocess.Popen(
-                    [*arguments, str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    env=ENVIRONMENT,
-                    cwd="/",
-                )
+                self._process: Child = start(theirs.fileno())
         except OSError:
             self._socket.close()
             raise
@@ -428,6 +420,7 @@ class Scanner:
         if status is None:
             self._loop.call_later(delay_s, self._reap, min(2 * delay_s, REAP_LAST_S))
         else:
+            self.crashed = -status in CRASHES
             self._owner.reaped(self, self._detail or _how_it_ended(status))
 
 

@@ -150,6 +150,13 @@ def _drop_capabilities(kernel: _Kernel) -> None:
     kernel.call("capset", struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
 
 
+def die_with_parent(channel: int) -> None:
+    """For a process that has no sandbox: it ends with who made the channel. Raises SandboxError."""
+    table = machine(platform.machine())
+    if table is not None:
+        _die_with_parent(_Kernel(table), channel)
+
+
 def _die_with_parent(kernel: _Kernel, channel: int) -> None:
     """SIGKILL when the thread that started us ends. It may have ended before: then getppid is not who made the pair."""
     kernel.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine import events
+from engine.scanner.child import ENVIRONMENT
 from engine.scanner.pool import ScannerCrashed
-from engine.scanner.process import ENVIRONMENT
 from tests.engine.scanner.harness import STAND_IN, Bench, Extent, Runner
 
 # Deeds that no library does in good faith: the process ends at once.

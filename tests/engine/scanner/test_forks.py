@@ -1,0 +1,114 @@
+"""AV-02, PROC-12: scanners are forked from a server that has everything imported, and are as safe as those executed."""
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from engine import events
+from engine.scanner.child import ENVIRONMENT
+from engine.scanner.forks import Forks
+from signatures.compile import compile_sources, starter
+from tests.engine.scanner.harness import UPPER_S, Bench, Runner
+
+MAIL = b"From: a@example.org\r\nSubject: hello\r\n\r\nhello\r\n"
+PRIVATE_KIB = 10 * 1024  # of a second scanner, on top of what it shares
+
+
+def private_kib(pid: int) -> int:
+    fields = dict(line.split(":") for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return sum(int(fields[name].split()[0]) for name in ("Private_Dirty", "Private_Clean"))
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+
+
+def test_forked_scanners(with_pool: Runner) -> None:
+    """They are children of the relay, in their sandbox, of little memory; a crash brings another server."""
+    image = compile_sources(starter())
+
+    async def work(bench: Bench) -> None:
+        pool = bench.pool
+        pool.use_definitions(bench.definitions(image))
+        started = [await bench.event(events.ScannerStarted, number) for number in (1, 2, 3)]
+        for scanner in started:
+            assert scanner.seccomp and not scanner.missing
+            assert parent_of(scanner.pid) == os.getpid()
+            assert b"engine.scanner.worker" in Path(f"/proc/{scanner.pid}/cmdline").read_bytes()
+        for _ in range(8):
+            assert (await bench.examine(MAIL)).facts.definitions
+        assert all(private_kib(scanner.pid) < PRIVATE_KIB for scanner in started)
+
+        assert pool._forks is not None and pool._forks._process is not None
+        server = pool._forks._process
+        assert b"engine.scanner.server" in Path(f"/proc/{server.pid}/cmdline").read_bytes()
+        os.kill(started[0].pid, signal.SIGSEGV)
+        ended = await bench.event(events.ProcessRestarted)
+        assert "SIGSEGV" in ended.reason
+        assert pool._forks._process is not server and server.poll() is not None
+        await bench.event(events.ScannerStarted, 4)
+        assert (await bench.examine(MAIL)).facts.definitions
+
+        os.kill(pool._forks._process.pid, signal.SIGKILL)  # scanners do not mind
+        assert (await bench.examine(MAIL)).facts.definitions
+        os.kill(started[1].pid, signal.SIGKILL)
+        await bench.event(events.ScannerStarted, 5)
+        assert (await bench.examine(MAIL)).facts.definitions
+
+    with_pool(work, count=2, command=None)
+
+
+def test_without_a_server_scanners_are_executed() -> None:
+    """Mail flows, also when the server cannot come to be ready."""
+
+    async def work() -> None:
+        ready = asyncio.Event()
+        broken = Forks(ready.set, [sys.executable, "-c", "pass"], [sys.executable, "-c", "pass"])
+        broken.start()
+        await asyncio.wait_for(ready.wait(), UPPER_S)
+        assert broken.ready
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            child = broken.spawn(theirs.fileno())
+            assert isinstance(child, subprocess.Popen)
+            child.wait()
+        broken.stop()
+
+    asyncio.run(work())
+
+
+SCRIPT = """
+import asyncio, sys
+from engine import events
+from engine.config import Settings
+from engine.scanner.pool import ScannerPool
+
+async def main():
+    told = asyncio.Event()
+    def note(event):
+        if isinstance(event, events.ScannerStarted):
+            print(event.pid, pool._forks._process.pid, flush=True)
+    pool = ScannerPool(1, Settings(), note)
+    await pool.start()
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_everything_ends_with_the_relay() -> None:
+    relay = subprocess.Popen([sys.executable, "-c", SCRIPT], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    assert relay.stdout is not None
+    pids = [int(word) for word in relay.stdout.readline().split()]
+    watched = [os.pidfd_open(pid) for pid in pids]
+    relay.kill()
+    relay.wait()
+    relay.stdout.close()
+    for fd in watched:
+        assert select.select([fd], [], [], 60)[0]
+        os.close(fd)
