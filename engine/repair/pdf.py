@@ -214,6 +214,7 @@ class _Cleaning:
                 self._done[_ALONE] = None
             elif name == b"Type" and value.text == b"EmbeddedFile":
                 text.blank(key.start, value.end)
+                self._done[_ATTACHED] = None
         words = self._action(node)
         if words and not of_stream:
             text.blank(node.start + 2, node.end - 2)
@@ -271,9 +272,9 @@ class _Cleaning:
         for key, value in head.pairs():
             if key.text in _HEAD_KEYS or (key.text == b"Type" and value.text == b"EmbeddedFile"):
                 self._file.blank(key.start, value.end)
-        self._file.blank(stream.start, stream.end)
         if stream.number not in self._hidden:
             self._done[_ATTACHED] = None
+        self._file.blank(stream.start, stream.end)
 
     def _empty_strings(self, text: _Text) -> None:
         """Scripts that are strings of their own."""
