@@ -121,9 +121,10 @@ def cleaned(content: bytes) -> Repaired | None:
         text = _without(narrow, found)
     except TooMuch:
         return None
-    if not found:
+    result = text.decode().encode(encoding) if encoding else text
+    if not found or _encoding(result) != encoding:  # what is at its begin now would have it read in another way
         return None
-    return Repaired(text.decode().encode(encoding) if encoding else text, tuple(found))
+    return Repaired(result, tuple(found))
 
 
 def cleaned_wide(content: bytes) -> Repaired | None:

@@ -1,4 +1,4 @@
-"""Repair of HTML: whatever the page, what comes out has nothing left that acts, is not longer, and nothing is raised."""
+"""Repair of HTML: whatever the page, what comes out has nothing left that acts and is not longer; nothing is raised."""
 
 from engine.repair import html
 from tests.engine.repair.pages import READ, RUNS

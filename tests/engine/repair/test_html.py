@@ -99,6 +99,8 @@ def test_other_encodings() -> None:
     assert cleaned((japanese + "<script>x</script>").encode("iso2022_jp")) == japanese.encode("iso2022_jp")
     assert html.cleaned(b"<p>\xff\x1b(Bx</p><script>x</script>") is None, "there and back it is something else"
     assert html.cleaned("<script>".encode("utf-16") + b"\0\xd8") is None
+    hidden = b"<script>x</script>" + "<svg onload=y>".encode("utf-16")
+    assert html.cleaned(hidden) is None, "without what is before it, it is UTF-16"
     assert repair("only words: javascript".encode("utf-16"), "text") is None
     assert repair(b"a script of another kind: <script>", "text") is None
 

@@ -14,6 +14,9 @@ from engine.rewrite import spliced
 from engine.scan.facts import Verdict
 from engine.scan.infected import Fate, joined
 from engine.scan.service import Outcome, examine
+from tests.engine.repair import documents, infected, pdf_made
+from tests.engine.repair.infected import MARK
+from tests.engine.scan.formats.compound import compound
 from tests.engine.scan.material import (
     EICAR,
     VIRUS,
@@ -25,6 +28,7 @@ from tests.engine.scan.material import (
     nested,
     tarred,
     walk,
+    walker,
     zipped,
 )
 
@@ -205,6 +209,67 @@ def test_what_cannot_be_rewritten_loses_its_attachment() -> None:
 def test_nested_messages() -> None:
     data = nested(message("inside\n", [("page.html", BAD)]))
     assert PAGE in attached(edited(data, examined(data)))[-1]
+
+
+# --- documents ------------------------------------------------------------------------------------
+
+
+class Marks(Matcher):
+    """Knows what is put into documents to be cleaned out."""
+
+    def scan(self, data: object, target: str = "any", *, container: str = "") -> tuple[str, ...]:
+        return (VIRUS,) if MARK in bytes(data) else ()  # type: ignore[call-overload]
+
+
+WORD = compound({"WordDocument": b"\xec\xa5\xc1\0" + bytes(300) + b"Figures" * 200})
+DOCUMENTS = {
+    "a.docx": infected.ooxml(documents.docx()),
+    "a.xlsx": infected.ooxml(documents.xlsx()),
+    "a.pptx": infected.ooxml(documents.pptx()),
+    "a.odt": infected.odf(documents.odt()),
+    "a.doc": infected.storage(WORD, "doc"),
+    "a.rtf": infected.rtf(b"{\\rtf1\\ansi Figures\\par}"),
+    "a.pdf": infected.pdf(pdf_made.document()),
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_is_one_file(name: str) -> None:
+    """AV-04, AV-09, AV-11, AV-13: whatever was found in how many of its parts; at the top and in a zip."""
+    data = message("t\n", [(name, DOCUMENTS[name]), ("x.zip", zipped({"in/" + name: DOCUMENTS[name], "b": b"b"}))])
+    found = walker(Marks()).walk_message(data)
+    assert len([one for one in found.root.everything() if one.viruses]) >= 2
+    outcome = examined(data, Marks())
+    assert [(one.part, one.name, one.fate) for one in outcome.infected] == [
+        ("2", name, Fate.REPAIRED),
+        (f"3/x.zip/in/{name}", f"in/{name}", Fate.REPAIRED),
+    ]
+    assert all(one.done and one.size == len(DOCUMENTS[name]) for one in outcome.infected)
+    result = spliced(data, outcome.splices)
+    assert MARK not in result and walker(Marks()).walk_message(result).facts.verdict is Verdict.CLEAN
+    document, archive = attached(result)
+    assert zipfile.ZipFile(io.BytesIO(archive)).read(f"in/{name}") == document
+
+
+def test_what_repair_leaves_in_a_document_is_deleted_with_it() -> None:
+    """AV-05: parts of a document are its own; one that can be exchanged goes alone (AV-10)."""
+    parts = infected.parts_of(documents.docx())
+    parts["word/document.xml"] = parts["word/document.xml"].replace(b"Figures", b"Figures " + MARK)
+    data = message("t\n", [("a.docx", infected.zipped(parts)), ("b.rtf", b"{\\rtf1 " + MARK + b"}")])
+    outcome = examined(data, Marks())
+    assert [(one.part, one.fate) for one in outcome.infected] == [
+        ("2/a.docx/word/document.xml", Fate.DELETED),
+        ("3", Fate.DELETED),
+    ]
+    (left,) = [one for one in attached(spliced(data, outcome.splices)) if one[:2] == b"PK"]
+    assert "DELETED0.TXT" in infected.parts_of(left)
+
+
+def test_macros_that_cannot_be_taken_out_count_once() -> None:
+    """AV-11: a macro is no file; its document is."""
+    project_alone = message("t\n", [("vbaProject.bin", infected.vba_file())])
+    outcome = examined(project_alone, Marks())
+    assert [(one.part, one.fate) for one in outcome.infected] == [("2", Fate.DELETED)]
 
 
 # --- second scan (AV-13) and limits ---------------------------------------------------------------
