@@ -1,6 +1,7 @@
 """A gateway and the central quarantine server, both real: what is found goes there, and comes back when released."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from email import message_from_bytes
 from typing import Any, NamedTuple
@@ -70,7 +71,7 @@ def attached(content: bytes) -> bytes:
 
 def test_while_the_server_is_down_mail_goes_on_and_nothing_is_lost(site: Site) -> None:
     """QRN-03, QRN-04, QRN-05: files pile up here, are sent when it is up, and are deleted here then."""
-    gateway, mailbox, house = site
+    gateway, mailbox, house, _ = site
     for number in range(12):
         gateway.send(message("t\n", [(f"n{number}.zip", zipped({f"f{number}.com": FILE + b" " * number}))]))
     assert all(EICAR not in mail.content for mail in mailbox.wait(12))
@@ -89,9 +90,22 @@ def test_while_the_server_is_down_mail_goes_on_and_nothing_is_lost(site: Site) -
     assert (listing["count"], listing["forwarding"]["problem"]) == (0, "") and listing["forwarding"]["sent"]
 
 
+def test_it_stands_in_the_figures(site: Site) -> None:
+    """STAT-06, STAT-24, RSUM-13, QRN-10: on the status page and in the summary report; by files."""
+
+    def figure(group: str, name: str) -> Any:
+        groups = {one["id"]: one["figures"] for one in site.api("GET", "/status")["groups"]}
+        return next(one["value"] for one in groups[group] if one["id"] == name)
+
+    until(lambda: figure("infections", "quarantined") == 12, "all are counted")
+    assert figure("system", "quarantine") == "All files"
+    summary = site.browser.get("/reports/summary?period=this-month").text
+    assert re.search(r"Infections quarantined</th>\s*<td[^>]*>12<", summary)
+
+
 def test_the_server_orders_a_release(site: Site) -> None:
     """QRN-06: the gateway fetches the file, sends it to its recipient, and reports what the next hop said."""
-    gateway, mailbox, house = site
+    gateway, mailbox, house, _ = site
     mailbox.clear()
     number = house.numbers()[0]
     admin = house.admin()
@@ -109,7 +123,7 @@ def test_the_server_orders_a_release(site: Site) -> None:
 
 def test_a_file_is_released_here(site: Site) -> None:
     """QRN-06: in a mail of our own that nothing blocks again; the same file in other mail is blocked as before."""
-    gateway, mailbox, house = site
+    gateway, mailbox, house, _ = site
     house.stop()
     mailbox.clear()
     gateway.forget()

@@ -45,6 +45,8 @@ CASES = [
     ("[[blocking.block_lists.lists]]\ndomain = 'a.b'\n[[blocking.block_lists.lists]]\ndomain = 'c.d'\ncodes = [\n'127.0.0.2',\n'10.0.0.1']\n", "blocking.block_lists.lists[1].codes[1]", 7, "127.0.0.0/8"),
     ("[[blocking.block_lists.lists]]\ndomain = 'a.b'\ncodes_on = true\ncodes = [' ']\n", "blocking.block_lists.lists[0].codes", 4, "never block"),
     ("[blocking.block_lists]\nscore = 3\nlists = [{domain='a.b', enabled=true, weight=2}]\n", "blocking.block_lists.score", 2, "2 or less"),
+    ("[quarantine]\nserver = 'https://q.example.com'\n", "quarantine.server", 2, "its name or its address"),
+    ("[quarantine]\nserver = '192.0.2.1'\nenrollment = ''\n", "quarantine.enrollment", 3, "QRN-04"),
     ("[blocking.files]\nnames = ['*.exe',\n '*.*']\n", "blocking.files.names[1]", 3, "every attachment"),
     ("[blocking.files]\nmodern_names = ['*']\n", "blocking.files.modern_names[0]", 2, "every attachment"),
     ("[blocking.senders]\naddresses = ['', 'example.com']\n", "blocking.senders.addresses[1]", 2, "@example.com"),
@@ -220,14 +222,23 @@ def test_brackets_without_end() -> None:
         ("[antivirus]\nfiles = 'others'\nexclude = ['.jpg', '.ZIP']\n", "antivirus.exclude[1]"),
         ("[delivery]\npause = true\n", "delivery.pause"),
         ("[delivery]\nreject_incoming = true\n", "delivery.reject_incoming"),
+        ("[quarantine]\nwhat = 'unrepaired'\n[antivirus]\ndetected = 'delete'\n", "quarantine.what"),
+        ("[quarantine]\nserver = 'q.example.com'\n", "quarantine.server"),
         ('[smtp]\nproxies = ["10.0.0.1"]\n[relay]\nhosts = ["10.0.0.0/8"]', "smtp.proxies[0]"),
     ],
 )  # fmt: skip
 def test_remarks(text: str, setting: str) -> None:
-    """RELAY-02, OUT-02, NTF-13: what is allowed, but without effect or surprising, is said and saved all the same."""
+    """RELAY-02, OUT-02, NTF-13, QRN-02: what is allowed, but without effect or surprising, is said and saved all the same."""
     route = "[[routing.local]]\nname = 'example.com'\n"
     assert [one.setting for one in config.remarks(config.parse(text + "\n" + route))] == [setting]
     assert not config.remarks(config.parse(route))
+
+
+def test_nothing_is_put_aside_where_nothing_is_found() -> None:
+    """QRN-02: all infections needs that virus scanning is on."""
+    text = "[quarantine]\nwhat = 'all'\n[antivirus]\nenabled = false\n[routing]\ndefault_host = 'a.example'\n"
+    found = config.remarks(config.parse(text))
+    assert [one.setting for one in found] == ["quarantine.what", "antivirus.enabled"]
 
 
 def test_a_gateway_without_routes_is_told_so() -> None:
