@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import pyzipper
 from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page
 
 from control.access import AccessDatabase
 from control.accounts import Accounts, Passwords
@@ -64,8 +65,12 @@ def test_in_every_look(house: House, chromium: Chromium) -> None:
     paths = ["/items", "/items/1", "/gateways", "/audit"]
     with looking(chromium, house) as looks:
         for path in paths:
-            looks.check(path, name=f"quarantine-{path}", prepare=lambda page: page.evaluate(hostile.NOTHING_RAN))
+            looks.check(path, name=f"quarantine-server {path}", prepare=harmless)
     assert "window.hostile" in house.admin().get("/items/1").text
+
+
+def harmless(page: Page) -> None:
+    assert page.evaluate(hostile.NOTHING_RAN), page.url
 
 
 def test_what_scanning_again_came_to_is_shown(house: House) -> None:
