@@ -18,11 +18,10 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import msgspec
 import urllib3
 
-from control.updates.compiling import COMPILED, Done, NotCompiled, Task, compiled
+from control.updates.compiling import COMPILED, Keys, NotCompiled, Task, compiled
 from control.updates.fetch import NoSource, Problem
 from engine import VERSION, certificate
 from engine.limits import MIB
-from signatures.clamav import cdiff
 from signatures.clamav.container import HEADER_LEN, BadContainer, header
 from signatures.image import LAYOUT
 
@@ -90,7 +89,7 @@ class ClamavSource:
         stopped: Callable[[], bool],
         *,
         polite_s: float = POLITE_S,
-        modulus: int = cdiff.MODULUS,
+        keys: Keys = Keys(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._base = urlsplit(address)
@@ -99,7 +98,7 @@ class ClamavSource:
         self._directory = directory
         self._stopped = stopped
         self._polite_s = polite_s
-        self._modulus = modulus
+        self._keys = keys
         self._clock = clock
         self._state = State()
 
@@ -214,8 +213,7 @@ class ClamavSource:
         path = self._directory / COMPILED
         if made != self._state.made or not path.exists():
             begun("Compiling")
-            modulus = "" if self._modulus == cdiff.MODULUS else str(self._modulus)
-            done: Done = compiled(Task(str(self._directory), versions, modulus), begun, self._stopped)
+            done = compiled(Task(str(self._directory), versions, self._keys), begun, self._stopped)
             for old in self._directory.glob("*.cdiff"):
                 old.unlink(missing_ok=True)
             self._write(msgspec.structs.replace(self._state, made=made, date=done.date))

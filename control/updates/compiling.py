@@ -20,6 +20,8 @@ from typing import Final
 
 import msgspec
 
+from signatures.clamav import cdiff, container
+
 COMPILE_S: Final = 3600.0
 PROCESSOR_S: Final = 3600
 ADDRESS_SPACE: Final = 12 << 30
@@ -28,12 +30,19 @@ COMPILED: Final = "compiled.mwd"
 _DSIG: Final = b"DSIG:"
 
 
+class Keys(msgspec.Struct, frozen=True):
+    """Moduli of those who sign, in decimal; their exponents are ClamAV's."""
+
+    containers: str = str(container.KEY_MODULUS)
+    increments: str = str(cdiff.MODULUS)
+
+
 class Task(msgspec.Struct, frozen=True):
-    """databases: names and the versions that increments lead to. Key: of increments, as signatures/clamav/cdiff.py."""
+    """databases: names and the versions that increments lead to."""
 
     directory: str
     databases: dict[str, int]
-    modulus: str = ""
+    keys: Keys = Keys()
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -104,6 +113,7 @@ def _main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     directory = Path(task.directory)
+    container.KEY_MODULUS = int(task.keys.containers)  # of this process alone
     broken = []
     dates = []
     for name, version in task.databases.items():
@@ -124,8 +134,6 @@ def _say(done: Done) -> int:
 
 def _brought_up(directory: Path, name: str, version: int, task: Task) -> int:
     """Apply the increments; what is there then is checked. Returns the time of the database."""
-    from signatures.clamav import cdiff, container
-
     path = _container(directory, name)
     octets = path.read_bytes()
     header = container.header(octets)
@@ -137,7 +145,7 @@ def _brought_up(directory: Path, name: str, version: int, task: Task) -> int:
         for number in increments:
             print(f"Applying {name} {number}", flush=True)
             diff = directory / f"{name}-{number}.cdiff"
-            key = int(task.modulus) if task.modulus else cdiff.MODULUS
+            key = int(task.keys.increments)
             files = cdiff.run(cdiff.script_of(diff.read_bytes(), number, key), files)
         return _kept(directory, name, version, files, key)
     except (container.BadContainer, cdiff.BadDiff) as error:
@@ -153,8 +161,6 @@ def _container(directory: Path, name: str) -> Path:
 
 def _kept(directory: Path, name: str, version: int, files: dict[str, bytes], key: int) -> int:
     """Check what came of increments by its signed list, and write it as a local container."""
-    from signatures.clamav import cdiff, container
-
     info = files.get(f"{name}.info", b"")
     listed, mark, signature = info.rpartition(_DSIG)
     if not mark or not cdiff.is_signed(listed, signature.strip(), key):
