@@ -2,8 +2,8 @@
 
 Contents are scanned once each, in batches, one after the other, whenever the revision of the definitions is another
 than the one they were scanned with; new ones so as well. What that changes is shown: `named`, when these definitions
-know the file by a name that nobody gave it before; `clean`, when they find nothing any more, and it is offered for
-release.
+know the file by a name that nobody gave it before; `clean`, when they find nothing any more in what they, or those
+before them, found something in here, and it is offered for release.
 """
 
 import logging
@@ -26,12 +26,13 @@ from engine.scan.facts import Verdict
 
 LOOK_S: Final = 2.0  # how often the definitions are looked at
 BATCH: Final = 50  # contents
+COMPARED: Final = 100  # items of one content
 BATCH_LEN: Final = 64 << 20  # octets, but for one that is larger
 log: Final = logging.getLogger(__name__)
 
 
 class Rescan(threading.Thread):
-    """told: called with each verdict and what that changes: `named`, `clean`, or nothing to tell of.
+    """told: called with each verdict and what that changes: `named`, `clean`, or nothing to tell.
 
     state, revision: what it is doing, for the pages. `stop` ends it after the batch in hand.
     """
@@ -125,37 +126,39 @@ class Rescan(threading.Thread):
         return [(sha256, msgspec.json.decode(item, type=Item).name if item else "") for sha256, item in rows]
 
     def _took(self, sha256: str, result: Scanned) -> None:
-        """Write a verdict down. Compared is with the one before or, at the first time, with what gateways said."""
+        """Write a verdict down. Compared is with the one before, and with what gateways said."""
         with self._index.transaction() as connection:
-            row = connection.execute("SELECT verdict, names FROM content WHERE sha256 = ?", (sha256,)).fetchone()
+            row = connection.execute("SELECT names, change FROM content WHERE sha256 = ?", (sha256,)).fetchone()
             if row is None:
                 return  # deleted meanwhile
-            known = set(msgspec.json.decode(row[1], type=list[str]))
-            items = connection.execute("SELECT item FROM item WHERE sha256 = ? LIMIT 100", (sha256,)).fetchall()
+            found = set(msgspec.json.decode(row[0], type=list[str]))
+            items = connection.execute("SELECT item FROM item WHERE sha256 = ? LIMIT ?", (sha256, COMPARED)).fetchall()
             said = {name for (item,) in items for name in msgspec.json.decode(item, type=Item).viruses}
-            change = _change(row[0], known | said, result)
+            change = _change(found, said, result)
+            names = found if result.verdict is Verdict.UNSCANNED else result.names
             connection.execute(
-                "UPDATE content SET revision = ?, verdict = ?, names = ?,"
-                " change = CASE WHEN ? = '=' THEN change ELSE ? END, changed = ? WHERE sha256 = ?",
+                "UPDATE content SET revision = ?, verdict = ?, names = ?, change = ?, changed = ? WHERE sha256 = ?",
                 (
                     self.revision,
                     result.verdict,
-                    msgspec.json.encode(result.names).decode(),
-                    change,
-                    change,
+                    msgspec.json.encode(sorted(names)).decode(),
+                    row[1] if change is None else change,
                     self._now_us(),
                     sha256,
                 ),
             )
-        self._told(sha256, result, change)
+        self._told(sha256, result, change or "")
 
 
-def _change(before: str, known: set[str], result: Scanned) -> str:
-    """`=`: as before. before: the verdict of the last scan here; empty at the first one."""
+def _change(found: set[str], said: set[str], result: Scanned) -> str | None:
+    """None: what was told before still holds. found: names of the scan before, here; said: by gateways.
+
+    That nothing is found at the first time means little, since the gateway may have better definitions.
+    """
     if result.verdict is Verdict.UNSCANNED:
-        return "" if before == Verdict.CLEAN else "="
+        return None
     if result.verdict is Verdict.CLEAN:
-        return "=" if before == Verdict.CLEAN else "clean"
-    if set(result.names) - known:
+        return "clean" if found else None
+    if set(result.names) - found - said:
         return "named"
-    return "" if before == Verdict.CLEAN else "="
+    return None if found else ""

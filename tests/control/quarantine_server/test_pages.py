@@ -17,6 +17,7 @@ from control.accounts import Accounts, Passwords
 from control.actor import Role
 from control.quarantine.zipped import PASSWORD
 from control.quarantine_server.app import routes
+from control.quarantine_server.index import Index
 from control.quarantine_server.protocol import Item, OrderResult, OrderState, RecipientResult
 from control.sessions import Sessions
 from tests.control import hostile
@@ -35,7 +36,10 @@ def hostile_item(content: bytes, number: int) -> Item:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One item of hostile words with a release that failed, one that is scanned as EICAR, one that is clean."""
+    """One item of hostile words with a release that failed; one that is scanned as EICAR; one of the first content.
+
+    That one was found here before, and is clean with the definitions in force.
+    """
     samples = ["[samples]", "enabled = true", 'url = "http://127.0.0.1:9/samples"']
     with running(tmp_path_factory.mktemp("q") / "root", *samples) as one:
         peer = one.peer()
@@ -49,6 +53,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         assert peer.report(order.id, failed).status == 204
         admin = one.admin()
         wait_until(lambda: "still to come" not in admin.get("/items").text, "all is scanned")
+        assert "Nothing found any more" not in admin.get("/items").text
+        index = Index(one.layout.index)
+        with index.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE content SET revision = 'before', names = '[\"Bad\"]' WHERE sha256 = ?",
+                (item_of(b"nothing bad").sha256,),
+            )
+            assert changed.rowcount == 1
+        index.close()
         wait_until(lambda: "Nothing found any more" in admin.get("/items").text, "all is scanned")
         yield one
 
