@@ -12,12 +12,12 @@ Known gaps: a tag that is shown as text without its `<` being escaped (in a text
 acts.
 """
 
-import html
 import re
 from typing import Final
 
 from cext.base64 import decode
 from cext.html import next_run
+from engine.repair.html_acts import BLOB, ENTITY, LOADS, SCRIPT, STYLE, WS, acts, style_acts
 from engine.repair.repaired import Repaired
 from engine.scan import magic
 from engine.scan.formats.html import utf16
@@ -25,78 +25,30 @@ from engine.scan.formats.html import utf16
 ROUNDS: Final = 8  # of reading it again; pieces nested deeper are made to withstand this
 WORK: Final = 8  # octets of tags read in one round, in sizes of the text: each `<` in a tag without an end is read on
 WORK_MIN: Final = 1 << 16
-BLOB_LEN: Final = 256  # octets of base64 from which on an attribute is a file rather than a token
 TEXT_BLOB_LEN: Final = 1024  # of base64 in a text
 _HEAD_LEN: Final = 2048
 
-_WS: Final = rb"\t\n\f\r "  # of HTML: vertical tab is none, and would hide a quotation mark
-_START: Final = re.compile(rb"<([A-Za-z_:\x80-\xff][^" + _WS + rb"/>]{0,63}+|[?!])")  # no name of ours is longer
-_UNQUOTED: Final = rb"[^" + _WS + rb">\"'][^" + _WS + rb">]*+"
+_START: Final = re.compile(rb"<([A-Za-z_:\x80-\xff][^" + WS + rb"/>]{0,63}+|[?!])")  # no name of ours is longer
+_UNQUOTED: Final = rb"[^" + WS + rb">\"'][^" + WS + rb">]*+"
 _ATTRIBUTE: Final = re.compile(
-    rb"[" + _WS + rb"/]*+([^" + _WS + rb"/>][^" + _WS + rb"/>=]*+)"
-    rb"(?:[" + _WS + rb"]*+=[" + _WS + rb"]*+(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|(" + _UNQUOTED + rb")?+))?+"
+    rb"[" + WS + rb"/]*+([^" + WS + rb"/>][^" + WS + rb"/>=]*+)"
+    rb"(?:[" + WS + rb"]*+=[" + WS + rb"]*+(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|(" + _UNQUOTED + rb")?+))?+"
 )
-_TAG_END: Final = re.compile(rb"[" + _WS + rb"/]*+>?")
-_SELF_CLOSED: Final = re.compile(rb"/[" + _WS + rb"]*>\Z")
-_IN_SCRIPT: Final = re.compile(rb"<!--|-->|<(/?)script(?=[" + _WS + rb"/>])", re.I)
-_CDATA: Final = re.compile(rb"[" + _WS + rb"]*(?:/[/*]+[" + _WS + rb"]*)?<!\[CDATA\[")
-_XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?[" + _WS + rb"]*+<(?:\?xml[" + _WS + rb"]|svg[" + _WS + rb">])", re.I)
+_TAG_END: Final = re.compile(rb"[" + WS + rb"/]*+>?")
+_SELF_CLOSED: Final = re.compile(rb"/[" + WS + rb"]*>\Z")
+_IN_SCRIPT: Final = re.compile(rb"<!--|-->|<(/?)script(?=[" + WS + rb"/>])", re.I)
+_CDATA: Final = re.compile(rb"[" + WS + rb"]*(?:/[/*]+[" + WS + rb"]*)?<!\[CDATA\[")
+_XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?[" + WS + rb"]*+<(?:\?xml[" + WS + rb"]|svg[" + WS + rb">])", re.I)
+_STYLE_END: Final = re.compile(rb"</style", re.I)
 _SUBSET: Final = re.compile(rb"!doctype[^>\[]*+\[", re.I)
 _ENTITY: Final = rb"<!ENTITY\s++[\w.-]++\s++(?:\"https?:[^\"<&%]*+\"|'https?:[^'<&%]*+')\s*+>"
 _ENTITIES: Final = re.compile(rb"\s*+(?:" + _ENTITY + rb"\s*+)*+")  # those that drawing programs write: namespaces
-_SUBSET_END: Final = re.compile(rb"\][" + _WS + rb"]*+>")
-_INSTRUCTION: Final = re.compile(rb"\?(?!xml[" + _WS + rb"?])", re.I)
-
-_CONTROLS: Final = bytes(range(0x21)) + b"\x7f"
-_RUNS: Final = (
-    rb"(?:java|vb|live|j)script:|mocha:"
-    rb"|(?:ms-msdt|search-ms|ms-search|ms-officecmd|ms-appinstaller|ms-its|mk|mhtml|its|hcp|shell):"
-    rb"|data:(?!image/(?:png|gif|p?jpe?g|webp|bmp|avif|x-icon|vnd\.microsoft\.icon)[;,]"
-    rb"|(?:audio|video|font)/|application/(?:x-)?font)"
-)
-_RUNS_AT_START: Final = re.compile(_RUNS, re.I)
-_RUNS_ANYWHERE: Final = re.compile(rb"(?<![a-z0-9+.-])(?:" + _RUNS + rb")", re.I)
-_STYLE_ACTS: Final = re.compile(
-    rb"expression\(|(?:java|vb)script:|(?<![a-z-])behaviou?r:|-moz-binding|data:(?:text|application/(?!(?:x-)?font))",
-    re.I,
-)
-_STYLE_END: Final = re.compile(rb"</style", re.I)
-_STYLE_NOISE: Final = re.compile(rb"/\*.*?\*/|[" + _WS + rb"]++", re.S)
-_STYLE_ESCAPE: Final = re.compile(rb"\\([0-9A-Fa-f]{1,6})[" + _WS + rb"]?|\\")
-_BLOB: Final = re.compile(rb"[A-Za-z0-9+/=_" + _WS + rb"-]{%d,}+\Z" % BLOB_LEN)
+_SUBSET_END: Final = re.compile(rb"\][" + WS + rb"]*+>")
+_INSTRUCTION: Final = re.compile(rb"\?(?!xml[" + WS + rb"?])", re.I)
 
 _WITH_CONTENT: Final = frozenset({b"script", b"scriptlet", b"handler"})
-_LOADED_BY: Final = frozenset(
-    {b"src", b"data", b"code", b"codebase", b"classid", b"archive", b"object", b"srcdoc", b"href", b"applicationname"}
-)
-_ANIMATED: Final = frozenset({b"animate", b"set", b"animatetransform", b"animatemotion", b"animatecolor"})
-_LISTS: Final = frozenset(
-    {b"srcset", b"imagesrcset", b"values", b"content", b"from", b"to", b"by", b"archive", b"ping"}
-)
-_WORDS: Final = frozenset({b"alt", b"aria-label", b"label", b"placeholder", b"summary", b"title"})
 _PICTURES: Final = frozenset({"png", "gif", "jpeg", "bmp", "tiff"})
 _DULL: Final = frozenset({"data", "text", "empty", "mail", "arj", "compress", "cpio", "mp3"}) | _PICTURES
-
-SCRIPT: Final = "scripts"
-HANDLER: Final = "event handlers"
-LINK: Final = "links that run programs"
-FORWARDING: Final = "automatic forwarding"
-FRAME: Final = "frames"
-OBJECT: Final = "embedded objects"
-STYLE: Final = "style sheets that run programs"
-ENTITY: Final = "entities"
-BLOB: Final = "hidden files"
-
-_LOADS: Final = {
-    b"iframe": FRAME,
-    b"frame": FRAME,
-    b"portal": FRAME,
-    b"fencedframe": FRAME,
-    b"object": OBJECT,
-    b"embed": OBJECT,
-    b"applet": OBJECT,
-    b"hta:application": OBJECT,
-}
 
 Cut = tuple[int, int, bytes]
 
@@ -199,7 +151,7 @@ class _Reading:
             return self._declaration(start.start())
         name = first.replace(b"\0", b"").lower()
         local = name.rpartition(b":")[2]
-        end = self._tag(start.end(), name if name in _LOADS else local)
+        end = self._tag(start.end(), name if name in LOADS else local)
         if local in _WITH_CONTENT:
             end = self._script_end(end, start.start())
             self._add(SCRIPT, start.start(), end)
@@ -214,7 +166,7 @@ class _Reading:
         while (attribute := _ATTRIBUTE.match(text, at)) is not None:
             at = attribute.end()
             value = attribute[2] or attribute[3] or attribute[4] or b""
-            what = _acts(name, attribute[1].replace(b"\0", b"").lower(), value)
+            what = acts(name, attribute[1].replace(b"\0", b"").lower(), value)
             if what:
                 self._add(what, attribute.start(1), at, b" ")
         found = _TAG_END.match(text, at)
@@ -252,7 +204,7 @@ class _Reading:
         close = _STYLE_END.search(self._text, at)
         end = close.start() if close else len(self._text)
         self._work(end - at)
-        if _style_acts(self._text[at:end]):
+        if style_acts(self._text[at:end]):
             self._add(STYLE, at, end)
             return end
         return at
@@ -296,43 +248,3 @@ class _Reading:
 
     def _is_picture(self, start: int) -> bool:
         return self._text[max(0, start - 8) : start].lower().endswith(b"base64,")
-
-
-def _acts(tag: bytes, name: bytes, value: bytes) -> str:
-    """What an attribute does that a reader does not need, in words, or empty. tag, name: in lower case."""
-    local = name.rpartition(b":")[2]
-    if local.startswith(b"on") and len(local) > 2:
-        return HANDLER
-    if local == b"srcdoc":
-        return FRAME
-    if tag in _LOADS and (local in _LOADED_BY or tag == b"hta:application"):
-        return _LOADS[tag]
-    if not value:
-        return ""
-    plain = _unescaped(value)
-    if tag == b"meta" and local == b"http-equiv" and plain == b"refresh":
-        return FORWARDING
-    if tag in _ANIMATED and local == b"attributename" and (plain.startswith(b"on") or plain.endswith(b"href")):
-        return HANDLER
-    if local == b"style":
-        return STYLE if _style_acts(_entities(value)) else ""
-    if local in _WORDS:
-        return ""
-    if (_RUNS_ANYWHERE.search if local in _LISTS else _RUNS_AT_START.match)(plain):
-        return LINK
-    return BLOB if len(value) >= BLOB_LEN and _BLOB.match(value) else ""
-
-
-def _entities(value: bytes) -> bytes:
-    return html.unescape(value.decode("latin-1")).encode("latin-1", "ignore") if b"&" in value else value
-
-
-def _unescaped(value: bytes) -> bytes:
-    """A URI as a browser reads it: entities replaced, controls and blanks left out, lower case."""
-    return _entities(value).translate(None, _CONTROLS).lower()
-
-
-def _style_acts(style: bytes) -> bool:
-    if b"\\" in style:
-        style = _STYLE_ESCAPE.sub(lambda found: bytes((int(found[1], 16) & 0x7F,)) if found[1] else b"", style)
-    return _STYLE_ACTS.search(_STYLE_NOISE.sub(b"", style)) is not None

@@ -1,6 +1,7 @@
 """Takes infected parts out of a message, or repairs them; every other octet stays as it was (AV-07, AV-09, AV-10)."""
 
 from engine.rewrite.mender import CannotRepair, CannotRewrite, Mender
-from engine.rewrite.tree import apply, can_be_exchanged, removed, spliced
+from engine.rewrite.places import can_be_exchanged
+from engine.rewrite.tree import apply, removed, spliced
 
 __all__ = ["CannotRepair", "CannotRewrite", "Mender", "apply", "can_be_exchanged", "removed", "spliced"]

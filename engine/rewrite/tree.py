@@ -7,7 +7,6 @@ is decoded, edited, encoded: one edit of its body. Archives exchange members (zi
 one edit of the whole content of its node, after what is inside of it was taken out.
 """
 
-import itertools
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -20,17 +19,15 @@ from engine.queue.record import Splice
 from engine.rewrite import binhex_file, replacement, tar_file, zip_file
 from engine.rewrite.encode import encode, line_end_of, uue_body
 from engine.rewrite.mender import CannotRepair, CannotRewrite, Mender, NoMender
+from engine.rewrite.places import ARCHIVES, Edit, cut, removable, with_edits
 from engine.rewrite.replacement import Names
 from engine.scan import gzip_file
 from engine.scan.decode import Undecodable, decode
-from engine.scan.node import BINHEX, ENTITY, GZIP, MARGIN, MEMBER, MULTIPART, TAR, UUE, ZIP, Node
+from engine.scan.node import BINHEX, GZIP, MARGIN, MULTIPART, TAR, UUE, ZIP, Node
 from engine.scan.walk import Walk
 from engine.scan.zip_file import read as read_zip
 from engine.scan.zip_file import unpack as unpack_zip
 
-Edit = tuple[int, int, bytes]
-
-_ARCHIVES: Final = frozenset({ZIP, TAR, GZIP})
 _UNBOUNDED: Final = 1 << 40  # what is decoded here was decoded within the limits before
 # What a message has not (RFC 5321 s2.3.8, s4.5.3.1.6): a repaired part without an encoding must not bring it in.
 _ODD_LINE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0|[^\n]{999}")
@@ -72,27 +69,9 @@ def removed(root: Node, deletions: Iterable[Deletion]) -> list[Removal]:
     return _Work(root, deletions).outermost()
 
 
-def can_be_exchanged(way: list[Node]) -> bool:
-    """Whether the content of the last node of a way from the root can be exchanged, with all else left as it is."""
-    node = way[-1]
-    if node.role == MARGIN or node.format == MULTIPART or any(one.alternate for one in way):
-        return False
-    return all(below.role != MEMBER or above.format in _ARCHIVES for above, below in itertools.pairwise(way))
-
-
 def spliced(data: bytes, splices: list[Splice]) -> bytes:
     """data with its splices done."""
-    return _spliced(data, [(one.start, one.end, one.data) for one in splices])
-
-
-def _spliced(data: bytes, edits: list[Edit]) -> bytes:
-    pieces: list[bytes] = []
-    at = 0
-    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
-        pieces += (data[at:start], new)
-        at = end
-    pieces.append(data[at:])
-    return b"".join(pieces)
+    return with_edits(data, [(one.start, one.end, one.data) for one in splices])
 
 
 class _Work:
@@ -109,7 +88,7 @@ class _Work:
         causes: dict[int, list[Deletion]] = {}
         for deletion in deletions:
             way = self._ways.to(deletion.node)
-            victim = way[_removable(way)]
+            victim = way[removable(way)]
             self._touched.update(id(node) for node in self._ways.to(victim))
             if victim is not deletion.node:
                 deletion = msgspec.structs.replace(deletion, node=victim, lifted=True)
@@ -139,7 +118,7 @@ class _Work:
             except Undecodable:
                 raise CannotRewrite(node) from None
             return [(node.body, node.end, encode(node.encoding, self._changed(node, content), octets))]
-        if node.format in _ARCHIVES:
+        if node.format in ARCHIVES:
             inside = self._inside(node, buf[node.body : node.end])
             edits = [(node.body + start, node.body + end, new) for start, end, new in inside]
         else:
@@ -147,7 +126,7 @@ class _Work:
         if not self._mender.wants(node):
             return edits
         content = buf[node.body : node.end]
-        changed = _spliced(content, [(start - node.body, end - node.body, new) for start, end, new in edits])
+        changed = with_edits(content, [(start - node.body, end - node.body, new) for start, end, new in edits])
         mended = self._mended(node, changed)
         if _ODD_LINE.search(mended) and not _ODD_LINE.search(content):
             self.beyond_repair.append(node)
@@ -155,7 +134,7 @@ class _Work:
 
     def _changed(self, node: Node, content: bytes) -> bytes:
         """The content of node as it is to be."""
-        return self._mended(node, _spliced(content, self._inside(node, content)))
+        return self._mended(node, with_edits(content, self._inside(node, content)))
 
     def _mended(self, node: Node, content: bytes) -> bytes:
         if not self._mender.wants(node):
@@ -193,7 +172,7 @@ class _Work:
                 removed.append(child)
             else:
                 found.append(self._entity_replaced(child, buf, removal))
-        return found + _cut(node, removed, buf)
+        return found + cut(node, removed, buf)
 
     def _is_top(self, node: Node) -> bool:
         """Whether node belongs to the message itself, not to one nested in it."""
@@ -314,7 +293,7 @@ class _Work:
     def _tar(self, node: Node, buf: bytes) -> list[Edit]:
         def changed(child: Node) -> bytes:
             edits = [(start - child.body, end - child.body, new) for start, end, new in self.edits(child, buf)]
-            return _spliced(buf[child.body : child.end], edits)
+            return with_edits(buf[child.body : child.end], edits)
 
         try:
             return tar_file.exchange(buf, self._changes(node, changed))
@@ -335,37 +314,3 @@ class _Work:
         if first is None or start is None:
             raise CannotRewrite(node)
         return [(0, len(buf), buf[: first[0]] + packed[start[0] :])]
-
-
-def _cut(parent: Node, removed: list[Node], buf: bytes) -> list[Edit]:
-    """Edits that take parts out of a multipart with a delimiter each. One part has to stay (RFC 2046 s5.1.1)."""
-    if not removed:
-        return []
-    parts = [child for child in parent.children if child.role == ENTITY and not child.alternate]
-    gone = {id(child) for child in removed}
-    if len(gone) == len(parts):
-        line_end = line_end_of(buf[max(0, parts[0].start - 2) : parts[-1].end])
-        return [(parts[0].start, parts[-1].end, replacement.entity("", b"", line_end))]
-    found: list[Edit] = []
-    for index, child in enumerate(parts):
-        if id(child) in gone:
-            if any(id(one) not in gone for one in parts[index + 1 :]):
-                found.append((child.start, parts[index + 1].start, b""))
-            else:
-                found.append((parts[index - 1].end, child.end, b""))
-    return found
-
-
-def _removable(way: list[Node]) -> int:
-    """Index in way of the node to take out for its last one: itself, or the nearest above it that can be."""
-    at = len(way) - 1
-    for index in range(1, len(way)):
-        if way[index].alternate and not way[index - 1].alternate:
-            at = index - 1  # there in a second reading only: what is read in two ways has to go
-            break
-        if way[index].role == MEMBER and way[index - 1].format not in _ARCHIVES:
-            at = index - 1  # in a format that is opened but never written
-            break
-    while at > 0 and way[at].role == MEMBER and way[at - 1].format == GZIP:
-        at -= 1
-    return at
