@@ -117,7 +117,7 @@ class Lookup:
 
     def _digested(self, first: int) -> Iterator[_Scanned]:
         """What was examined since then, and has a digest."""
-        query, before = Query(first=first, kinds=frozenset({"scanned"}), term='"sha256"'), ""
+        query, before = Query(first=first, kinds=frozenset({"scanned"}), term="sha256"), ""
         while not self._stopped():
             with self._store.read() as view:
                 page = view.select(query, PAGE, before, _with_digest, PATIENCE_S)

@@ -32,7 +32,7 @@ REASON_LEN: Final = 2000  # characters
 WATCHED_S: Final = 600.0  # after it came into force
 LOOK_S: Final = 1.0
 THREAD_NICENESS: Final = 10
-LOCK: Final = ".updating"
+LOCK: Final = "updates.lock"
 FETCHED: Final = "fetched"
 TRUSTED: Final = "trusted"
 
@@ -241,7 +241,7 @@ def revision_of(path: Path) -> str:
 @contextlib.contextmanager
 def alone(layout: Layout) -> Iterator[None]:
     """DEF-08: one session at a time, of all processes; the lock ends with the process. Raises Running, OSError."""
-    with (layout.definitions / LOCK).open("w") as lock:
+    with (layout.control / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

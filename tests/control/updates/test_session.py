@@ -75,7 +75,7 @@ class Site:
 
     def look(self) -> None:
         """As the thread does some seconds later."""
-        self.late_s += 3
+        self.context.updates._watch_at = 0.0
         self.context.updates.step()
 
 
@@ -97,7 +97,7 @@ def published(publisher: Publisher, *names: str) -> tuple[int, str]:
 
 
 def test_an_update_comes_into_force_and_says_so(site: Site, publisher: Publisher) -> None:
-    """DEF-01, DEF-07, DEF-12, DEF-13, DEF-16: fetched, tested, in force, with its number and date; the one before kept."""
+    """DEF-01, DEF-07, DEF-12, DEF-13, DEF-16: fetched, tested, in force, with number and date; the one before kept."""
     before = site.revision
     number, revision = published(publisher, "First", f"Of {site.layout.root.name}")
     attempt = site.update()
@@ -131,12 +131,12 @@ def test_a_failure_keeps_what_is_in_force(site: Site, publisher: Publisher, monk
     assert (told["result"], told["number"]) == ("Failed", number)
     assert [one.name for one in site.context.definitions.others()] == [f"refused-{number}.mwd"]
     assert site.update().result == NOTHING_NEW, "it is not fetched again"
-    for path in (publisher.repository.directory / "metadata").glob("timestamp.json"):
-        path.rename(kept := path.with_name("kept"))
+    timestamp = publisher.metadata / "timestamp.json"
+    timestamp.rename(kept := timestamp.with_name("kept"))
     try:
         attempt = site.update()
     finally:
-        kept.rename(kept.with_name("timestamp.json"))
+        kept.rename(timestamp)
     assert (attempt.result, site.revision) == (FAILED, before)
 
 
