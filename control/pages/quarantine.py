@@ -48,6 +48,7 @@ def show(visit: Visit) -> Response:
         what=WHAT,
         wanted=wanted,
         found=quarantine.list_items(visit.call, wanted),
+        looked_at=quarantine.LOOKED_AT,
         chosen=str(settings.quarantine.what),
         days=settings.quarantine.days,
         may_write=visit.actor.may(Scope.QUARANTINE_WRITE),

@@ -4,9 +4,7 @@ A thread for each, because a large file on a slow line, a server that lets wait 
 mail are no reason to wait for each other. A failure in here is logged and tried again; mail and pages go on.
 """
 
-import contextlib
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -65,13 +63,13 @@ class Keeper:
         while not self._wake.wait(wait_s):
             try:
                 wait_s, said = step(), ""
-            except (OSError, sqlite3.Error) as error:
+            except Exception as error:
                 wait_s = AGAIN_S
                 if self._wake.is_set():
                     return
                 if str(error) != said:  # it will be the same time and again
                     said = str(error)
-                    log.error("the quarantine is not looked after, trying again: %s", error)
+                    log.exception("the quarantine is not looked after, trying again")
 
     def _forward(self) -> float:
         return 0.0 if self.forwarder.step() else POLL_S
@@ -92,8 +90,7 @@ class Keeper:
             return max(error.retry_s, min(POLL_S * 2.0**self._failures, LAST_S))
         self._failures = 0
         for order in orders:
-            with contextlib.suppress(ValueError):  # of another grammar: it cannot have been ours
-                self.releases.ordered(order)
+            self.releases.ordered(order)
         return AGAIN_S if orders else 0.0  # orders are told until they end
 
     def _link(self) -> Link | None:

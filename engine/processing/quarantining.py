@@ -31,6 +31,8 @@ from engine.scanner.protocol import Intake
 
 AT_ONCE: Final = 2  # messages of one relay
 SWEEP_S: Final = 60.0
+TEXT_LEN: Final = 1000  # characters of a name, a path, a subject that are kept with a file
+VIRUSES: Final = 50  # names and reasons of one file
 _TRIES: Final = 2  # of a scanner that ends meanwhile: the first may have been somebody's signal
 
 log = logging.getLogger(__name__)
@@ -146,15 +148,15 @@ class Quarantine:
                 smtp_id=message.id,
                 sha256=sha256,
                 size=file.size,
-                name=file.name,
-                part=part,
-                kind=file.kind,
-                viruses=tuple(dict.fromkeys(virus for one in found for virus in one.file.viruses)),
-                reasons=tuple(words for one in found for words in one.reasons),
+                name=file.name[:TEXT_LEN],
+                part=part[:TEXT_LEN],
+                kind=file.kind[:TEXT_LEN],
+                viruses=tuple(dict.fromkeys(virus for one in found for virus in one.file.viruses))[:VIRUSES],
+                reasons=tuple(words for one in found for words in one.reasons)[:VIRUSES],
                 fate=str(found[0].file.fate),
                 sender=received.reverse_path,
                 recipients=tuple(one.address for one in received.recipients),
-                subject=facts.subject,
+                subject=facts.subject[:TEXT_LEN],
                 time=now.replace("+00:00", "Z"),
                 revision=facts.definitions,
             )

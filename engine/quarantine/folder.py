@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from engine.quarantine import sealed
 from engine.quarantine.item import SUFFIX, Item, ids_of
+
+KNOWN: Final = 10_000  # files of which the pages remember what they read, some 2 KiB each
+FEW: Final = 20  # recipients; a file with more is read again
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -24,7 +28,7 @@ class Folder:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[str, Item | None] = {}  # what is known of each file; it never changes
+        self._known: dict[str, Item | None] = {}  # what is known of KNOWN files, which never changes
 
     def entries(self) -> list[Entry]:
         """Newest first. Raises OSError."""
@@ -46,12 +50,15 @@ class Folder:
 
     def item(self, entry: Entry) -> Item | None:
         """What is known of it; None if it cannot be read, which is remembered. Raises OSError."""
-        if entry.name not in self._known:
-            try:
-                self._known[entry.name] = sealed.read_item(self.directory / entry.name, self._key())
-            except sealed.Unreadable:
-                self._known[entry.name] = None
-        return self._known[entry.name]
+        if entry.name in self._known:
+            return self._known[entry.name]
+        try:
+            item = sealed.read_item(self.directory / entry.name, self._key())
+        except sealed.Unreadable:
+            item = None
+        if len(self._known) < KNOWN and (item is None or len(item.recipients) <= FEW):
+            self._known[entry.name] = item
+        return item
 
     def find(self, item_id: str) -> Entry | None:
         """Raises OSError."""

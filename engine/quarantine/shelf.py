@@ -45,9 +45,12 @@ class Shelf:
         self._relays = relays
         self._clock = clock
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._key = b""
-        self._sizes: dict[str, int] | None = None  # of our files, by name; None: to be counted anew
+        self._sizes: dict[str, int] = {}  # of our files, by name
         self._used = 0  # octets of these
+        self._is_counted = False
+        self._kept: dict[str, int] = {}  # files that were kept while others were being counted
         self._coming = self._reserved = 0  # files that are being written, and their octets
         self.apply(settings)
 
@@ -55,40 +58,43 @@ class Shelf:
         self.max_len = settings.max_mb * MIB // self._relays
         self.max_items = max(1, QUARANTINE_ITEMS // self._relays)
         self._days = settings.days
-        self._sizes = None
+        self._is_counted = False
 
     # --- room -------------------------------------------------------------------------------------
 
     def room(self) -> int:
         """Octets that the files of one message may have together. Raises NoRoom, sealed.Unreadable, OSError."""
-        with self._lock:
-            if not self._key:
-                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._key = sealed.key_of(self.directory)
-            found = os.statvfs(self.directory)
-            if 100.0 * found.f_bavail / max(1, found.f_blocks - found.f_bfree + found.f_bavail) < FREE_PERCENT:
-                raise NoRoom(f"less than {FREE_PERCENT:g} % of the disk are free, and mail needs them: make room")
-            if self._left() <= 0:
-                self._sizes = None  # the pages may have deleted some
-                if self._left() <= 0:
-                    raise NoRoom(_FULL)
-            return min(self._left(), QUARANTINE_TAKEN_LEN)
+        if not self._key:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._key = sealed.key_of(self.directory)
+        found = os.statvfs(self.directory)
+        if 100.0 * found.f_bavail / max(1, found.f_blocks - found.f_bfree + found.f_bavail) < FREE_PERCENT:
+            raise NoRoom(f"less than {FREE_PERCENT:g} % of the disk are free, and mail needs them: make room")
+        if not self._is_counted or self._left() <= 0:
+            self._count()  # the pages may have deleted some
+        if (left := self._left()) <= 0:
+            raise NoRoom(_FULL)
+        return min(left, QUARANTINE_TAKEN_LEN)
 
     def _left(self) -> int:
         """Octets, as if the next file were the only one. Below 0 also when there are too many."""
-        if len(self._count()) + self._coming >= self.max_items:
+        if len(self._sizes) + self._coming >= self.max_items:
             return -1
         return self.max_len - self._used - self._reserved - sealed.sealed_len(0)
 
-    def _count(self) -> dict[str, int]:
-        if self._sizes is None:
-            self._sizes = {
+    def _count(self) -> None:
+        """Without the lock: of many files this takes long, and mail must not wait for it."""
+        with self._counting:
+            self._kept = {}
+            found = {
                 entry.name: entry.stat(follow_symlinks=False).st_size
                 for entry in os.scandir(self.directory)
                 if entry.name.endswith(SUFFIX) and self._is_ours(entry.name)
             }
-            self._used = sum(self._sizes.values())
-        return self._sizes
+            with self._lock:
+                self._sizes = found | self._kept
+                self._used = sum(self._sizes.values())
+                self._is_counted = True
 
     def _is_ours(self, name: str) -> bool:
         found = ids_of(name)
@@ -123,12 +129,13 @@ class Shelf:
         length = draft.writer.finish(item)
         name = item.stem + SUFFIX
         with self._lock:
-            others = self._used - self._count().get(name, 0) + self._reserved - draft.length
+            before = self._sizes.get(name, 0)
+            others = self._used - before + self._reserved - draft.length
             if others + length > self.max_len:
                 raise NoRoom(_FULL)
             os.rename(draft.writer.path, self.directory / name)
-            self._used += length - self._count().get(name, 0)
-            self._count()[name] = length
+            self._used += length - before
+            self._sizes[name] = self._kept[name] = length
         sealed.sync_directory(self.directory)
 
     # --- age --------------------------------------------------------------------------------------
@@ -136,18 +143,18 @@ class Shelf:
     def sweep(self) -> list[str]:
         """Delete what is too old, some of it if it is a lot. Returns the ids of these items. Raises OSError."""
         oldest_us = self._clock() // 1000 - self._days * 86_400_000_000
+        if not self.directory.exists():
+            return []
+        self._count()
         gone = []
-        with self._lock:
-            if not self.directory.exists():
-                return []
-            self._sizes = None
-            for name in sorted(self._count())[:EXPIRED]:
-                found = ids_of(name)
-                if found is None or int(found[0][:11], 32) >= oldest_us:
-                    break
-                (self.directory / name).unlink(missing_ok=True)
-                self._used -= self._count().pop(name)
-                gone.append(found[1])
+        for name in sorted(self._sizes)[:EXPIRED]:
+            found = ids_of(name)
+            if found is None or int(found[0][:11], 32) >= oldest_us:
+                break
+            (self.directory / name).unlink(missing_ok=True)
+            gone.append(found[1])
+            with self._lock:
+                self._used -= self._sizes.pop(name, 0)
         return gone
 
     def clear(self) -> None:
