@@ -7,27 +7,27 @@ something is left that was to go, first the repairs count as failed, then the wh
 failure inside is a scan error (SCAN-09): the message counts as unscanned, never as clean.
 """
 
-import re
 import time
 import traceback
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 from engine import limits
 from engine.config import Action, ContainerAction, Settings, VirusAction
-from engine.policy import Deletion, Inside, Ways, Why, content, decide, escalate, settle, within
+from engine.policy import Deletion, Inside, Ways, Why, content, decide, settle, within
 from engine.policy.antivirus import pairs
 from engine.policy.criteria import CONTENT, judge
 from engine.policy.evidence import Evidence
-from engine.policy.violation import Criterion, Violation, disposition_of, sentence, strength
+from engine.policy.violation import Violation, disposition_of, sentence, strength
 from engine.queue.record import Disposition, Splice
 from engine.repair.recipes import NO_RECIPES, recipes_of
-from engine.rewrite import CannotRepair, CannotRewrite, apply, removed, spliced
+from engine.rewrite import CannotRepair, removed
 from engine.scan.budget import time_s
 from engine.scan.claims import Claims
 from engine.scan.claims import collect as collect_claims
+from engine.scan.cleaning import Cleaning
 from engine.scan.digests import AttachmentDigests
 from engine.scan.facts import Cause, Facts, Match, Unscanned
 from engine.scan.gather import Gathered, gather, header_of, kept
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 AGAIN: Final = 1.4  # all walks of one message together, in parts of the limit on time: stays below SCANNER_DEADLINE_S
-TRIES: Final = 4  # containers that could not be rewritten before all affected attachments are deleted as a whole
 _HEADER_LEN: Final = 64 * 1024  # octets of a message that is not scanned in which its header section is looked for
 _SAID: Final = 3  # violations that a reason names; more are counted
 _DISABLED: Final = Unscanned("", Cause.DISABLED, "virus scanning is off")
@@ -53,7 +52,6 @@ _ACTIONS: Final = {
     Disposition.FORWARD: Action.FORWARD,
     Disposition.HOLD: Action.HOLD,
 }
-_OURS: Final = re.compile(r"(?:^|[\\/])DELETED\d+\.TXT$")  # names that replacements get (AV-10)
 
 
 class Outcome(msgspec.Struct):
@@ -202,6 +200,7 @@ class _Examination:
             facts.unscanned = [_DISABLED]
         ways = Ways(walk.root)
         repairs = self._repairs(infected, ways)
+        cleaning = Cleaning(self._buf, walk, ways, self._walker, self._antivirus, self._blocking, self._again_until)
         said = _words(violations, Action.HOLD)
         while True:
             rest = [node for node in infected if not repairs.covers(node)]
@@ -214,7 +213,7 @@ class _Examination:
                 told = _told(rest, ways, Fate.DELETED if plan.deletions else Fate.LOGGED)
                 return Outcome(facts, disposition, _joined(said, plan.reason), infected=told)
             try:
-                cleaned = self._cleaned(walk, (*policy, *plan.deletions), ways, repairs, plan.logged)
+                cleaned = cleaning.edits((*policy, *plan.deletions), repairs, plan.logged)
                 break
             except CannotRepair as error:
                 repairs.fail(error.nodes)
@@ -271,48 +270,6 @@ class _Examination:
         disposition, reason = settle(infected, left, self._antivirus)
         disposition = max(blocked, disposition, key=strength)
         return Outcome(facts, disposition, _joined(said, reason), infected=_told(infected, ways, Fate.LOGGED))
-
-    def _cleaned(
-        self,
-        walk: Walk,
-        every: tuple[Deletion, ...],
-        ways: Ways,
-        repairs: Repairs,
-        logged: Sequence[tuple[str, str]],
-    ) -> tuple[tuple[Deletion, ...], list[Splice], Facts] | None:
-        """(deletions as carried out, splices, facts of the result), or None: it cannot be cleaned. Raises CannotRepair.
-
-        logged: (virus, part) of what may stay.
-        """
-        wanted: tuple[Deletion, ...] | None = every
-        tries = 0
-        while wanted is not None:
-            deletions = wanted
-            tries += 1
-            try:
-                splices = apply(self._buf, walk, deletions, repairs)
-            except CannotRewrite as error:
-                below = within([error.node])
-                repairs.check_outside(below)
-                inside = [one for one in every if id(one.node) in below]
-                wanted = escalate(deletions, ways, every if tries >= TRIES else inside)
-                continue
-            after = self._walker.walk_message(spliced(self._buf, splices), self._again_until)
-            narrow(after, self._antivirus)
-            if not self._is_left(after, every, {virus for virus, _ in logged}):
-                return deletions, splices, after.facts
-            repairs.check_outside(None)
-            wanted = escalate(deletions, ways, every)
-        return None
-
-    def _is_left(self, walk: Walk, every: tuple[Deletion, ...], logged: Container[str]) -> bool:
-        """Whether something is still there that was to go. Replacements of ours may be called as they like."""
-        if any(one.name not in logged for one in walk.facts.matches):
-            return True
-        return any(one.why is not Why.INFECTED for one in every) and any(
-            one.action is Action.DELETE and not (one.criterion is Criterion.FILE_NAME and _OURS.search(one.value))
-            for one in judge(CONTENT, gather(walk).evidence, self._blocking)
-        )
 
 
 def _infected(walk: Walk, policy: Sequence[Deletion]) -> list[Node]:

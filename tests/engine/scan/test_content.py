@@ -462,7 +462,7 @@ def test_what_cannot_be_removed_cannot_be_processed(monkeypatch: pytest.MonkeyPa
     def refuse(data: bytes, walk: Walk, deletions: object, mender: object) -> list[Splice]:
         raise CannotRewrite(walk.root)
 
-    monkeypatch.setattr("engine.scan.service.apply", refuse)
+    monkeypatch.setattr("engine.scan.cleaning.apply", refuse)
     outcome = examined(message("t\n", [("a.exe", b"MZ"), ("b.zip", locked({"a": b"a"}))]), files=NAMES)
     assert (outcome.disposition, outcome.splices, outcome.attachments_deleted) == (Disposition.HOLD, [], [])
     assert "2: engine (file name, cannot be removed)" in outcome.reason
