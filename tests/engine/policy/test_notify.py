@@ -186,6 +186,15 @@ def test_every_criterion_has_its_kind() -> None:
     assert not told(Violation("heuristic", Action.LOG))  # type: ignore[arg-type]
 
 
+def test_what_was_found_and_done_is_named() -> None:
+    """AV-12, AV-14: each file once, with all that was found in it and what its repair took out."""
+    page = Infection("EICAR-Test, Heuristic.SCRIPT", "3/a.zip/p.html", "p.html", "repaired", ("scripts", "frames"))
+    notices = told(infections=(VIRUS, page), disposition=Disposition.DELIVER)
+    (info,) = {one.values["VIRUSINFO"] for one in notices}
+    repaired = "p.html: EICAR-Test, Heuristic.SCRIPT, repaired (scripts, frames taken out)"
+    assert info == f"eicar.com: EICAR-Test, deleted; {repaired}"
+
+
 def test_hostile_words_stay_one_line_of_limited_length() -> None:
     """NTF-17: whatever senders put into addresses, subjects, file names."""
     bad = "x\r\nBcc: victim@example.org\r\n\r\n<b>\u202egnp.exe\x00\x1b[2J" + "y" * 5000

@@ -43,7 +43,7 @@ EVIDENCE = Evidence(
     limit_part="2/x",
     authentication=Authentication(dmarc="fail", dmarc_domain="example.net", dmarc_policy="reject"),
 )
-ENVELOPE = {"reverse_path": "sender@example.net", "forward_paths": ("a@example.com",)}
+ENVELOPE: dict[str, Any] = {"reverse_path": "sender@example.net", "forward_paths": ("a@example.com",)}
 
 
 def told(violation: Violation) -> list[dict[str, Any]]:
@@ -115,6 +115,25 @@ def told(violation: Violation) -> list[dict[str, Any]]:
 def test_every_violation_has_its_event(violation: Violation, expected: list[dict[str, Any]]) -> None:
     """SNDR-05, DNSBL-08, PROC-17, PROC-25: with the SMTP ID, the envelope (RBLK-05..09) and what was done."""
     assert told(violation) == [{"smtp_id": "ID", **ENVELOPE, **one} for one in expected]
+
+
+def test_each_infected_file_is_told_of_once() -> None:
+    """AV-11, AV-12, AV-14, RBLK-01..03: by its fate, with the names of all that was found in it."""
+    both = ("Eicar", "Heuristic.SCRIPT")
+    infected = [
+        InfectedFile("2", "a.html", 9, both, Fate.REPAIRED, ("scripts", "frames")),
+        InfectedFile("3/z.zip/b.exe", "b.exe", 9, both, Fate.DELETED),
+        InfectedFile("4", "", 9, ("Eicar",), Fate.LOGGED),
+    ]
+    judgement = Judgement(EVIDENCE, (), Disposition.DELIVER, "", False, (), "", (), ())
+    outcome = Outcome(Facts(), infected=infected)
+    _, *found = events_of(Verdict("ID", "infected", Disposition.DELIVER), outcome, judgement)
+    names = "Eicar, Heuristic.SCRIPT"
+    assert found == [
+        events.FileRepaired("ID", virus=names, part="2", file="a.html", done="scripts, frames", **ENVELOPE),
+        events.FileDeleted("ID", virus=names, part="3/z.zip/b.exe", file="b.exe", **ENVELOPE),
+        events.VirusLogged("ID", virus="Eicar", part="4", **ENVELOPE),
+    ]
 
 
 def test_order_of_what_is_told(tmp_path: Path) -> None:
