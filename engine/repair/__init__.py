@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.repair import html, odf, ole, ooxml, pdf, rtf
 from engine.repair.recipes import NO_RECIPES, Recipe, run
+from engine.repair.relations import TYPES
 from engine.repair.repaired import Repaired
 from engine.scan.formats.ooxml import ODF_MANIFEST
 from engine.scan.node import MEMBER, ZIP, Node
@@ -24,6 +25,7 @@ _CLEANERS: Final[dict[str, Cleaner]] = {
     "html": html.cleaned,
     "odf": odf.cleaned,
     "ole": ole.cleaned,
+    "ooxml": ooxml.cleaned,
     "pdf": pdf.cleaned,
     "pptx": ooxml.cleaned,
     "rtf": rtf.cleaned,
@@ -31,15 +33,19 @@ _CLEANERS: Final[dict[str, Cleaner]] = {
     "xlsx": ooxml.cleaned,
 }
 # What is one file to people, though it is opened: what is infected in it is repaired by repairing all of it.
-DOCUMENTS: Final = frozenset({"docx", "html", "odf", "ole", "pdf", "pptx", "rtf", "xlsx"})
+DOCUMENTS: Final = frozenset({"docx", "html", "odf", "ole", "ooxml", "pdf", "pptx", "rtf", "xlsx"})
 
 
 def kind_of(node: Node) -> str:
     """Kind of content of a node, as `repair` wants it."""
     if node.document:
         return node.document
-    if node.type == "zip" and any(name == ODF_MANIFEST for child in node.children for name in child.names):
-        return "odf"
+    if node.type == "zip":
+        names = {name.lower() for child in node.children for name in child.names}
+        if ODF_MANIFEST.lower() in names:
+            return "odf"
+        if TYPES in names:  # of another program than those three: Visio
+            return "ooxml"
     return node.type
 
 

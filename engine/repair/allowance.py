@@ -4,7 +4,7 @@ from typing import Final
 
 from engine import limits
 
-STEPS: Final = 4_000_000  # tags, records, tokens, sectors; a document of 100 MB has some 200,000 sectors
+STEPS: Final = 2_000_000  # tags, records, tokens, sectors: some 10 s at most; a file of 100 MB has 200,000 sectors
 OCTETS: Final = 512 * limits.MIB  # read and unpacked in all; a file of SCAN_FILE_LEN needs some four times its length
 DEPTH: Final = 4  # documents within documents that are cleaned with them; what lies deeper is left as it is
 

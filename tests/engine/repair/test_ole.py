@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.repair import ole
-from engine.repair.allowance import Allowance, Irregular
+from engine.repair.allowance import DEPTH, Allowance, Irregular
 from engine.repair.compound import Compound
 from engine.scan.formats import ole as opener
 from engine.scan.formats.cfb import CompoundFile
@@ -162,6 +162,17 @@ def test_attachments_of_a_message() -> None:
     assert "macro-vba" not in _opened(inside["__attach_version1.0_#00000000", "__substg1.0_37010102"])[0]
 
 
+def test_messages_in_messages() -> None:
+    """AV-13: documents in messages in messages are cleaned DEPTH deep; what lies deeper is left to the second scan."""
+    content = storage(compound({"WordDocument": TEXT}), "doc")
+    for depth in range(1, DEPTH + 2):
+        content = compound(
+            {"__properties_version1.0": bytes(32), "__attach_version1.0_#0": {"__substg1.0_37010102": content}}
+        )
+        done = ole.cleaned(content)
+        assert (done is not None) == (depth <= DEPTH)
+
+
 def _slides(kind: bytes, content: bytes) -> bytes:
     return kind + struct.pack("<L", len(content)) + content
 
@@ -192,7 +203,7 @@ def test_damage_is_refused() -> None:
     going = next(one for one in file.root.all() if one.name == "\x01Ole10Native")
     directory = content.index("Root Entry".encode("utf-16-le"))
     shared = bytearray(content)
-    struct.pack_into("<L", shared, directory + 128 * going.number + 116, word.first)
+    struct.pack_into("<LL", shared, directory + 128 * going.number + 116, word.first, word.size)
     assert ole.cleaned(bytes(shared)) is None
     circle = bytearray(content)
     struct.pack_into("<L", circle, directory + 128 * going.number + 68, word.number)

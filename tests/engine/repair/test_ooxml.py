@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.repair import ooxml
+from engine.repair.allowance import Allowance
 from engine.repair.relations import is_remote
 from tests.engine.repair import infected
 from tests.engine.repair.documents import RTF, docx, pptx, xlsx
@@ -112,7 +113,11 @@ def test_what_is_fetched_from_elsewhere(kind: str, part: str, text: bytes, words
         assert b"rIdX" not in b"".join(after.values())
 
 
-@given(st.sampled_from(["C:\\a.dot", "file:///C:/a.dot", "file:///C|/a", "a.dot", "../a.dot", "file:///removed"]))
+@given(
+    st.sampled_from(
+        ["C:\\a.dot", "file:///C:/a.dot", "file:///C|/a", "a.dot", "../a.dot", "file:///removed", "file://C:/a"]
+    )
+)
 def test_local_places(place: str) -> None:
     """AV-13: an honest document names the template on the disk it was made with."""
     assert not is_remote(place) and is_remote("file:////server/" + place) and is_remote("//server/" + place)
@@ -225,6 +230,23 @@ def test_what_cannot_be_changed_is_refused(change: dict[str, bytes]) -> None:
     """AV-13: Office does not read it either, or other readers might see something else."""
     parts = {**parts_of(infected.ooxml(docx())), **change}
     assert ooxml.cleaned(zipped(parts)) is None
+
+
+def test_two_relationships_to_one_macro_sheet() -> None:
+    """AV-13: both lead to the worksheet that is there instead."""
+    parts = parts_of(infected.ooxml(xlsx()))
+    relate(parts, "xl/_rels/workbook.xml.rels", "xlMacrosheet", "/xl/macrosheets/sheet1.xml")
+    after, _ = done_to(parts)
+    assert after["xl/_rels/workbook.xml.rels"].count(b'"/xl/worksheets/emptied0.xml"') == 2
+
+
+def test_octets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AV-13: a document that unpacks to more than the allowance is not cleaned."""
+    content = infected.ooxml(docx())
+    small = sum(map(len, parts_of(content).values())) // 4
+    for octets, is_cleaned in ((1 << 20, True), (small, False)):
+        monkeypatch.setattr(ooxml, "Allowance", lambda octets=octets: Allowance(octets=octets))
+        assert (ooxml.cleaned(content) is not None) == is_cleaned
 
 
 SOURCES = [infected.ooxml(docx()), infected.ooxml(xlsx())]

@@ -11,16 +11,23 @@ from engine.scan.infected import Fate
 from engine.scan.service import examine
 from tests.engine.repair import infected
 from tests.engine.repair.documents import RTF, docx, odt, pptx, xlsx
-from tests.engine.repair.infected import MARK
+from tests.engine.repair.infected import MARK, parts_of
 from tests.engine.repair.pdf_made import document
 from tests.engine.scan.formats.compound import compound
 from tests.engine.scan.material import Clock, Matcher, message, zipped
 
 TEXT = b"\xec\xa5\xc1\0" + bytes(300) + b"Figures of the harbour office" * 200
+VISIO = zipped(
+    {
+        name.replace("word/", "visio/"): part.replace(b"word/", b"visio/")
+        for name, part in parts_of(infected.ooxml(docx())).items()
+    }
+)
 DOCUMENTS = {
     "a.docm": infected.ooxml(docx()),
     "a.xlsm": infected.ooxml(xlsx()),
     "a.pptm": infected.ooxml(pptx()),
+    "a.vsdm": VISIO,
     "a.odt": infected.odf(odt()),
     "a.rtf": infected.rtf(RTF),
     "a.pdf": infected.pdf(document({1: b"<< /Type /Catalog >>"})),
