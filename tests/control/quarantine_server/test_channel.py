@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from control.quarantine_server import authority, protocol
+from control.quarantine_server.channel import UPLOADS
 from control.quarantine_server.protocol import OrderResult, OrderState, Receipt, RecipientResult, Server
 from tests.control.harness import PATIENCE_S, wait_until
 from tests.control.quarantine_server.house import House, Peer, item_of, made, running
@@ -202,6 +203,30 @@ def test_broken_results_are_refused(house: House) -> None:
     for body in (b"", b"[]", b'{"state":"ordered","time":""}', b"\xff"):
         answer = peer.ask("PUT", f"/v1/orders/{'0' * 32}/result", body)
         assert answer.status == 400, body
+
+
+def test_so_many_uploads_at_once(house: House) -> None:
+    """QRN-03: one more is told to come back; one that breaks off leaves nothing, and makes room."""
+    peer, content = house.peer("many"), b"one at a time"
+    connections = []
+    for number in range(UPLOADS):
+        item = item_of(content, 500 + number)
+        head = protocol.upload_head(item)
+        connection = peer.connection()
+        connection.putrequest("PUT", f"/v1/items/{item.id}")
+        connection.putheader("content-type", protocol.UPLOAD_TYPE)
+        connection.putheader("content-length", str(len(head) + item.size))
+        connection.endheaders()
+        connection.send(head)
+        connections.append(connection)
+    wait_until(lambda: len(list(house.layout.coming.iterdir())) == UPLOADS, "all have begun")
+    late = item_of(content, 600)
+    refused = peer.put(late, content)
+    assert refused.status == 429 and refused.headers["retry-after"] == "1"
+    for connection in connections:
+        connection.close()
+    wait_until(lambda: peer.put(late, content).status == 201, "there is room again")
+    wait_until(lambda: not any(house.layout.coming.iterdir()), "nothing is left")
 
 
 def test_killed_while_items_come(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control.operation import Conflict
+from control.operation import Conflict, Invalid
+from control.quarantine_server import desk, index, store, vault
 from control.quarantine_server import settings as server_settings
-from control.quarantine_server import vault
 from control.quarantine_server.desk import ORDER_US
+from control.quarantine_server.index import Filter
 from control.quarantine_server.layout import ServerLayout
 from control.quarantine_server.protocol import Item, OrderResult, OrderState
 from control.quarantine_server.store import DAY_US, Differs, Full, TooLarge
@@ -167,6 +168,38 @@ def test_an_id_means_one_content(shelf: Shelf) -> None:
     assert shelf.store.known("gw1", item)
     with pytest.raises(Differs):
         shelf.store.known("gw1", item_of(b"two", 1))
+
+
+def test_what_is_remembered_is_bounded(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-06: deeds, and ids of what was deleted; the oldest make room."""
+    monkeypatch.setattr(index, "AUDIT_KEPT", 3)
+    monkeypatch.setattr(store, "GONE_KEPT", 3)
+    items = [shelf.put(b"the same", number) for number in range(4)]
+    for number in sorted(shelf.numbers()):
+        shelf.desk.delete(ACTOR, [number])
+    assert [deed.item for deed in shelf.store.index.deeds()] == [4, 3, 2]
+    assert [shelf.store.known("gw1", item) for item in items] == [False, True, True, True]
+    assert len(shelf.told) == 4
+
+
+def test_a_search_looks_at_so_many_characters(shelf: Shelf) -> None:
+    """QRN-06: at the last that it looks at, and not at one more."""
+    room = index.WORDS_LEN - len(index.words_of(item_of(b"one", recipients=("",))))
+    shelf.put(b"one", 1, recipients=("x" * (room - 2) + "ENDS",))
+    assert shelf.store.index.page(Filter("xen")) and not shelf.store.index.page(Filter("xend"))
+
+
+def test_no_more_than_so_many_at_once(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-09: with one press."""
+    monkeypatch.setattr(desk, "SELECTED", 2)
+    for number in range(3):
+        shelf.put(b"one of three %d" % number, number)
+    assert shelf.desk.release_all(ACTOR, shelf.numbers()) == (2, "")
+    assert shelf.desk.delete(ACTOR, shelf.numbers()) == 2
+    (number,) = shelf.numbers()
+    with pytest.raises(Invalid):
+        shelf.desk.release(ACTOR, number, ["a@example.com"], "x" * (desk.NOTE_LEN + 1))
+    shelf.desk.release(ACTOR, number, ["a@example.com"], "x" * desk.NOTE_LEN)
 
 
 def test_an_order_that_nobody_answers_ends(shelf: Shelf) -> None:
