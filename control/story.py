@@ -104,7 +104,7 @@ def sentence(event: Event) -> str:
     fields = ", ".join(
         f"{name.replace('_', ' ')} {_text(value)}"
         for name, value in event.items()
-        if name not in ("event", "time", "process", "smtp_id", "evidence") and value not in ("", [], None)
+        if name not in ("event", "time", "process", "smtp_id", "evidence", "suspicions") and value not in ("", [], None)
     )
     name = event["event"].replace("-", " ")
     return f"{name}: {fields}" if fields else name
@@ -113,7 +113,16 @@ def sentence(event: Event) -> str:
 def facts(event: Event) -> list[tuple[str, str]]:
     """What policy saw, of the event that tells of the examination: name and words."""
     evidence = event.get("evidence")
-    return list(_facts(evidence)) if isinstance(evidence, dict) else []
+    told = list(_facts(evidence)) if isinstance(evidence, dict) else []
+    return [*told, *_reasons(event.get("suspicions", ()))]
+
+
+def _reasons(suspicions: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What heuristics say, each with its reasons and their points (AV-03)."""
+    for one in suspicions:
+        yield one.get("name", ""), _with(f"{one.get('points', 0)} points", f"part {one.get('part') or 'message'}")
+        for words, points in one.get("reasons", ()):
+            yield "Reason", f"{words} ({points:+})"
 
 
 def _facts(evidence: dict[str, Any]) -> Iterator[tuple[str, str]]:

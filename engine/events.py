@@ -7,6 +7,7 @@ reports, log shippers and people with jq read them. time is RFC 3339, UTC, micro
 import msgspec
 
 from engine.policy.evidence import Evidence
+from engine.scan.facts import Suspicion
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="event", omit_defaults=True):
@@ -239,6 +240,7 @@ class Scanned(MessageEvent, tag="scanned"):
     signatures: tuple[str, ...] = ()
     unscanned: tuple[str, ...] = ()
     evidence: Evidence = Evidence()  # what policy decided by
+    suspicions: tuple[Suspicion, ...] = ()  # why heuristics say what they say (AV-03)
 
 
 class Dropped(MessageEvent, tag="dropped"):

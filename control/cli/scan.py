@@ -10,7 +10,8 @@ import msgspec
 from control.cli.files import files, shown
 from engine import definitions as engine_definitions
 from engine import limits
-from engine.scan.facts import Facts, Finding, Match, Unscanned, Verdict
+from engine.config import Antivirus, HeuristicsLevel
+from engine.scan.facts import Facts, Finding, Match, Suspicion, Unscanned, Verdict
 from engine.scan.matcher import Matcher
 from engine.scan.offline import examine
 from signatures.compile import compile_sources, starter
@@ -36,6 +37,7 @@ class Line(msgspec.Struct, omit_defaults=False):
     signatures: list[Match]
     unscanned: list[Unscanned]
     findings: list[Finding]
+    suspicions: list[Suspicion]
     parts: list[PartLine] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -47,14 +49,21 @@ class Line(msgspec.Struct, omit_defaults=False):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Compiled definitions file; without it the starter definitions.",
 )
+@click.option(
+    "--heuristics",
+    type=click.Choice([level.value for level in HeuristicsLevel]),
+    default=HeuristicsLevel.MEDIUM.value,
+    show_default=True,
+    help="How readily files count as unknown malware.",
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-def scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Path, ...]) -> None:
+def scan(as_json: bool, parts: bool, definitions: Path | None, heuristics: str, paths: tuple[Path, ...]) -> None:
     """Examine messages or plain files; folders are walked.
 
     Exit status: 0 all clean, 1 something is infected, 2 an error, 3 something could not be wholly examined.
     """
     try:
-        status = _scan(as_json, parts, definitions, paths)
+        status = _scan(as_json, parts, definitions, Antivirus(heuristics=HeuristicsLevel(heuristics)), paths)
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = ERROR
@@ -65,7 +74,7 @@ def scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Path
     sys.exit(status)
 
 
-def _scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Path, ...]) -> int:
+def _scan(as_json: bool, parts: bool, definitions: Path | None, heuristics: Antivirus, paths: tuple[Path, ...]) -> int:
     try:
         image = (
             engine_definitions.from_file(definitions)
@@ -83,11 +92,11 @@ def _scan(as_json: bool, parts: bool, definitions: Path | None, paths: tuple[Pat
 
     for path in paths:
         for file in files(path, unreadable):
-            statuses.add(_scan_file(file, image, as_json, parts))
+            statuses.add(_scan_file(file, image, as_json, parts, heuristics))
     return next(status for status in (ERROR, INFECTED, UNSCANNED, CLEAN) if status in statuses)
 
 
-def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool) -> int:
+def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool, heuristics: Antivirus) -> int:
     try:
         with path.open("rb") as file:
             data = file.read(limits.HARD_MESSAGE_LEN + 1)
@@ -98,7 +107,7 @@ def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool) -> int:
         click.echo(f"{shown(path)}: larger than {limits.HARD_MESSAGE_LEN >> 20} MiB", err=True)
         return ERROR
     try:
-        facts = examine(data, Path(shown(path)).name, image, parts or as_json)
+        facts = examine(data, Path(shown(path)).name, image, parts or as_json, heuristics)
     except Exception as error:  # noqa: BLE001 - status 1 would say infected, and the other files are still to be seen
         click.echo(f"{shown(path)}: cannot be examined: {type(error).__name__}: {error}", err=True)
         return ERROR
@@ -108,7 +117,7 @@ def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool) -> int:
 
 def _print(path: str, facts: Facts, as_json: bool, parts: bool) -> None:
     if as_json:
-        line = Line(path, facts.verdict, facts.matches, facts.unscanned, facts.findings)
+        line = Line(path, facts.verdict, facts.matches, facts.unscanned, facts.findings, facts.suspicions)
         if parts:
             line.parts = [
                 PartLine(
@@ -126,6 +135,10 @@ def _print(path: str, facts: Facts, as_json: bool, parts: bool) -> None:
     click.echo(f"{path}: {facts.verdict}")
     for match in facts.matches:
         click.echo(f"  {match.part}: {match.name}")
+        for why in facts.suspicions:
+            if (why.name, why.part) == (match.name, match.part):
+                for words, points in why.reasons:
+                    click.echo(f"    {points:+} {words}")
     for gap in facts.unscanned:
         click.echo(f"  {gap.part}: not examined, {gap.cause}" + (f" ({gap.detail})" if gap.detail else ""))
     for finding in facts.findings:

@@ -11,19 +11,23 @@ closed: what is suspicious only if it is alone waits for that.
 Plain text of a message costs a look at its type: it is kept, a piece of it, in case something is encrypted.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from engine import limits
-from engine.config import HeuristicsLevel
+from engine.config import Antivirus
 from engine.heuristics import names, other, program, shortcut, texts
-from engine.heuristics.rules import Rules
+from engine.heuristics.rules import Rules, rules_of
 from engine.scan.facts import Suspicion
-from engine.scan.ledger import Ledger
 from engine.scan.node import ENTITY, MARGIN, MEMBER, Node
+
+if TYPE_CHECKING:
+    from engine.scan.budget import Budget
+    from engine.scan.ledger import Ledger
+    from engine.scan.matcher import Matcher
 
 ALONE: Final = 4  # files in an archive up to which each of them counts as alone
 TEXTS: Final = 8  # texts of a message in which passwords are looked for
@@ -55,6 +59,9 @@ _DIGEST_LEN: Final = 64  # hexadecimal digits
 _NOT_MERGED: Final = ("name.", "place.")
 
 
+_NOT_READ: Final = Rules.__new__(Rules)  # stands for rules that nobody asked for yet
+
+
 class _Sheet:
     """Of one content that is open. piece: it is a part of a document, not a file."""
 
@@ -70,32 +77,32 @@ class _Sheet:
 
 
 class Watch:
-    """One for each walk. Nothing is raised on content but what clock raises."""
+    """One for each walk. Nothing is raised on content but OutOfTime. closed: encrypted containers, with what is known.
 
-    def __init__(
-        self,
-        rules: Rules,
-        level: HeuristicsLevel,
-        exempt: tuple[str, ...],
-        ledger: Ledger,
-        check_time: Callable[[], None],
-    ) -> None:
-        self._rules = rules
-        self._level = level
-        self._exempt = exempt
+    image: its annex is read when something is first judged; without one nothing is suspicious.
+    """
+
+    __slots__ = ("_budget", "_image", "_ledger", "_open", "_rules", "_settings", "_texts", "closed")
+
+    def __init__(self, image: "Matcher", settings: Antivirus, ledger: "Ledger", budget: "Budget") -> None:
+        self._image = image
+        self._settings = settings
         self._ledger = ledger
-        self._check_time = check_time
+        self._budget = budget
+        self._rules: Rules | None = _NOT_READ
         self._open: list[_Sheet] = []
-        self._texts: list[bytes] = []
-        self._closed: dict[int, tuple[Node, dict[str, int]]] = {}
+        self._texts: tuple[tuple[bytes, int, int], ...] = ()
+        self.closed: dict[int, tuple[Node, dict[str, int]]] | None = None
 
     # --- while the walk goes on -------------------------------------------------------------------------
 
     def open(self, node: Node, kind: str, buf: bytes, start: int, end: int) -> _Sheet | None:
         """Content of node is about to be examined. None: there is nothing to be judged about it."""
-        if kind in _BODY and not node.names and (node.role == ENTITY or node.role == MARGIN):
+        if not node.names and kind in _BODY and (node.role == ENTITY or node.role == MARGIN):
             if len(self._texts) < TEXTS:
-                self._texts.append(buf[start : min(end, start + TEXT_LEN)])
+                if len(buf) > TEXT_LEN:  # so as not to keep all of it
+                    buf, start, end = buf[start : min(end, start + TEXT_LEN)], 0, min(end - start, TEXT_LEN)
+                self._texts += ((buf, start, end),)
             if kind == "text":
                 return None
         over = self._open[-1] if self._open else None
@@ -131,10 +138,12 @@ class Watch:
 
     def encrypted(self, node: Node, container: Node) -> None:
         """node, which is container or a member of it, cannot be read without a password."""
-        if id(container) not in self._closed and len(self._closed) == CLOSED:
+        if self.closed is None:
+            self.closed = {}
+        if id(container) not in self.closed and len(self.closed) == CLOSED:
             return
         archive = "closed.document" if container.document or container.type in ("ole", "pdf") else "closed.archive"
-        _, found = self._closed.setdefault(id(container), (container, {archive: 1}))
+        _, found = self.closed.setdefault(id(container), (container, {archive: 1}))
         if node is not container:
             said: dict[str, int] = {}
             names.features(node.names, said)
@@ -158,22 +167,26 @@ class Watch:
             self._report(waits, suspicions)
         if sheet.subject == "archive" and node.document:
             sheet.subject = "document"
-        self._look(sheet, kind, buf, start, end)
+        if (rules := self._read()) is None:
+            return
+        self._look(rules, sheet, kind, buf, start, end)
         over = self._open[-1] if self._open else None
         flagged = bool(node.viruses) or (
-            sheet.subject not in ("", "module") and not sheet.piece and self._judge(sheet, kind, over, buf[start:end])
+            sheet.subject not in ("", "module")
+            and not sheet.piece
+            and self._judge(rules, sheet, kind, over, buf[start:end])
         )
         if over is not None:
             _pass_on(sheet, over, flagged)
 
-    def _look(self, sheet: _Sheet, kind: str, buf: bytes, start: int, end: int) -> None:
+    def _look(self, rules: Rules, sheet: _Sheet, kind: str, buf: bytes, start: int, end: int) -> None:
         """Gather what the content says of itself."""
         node, found, subject = sheet.node, sheet.features, sheet.subject
         if not sheet.piece:
             names.features(node.names, found)
         if subject in ("", "archive", "file", "document"):
             return
-        self._check_time()
+        self._budget.check_time()
         octets = looked_at = buf[start:end]
         if subject == "program":
             looked_at = program.features(octets, found)
@@ -186,22 +199,20 @@ class Watch:
         if node.format == "zip" and kind not in ("zip", "pe"):
             found["also.archive"] = 1
         if (target := _MARKED.get(subject)) is not None:
-            self._mark(texts.ends(looked_at), target, found)
+            _mark(rules, texts.ends(looked_at), target, found)
             if kind == "html" and target != "html":  # a page, and called like a script
-                self._mark(texts.ends(looked_at), "html", found)
-        if subject == "module" or (subject in ("script", "html") and self._rules.possible(subject, found)):
+                _mark(rules, texts.ends(looked_at), "html", found)
+        if subject == "module" or (subject in ("script", "html") and rules.possible(subject, found)):
             texts.features(octets, found)
 
-    def _mark(self, octets: bytes, target: str, found: dict[str, int]) -> None:
-        try:
-            for mark in self._rules.marks.scan(octets, target):
-                found[mark] = 1
-        except TimeoutError:  # it was bounded: what was found of other features stands
-            found["odd.marks-took-too-long"] = 1
+    def _read(self) -> Rules | None:
+        if self._rules is _NOT_READ:
+            self._rules = rules_of(self._image)
+        return self._rules
 
     # --- judging ----------------------------------------------------------------------------------------
 
-    def _judge(self, sheet: _Sheet, kind: str, over: _Sheet | None, octets: bytes) -> bool:
+    def _judge(self, rules: Rules, sheet: _Sheet, kind: str, over: _Sheet | None, octets: bytes) -> bool:
         """Returns whether it was reported."""
         node, found = sheet.node, sheet.features
         container = over.node if over is not None and over.subject in ("archive", "disk") else None
@@ -211,12 +222,12 @@ class Watch:
             found["place.archived"] = 1
         found["place.alone"] = 1
         subjects = ("script", "html") if sheet.subject == "script" and kind == "html" else (sheet.subject,)
-        suspicions = self._wanted(subjects, found, octets)
+        suspicions = self._wanted(rules, subjects, found, octets)
         if not suspicions:
             return False
         if container is not None and over is not None:
             del found["place.alone"]
-            anyway = self._wanted(subjects, found, b"")
+            anyway = self._wanted(rules, subjects, found, b"")
             if not anyway:
                 if over.files < ALONE:
                     over.waiting.append((node, suspicions))
@@ -225,15 +236,11 @@ class Watch:
         self._report(node, suspicions)
         return True
 
-    def _wanted(self, subjects: tuple[str, ...], found: dict[str, int], octets: bytes) -> list[Suspicion]:
+    def _wanted(self, rules: Rules, subjects: tuple[str, ...], found: dict[str, int], octets: bytes) -> list[Suspicion]:
         """What is suspicious, and not exempt."""
-        left = [
-            one
-            for subject in subjects
-            for one in self._rules.judge(subject, found, self._level)
-            if one.name not in self._exempt
-        ]
-        digests = {one.lower() for one in self._exempt if len(one) == _DIGEST_LEN} if left and octets else ()
+        level, exempt = self._settings.heuristics, self._settings.heuristics_exempt
+        left = [one for subject in subjects for one in rules.judge(subject, found, level) if one.name not in exempt]
+        digests = {one.lower() for one in exempt if len(one) == _DIGEST_LEN} if left and octets else ()
         return [] if digests and hashlib.sha256(octets).hexdigest() in digests else left
 
     def _report(self, node: Node, suspicions: list[Suspicion]) -> None:
@@ -245,16 +252,23 @@ class Watch:
 
     def finish(self) -> None:
         """The walk has ended: what is encrypted is judged by what the text of the message says."""
-        if not self._closed:
+        rules = self._read()
+        if rules is None or self.closed is None:
             return
         said: dict[str, int] = {}
-        for text in self._texts:
-            self._mark(text, "text", said)
-        for node, found in self._closed.values():
+        for buf, start, end in self._texts:
+            _mark(rules, buf[start:end], "text", said)
+        for node, found in self.closed.values():
             if not node.viruses:
                 found.update(said)
                 names.features(node.names, found)
-                self._report(node, self._wanted(("closed",), found, b""))
+                self._report(node, self._wanted(rules, ("closed",), found, b""))
+
+
+def _mark(rules: Rules, octets: bytes, target: str, found: dict[str, int]) -> None:
+    """Look for marks. Regular expressions among them are bounded: what takes too long is a mark that is not found."""
+    with contextlib.suppress(TimeoutError):
+        found.update(dict.fromkeys(rules.marks.scan(octets, target), 1))
 
 
 def _is_document(sheet: _Sheet) -> bool:
@@ -297,7 +311,7 @@ def _count(sheet: _Sheet, feature: str) -> None:
 _REMARKS: Final = frozenset(
     "odd." + one
     for one in (
-        "encrypted", "html-smuggling", "macro-basic", "macro-vba", "macro-xlm", "pdf-additional-actions",
+        "html-smuggling", "macro-basic", "macro-vba", "macro-xlm", "pdf-additional-actions",
         "pdf-embedded-file", "pdf-javascript", "pdf-launch", "pdf-open-action", "rtf-ambiguous",
         "vba-module-without-source",
     )

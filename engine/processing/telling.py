@@ -37,6 +37,7 @@ def _events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iter
         signatures=verdict.signatures,
         unscanned=tuple([words for _, words in causes]),
         evidence=judgement.evidence,
+        suspicions=tuple(one for one in outcome.facts.suspicions if one.name in verdict.signatures),
     )
     for violation in judgement.violations:
         yield from _of_violation(verdict.id, violation, judgement)

@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from engine.config import ContainerLimits
+from engine.config import Antivirus, ContainerLimits
 from engine.policy.deletion import Ways
 from engine.repair.recipes import recipes_of
 from engine.rewrite import CannotRepair, CannotRewrite, apply, spliced
@@ -23,9 +23,11 @@ class Attempt(msgspec.Struct, frozen=True):
     facts: Facts
 
 
-def examine(data: bytes, name: str, image: Matcher, digests: bool = False) -> Facts:
-    """The facts of one input. A failure of ours is a verdict too, and never clean."""
-    walker = Walker(image, ContainerLimits(), digests=digests, clock=time.monotonic)
+def examine(
+    data: bytes, name: str, image: Matcher, digests: bool = False, heuristics: Antivirus | None = None
+) -> Facts:
+    """The facts of one input. A failure of ours is a verdict too, and never clean. heuristics: as of Walker."""
+    walker = Walker(image, ContainerLimits(), digests=digests, heuristics=heuristics, clock=time.monotonic)
     try:
         return _walk(walker, data, name).facts
     except (MemoryError, RecursionError) as error:

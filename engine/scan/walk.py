@@ -5,12 +5,11 @@ Header sections are matched too. The rooms: course.py.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from engine.config import Antivirus, ContainerLimits, HeuristicsLevel
-from engine.heuristics.rules import rules_of
 from engine.heuristics.watch import Watch
 from engine.scan import magic
 from engine.scan.archives import Archives
@@ -26,6 +25,9 @@ from engine.scan.node import ENTITY, FILE, Node
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+
+_OFF: Final = HeuristicsLevel.OFF
 
 
 class Walk(msgspec.Struct):
@@ -63,10 +65,7 @@ class Walker:
         self._settings = settings
         self._digests = digests
         self._end_to_end = end_to_end
-        self._heuristics = heuristics
-        self._rules = (
-            rules_of(image) if heuristics is not None and heuristics.heuristics is not HeuristicsLevel.OFF else None
-        )
+        self._heuristics = heuristics if heuristics is None or heuristics.heuristics is not _OFF else None
         self._clock = clock
 
     def walk_message(self, data: "Buffer", deadline_s: float | None = None, taker: Taker | None = None) -> Walk:
@@ -90,12 +89,12 @@ class Walker:
         course = _Course(self._image, budget, self._digests, self._end_to_end)
         course.taker = taker
         ledger = course.ledger
-        if self._rules is not None and (settings := self._heuristics) is not None:
-            level, exempt = settings.heuristics, settings.heuristics_exempt
-            ledger.watch = Watch(self._rules, level, exempt, ledger, budget.check_time)
+        watch = None
+        if self._heuristics is not None:
+            watch = ledger.watch = Watch(self._image, self._heuristics, ledger, budget)
         root = begin(course)
-        if ledger.watch is not None:
-            ledger.watch.finish()
+        if watch is not None and watch.closed:
+            watch.finish()
         return Walk(ledger.facts, root, ledger.fields, ledger.limit, ledger.limit_part)
 
 

@@ -27,7 +27,7 @@ FEATURES: Final = frozenset({
     # programs
     "pe.code-entropy", "pe.code-not-in-file", "pe.dll", "pe.driver", "pe.dotnet", "pe.entry-in-last-section",
     "pe.entry-nowhere", "pe.entry-writable", "pe.few-imports", "pe.imports", "pe.no-imports", "pe.no-sections",
-    "pe.overlay", "pe.overlay-entropy", "pe.packer-sections", "pe.section-names-odd", "pe.signed", "pe.size",
+    "pe.overlay", "pe.overlay-entropy", "pe.section-names-odd", "pe.signed", "pe.size",
     "pe.time-impossible", "pe.version", "pe.writable-executable",
     # texts that are run
     "text.broken-words", "text.concatenations", "text.digits", "text.entropy", "text.escapes", "text.line", "text.run", "text.size", "text.slices",
@@ -37,9 +37,9 @@ FEATURES: Final = frozenset({
     # pictures and documents that are something else as well
     "also.archive", "also.html", "also.program", "also.script",
     # messages
-    "closed.archive", "closed.document", "closed.program", "closed.script", "message.password",
+    "closed.archive", "closed.document", "closed.program", "closed.script", 
     # remarks of openers
-    "odd.encrypted", "odd.html-smuggling", "odd.macro-basic", "odd.macro-vba", "odd.macro-xlm",
+    "odd.html-smuggling", "odd.macro-basic", "odd.macro-vba", "odd.macro-xlm",
     "odd.pdf-additional-actions", "odd.pdf-embedded-file", "odd.pdf-javascript", "odd.pdf-launch",
     "odd.pdf-open-action", "odd.rtf-ambiguous", "odd.vba-module-without-source",
 })  # fmt: skip

@@ -36,7 +36,7 @@ def test_contract(tmp_path: Path) -> None:
     ended = scan("--json", "--parts", clean, infected, closed)
     assert ended.returncode == 1, "infected is more than unscanned"
     first, second, third = lines(ended)
-    assert set(first) == {"path", "verdict", "signatures", "unscanned", "findings", "parts"}
+    assert set(first) == {"path", "verdict", "signatures", "unscanned", "findings", "suspicions", "parts"}
     assert (first["path"], first["verdict"]) == (str(clean), "clean")
     assert (second["verdict"], third["verdict"]) == ("infected", "unscanned")
     (signature,) = second["signatures"]

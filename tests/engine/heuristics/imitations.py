@@ -44,13 +44,13 @@ def noise(size: int, seed: int = 1) -> bytes:
 def pe(
     sections: Sequence[tuple[bytes, int, bytes]], entry: int, imports: Sequence[str] = (), time: int = 0x60000000
 ) -> bytes:
-    """A PE32 file with these sections (name, flags, octets) at 0x1000, 0x2000 ... and one more with its imports.
+    """A PE32 file with these sections (name, flags, octets) at 0x10000, 0x20000 ... and one more with its imports.
 
     entry: number of the section in which it begins, -1: outside of all. Nothing in it can run.
     """
     every = [*sections]
     if imports:
-        at = 0x1000 * (len(every) + 1)
+        at = 0x10000 * (len(every) + 1)
         table = 40 + 4 * (len(imports) + 1)
         names, lookup = b"KERNEL32.dll\0\0", b""
         for name in imports:
@@ -63,19 +63,19 @@ def pe(
         order = list(range(len(every)))
     count = len(every)
     header = b"MZ" + bytes(58) + struct.pack("<L", 0x80) + _STUB.ljust(0x40, b"\0")
-    start = 0x1000 * (entry + 1) if entry >= 0 else 0x900000
+    start = 0x10000 * (entry + 1) if entry >= 0 else 0x900000
     optional = struct.pack("<HBB9L6H4L2H6L", 0x10B, 14, 0, 0, 0, 0, start, 0x1000, 0x1000, 0x400000, 0x1000, 0x200,
-                           6, 0, 0, 0, 6, 0, 0, 0x1000 * (count + 1), 0x400, 0, 2, 0,
+                           6, 0, 0, 0, 6, 0, 0, 0x10000 * (count + 1), 0x400, 0, 2, 0,
                            0x100000, 0x1000, 0x100000, 0x1000, 0, 16)  # fmt: skip
     directories = bytearray(128)
     if imports:
-        struct.pack_into("<LL", directories, 8, 0x1000 * count, 40)
+        struct.pack_into("<LL", directories, 8, 0x10000 * count, 40)
     coff = b"PE\0\0" + struct.pack("<2H3L2H", 0x14C, count, time, 0, 0, len(optional) + 128, 0x102)
     table_octets, body, offset = b"", b"", 0x400
     for number, place in enumerate(order):
         name, flags, octets = every[place]
         raw = octets + bytes(-len(octets) % 0x200)
-        address = 0x1000 * (number + 1)
+        address = 0x10000 * (number + 1)
         table_octets += struct.pack(
             "<8s6L2HL", name, max(len(octets), 0x1000), address, len(raw), offset, 0, 0, 0, 0, flags
         )
@@ -231,7 +231,7 @@ HITS: Final = [
     Imitation("type", "photo.jpg", PLAIN_PROGRAM, "DisguisedProgram"),
     Imitation("link-as-document", "plan.pdf", PLAIN_LINK, "DisguisedProgram"),
     Imitation("packed", "setup.exe", PACKED_PROGRAM, "PackedProgram"),
-    Imitation("infected", "tool.exe", INFECTED_PROGRAM, "PackedProgram", ("medium", "high")),
+    Imitation("infected", "tool.exe", INFECTED_PROGRAM, "PackedProgram"),
     Imitation("injector", "tool.exe", INJECTOR, "PackedProgram"),
     Imitation("packed-in-zip", "t.zip", zipped({"tool.exe": PACKED_PROGRAM}), "PackedProgram"),
     Imitation("macro", "order.doc", document(MACRO), "AutoRunMacro"),

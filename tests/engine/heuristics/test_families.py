@@ -7,6 +7,7 @@ import pytest
 
 from engine.config import Antivirus, ContainerLimits, HeuristicsLevel
 from engine.definitions import from_bytes
+from engine.heuristics import watch
 from engine.heuristics.rules import rules_of
 from engine.scan.facts import Facts, Verdict
 from engine.scan.walk import Walker
@@ -113,7 +114,7 @@ def test_exempt_by_name_and_by_digest() -> None:
 
 def test_a_few_files_in_an_archive_count_as_alone_and_one_more_does_not() -> None:
     """AV-03"""
-    for others, levels in ((3, ("medium", "high")), (4, ("high",))):
+    for others, levels in ((watch.ALONE - 1, ("medium", "high")), (watch.ALONE, ("high",))):
         files = {"order.vbs": VBS_DROPPER} | {f"{number}.txt": b"t" for number in range(others)}
         mail = message("t\n", [("a.zip", zipped(files))])
         assert tuple(level for level in LEVELS if "ScriptDropper" in families(mail, level)) == levels
