@@ -122,7 +122,8 @@ def test_killed_relays_and_scanners_lose_nothing(keeping: tuple[Gateway, Mailbox
         gateway.send(message(f"number {number}\n", [(f"n{number}.zip", zipped({f"f{number}.com": FILE}))]))
         if number % 6 == 5:
             module = "engine.relay" if number % 12 == 5 else "engine.scanner.worker"
-            os.kill(gateway.pids(module)[0], signal.SIGKILL)
+            victims = until(lambda module=module: gateway.pids(module), f"a {module} runs")  # type: ignore[misc]
+            os.kill(victims[0], signal.SIGKILL)
             until(lambda: gateway.pids("engine.relay"), "the relay runs again")
             until(lambda: _answers(gateway), "mail is taken again")
     arrived = until(lambda: mailbox.mail() if len(mailbox.mail()) >= count else [], "all mail")
