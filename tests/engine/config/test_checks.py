@@ -80,7 +80,6 @@ CASES = [
     ("[updates]\nsources = ['https://a.example/x', 'updates.example.com']\n", "updates.sources[1]", 2, "https://"),
     ("[updates]\nsources = ['clamav+ftp://a.example/x']\n", "updates.sources[0]", 2, "https://"),
     ("[updates]\nsources = ['https://a.example/x?y']\n", "updates.sources[0]", 2, "directory alone"),
-    (f"[updates]\nsources = {[f'https://{n}.example/' for n in range(UPDATE_SOURCES + 1)]}\n", "updates.sources", 2, "there may be"),
     ("[antivirus]\ntext = '{$MSGINFO}'\n", "antivirus.text", 2, "{$FILE}"),
     ("[blocking.files]\ntext = '{$VIRUSINFO}'\n", "blocking.files.text", 2, "{$FILE}"),
     ("[[smtp.listeners]]\nmode = 'submission'\n", "smtp.listeners[0].mode", 2, "RELAY-14"),
@@ -274,3 +273,10 @@ def test_a_relay_listens_at_so_many_addresses(more: int) -> None:
     listeners = tuple(config.FurtherListener(port=1000 + number) for number in range(LISTENERS - 1 + more))
     found = config.problems(Settings(smtp=config.Smtp(listeners=listeners)))
     assert [one.setting for one in found] == ["smtp.listeners"] * more
+
+
+def test_there_are_so_many_sources_of_updates_at_most() -> None:
+    sources = [f"https://{number}.example/" for number in range(UPDATE_SOURCES + 1)]
+    assert not config.problems(config.parse(f"[updates]\nsources = {sources[:-1]}\n"))
+    (mistake,) = mistakes(f"[updates]\nsources = {sources}\n")
+    assert (mistake.setting, "there may be" in mistake.text) == ("updates.sources", True)
