@@ -104,11 +104,11 @@ def test_what_is_refused() -> None:
 
 
 def test_memory_is_that_of_a_piece(tmp_path: Path) -> None:
-    """DEF-01: the gateway goes on with mail meanwhile: 64 MiB are made with less than 40 MiB more than nothing is."""
+    """DEF-01: the gateway goes on with mail meanwhile: 32 MiB are made of 32 with less than 32 MiB more than nothing is."""
     old, new, path = (tmp_path / name for name in ("old", "new", "delta"))
     block = bytes(range(256)) * 4096
-    old.write_bytes(block * 64)
-    new.write_bytes(b"new" + block * 64)
+    old.write_bytes(block * 32)
+    new.write_bytes(b"new" + block * 32)
     with old.open("rb") as before, new.open("rb") as after, path.open("wb") as written:
         delta.make(before, after, written)
     program = (
@@ -121,5 +121,5 @@ def test_memory_is_that_of_a_piece(tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program, old, path, result], check=True, capture_output=True
     )
-    assert int(told.stdout) < 40 * 1024
+    assert int(told.stdout) < 32 * 1024
     assert result.read_bytes() == new.read_bytes()

@@ -25,7 +25,7 @@ from control.updates.fetch import (
     NotWritten,
     fetch,
 )
-from control.updates.repository import TARGETS, Quorum
+from control.updates.repository import METADATA, TARGETS, Quorum
 from control.updates.revision import target_name
 from control.updates.sources import BadSource, Patience, parse, shown
 from control.updates.trust import NotARoot, trust
@@ -142,6 +142,12 @@ def test_a_file_that_is_none(tmp_path: Path, gateway: Gateway) -> None:
     os.mkfifo(tmp_path / "share" / "metadata" / "2.root.json")
     with pytest.raises(NoSource, match="is no file"):
         gateway.fetch(tmp_path / "share")
+
+
+def test_a_directory_that_is_too_slow(gateway: Gateway, both: Path) -> None:
+    """DEF-09: a file server may trickle too."""
+    with pytest.raises(NoSource, match="slower than"):
+        gateway.fetch(both, patience=Patience(grace_s=0.0, rate=1 << 60))
 
 
 def test_only_what_changed_is_fetched(gateway: Gateway, first: Path, server: HttpServer) -> None:
@@ -284,6 +290,7 @@ def test_trust_is_not_replaced_by_mistake(tmp_path: Path, gateway: Gateway, both
         trust((both / "metadata" / "timestamp.json").read_bytes(), gateway.trusted)
     assert isinstance(gateway.fetch(both, in_force=2), NothingNew)
     told = trust(stranger.root, gateway.trusted, replace=True)
+    assert not (gateway.trusted / METADATA).exists()
     assert (told.version, told.quorums["root"]) == (1, (1, 1))
     assert gateway.fetched(stranger.repository.directory).revision.number == 1
 

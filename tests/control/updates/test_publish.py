@@ -88,7 +88,7 @@ def test_deltas_of_the_last_revisions(publisher: Publisher, tmp_path: Path) -> N
     assert len(served) == DELTAS + 1, "those that nothing leads to have gone after a day"
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.lists(st.sampled_from([f"Test.{letter}" for letter in "ABCDEFGH"]), min_size=1), min_size=1, max_size=4)
 )
