@@ -12,7 +12,7 @@ from signatures.source import UNKNOWN_KEYS, Table
 
 PATTERN_LEN = 4096  # MW_PATTERN_LEN of cext/include/image.h
 SHORTEST_PATTERN = 4  # a shorter literal occurs in any large file by chance
-NAME_LEN = 128
+NAME_LEN = 256
 
 _DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32}
 _BODIES = ("text", "hex", "patterns", "filename", *_DIGESTS)
@@ -28,13 +28,15 @@ KEYS = (
     "condition",
     "filesize",
     "container",
+    *subpatterns.FACTS,
+    "of",
     *_NOTES,
     "specimen",
     "clean",
     "repair",
     "repaired",
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*")
+_NAME = re.compile(r"[A-Za-z0-9{(\[][A-Za-z0-9._:/+$@#!&=~,%{}()\[\]-]*")
 
 
 class _Reader:
@@ -61,13 +63,24 @@ class _Reader:
         self.wrong(f'unknown {key} "{value}"', did_you_mean(value, known), key, value)
         return default
 
+    def target(self) -> str:
+        """One of the targets, or several, joined by commas."""
+        value = self.text("target", model.ANY)
+        words = value.split(",")
+        for word in words:
+            if word not in model.TARGETS or (word == model.ANY and len(words) > 1):
+                self.wrong(f'unknown target "{word}"', did_you_mean(word, model.TARGETS), "target", word)
+                return model.ANY
+        return value
+
     def name(self) -> str:
         if "name" not in self.table.values:
             self.wrong("signature without a name", 'write name = "Family.Variant"')
             return ""
         name = self.text("name")
         if name and (not _NAME.fullmatch(name) or len(name) > NAME_LEN):
-            hint = f"letters, digits and . _ : / + -, at most {NAME_LEN} of them, a letter or digit first"
+            allowed = "letters, digits, brackets and . _ : / + - $ @ # ! & = ~ , %"
+            hint = f"{allowed}, at most {NAME_LEN} of them, a letter, digit or bracket first"
             self.wrong(f'"{name}" is no signature name', hint, "name", name)
         elif not name and isinstance(self.table.values["name"], str):
             self.wrong("empty signature name", "", "name")
@@ -102,7 +115,7 @@ class _Reader:
         if len(octets) != _DIGESTS[key]:
             self.wrong(f"{key} of {len(octets) * 2} digits", f"{key} has {_DIGESTS[key] * 2}", key)
             return None
-        return Digest(key, octets, self.table.values.get("size"))
+        return Digest(key, octets, self.table.values.get("size"), self.choice("of", model.DIGESTED, model.DIGESTED[0]))
 
     def filename(self) -> FileName | None:
         glob = self.text("filename")
@@ -134,8 +147,10 @@ class _Reader:
             self.wrong(f'"nocase" has no meaning with {key}', "it goes with text and hex", "nocase")
         if "size" in values and key not in _DIGESTS:
             self.wrong(f'"size" has no meaning with {key}', "it goes with " + ", ".join(_DIGESTS), "size")
+        if "of" in values and key not in _DIGESTS:
+            self.wrong(f'"of" has no meaning with {key}', "it goes with " + ", ".join(_DIGESTS), "of")
         if key != "patterns":
-            for word in ("condition", "filesize", "container"):
+            for word in ("condition", "filesize", "container", *subpatterns.FACTS):
                 if word in values:
                     self.wrong(f'"{word}" has no meaning with {key}', "it goes with patterns", word)
         if key == "patterns" or (key == "hex" and not subpatterns.WILDCARDS.isdisjoint(self.text("hex"))):
@@ -203,7 +218,7 @@ def signature(table: Table) -> tuple[Signature | None, list[SourceError]]:
     name = r.name()
     severity = r.choice("severity", model.SEVERITIES, "medium")
     family = r.choice("family", model.FAMILIES, model.FAMILIES[0])
-    target = r.choice("target", model.TARGETS, model.ANY)
+    target = r.target()
     body = r.body()
     if isinstance(body, FileName) and target != model.ANY:
         r.wrong("a file name has no target", "leave target out", "target")

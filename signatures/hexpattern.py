@@ -50,6 +50,8 @@ class Gap:
 
 
 FORMS = ("hex", "decimal", "binary", "auto")  # MW_COMPARE_*
+MOST_LEN = {"hex": 18, "decimal": 64, "binary": 8, "auto": 64}  # octets of a number
+MOST_OFFSET = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Signatures as the compiler sees them, after their source was understood and before they are laid out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from signatures.hexpattern import Element
+from signatures.hexpattern import Compare, Element, length
 from signatures.logic import Node
 from signatures.recipes import Instruction
 
@@ -86,6 +86,14 @@ class SubPattern:
     wide: bool = False
     fullword: bool = False
     start: Start = Start()
+
+
+def with_number(sub: SubPattern, compare: Compare) -> SubPattern:
+    """The sub-pattern with a number in it: behind it if that is possible, where few places are left to look at."""
+    back = length(sub.elements)
+    if back is None:
+        return replace(sub, elements=(compare, *sub.elements))
+    return replace(sub, elements=(*sub.elements, replace(compare, back=back)))
 
 
 MOST_REGEX = 64 * 1024  # octets

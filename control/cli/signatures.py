@@ -6,16 +6,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import click
 
 from control.definitions_tests import unrepaired
 from engine.scan import magic
+from signatures import export, yara_rules
 from signatures import image as layout
-from signatures import yara_rules
 from signatures.clamav.collect import Taken, collect
-from signatures.compile import Info, compile_sources, describe, read_all, read_sources, test_vectors
+from signatures.compile import Info, completed, describe, read_all, read_sources, test_vectors
 from signatures.diagnostics import SourceErrors
 from signatures.inspection import Contents, Described, explain
 
@@ -72,13 +72,13 @@ def _refuse(errors: SourceErrors) -> None:
 @click.argument("sources", nargs=-1, required=True, type=_PATHS)
 @click.option("-o", "--output", required=True, type=_OUTPUT)
 def compile_(sources: tuple[Path, ...], output: Path) -> None:
-    """Compile SOURCE files or folders into one definitions file."""
+    """Compile SOURCE files or folders into one definitions file. Without heuristics of its own it gets Mailward's."""
     try:
-        image = compile_sources(_sources(sources))
+        found = read_all(_sources(sources))
     except SourceErrors as errors:
         _refuse(errors)
     else:
-        _write(image, output)
+        _write(layout.build(found.signatures, annexes=completed(found.annexes())), output)
 
 
 @signatures.command()
@@ -143,7 +143,48 @@ def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None) -> None:
     else:
         refused.write_text("".join(f"{line}\n" for line in lines))
     _table(taken)
-    _write(layout.build(taken.signatures, annexes=taken.annexes()), output)
+    _write(layout.build(taken.signatures, annexes=completed(taken.annexes())), output)
+
+
+@signatures.command("export")
+@click.argument("sources", nargs=-1, required=True, type=_PATHS)
+@click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="A folder.")
+@click.option("--format", "form", type=click.Choice(["toml", "clamav"]), default="toml", show_default=True)
+def export_(sources: tuple[Path, ...], output: Path, form: str) -> None:
+    """Write SOURCES (our own, ClamAV's databases, YARA rules, folders of them) down again in one language.
+
+    What it cannot say is listed. Compiled definitions are not read: they do not hold all that their sources say.
+    """
+    own = [path for path in _sources(sources) if path.suffix.lower() == ".toml"]
+    taken = collect(_others(sources))
+    try:
+        found = [*read_sources(own), *taken.signatures]
+    except SourceErrors as errors:
+        _refuse(errors)
+        return
+    if form == "toml":
+        text, left = export.toml(found)
+        files = {"signatures.toml": text} if text else {}
+    else:
+        lines, left = export.clamav(found)
+        files = {f"signatures{suffix}": "".join(f"{one}\n" for one in ones) for suffix, ones in lines.items()}
+    files |= {PurePath(source.namespace).stem + ".yar": source.text for source in taken.rules.sources}
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in sorted(files.items()):
+        (output / name).write_text(text)
+        click.echo(f"{output / name}: {len(text.encode())} octets")
+    for one in (*taken.refused, *left):
+        click.echo(str(one), err=True)
+    click.echo(f"{len(found) - len(left)} signatures written, {len(left)} cannot be said so")
+
+
+def _others(paths: Sequence[Path]) -> list[Path]:
+    return sorted(
+        file
+        for path in paths
+        for file in (path.rglob("*") if path.is_dir() else [path])
+        if file.is_file() and file.suffix.lower() != ".toml"
+    )
 
 
 @signatures.command()

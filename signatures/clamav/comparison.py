@@ -4,18 +4,14 @@ Where N occurs several times, any of these places may have the number; ClamAV lo
 """
 
 import re
-from dataclasses import replace
 
-from signatures import hexpattern
 from signatures.clamav.line import NotTaken
-from signatures.hexpattern import Compare
-from signatures.model import Part, SubPattern
+from signatures.hexpattern import MOST_LEN, MOST_OFFSET, Compare
+from signatures.model import Part, SubPattern, with_number
 
 _TEST = r"[<>=]-?\w{1,20}"
 _TEXT = re.compile(rf"(\d{{1,2}})\((?:(>>|<<)(-?\w{{1,12}})|0?)#([a-z]{{1,8}})(\w{{1,4}})#({_TEST}(?:,{_TEST})?)\)")
 _FORMS = {"h": "hex", "d": "decimal", "i": "binary", "a": "auto"}
-MOST_LEN = {"hex": 18, "decimal": 64, "binary": 8, "auto": 64}
-_MOST_OFFSET = 1 << 32
 
 
 def _number(text: str) -> int:
@@ -52,19 +48,14 @@ def read(text: str) -> tuple[int, Compare]:
     if not 1 <= length <= MOST_LEN[form] or (form == "binary" and length not in (1, 2, 4, 8)):
         raise NotTaken(f'byte comparison of "{length}" octets')
     tests = tuple((test[0], _number(test[1:])) for test in found[6].split(","))
-    if any(not -(1 << 63) <= value < 1 << 63 for _, value in tests) or abs(offset) >= _MOST_OFFSET:
+    if any(not -(1 << 63) <= value < 1 << 63 for _, value in tests) or abs(offset) >= MOST_OFFSET:
         raise NotTaken("byte comparison with a number that is too large")
     exact = "e" in options and form != "binary"
     return int(found[1]), Compare(-offset if shift == "<<" else offset, form, length, tests, "l" in options, exact)
 
 
 def joined(trigger: Part, compare: Compare) -> SubPattern:
-    """The sub-signature it belongs to with the comparison in it: behind it if that is possible, where few places are
-    left to look at.
-    """
+    """The sub-signature it belongs to with the comparison in it."""
     if not isinstance(trigger, SubPattern) or any(isinstance(e, Compare) for e in trigger.elements):
         raise NotTaken("byte comparison that belongs to no pattern")
-    back = hexpattern.length(trigger.elements)
-    if back is None:
-        return replace(trigger, elements=(compare, *trigger.elements))
-    return replace(trigger, elements=(*trigger.elements, replace(compare, back=back)))
+    return with_number(trigger, compare)

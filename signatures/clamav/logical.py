@@ -136,7 +136,10 @@ def _description(text: str) -> _Description:
             case "Container":
                 found.container = container(value)
             case "Intermediates":
-                found.facts += _around(value)
+                if ">" in value:
+                    found.facts += _around(value)
+                else:
+                    found.container = container(value)
             case "FileSize":
                 found.least, found.most = _range(value, "file size")
             case "EntryPoint":

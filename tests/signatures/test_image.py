@@ -13,7 +13,6 @@ import cext
 from cext.automaton import DamagedImage, Image, ImageError, NotAnImage, WrongVersion
 from cext.crc32c import crc32c
 from signatures import automaton, conditions, grammar, hexpattern, image, logic, model, names, prefilter
-from signatures.clamav import comparison
 from signatures.model import Digest, FileName, Literal, Signature
 from tests.fuzz.fuzz_image import ANNEXES, SIGNATURES, WHOLE, one_input
 
@@ -74,7 +73,7 @@ def test_both_sides_have_the_same_constants() -> None:
     origins = ("ANYWHERE", "START", "END", "ENTRY", "SECTION", "LAST_SECTION", "IN_SECTION", "VERSION")
     assert [defined(f"MW_FROM_{name}") for name in origins] == list(range(len(model.ORIGINS)))
     assert [defined(f"MW_COMPARE_{form.upper()}") for form in hexpattern.FORMS] == list(range(4))
-    assert defined("MW_COMPARE_LEN") == max(comparison.MOST_LEN.values())
+    assert defined("MW_COMPARE_LEN") == max(hexpattern.MOST_LEN.values())
     assert defined("MW_AROUND") == model.MOST_AROUND
     words = ("SUB", "AND", "OR", "EQUAL", "MORE", "LESS", "SKIP")
     assert [defined(f"MW_EXPR_{name}") for name in words] == [getattr(conditions, f"EXPR_{name}") for name in words]

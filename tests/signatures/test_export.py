@@ -1,0 +1,117 @@
+"""AV-02: what is written down again means the same, and what cannot be said is listed."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+
+from control.cli.signatures import signatures as command
+from signatures import export, grammar, image, source
+from signatures.clamav.collect import collect
+from signatures.compile import compile_sources, read_sources, starter
+from signatures.model import Condition, Signature
+from tests.cext.test_automaton_conditions import conditions_with_regexes
+from tests.signatures.test_clamscan import LINES
+
+OWN = """
+[[signature]]
+name = "Own.Number"
+severity = "high"
+target = "png,gif"
+patterns = [
+  { hex = "6c656e3d??", nocase = true, number = { at = 4, form = "decimal", length = 3, tests = ["> 100", "< 200"] } },
+  { hex = "6d6f7265(61|62)", wide = true, fullword = true, offset = "EOF-99,9" },
+  { regex = "a\\\\s\\"b", flags = "i", when = "0" },
+]
+condition = "(0|1)>1&2"
+filesize = [5, 90]
+sections = [1, 3]
+entry = [0, 99]
+container = "zip>pdf"
+specimen = { hex = "00" }
+
+[[signature]]
+name = "Own.Imports"
+md5 = "000102030405060708090a0b0c0d0e0f"
+size = 9
+of = "imports"
+
+[[signature]]
+name = "Own.Name"
+filename = "*.{scr,pif}"
+"""
+
+
+def again(text: str) -> list[Signature]:
+    tables, errors = source.parse("again.toml", text.encode())
+    read = [grammar.signature(table) for table in tables]
+    assert not errors and not [wrong for _, wrong in read if wrong]
+    return [signature for signature, _ in read if signature is not None]
+
+
+def test_our_own_language(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    found = [*read_sources([path]), *read_sources(starter())]
+    text, left = export.toml(found)
+    assert not left
+    assert [(s.name, s.body, s.severity, s.specimens) for s in again(text)] == [
+        (s.name, s.body, s.severity, s.specimens) for s in found
+    ]
+
+
+def test_clamavs_lines_come_back(tmp_path: Path) -> None:
+    for suffix, known in LINES.items():
+        (tmp_path / f"a.{suffix}").write_text("\n".join(known))
+    taken = collect([tmp_path])
+    lines, left = export.clamav(taken.signatures)
+    assert not left
+    (tmp_path / "again").mkdir()
+    for suffix, ones in lines.items():
+        (tmp_path / "again" / f"b{suffix}").write_text("\n".join(ones))
+    assert image.build(collect([tmp_path / "again"]).signatures) == image.build(taken.signatures)
+    text, left = export.toml(taken.signatures)
+    assert not left
+    assert {s.name: s.body for s in again(text)} == {s.name: s.body for s in taken.signatures}
+
+
+@settings(max_examples=200, deadline=None)
+@given(conditions_with_regexes())
+def test_any_condition_comes_back(condition: Condition) -> None:
+    text, left = export.toml([Signature("c", condition)])
+    tables, errors = source.parse("again.toml", text.encode())
+    assert not left and not errors
+    made, wrong = grammar.signature(tables[0])
+    if made is None:  # a condition that nothing can be looked for in is no source
+        assert [error.message for error in wrong] == ["it may match where nothing fixed can be looked for"]
+    else:
+        assert made.body == condition
+
+
+def test_what_cannot_be_said_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    _, left = export.clamav(read_sources([path]))
+    assert [str(one) for one in left] == [
+        'Own.Number: ClamAV has no target "png,gif"',
+        "Own.Name: ClamAV has no declared file names outside of containers",
+    ]
+
+
+@pytest.mark.parametrize("form", ["toml", "clamav"])
+def test_the_command(tmp_path: Path, form: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.ndb").write_text("One:0:*:6162636465666768\nOne:0:*:6d6e6f7071727374\n")
+    (tmp_path / "in" / "own.toml").write_text('[[signature]]\nname = "Two"\ntext = "some words"\n')
+    (tmp_path / "in" / "rules.yar").write_text("rule Three { condition: true }\n")
+    told = CliRunner().invoke(command, ["export", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--format", form])
+    assert told.exit_code == 0, told.output
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    if form == "toml":
+        assert names == ["rules.yar", "signatures.toml"]
+        assert "One: its name is taken by another" in told.output and "2 signatures written, 1 cannot" in told.output
+        assert compile_sources(sorted((tmp_path / "out").iterdir()))
+    else:
+        assert names == ["rules.yar", "signatures.ndb"]
+        assert "3 signatures written, 0 cannot" in told.output
