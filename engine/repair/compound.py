@@ -21,7 +21,7 @@ _TABLES: Final = (0xFFFFFFFC, 0xFFFFFFFD)  # sectors of the DIFAT and the FAT
 _NOBODY: Final = 0xFFFFFFFF
 STORAGE, STREAM, ROOT = 1, 2, 5
 _RED, _BLACK = 0, 1
-_NESTING: Final = 64  # storages in storages
+_NESTING: Final = 64  # storages in storages; with more a file is refused
 
 
 class Entry(msgspec.Struct):

@@ -27,7 +27,7 @@ _TOKEN: Final = re.compile(rb"\\bin(-?\d{1,10}) ?|\\.|[{}]", re.S)
 _TEXT: Final = re.compile(
     rb"\\'([0-9A-Fa-f]{2})|\\u(-?\d{1,6}) ?|\\[a-z]{1,32}(?:-?\d{1,10})? ?|\\(.)|[{}\r\n]|([^\\{}\r\n]++)", re.S
 )
-_INSTRUCTION_LEN: Final = 1 << 16
+INSTRUCTION_LEN: Final = 1 << 16  # octets of an instruction or a template's place that are read
 _DDE_START: Final = re.compile(r"\W*dde", re.I)
 _REMOTE: Final = re.compile(r"//|\\\\")
 
@@ -84,11 +84,13 @@ def _object(inside: bytes) -> str:
 
 
 def _instruction(inside: bytes) -> str:
-    return _DDE if _DDE_START.match(_plain(inside)) else ""
+    text = _plain(inside)
+    unclear = len(inside) > INSTRUCTION_LEN and not text.strip()  # it may say so behind what was read
+    return _DDE if unclear or _DDE_START.match(text) else ""
 
 
 def _template(inside: bytes) -> str:
-    return _TEMPLATE if _REMOTE.search(_plain(inside)) else ""
+    return _TEMPLATE if len(inside) > INSTRUCTION_LEN or _REMOTE.search(_plain(inside)) else ""
 
 
 _GROUPS: Final[dict[bytes, Callable[[bytes], str]]] = {
@@ -119,7 +121,7 @@ def _end(content: bytes, at: int, allowance: Allowance) -> int:
 def _plain(inside: bytes) -> str:
     """Text of a destination, without groups and control words, as far as it matters."""
     pieces: list[str] = []
-    for found in _TEXT.finditer(inside[:_INSTRUCTION_LEN]):
+    for found in _TEXT.finditer(inside[:INSTRUCTION_LEN]):
         if found[1]:
             pieces.append(chr(int(found[1], 16)))
         elif found[2]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.repair import compound as compound_file
 from engine.repair import ole
 from engine.repair.allowance import DEPTH, Allowance, Irregular
 from engine.repair.compound import Compound
@@ -193,6 +194,16 @@ def test_presentations() -> None:
     after = _streams(done.content)[("PowerPoint Document",)]
     assert len(after) == len(stream) and after[-8] == 4 and after[-32] == 0
     assert after[stream.index(b"\x02\0\0\x04") :][:20] == b"\x02\0\0\x04\x0c\0\0\0\x05\0\0\0\0\0\0\0\x02\0\0\0"
+
+
+def test_storages_in_storages() -> None:
+    """AV-13: _NESTING of them, and not one more."""
+    tree: Tree = {"\x01Ole10Native": native(b"MARKED" * 9)}
+    for depth in range(1, compound_file._NESTING + 2):
+        tree = {f"s{depth}": tree}
+        assert depth < compound_file._NESTING - 1 or (
+            (ole.cleaned(compound(tree)) is not None) == (depth <= compound_file._NESTING)
+        )
 
 
 def test_damage_is_refused() -> None:

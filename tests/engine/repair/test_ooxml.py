@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.repair import ooxml
+from engine.repair import fields, ooxml
 from engine.repair.allowance import Allowance
+from engine.repair.markup import TEXT_LEN
 from engine.repair.relations import is_remote
 from tests.engine.repair import infected
 from tests.engine.repair.documents import RTF, docx, pptx, xlsx
@@ -146,6 +147,20 @@ def test_dde_fields(text: bytes, encoding: str) -> None:
     assert done == ("DDE fields",)
     assert b"MARKED" not in after["word/header1.xml"] and b"kept" in after["word/header1.xml"]
     assert "ü" in after["word/header1.xml"].decode()
+
+
+def test_bounds_of_fields() -> None:
+    """AV-13: fields._DEPTH fields in each other, and not one more; an instruction of TEXT_LEN blanks counts as one."""
+    begin, end = b'<w:fldChar w:fldCharType="begin"/>', b'<w:fldChar w:fldCharType="end"/>'
+    for depth, is_cleaned in ((fields._DEPTH, True), (fields._DEPTH + 1, False)):
+        inside = begin * depth + b"<w:instrText>DDE MARKED</w:instrText>" + end * depth
+        content = zipped({**parts_of(docx()), "word/header1.xml": b'<w:d xmlns:w="w">' + inside + b"</w:d>"})
+        assert (ooxml.cleaned(content) is not None) == is_cleaned
+    for blanks, is_cleaned in ((TEXT_LEN - 1, False), (TEXT_LEN, True)):
+        inside = begin + b"<w:instrText>" + b" " * (blanks // 2) + b"</w:instrText><w:instrText>"
+        inside += b" " * (blanks - blanks // 2) + b"</w:instrText>" + end
+        content = zipped({**parts_of(docx()), "word/header1.xml": b'<w:d xmlns:w="w">' + inside + b"</w:d>"})
+        assert (ooxml.cleaned(content) is not None) == is_cleaned
 
 
 def test_links_controls_ribbons_and_clicks() -> None:

@@ -67,6 +67,14 @@ def test_what_cannot_be_changed_is_refused() -> None:
 PIECES = [b"{", b"}", b"\\*", b"\\objdata ", HEX, b"\\bin3 ", b"\\'7d", b"\\fldinst", b" DDE", b"\\objupdate"]
 
 
+def test_bounds_of_instructions() -> None:
+    """AV-13: what says nothing within INSTRUCTION_LEN may say DDE behind it, and a place may be remote."""
+    for word in (b"\\fldinst", b"\\template"):
+        for blanks, is_cleaned in ((rtf.INSTRUCTION_LEN, False), (rtf.INSTRUCTION_LEN + 1, True)):
+            content = RTF[:-1] + b"{\\*" + word + b" " * blanks + b"}}"
+            assert (rtf.cleaned(content) is not None) == is_cleaned
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(
