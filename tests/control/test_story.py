@@ -119,3 +119,20 @@ def test_what_policy_saw_is_told() -> None:
 def test_each_kind_of_event_has_words(kind: type[events.Event]) -> None:
     words = sentence({"event": kind.__struct_config__.tag, "time": "t"})
     assert words and "{" not in words
+
+
+def test_reasons_of_heuristics_are_facts_and_no_part_of_the_sentence() -> None:
+    """AV-03, AV-12"""
+    reasons = [["it fetches something from the net", 50], ["it is a large program of its own", -60]]
+    event = {
+        "event": "scanned",
+        "verdict": "infected",
+        "signatures": ["Heuristic.ScriptDropper"],
+        "suspicions": [{"name": "Heuristic.ScriptDropper", "part": "2", "points": 131, "reasons": reasons}],
+    }
+    assert sentence(event) == "examined: infected Heuristic.ScriptDropper"
+    assert facts(event) == [
+        ("Heuristic.ScriptDropper", "131 points (part 2)"),
+        ("Reason", "it fetches something from the net (+50)"),
+        ("Reason", "it is a large program of its own (-60)"),
+    ]

@@ -3,15 +3,24 @@
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from engine.config import Antivirus, ContainerLimits, HeuristicsLevel
+from engine import events
+from engine.config import Antivirus, ContainerLimits, HeuristicsLevel, ScannedFiles, Settings
 from engine.definitions import from_bytes
 from engine.heuristics import watch
 from engine.heuristics.rules import rules_of
-from engine.scan.facts import Facts, Verdict
+from engine.judge import Judgement
+from engine.policy.evidence import Evidence
+from engine.processing.telling import events_of
+from engine.queue.record import Disposition, Verdict
+from engine.rewrite import spliced
+from engine.scan import facts as words
+from engine.scan.facts import Facts
+from engine.scan.service import examine
 from engine.scan.walk import Walker
-from signatures.compile import compile_sources, starter, weighing
+from signatures.compile import compile_sources, completed, starter, weighing
 from tests.engine.heuristics.imitations import HITS, NEAR, PACKED_PROGRAM, PLAIN_PROGRAM, VBS_DROPPER, Imitation
 from tests.engine.scan.formats.archives_made import by_bsdtar
 from tests.engine.scan.formats.compound import Tree, compound, native, packed, project
@@ -55,7 +64,7 @@ def test_there_is_an_imitation_of_each_family() -> None:
 def test_verdict_names_its_reasons_and_is_a_virus_like_any_other() -> None:
     """AV-03, AV-12"""
     facts = found(message("t\n", [("setup.exe", PACKED_PROGRAM)]))
-    assert facts.verdict is Verdict.INFECTED
+    assert facts.verdict is words.Verdict.INFECTED
     assert [(one.name, one.part) for one in facts.matches] == [("Heuristic.PackedProgram", "2")]
     (said,) = facts.suspicions
     assert (said.name, said.part) == ("Heuristic.PackedProgram", "2")
@@ -127,3 +136,40 @@ def test_known_viruses_keep_their_name_alone() -> None:
     mail = message("t\n", [("invoice.pdf.js", eicar)])
     walk = Walker(both, ContainerLimits(), heuristics=Antivirus(), clock=time.monotonic).walk_message(mail)
     assert walk.facts.matches and not walk.facts.suspicions
+
+
+def test_the_gateway_deletes_a_find_and_the_journal_says_why() -> None:
+    """AV-03, AV-04, AV-12"""
+    mail = message("t\n", [("setup.exe", PACKED_PROGRAM), ("a.txt", b"text")])
+    outcome = examine(mail, IMAGE, Settings())
+    assert [(one.viruses, one.part) for one in outcome.infected] == [(("Heuristic.PackedProgram",), "2")]
+    delivered = spliced(mail, outcome.splices)
+    assert b'filename="setup.exe"' not in delivered and b'filename="a.txt"' in delivered
+    verdict = Verdict("ID", "infected", Disposition.DELIVER, signatures=("Heuristic.PackedProgram",))
+    judgement = Judgement(Evidence(), (), Disposition.DELIVER, "", False, (), "", (), ())
+    scanned = next(iter(events_of(verdict, outcome, judgement)))
+    assert isinstance(scanned, events.Scanned)
+    told = msgspec.json.decode(msgspec.json.encode(scanned))["suspicions"]
+    assert told[0]["name"] == "Heuristic.PackedProgram"
+    assert ["its sections are named by a packer", 50] in told[0]["reasons"]
+
+
+def test_what_scan_policy_leaves_out_is_not_suspicious_either() -> None:
+    """AV-03, SCAN-03"""
+    mail = message("t\n", [("setup.exe", PACKED_PROGRAM)])
+    settings = Settings(antivirus=Antivirus(files=ScannedFiles.OTHERS, exclude=(".exe",)))
+    assert not examine(mail, IMAGE, settings).facts.matches
+
+
+def test_off_or_without_scanning_nothing_is_found() -> None:
+    """AV-01, AV-03"""
+    mail = message("t\n", [("setup.exe", PACKED_PROGRAM)])
+    for antivirus in (Antivirus(heuristics=HeuristicsLevel.OFF), Antivirus(enabled=False)):
+        outcome = examine(mail, IMAGE, Settings(antivirus=antivirus))
+        assert not outcome.facts.suspicions and not outcome.infected
+
+
+def test_definitions_of_others_get_these_heuristics_and_keep_their_own() -> None:
+    """AV-03"""
+    assert completed({})["heuristics"] and completed({"vectors": b"v"})["vectors"] == b"v"
+    assert completed({"heuristics": b"own"}) == {"heuristics": b"own"}
