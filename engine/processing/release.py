@@ -61,9 +61,7 @@ class Release:
 
     async def _mail(self, command: Command, folder: Folder, entry: Entry) -> AsyncIterator[bytes]:
         """Raises CommandFailed behind the last octets if they are not the ones that were ordered."""
-        item, pieces = await asyncio.to_thread(folder.content, entry)
-        if item.sha256 != command.sha256:
-            raise CommandFailed("the file is not the one that was ordered: its digest is another")
+        _, pieces = await asyncio.to_thread(folder.content, entry)
         yield command.content
         digest = hashlib.sha256()
         rest = b""

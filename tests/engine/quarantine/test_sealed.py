@@ -64,6 +64,9 @@ def test_what_was_changed_is_refused(tmp_path: Path, size: int) -> None:
         path.write_bytes(octets[:length])
         with pytest.raises(Unreadable):
             b"".join(read_content(path, KEY)[1])
+    path.write_bytes(octets[:21] + octets[22:])
+    with pytest.raises(Unreadable, match="was cut"):
+        read_item(path, KEY)
     path.write_bytes(octets)
     with pytest.raises(Unreadable, match="another key"):
         read_item(path, KEY[::-1])
