@@ -10,7 +10,7 @@ only larger. Without an old file it is a compressed form of the new one.
 
 A delta comes signed, as every target does, and what it makes is compared with the digest that was signed for it. What
 can be read wrong is refused all the same: `apply` reads inside the old file only, writes no more than it was told to,
-and holds one piece and its dictionary: 16 MiB in all.
+and holds one piece and its dictionary: some 25 MiB in all.
 """
 
 import os
