@@ -37,6 +37,13 @@ def document(folder: str, *, content_types: bool = True) -> bytes:
     return made.getvalue()
 
 
+def nested(content: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("inner.zip", content)
+    return made.getvalue()
+
+
 PROGRAM = programs.pe({"CompanyName": "Nobody Ltd"}, {"KERNEL32.dll": ["ExitProcess", 7], "WS2_32.dll": [23]})
 IMPORTS = b"kernel32.exitprocess,kernel32.ord7,ws2_32.socket"
 COMPANY = "CompanyName\0".encode("utf-16-le").hex()
@@ -51,6 +58,8 @@ SPECIMENS = {
     "sheet.xlsx": document("xl"),
     "slides.pptx": document("ppt"),
     "plain.zip": document("plain", content_types=False),
+    # clamscan keeps what was clean by its digest, whatever it lay in: so it is no copy of another one
+    "nested.zip": nested(document("other", content_types=False)),
     "plain.bin": b"\0\1\2" + MARK + bytes(99),
     "clean.bin": b"\0\1\2" + MARK[1:] + bytes(99),
     "two.bin": b"\0\1\2" + MARK + bytes(99) + MARK.upper(),
@@ -77,6 +86,7 @@ LINES = {
         f"Sections;Engine:81-255,Target:6,NumberOfSections:3-3;0;{HEX}",
         f"Entry;Engine:81-255,Target:6,EntryPoint:120-121;0;{HEX}",
         f"Chain;Engine:81-255,Intermediates:CL_TYPE_ZIP,Target:0;0;{HEX}",
+        f"Deep;Engine:81-255,Intermediates:CL_TYPE_ZIP>CL_TYPE_ZIP,Target:0;0;{HEX}",
     ),
     "imp": (f"{hashlib.md5(IMPORTS).hexdigest()}:{len(IMPORTS)}:Imports:73",),
     "ndb": (
