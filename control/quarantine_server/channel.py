@@ -7,7 +7,7 @@ then on. A gateway sees its own orders, and their files, and nothing else.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +26,7 @@ from control.guard import Tell
 from control.quarantine_server import authority, protocol
 from control.quarantine_server.context import ServerContext
 from control.quarantine_server.protocol import Item, Malformed, Receipt, UploadReader
+from control.quarantine_server.settings import ITEM_MB
 from control.quarantine_server.store import FULL, Differs, Full, TooLarge
 from control.quarantine_server.vault import Coming, Damaged, Mismatch
 from control.serving import protocol as connection_kind
@@ -34,6 +35,7 @@ from engine.policy.metatags import clean
 
 CERTIFICATE: Final = "mailward.certificate"  # of the scope: DER
 UPLOADS: Final = 8  # at once, of all gateways: each has two MiB in memory
+UPLOAD_LEN: Final = ITEM_MB * MIB + 2 * protocol.HEAD_LEN
 PATIENCE_S: Final = 60.0  # between two pieces of an upload
 RETRY_S: Final = 60
 log: Final = logging.getLogger(__name__)
@@ -89,46 +91,62 @@ class Channel:
         return _json(protocol.Server(protocol.VERSION, gateway, store.item_len, not reason, reason))
 
     async def upload(self, request: Request, gateway: str) -> Response:
-        id_ = request.path_params["id"]
-        if request.headers.get("content-type", "").partition(";")[0].strip() != protocol.UPLOAD_TYPE:
-            return problem(415, f"An item is sent as {protocol.UPLOAD_TYPE}.")
-        if not request.headers.get("content-length", "").isdecimal():
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal() or not length.isascii():
             return problem(411, "Say with content-length how long it is.")
-        if self._uploads.locked():
-            return _later(429, "Too many uploads at once: try again in a moment.", 1)
-        async with self._uploads:
-            coming: Coming | None = None
-            try:
-                reader, coming = UploadReader(), None
-                pieces = bytearray()
-                async for chunk in _chunks(request):
-                    pieces += reader.feed(chunk)
-                    if reader.item is not None and coming is None:
-                        if reader.item.id != id_:
-                            return problem(400, "The id in its description is not the one in the address.")
-                        if await run_in_threadpool(self._context.store.known, gateway, reader.item):
-                            return _receipt(reader.item, known=True)
-                        coming = await run_in_threadpool(self._context.store.begin, reader.item)
-                    if coming is not None and len(pieces) >= MIB:
-                        await run_in_threadpool(coming.write, bytes(pieces))
-                        pieces.clear()
-                item = reader.finish()
-                assert coming is not None  # there is an item
-                await run_in_threadpool(self._keep, gateway, item, coming, bytes(pieces))
-                return _receipt(item)
-            except (Malformed, Mismatch) as error:
-                return problem(400, f"This upload cannot be taken: {error}.")
-            except Differs:
-                return problem(409, "There is another file under this id.")
-            except TooLarge as error:
-                return _closing(problem(413, f"Not taken: {error}."))
-            except Full as error:
-                return _closing(_later(507, f"The quarantine server is full: {error}.", RETRY_S))
-            except (OSError, sqlite3.Error) as error:
-                return _closing(_unkept(gateway, error))
-            finally:
-                if coming is not None:
-                    await run_in_threadpool(coming.drop)
+        if len(length) > 12 or int(length) > UPLOAD_LEN:
+            return _closing(problem(413, f"No upload has more than {UPLOAD_LEN:,} octets."))
+        chunks, id_ = _chunks(request), str(request.path_params["id"])
+        if request.headers.get("content-type", "").partition(";")[0].strip() != protocol.UPLOAD_TYPE:
+            answer = problem(415, f"An item is sent as {protocol.UPLOAD_TYPE}.")
+        elif self._uploads.locked():
+            answer = _later(429, "Too many uploads at once: try again in a moment.", 1)
+        else:
+            async with self._uploads:
+                answer = await self._answer(chunks, id_, gateway)
+        # Read to its end, also where it is refused: who is still sending might not come to see the answer.
+        async for _ in chunks:
+            pass
+        return answer
+
+    async def _answer(self, chunks: AsyncIterator[bytes], id_: str, gateway: str) -> Response:
+        try:
+            item, known = await self._taken(chunks, id_, gateway)
+        except (Malformed, Mismatch) as error:
+            return problem(400, f"This upload cannot be taken: {error}.")
+        except Differs:
+            return problem(409, "There is another file under this id.")
+        except TooLarge as error:
+            return problem(413, f"Not taken: {error}.")
+        except Full as error:
+            return _later(507, f"The quarantine server is full: {error}.", RETRY_S)
+        except (OSError, sqlite3.Error) as error:
+            return _unkept(gateway, error)
+        return _receipt(item, known)
+
+    async def _taken(self, chunks: AsyncIterator[bytes], id_: str, gateway: str) -> tuple[Item, bool]:
+        """The item, and whether it was known. Raises what the store does, and Malformed."""
+        store, reader, pieces = self._context.store, UploadReader(), bytearray()
+        coming: Coming | None = None
+        try:
+            async for chunk in chunks:
+                pieces += reader.feed(chunk)
+                if reader.item is not None and coming is None:
+                    if reader.item.id != id_:
+                        raise Malformed("the id in its description is not the one in the address")
+                    if await run_in_threadpool(store.known, gateway, reader.item):
+                        return reader.item, True
+                    coming = await run_in_threadpool(store.begin, reader.item)
+                if coming is not None and len(pieces) >= MIB:
+                    await run_in_threadpool(coming.write, bytes(pieces))
+                    pieces.clear()
+            item = reader.finish()
+            assert coming is not None  # there is an item
+            await run_in_threadpool(self._keep, gateway, item, coming, bytes(pieces))
+            return item, False
+        finally:
+            if coming is not None:
+                await run_in_threadpool(coming.drop)
 
     def _keep(self, gateway: str, item: Item, coming: Coming, rest: bytes) -> None:
         coming.write(rest)
@@ -175,7 +193,7 @@ class Channel:
         return Response(status_code=204)
 
 
-async def _chunks(request: Request) -> Any:
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
     stream = request.stream()
     while True:
         try:

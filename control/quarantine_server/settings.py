@@ -14,7 +14,7 @@ from engine.config.read import convert
 
 FILE_NAME: Final = "quarantine.toml"
 PAGES_PORT: Final = 8454
-_ITEM_MB: Final = 512  # what a gateway can have scanned
+ITEM_MB: Final = 512  # what a gateway can have scanned
 
 
 class Gateways(Section, frozen=True):
@@ -38,7 +38,7 @@ class Store(Section, frozen=True):
     max_gb: Positive = 20
     max_items: Positive = 1_000_000
     max_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 180
-    item_mb: Annotated[int, msgspec.Meta(ge=1, le=_ITEM_MB)] = 100
+    item_mb: Annotated[int, msgspec.Meta(ge=1, le=ITEM_MB)] = 100
 
 
 class Samples(Section, frozen=True):
@@ -51,7 +51,7 @@ class Samples(Section, frozen=True):
     url: str = ""
     token_file: str = ""
     automatic: bool = False
-    max_mb: Annotated[int, msgspec.Meta(ge=1, le=_ITEM_MB)] = 25
+    max_mb: Annotated[int, msgspec.Meta(ge=1, le=ITEM_MB)] = 25
     timeout_s: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
 
 
