@@ -2,7 +2,7 @@
 
 from control.actor import Scope
 from control.operation import Answer, Call, Conflict, Nothing, operation
-from control.updates.memory import Attempt, Later, Offered
+from control.updates.memory import Attempt, Later, Offered, Rescanned
 from control.updates.session import Running
 
 
@@ -11,7 +11,8 @@ class UpdatesNow(Answer, frozen=True):
 
     ends: of its stage at the latest. next: of the schedule. number, date: of the set in force, 0 if they are not known;
     days: how old it is; is_old: older than the settings want. history: newest first. later: files that were delivered
-    before they were known. offered: held mail that was examined again.
+    before they were known. offered: held mail that was examined again. rescanned: files of the quarantine that new
+    definitions judge otherwise.
     """
 
     running: bool
@@ -29,6 +30,7 @@ class UpdatesNow(Answer, frozen=True):
     history: list[Attempt]
     later: list[Later]
     offered: list[Offered]
+    rescanned: list[Rescanned]
 
 
 @operation("GET", "/definitions/updates", Scope.DEFINITIONS)
@@ -56,6 +58,7 @@ def read(call: Call, given: Nothing) -> UpdatesNow:
         history=list(memory.history),
         later=list(memory.later),
         offered=list(memory.offered),
+        rescanned=list(memory.rescanned),
     )
 
 

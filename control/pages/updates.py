@@ -21,6 +21,7 @@ def show(visit: Visit) -> Response:
         settings_path=SETTINGS_PATH,
         may_write=visit.actor.may(Scope.DEFINITIONS_WRITE),
         may_see_queues=visit.actor.may(Scope.QUEUES),
+        may_see_quarantine=visit.actor.may(Scope.QUARANTINE),
         may_see_messages=visit.actor.may(Scope.MESSAGES),
         schedule=visit.context.settings().updates.enabled,
     )

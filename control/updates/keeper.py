@@ -260,6 +260,7 @@ class Updates:
                 watched=msgspec.structs.replace(watched, looked_up=True),
                 later=(*found.later, *self._memory.later)[: memories.SHOWN],
                 offered=(*found.offered, *self._memory.offered)[: memories.SHOWN],
+                rescanned=(*found.rescanned, *self._memory.rescanned)[: memories.SHOWN],
             )
         elif self._now_us > watched.until:
             self._change(watched=None)

@@ -5,6 +5,8 @@ is told by an event and an alert, and listed on the page.
 
 Offered: held mail that was held for signatures which the new set does not have any more, and for nothing else. It is
 examined again, in a sandbox, with the new set; a person then releases what is clean.
+
+Rescanned: files of the local quarantine in which the new set finds something else, or nothing any more (QRN-09).
 """
 
 import contextlib
@@ -18,17 +20,20 @@ from typing import Final
 import msgspec
 
 from control.definitions import PREVIOUS, Library
+from control.quarantine_server import sandboxed
 from control.records.reading import Query, StoredEvent
 from control.records.store import Store
 from control.rehearsal.sandboxed import examined
 from control.sandbox import Busy
-from control.updates.memory import SHOWN, Later, Offered
+from control.updates.memory import SHOWN, Later, Offered, Rescanned
 from engine import definitions, events, limits
 from engine.config import Settings
 from engine.definitions import DefinitionsRefused
 from engine.journal import timestamp
 from engine.layout import Layout
 from engine.policy.metatags import clean
+from engine.quarantine.folder import Folder
+from engine.quarantine.sealed import Unreadable
 from engine.queue import listing
 from engine.queue.errors import QueueError
 from engine.queue.state import HOLD, MessageState
@@ -67,6 +72,7 @@ class Found(msgspec.Struct, frozen=True):
 
     later: tuple[Later, ...] = ()
     offered: tuple[Offered, ...] = ()
+    rescanned: tuple[Rescanned, ...] = ()
 
 
 class Lookup:
@@ -91,10 +97,11 @@ class Lookup:
                     return Found()
                 later = self._later(old.digests, new.digests, new.revision, settings.updates.digest_days, now)
                 offered = self._offered(old.digests, new.digests, library.path, settings, now)
+                rescanned = self._rescanned(library.path, now)
         except (OSError, sqlite3.Error) as error:
             log.error("what new definitions tell of mail of the past cannot be looked up: %s", error)
             return Found()
-        return Found(tuple(later), tuple(offered))
+        return Found(tuple(later), tuple(offered), tuple(rescanned))
 
     # --- found later --------------------------------------------------------------------------------
 
@@ -181,6 +188,29 @@ class Lookup:
         except (QueueError, Busy, DefinitionsRefused, OSError) as error:
             log.warning("held message %s cannot be examined again: %s", message.id, error)
             return False
+
+    # --- the quarantine -----------------------------------------------------------------------------
+
+    def _rescanned(self, path: Path, now: int) -> list[Rescanned]:
+        """QRN-09: what lies here is examined again; what has gone to the central server is there."""
+        found: list[Rescanned] = []
+        folder = Folder(self._layout.quarantine)
+        for entry in folder.entries()[:EXAMINED]:
+            if self._stopped():
+                break
+            try:
+                item, pieces = folder.content(entry)
+                if item.size > EXAMINED_LEN:
+                    continue
+                (result,) = sandboxed.scanned([(item.name, b"".join(pieces))], path)
+            except (Unreadable, Busy, OSError) as error:
+                log.warning("quarantined file %s cannot be examined again: %s", entry.id, error)
+                continue
+            names = tuple(sorted(result.names))
+            if result.verdict is not Verdict.UNSCANNED and set(names) != set(item.viruses):
+                name = clean(item.name, NAME_LEN)
+                found.append(Rescanned(now, item.id, item.smtp_id, name, item.viruses, names))
+        return found
 
 
 def _with_digest(event: StoredEvent) -> _Scanned | None:

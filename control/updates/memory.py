@@ -86,6 +86,20 @@ class Offered(msgspec.Struct, frozen=True):
     clean: bool
 
 
+class Rescanned(msgspec.Struct, frozen=True):
+    """A file of the quarantine that new definitions judge otherwise. viruses: that it was taken for; now: names found.
+
+    Nothing is found in it any more if `now` is empty.
+    """
+
+    time: int
+    id: str
+    smtp_id: str
+    file: str
+    viruses: tuple[str, ...]
+    now: tuple[str, ...]
+
+
 class Memory(msgspec.Struct, frozen=True):
     """Newest first, all lists. unwanted: sets that are not to come into force again by themselves.
 
@@ -100,6 +114,7 @@ class Memory(msgspec.Struct, frozen=True):
     old_told: bool = False
     later: tuple[Later, ...] = ()
     offered: tuple[Offered, ...] = ()
+    rescanned: tuple[Rescanned, ...] = ()
 
     def of(self, revision: str) -> Known | None:
         return next((one for one in self.known if one.revision == revision), None)

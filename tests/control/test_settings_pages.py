@@ -26,6 +26,7 @@ OTHER: dict[str, str] = {
     "web.acme.directory": "https://acme.example/directory",
     "web.oidc.issuer": "https://provider.example",
     "blocking.characters.characters": "#",
+    "updates.first": "05:30",
     "logging.virus_page": "https://viruses.example/{name}",
 }
 LINES: dict[str, str] = {
@@ -38,6 +39,7 @@ LISTS: dict[str, str] = {
     "smtp.proxies": LINES["network"],
     "smtp.xclient": LINES["network"],
     "web.metrics_clients": LINES["network"],
+    "updates.sources": "https://updates.example.com/mailward",
     "dns.servers": "192.0.2.53#5353",
     "blocking.subject.lines": "*lottery*",
     "blocking.files.names": "*.exe",

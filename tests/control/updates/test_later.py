@@ -16,6 +16,7 @@ from signatures import image
 from signatures.lookup import Lookup
 from signatures.model import Digest, Literal, Signature
 from tests.control.harness import wait_until
+from tests.control.hostile import in_quarantine
 from tests.control.updates.publisher import Publisher
 from tests.control.updates.test_session import Site
 
@@ -144,6 +145,25 @@ def test_mail_that_is_held_for_withdrawn_signatures_alone_is_offered(site: Site)
     force(site, stays)
     assert {one.smtp_id: one.clean for one in site.memory.offered} == {named["clean"]: True, named["infected"]: False}
     assert (site.layout.queue / "hold").exists()
+
+
+def test_quarantined_files_are_examined_again(site: Site) -> None:
+    """QRN-09: after every update; told is what is judged otherwise: found no more, or as something else."""
+    ids = IdMaker(0, lambda: site.context.now_us() * 1000)
+    files = {
+        "good.txt": (b"was taken for one by mistake", ("Mistaken",)),
+        "bad.txt": (b"stays what it is", ("Stays",)),
+        "new.txt": (b"stays, and has another name", ("Stays",)),
+    }
+    for name, (content, viruses) in files.items():
+        in_quarantine(site.layout.root, content, ids.next(), name=name, viruses=viruses)
+    stays = Signature("Stays", Literal(b"stays"))
+    force(site, stays, Signature("Mistaken", Literal(b"mistake")))
+    force(site, stays, Signature("Another", Literal(b"another")))
+    assert {one.file: (one.viruses, one.now) for one in site.memory.rescanned} == {
+        "good.txt": (("Mistaken",), ()),
+        "new.txt": (("Stays",), ("Another", "Stays")),
+    }
 
 
 def test_digests_and_names_are_found_in_any_set() -> None:
