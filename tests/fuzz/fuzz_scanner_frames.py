@@ -3,8 +3,47 @@
 The first octet chooses the cut, the second the size of the message that is answered.
 """
 
+from engine.scan.extract import Taken
 from engine.scanner import protocol
-from engine.scanner.protocol import ExamineAnswer, FrameReader, ProtocolError
+from engine.scanner.protocol import (
+    ExamineAnswer,
+    ExtractAnswer,
+    Extracted,
+    FrameReader,
+    Intake,
+    Octets,
+    ProtocolError,
+)
+
+
+class _Sink:
+    def __init__(self) -> None:
+        self.files: list[Taken] = []
+        self.octets = 0
+
+    def begin(self, file: Taken) -> None:
+        self.files.append(file)
+
+    def write(self, octets: bytes) -> None:
+        self.octets += len(octets)
+
+
+def _take(answers: list[protocol.AnyAnswer], room: int) -> None:
+    """What is extracted never passes the room that was given, nor the sizes that were announced."""
+    sink = _Sink()
+    intake = Intake(("1", "2"), room, sink)
+    for answer in answers:
+        try:
+            if isinstance(answer, Extracted):
+                intake.file(answer.file)
+            elif isinstance(answer, Octets):
+                intake.octets(answer.octets)
+            elif isinstance(answer, ExtractAnswer):
+                intake.end(answer)
+        except ProtocolError:
+            break
+    assert sink.octets <= min(room, sum(file.size for file in sink.files))
+    assert all({"1", "2"}.issuperset(file.parts) for file in sink.files)
 
 
 def _read(stream: bytes, step: int, size: int) -> tuple[list[protocol.AnyAnswer], bool]:
@@ -29,6 +68,7 @@ def one_input(data: bytes) -> None:
     stream = data[2:]
     cut = _read(stream, step, size)
     assert cut == _read(stream, max(len(stream), 1), size)
+    _take(cut[0], size)
     for answer in cut[0]:
         if isinstance(answer, ExamineAnswer):
             edges = [edge for splice in answer.outcome.splices for edge in (splice.start, splice.end)]
