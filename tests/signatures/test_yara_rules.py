@@ -143,6 +143,21 @@ def test_definitions_with_broken_rules_are_refused() -> None:
             definitions.from_bytes(image.build([], annexes={"yara": annex}))
 
 
+def test_an_annex_that_is_too_long_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    annex = yara_rules.annexes(yara_rules.read([("a.yar", GOOD)]))["yara"]
+    monkeypatch.setattr(engine_side, "ANNEX_LEN", len(annex))
+    assert engine_side.Rules(annex).names(MARK.encode()) == ("YARA.Good",)
+    with pytest.raises(ValueError, match="too long"):
+        engine_side.Rules(annex + b"\0")
+
+
+def test_mistakes_of_one_file_are_bounded() -> None:
+    bad = "".join(f"rule R{number} {{ condition: nothing{number} }}\n" for number in range(yara_rules.MOST_ERRORS + 1))
+    taken = yara_rules.read([("a.yar", bad)])
+    assert len(taken.errors) == yara_rules.MOST_ERRORS + 1 and "mistakes" in taken.errors[0].message
+    assert not taken.sources
+
+
 _WORDS = (GOOD, HEX, "rule", "{", "}", '"', "\n", "condition: ")
 
 
