@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 _CONSTANT: Final = re.compile(
     r"^(?P<name>_?[A-Z][A-Z0-9_]*): Final = (?P<value>[1-9][0-9_.]*(?: (?:\*|<<) \w+)*)(?:  # (?P<why>.*))?$"
 )
-_PARSERS: Final = ("engine/heuristics", "engine/scan", "engine/sender", "engine/smtp", "engine/rewrite")
+_PARSERS: Final = tuple(f"engine/{name}" for name in ("heuristics", "repair", "scan", "sender", "smtp", "rewrite"))
 _WORD: Final = re.compile(r"_?[A-Z][A-Z0-9_]+")
 _SPOKEN: Final = re.compile(r"[a-z_0-9]+")
 
