@@ -13,6 +13,7 @@ from tuf.api.metadata import Metadata, Root
 from control.updates import durable
 from control.updates.repository import METADATA
 
+TRUSTED: Final = "trusted"  # below a directory of definitions
 ROOT_FILE: Final = "root.json"
 LOCK: Final = ".lock"
 ROOT_LEN: Final = 512_000  # octets; as the client of TUF reads at most

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import socket
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from control.cli.definitions.words import plainly, tell_problems, tell_revision,
 from control.cli.options import HOST_PORT, root_option
 from control.updates import fetch as fetching
 from control.updates import mirror as mirroring
+from control.updates.trust import TRUSTED
 from control.updates.trust import trust as trusting
 from control.updates.upload import NotUploaded, upload
 from engine.config import FILE_NAME, Listener
@@ -20,7 +20,6 @@ from engine.layout import Layout
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-TRUSTED = "trusted"  # below the directory of definitions
 
 
 @click.command()
@@ -40,7 +39,7 @@ def trust(file: Path, root: Path, replace: bool) -> None:
     if os.geteuid() == 0:  # the service reads and writes there
         owner = root.stat()
         for path in (folder, *folder.iterdir()):
-            shutil.chown(path, owner.st_uid, owner.st_gid)
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """An FTP server on loopback."""
 
 import contextlib
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -37,3 +38,66 @@ def ftp_server(folder: Path) -> Iterator[str]:
     finally:
         ended.set()
         thread.join(10)
+
+
+@contextlib.contextmanager
+def talker(words: bytes, again: bool) -> Iterator[str]:
+    """The address of something that says this to who connects, over and over or once, and listens to nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def run() -> None:
+            with contextlib.suppress(OSError), listening.accept()[0] as peer:
+                peer.sendall(words)
+                while again:
+                    peer.sendall(words)
+                peer.recv(1)
+                ended.wait(10)
+
+        ended = threading.Event()
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join(10)
+
+
+@contextlib.contextmanager
+def trickler() -> Iterator[str]:
+    """The address of a server whose files come an octet at a time, and have no end."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as data:
+        high, low = divmod(data.getsockname()[1], 256)
+        answers = {
+            "USER": "230 in",
+            "TYPE": "200 fine",
+            "PASV": f"227 here (127,0,0,1,{high},{low})",
+            "RETR": "150 now",
+        }
+
+        def run() -> None:
+            with (
+                contextlib.suppress(OSError),
+                listening.accept()[0] as peer,
+                peer.makefile("rw", newline="\r\n") as words,
+            ):
+                said = "220 ready"
+                while not said.startswith("150"):
+                    words.write(f"{said}\n")
+                    words.flush()
+                    command = words.readline()
+                    said = "550 none" if "root.json" in command else answers.get(command[:4].strip(), "502 what?")
+                with data.accept()[0] as channel:
+                    words.write(f"{said}\n")
+                    words.flush()
+                    while not ended.wait(0.01):
+                        channel.sendall(b"x")
+
+        ended = threading.Event()
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join(10)

@@ -30,7 +30,7 @@ from control.updates.revision import target_name
 from control.updates.sources import BadSource, Patience, parse, shown
 from control.updates.trust import NotARoot, trust
 from engine.certificate import self_signed
-from tests.control.updates.ftp import ftp_server
+from tests.control.updates.ftp import ftp_server, talker, trickler
 from tests.control.updates.killed import die_at
 from tests.control.updates.publisher import Gateway, Publisher, image_of
 from tests.control.updates.servers import DRIP, ERROR, REDIRECT, STALL, TRUNCATE, HttpServer, http_server
@@ -128,6 +128,30 @@ def test_from_an_ftp_server(gateway: Gateway, both: Path) -> None:
         assert "secret" not in str(caught.value)
         found = gateway.fetch(f"ftp://site:secret@{address}/repository", in_force=2)
         assert found.source == f"ftp://site@{address}/repository"
+
+
+@pytest.mark.parametrize(
+    ("words", "again", "why"),
+    [
+        (b"220-welcome\r\n", False, "no answer for 0.3 seconds"),
+        (b"220-welcome\r\n", True, "does not stop talking"),
+        (b"220 " + b"x" * 9000, False, "got more than"),
+        (b"HTTP/1.1 400 Bad Request\r\n", False, "HTTP/1.1"),
+        (b"220 ready\r\n", False, "no answer"),
+    ],
+)
+def test_what_is_no_good_ftp_server(gateway: Gateway, both: Path, words: bytes, again: bool, why: str) -> None:
+    """DEF-01, DEF-09"""
+    with talker(words, again) as address:
+        found = gateway.fetched(f"ftp://{address}/", both)
+    assert why in found.problems[0].reason
+
+
+def test_an_ftp_server_that_trickles(gateway: Gateway) -> None:
+    """DEF-01, DEF-09"""
+    with trickler() as address, pytest.raises(NoSource, match="slower than"):
+        gateway.fetch(f"ftp://{address}/", patience=Patience(stall_s=5.0, grace_s=0.3, rate=1 << 30))
+    assert not gateway.files
 
 
 def test_from_a_directory(gateway: Gateway, both: Path) -> None:

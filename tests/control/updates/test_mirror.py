@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import urllib3
 from click.testing import CliRunner, Result
+from tuf.api.metadata import TargetFile
 
 from control.cli import main
 from control.updates import durable
@@ -142,6 +143,27 @@ def test_roots_before_the_one_that_is_trusted_are_served_too(site: Site) -> None
     shutil.copy(Publisher(site.folder / "stranger").metadata / "1.root.json", site.publisher.metadata / "1.root.json")
     with pytest.raises(NoSource, match="not signed by the trusted keys"):
         mirror([site.server.url], later)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", ".evil", "a/b/c/d/e", "a" * 200, "a\\b", "EVIL"])
+def test_names_lead_nowhere_else(site: Site, name: str) -> None:
+    """DEF-09: not even those that the publisher signed."""
+    targets = site.publisher.repository.targets
+    targets.signed.targets[name] = TargetFile.from_data(name, b"evil", ["sha256"])
+    site.publisher.repository.publish(targets, site.publisher.keys)
+    with pytest.raises(NoSource, match="has the name"):
+        site.renewed()
+    assert site.gateway("gateway").fetched(site.mirror).revision.number == 1
+
+
+def test_so_many_files_and_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEF-09"""
+    count = len(site.publisher.repository.targets.signed.targets)
+    monkeypatch.setattr("control.updates.mirror.FILES", count)
+    site.renewed()
+    monkeypatch.setattr("control.updates.mirror.FILES", count - 1)
+    with pytest.raises(NoSource, match=f"more than {count - 1} files"):
+        site.renewed()
 
 
 def test_only_a_directory_of_its_own_becomes_a_mirror(tmp_path: Path, site: Site) -> None:
