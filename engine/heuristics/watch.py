@@ -50,6 +50,7 @@ _HOLDS: Final = {
     "document": "holds.document", "pdf": "holds.document", "rtf": "holds.document", "archive": "holds.archive",
     "disk": "holds.archive", "picture": "holds.picture",
 }  # fmt: skip
+_CLOSED: Final = {"archive": "closed.archive", "document": "closed.document", "pdf": "closed.document"}
 _MARKED: Final = {"program": "pe", "script": "script", "module": "script", "html": "html", "rtf": "rtf",
                   "shortcut": "lnk"}  # fmt: skip
 _ALSO: Final = frozenset({"picture", "pdf", "rtf", "shortcut"})
@@ -142,8 +143,10 @@ class Watch:
             self.closed = {}
         if id(container) not in self.closed and len(self.closed) == CLOSED:
             return
-        archive = "closed.document" if container.document or container.type in ("ole", "pdf") else "closed.archive"
-        _, found = self.closed.setdefault(id(container), (container, {archive: 1}))
+        subject = "document" if container.document else _SUBJECTS.get(container.type, "")
+        if (feature := _CLOSED.get(subject)) is None:
+            return  # such as a message that is encrypted for its reader
+        _, found = self.closed.setdefault(id(container), (container, {feature: 1}))
         if node is not container:
             said: dict[str, int] = {}
             names.features(node.names, said)

@@ -159,7 +159,7 @@ class _Examination:
             image if settings.antivirus.enabled else Nothing(),
             blocking.containers,
             end_to_end=blocking.encrypted.enabled and blocking.encrypted.end_to_end,
-            heuristics=settings.antivirus,
+            heuristics=settings.antivirus if settings.antivirus.enabled else None,
             clock=clock,
         )
         self._digests = AttachmentDigests() if settings.updates.digest_days else None

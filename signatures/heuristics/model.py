@@ -37,7 +37,7 @@ FEATURES: Final = frozenset({
     # pictures and documents that are something else as well
     "also.archive", "also.html", "also.program", "also.script",
     # messages
-    "closed.archive", "closed.document", "closed.program", "closed.script", 
+    "closed.archive", "closed.document", "closed.program", "closed.script",
     # remarks of openers
     "odd.html-smuggling", "odd.macro-basic", "odd.macro-vba", "odd.macro-xlm",
     "odd.pdf-additional-actions", "odd.pdf-embedded-file", "odd.pdf-javascript", "odd.pdf-launch",

@@ -299,5 +299,9 @@ NEAR: Final = [
     _near("archive-of-programs", "tools.tar", tarred({f"bin/tool{n}.exe": PLAIN_PROGRAM for n in range(9)})),
     _near("picture", "a.gif", b"GIF89a" + bytes(500)),
     _near("text-about-it", "notes.txt", b"URLDownloadToFile and WScript.Shell and powershell -enc\n" * 9),
+    _near("sealed-mail", "",
+          b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nThe password is 4711.\r\n--b\r\n"
+          b"Content-Type: application/pkcs7-mime; name=smime.p7m\r\n\r\n"
+          + bytes.fromhex("308006092a864886f70d010703a0803080020100") + b"\r\n--b--\r\n"),
     _near("body", "", message("eval(unescape('%41%42')) new ActiveXObject('WScript.Shell')\n" * 30)),
 ]  # fmt: skip
