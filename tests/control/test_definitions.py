@@ -2,13 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from control.definitions import PREVIOUS, RECORD
 from control.operations.definitions import UPLOAD_LEN
+from control.updates.session import alone
 from engine import events
+from engine.layout import Layout
 from signatures import image
 from signatures.compile import compile_sources, starter
 from signatures.model import Literal, Signature
@@ -189,3 +192,35 @@ def test_what_the_relays_say_of_the_last_file_is_shown(gateway: Gateway, admin: 
     status = admin.get("/status").text
     assert 'href="/definitions">Go to Definitions</a>' in status
     assert '<td data-figure="definitions_outcome">Failed</td>' in status
+
+
+def test_update_now_on_the_page_and_over_the_api(admin: Browser) -> None:
+    """DEF-07, DEF-13, DEF-17: begun at once; what came of it is shown with its time, the reason and the next step."""
+    reply = admin.request("POST", "/definitions/updates/begin", {"token": admin.token("/definitions/updates")})
+    assert (reply.status, reply.headers["location"]) == (303, "/definitions/updates")
+
+    def state() -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(admin.get("/api/v1/definitions/updates").text)
+        return found
+
+    wait_until(lambda: bool(state()["history"]) and not state()["running"], "the update ends")
+    (attempt,) = state()["history"]
+    assert (attempt["result"], attempt["user"]) == ("Failed", "admin")
+    page = admin.get("/definitions/updates").text
+    assert "no source of updates is named" in page
+    assert "http-equiv" not in page
+    wait_until(lambda: "The last update of the definitions failed" in admin.get("/status").text, "the notice")
+    assert "The last attempt failed" in admin.get("/definitions").text
+
+
+def test_while_an_update_runs_there_is_no_second_one(gateway: Gateway, admin: Browser) -> None:
+    """DEF-08: the control is disabled, and a request all the same is told so; the page loads itself anew."""
+    with alone(Layout(gateway.root)):
+        page = admin.get("/definitions/updates").text
+        assert 'class="main" disabled>Update now' in page
+        assert '<meta http-equiv="refresh"' in page
+        fields = {"token": admin.token("/definitions/updates")}
+        admin.request("POST", "/definitions/updates/begin", fields)
+        assert "running already" in admin.get("/definitions/updates").text
+        headers = {"content-type": "application/json", "x-mailward-token": fields["token"]}
+        assert admin.request("POST", "/api/v1/definitions/updates", body=b"{}", headers=headers).status == 409

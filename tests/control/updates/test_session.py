@@ -165,7 +165,7 @@ def test_the_schedule_begins_sessions(tmp_path: Path, publisher: Publisher) -> N
     site = Site(tmp_path, publisher, first="00:00")
     try:
         site.context.updates.step()
-        assert site.memory.history == ()
+        assert not site.memory.history
         standing = site.context.updates.standing()
         assert standing.next > site.context.now_us()
         site.late_s = standing.next / 1e6 - time.time() + 1
