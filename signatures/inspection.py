@@ -20,10 +20,12 @@ _OPS = {conditions.EXPR_EQUAL: "=", conditions.EXPR_MORE: ">", conditions.EXPR_L
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A sub-pattern in one of its readings: as text for people, and as an expression that finds it."""
+    """A sub-pattern in one of its readings: as text for people, and as an expression that finds its octets, without
+    regard to where it has to begin and to numbers in it.
+    """
 
     text: str
-    expression: re.Pattern[bytes] | None  # none for a regular expression: Python's have no bound on time
+    expression: re.Pattern[bytes] | None  # none for facts, and for regular expressions: Python's have no bound on time
 
 
 @dataclass(slots=True)
@@ -183,6 +185,9 @@ class Contents:
         subs = []
         for first, count, origin, section, low, span in self._table(image.SUBS, "<4I2Q"):
             where = "" if not origin else f"{ORIGINS[origin]} {section} {low}+{span}: "
+            if count and elements[first][0] in (conditions.PROGRAM, conditions.AROUND):
+                subs.append(Variant(self._element(*elements[first])[0], None))
+                continue
             if count and elements[first][0] == conditions.REGEX:
                 subs.append(Variant(where + self._regex(*elements[first][1:]), None))
                 continue
@@ -231,11 +236,14 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one signature. matched: it is; else only some of it. places: (what, offsets)."""
+    """What was found of one signature. matched: it is; else only some of it. places: (what, offsets); missing: the
+    parts of it that occur nowhere.
+    """
 
     name: str
     matched: bool
     places: list[tuple[str, list[int]]]
+    missing: list[str] = field(default_factory=list)
 
 
 MOST_PLACES = 8  # offsets that are told
@@ -258,6 +266,7 @@ def explain(contents: Contents, data: bytes, name: str, target: str) -> list[Fin
     for signature in contents.signatures:
         is_met = signature.name in matched
         places: list[tuple[str, list[int]]] = []
+        missing: list[str] = []
         if is_met:
             for folded, literal in signature.literals:
                 if offsets := _offsets(re.compile(re.escape(literal)), lower if folded else data):
@@ -268,7 +277,11 @@ def explain(contents: Contents, data: bytes, name: str, target: str) -> list[Fin
             if not is_met and not any(literal in (lower if folded else data) for folded, literal in anchors):
                 continue
             places.append((text, []))
-            places.extend((v.text, _offsets(v.expression, data) if v.expression else []) for vs in variants for v in vs)
+            for readings in variants:
+                found = [(v, _offsets(v.expression, data) if v.expression else []) for v in readings]
+                places.extend((v.text, offsets) for v, offsets in found)
+                if readings and all(v.expression and not offsets for v, offsets in found):
+                    missing.append(" or ".join(v.text for v in readings))
         if is_met or places:
-            findings.append(Finding(signature.name, is_met, places))
+            findings.append(Finding(signature.name, is_met, places, missing))
     return findings

@@ -12,6 +12,7 @@ import click
 
 from control.definitions_tests import unrepaired
 from engine.scan import magic
+from engine.scan.yara_rules import rules_of
 from signatures import export, yara_rules
 from signatures import image as layout
 from signatures.clamav.collect import Taken, collect
@@ -228,12 +229,22 @@ def explain_(file: Path, definitions: Path) -> None:
     data = file.read_bytes()
     target = magic.identify(data, 0, len(data))
     click.echo(f"{file}: {len(data)} octets, {target}")
-    findings = explain(_open(definitions), data, file.name, target)
+    contents = _open(definitions)
+    findings = explain(contents, data, file.name, target)
     for finding in sorted(findings, key=lambda f: (not f.matched, f.name)):
         click.echo(f"{finding.name}: {'matches' if finding.matched else 'nearly matches'}")
         for what, offsets in finding.places:
             click.echo(f"    {_shorten(what)}{' at ' + ', '.join(map(str, offsets)) if offsets else ''}")
-    if not any(f.matched for f in findings):
+        if not finding.matched:
+            for what in finding.missing:
+                click.echo(f"    missing: {_shorten(what)}")
+            if not finding.missing:
+                click.echo("    all parts are there: it fails by place, number, count, size, type or container")
+    rules = rules_of(contents.image)
+    met = rules.names(data) if rules else ()
+    for name in met:
+        click.echo(f"{name}: matches (YARA)")
+    if not met and not any(f.matched for f in findings):
         click.echo("no signature matches")
 
 

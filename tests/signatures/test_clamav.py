@@ -244,6 +244,7 @@ def test_the_command_imports_and_tells(tmp_path: Path) -> None:
     content.write_bytes(b"...abcdefgh mnopqrst")
     told = run("explain", content, "-d", old)
     assert "Shown.One: matches" in told and " at 3" in told and "Wild: nearly matches" in told
+    assert "missing: 6d6e6f7071727374 {1-1} 75" in told
     (databases / "a.ndb").write_text("Shown.One:0:*:6162636465666769\nNew:0:*:6d6e6f707172737475\n")
     run("import", "clamav", databases, "-o", new)
     changes = run("diff", old, new)
