@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import resource
 import shutil
 import signal
 import ssl
@@ -30,6 +29,7 @@ from control.updates.revision import target_name
 from control.updates.sources import BadSource, Patience, parse, shown
 from control.updates.trust import NotARoot, trust
 from engine.certificate import self_signed
+from tests.control.updates.disk import full_at
 from tests.control.updates.ftp import ftp_server, talker, trickler
 from tests.control.updates.killed import die_at
 from tests.control.updates.publisher import Gateway, Publisher, image_of
@@ -383,13 +383,8 @@ def test_it_can_be_stopped(gateway: Gateway, server: HttpServer) -> None:
 def test_a_full_disk(gateway: Gateway, first: Path, both: Path) -> None:
     """DEF-12, DEF-16: it is not the fault of the source, so no other is tried; what was there stays."""
     gateway.fetched(first)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(TWO) // 2, hard))
-    try:
-        with pytest.raises(NotWritten, match=os.strerror(errno.EFBIG)) as caught:
-            gateway.fetch(both, in_force=1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_at(len(TWO) // 2), pytest.raises(NotWritten, match=os.strerror(errno.EFBIG)) as caught:
+        gateway.fetch(both, in_force=1)
     assert "check the space" in str(caught.value)
     assert gateway.files == {"revision-1.mwd"}
     assert gateway.fetched(both, in_force=1).path.read_bytes() == TWO

@@ -15,12 +15,13 @@ from tuf.api.metadata import TargetFile
 
 from control.cli import main
 from control.updates import durable
-from control.updates.fetch import NoSource, NothingNew, NotTrusted
+from control.updates.fetch import NoSource, NothingNew, NotTrusted, NotWritten
 from control.updates.mirror import STATE, Mirrored, NotAMirror, mirror, state_of
 from control.updates.repository import KEPT_S, METADATA, TARGETS, Quorum
 from control.updates.serving import server_of
 from control.updates.trust import trust
 from control.updates.upload import NotUploaded, upload
+from tests.control.updates.disk import full_at
 from tests.control.updates.ftp import ftp_server
 from tests.control.updates.killed import die_at
 from tests.control.updates.publisher import QUICK, Gateway, Publisher, image_of
@@ -113,6 +114,17 @@ def test_what_is_not_as_it_was_signed_is_never_served(site: Site) -> None:
     with pytest.raises(NoSource, match="not signed by the trusted keys"):
         site.renewed(stranger.repository.directory)
     assert seen(site.mirror) == before
+
+
+def test_a_full_disk(site: Site) -> None:
+    """DEF-09: the mirror serves what it had, and goes on when there is room."""
+    before = seen(site.mirror)
+    site.publisher.publish("Test.One", "Test.Two")
+    with full_at(len(NEW) // 2), pytest.raises(NotWritten, match="check the space"):
+        site.renewed()
+    assert seen(site.mirror) == before
+    assert site.renewed().changed
+    assert site.gateway("gateway").fetched(site.mirror).path.read_bytes() == NEW
 
 
 def test_killed_at_every_step(site: Site) -> None:

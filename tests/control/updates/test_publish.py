@@ -1,5 +1,6 @@
 """Publishing: numbers rise, kinds have their dates, keys change, and who is killed in between leaves a repository."""
 
+import errno
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from control.updates.repository import KEPT_S, Quorum, Refused, Repository
 from control.updates.revision import target_name
 from engine.config import FILE_NAME
 from signatures.image import LAYOUT
+from tests.control.updates.disk import full_at
 from tests.control.updates.killed import die_at
 from tests.control.updates.publisher import Gateway, Publisher, image_of
 
@@ -141,6 +143,21 @@ def test_killed_at_every_step(publisher: Publisher, tmp_path: Path) -> None:
             break
     assert step > 5
     assert publisher.publish("Test.Three").revision.number == 3
+
+
+def test_a_full_disk(publisher: Publisher, tmp_path: Path) -> None:
+    """DEF-16: gateways get what was there before, and the next call goes on."""
+    publisher.publish("Test.One")
+    before = files(publisher.metadata)
+    path = publisher.folder / "new.mwd"
+    path.write_bytes(image_of("Test.Two"))
+    where = ("--repository", publisher.repository.directory, "--keys", publisher.folder / "keys")
+    with full_at(path.stat().st_size // 2):
+        told = call("definitions", "publish", path, *where)
+    assert (told.exit_code, os.strerror(errno.EFBIG) in told.output) == (1, True)
+    assert files(publisher.metadata) == before
+    assert Gateway(tmp_path, publisher.root).fetched(publisher.repository.directory).revision.number == 1
+    assert publisher.publish("Test.Two").revision.number == 2
 
 
 def test_it_is_renewed_without_news(publisher: Publisher, tmp_path: Path) -> None:
