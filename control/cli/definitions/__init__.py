@@ -2,7 +2,7 @@
 
 import click
 
-from control.cli.definitions import publisher, reader
+from control.cli.definitions import gateway, publisher, reader
 
 
 @click.group()
@@ -10,5 +10,5 @@ def definitions() -> None:
     """Publish, mirror and fetch definitions."""
 
 
-for command in (*reader.COMMANDS, *publisher.COMMANDS):
+for command in (*gateway.COMMANDS, *reader.COMMANDS, *publisher.COMMANDS):
     definitions.add_command(command)
