@@ -11,10 +11,9 @@ from typing import Final
 
 from engine.repair import html, odf, ole, ooxml, pdf, rtf
 from engine.repair.recipes import NO_RECIPES, Recipe, run
-from engine.repair.relations import TYPES
 from engine.repair.repaired import Repaired
-from engine.scan.formats.ooxml import ODF_MANIFEST
-from engine.scan.node import MEMBER, ZIP, Node
+from engine.rewrite.places import can_go_alone
+from engine.scan.node import MEMBER, Node
 
 __all__ = ["DOCUMENTS", "Cleaner", "Repaired", "can_repair", "file_of", "kind_of", "repair"]
 
@@ -38,25 +37,17 @@ DOCUMENTS: Final = frozenset({"docx", "html", "odf", "ole", "ooxml", "pdf", "ppt
 
 def kind_of(node: Node) -> str:
     """Kind of content of a node, as `repair` wants it."""
-    if node.document:
-        return node.document
-    if node.type == "zip":
-        names = {name.lower() for child in node.children for name in child.names}
-        if ODF_MANIFEST.lower() in names:
-            return "odf"
-        if TYPES in names:  # of another program than those three: Visio
-            return "ooxml"
-    return node.type
+    return node.document or node.package or node.type
 
 
 def file_of(way: list[Node], *, whole: bool) -> int:
     """Index in way, which leads from a root to an infected node, of the file that people would say is infected.
 
-    whole: parts of a document belong to it; otherwise only those that cannot be exchanged in it.
+    whole: parts of a document belong to it; otherwise only those that cannot be taken out of it alone.
     """
     at = len(way) - 1
     while at > 0 and way[at].role == MEMBER and kind_of(way[at - 1]) in DOCUMENTS:
-        if not whole and way[at - 1].format == ZIP:
+        if not whole and can_go_alone(way[at - 1], way[at]):
             break
         at -= 1
     return at

@@ -1,6 +1,7 @@
 """Where a tree can be changed: what can be taken out by itself, what can be exchanged, what goes with its delimiter."""
 
 import itertools
+import re
 from typing import Final
 
 from engine.rewrite import replacement
@@ -9,7 +10,16 @@ from engine.scan.node import ENTITY, GZIP, MARGIN, MEMBER, MULTIPART, TAR, ZIP, 
 
 Edit = tuple[int, int, bytes]  # start and end in a buffer, and what is to stand there
 
+_EMBEDDED: Final = re.compile(r"(?:^|[\\/])(?:embeddings|media)[\\/][^\\/]+\Z", re.I)
 ARCHIVES: Final = frozenset({ZIP, TAR, GZIP})
+
+
+def can_go_alone(container: Node, member: Node) -> bool:
+    """Whether a text can stand where member was. Documents do not open without the parts that they consist of; what is
+    embedded in those of Office is none."""
+    if container.format not in ARCHIVES or container.package == "odf":
+        return False
+    return not container.package or _EMBEDDED.search(member.name) is not None
 
 
 def can_be_exchanged(way: list[Node]) -> bool:
@@ -46,8 +56,8 @@ def removable(way: list[Node]) -> int:
         if way[index].alternate and not way[index - 1].alternate:
             at = index - 1  # there in a second reading only: what is read in two ways has to go
             break
-        if way[index].role == MEMBER and way[index - 1].format not in ARCHIVES:
-            at = index - 1  # in a format that is opened but never written
+        if way[index].role == MEMBER and not can_go_alone(way[index - 1], way[index]):
+            at = index - 1  # in a format that is opened but never written, or one that would not open
             break
     while at > 0 and way[at].role == MEMBER and way[at - 1].format == GZIP:
         at -= 1

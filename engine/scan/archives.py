@@ -28,6 +28,7 @@ class Archives:
         for kind, severe in directory.problems.items():
             self._ledger.finding(node.part, kind, severe)
         node.document = ooxml.document(entry.text_name for entry in directory.entries)
+        node.package = ooxml.package(entry.text_name for entry in directory.entries)
         for kind in ooxml.roles(entry.text_name for entry in directory.entries):
             self._ledger.finding(node.part, kind)
         for entry in directory.entries:

@@ -33,7 +33,8 @@ FILE = "file"  # the root of a file scan
 class Node(msgspec.Struct, eq=False):
     """names: every declared file name, best first. viruses: signatures that matched this node itself.
 
-    type, size: of its content, as in the ledger. document: which one a zip is (ooxml.document). encrypted: something in
+    type, size: of its content, as in the ledger. document: which one a zip is (ooxml.document), package:
+    what kind of document's parts it has (ooxml.package). encrypted: something in
     it cannot be read without a password or key, be it its content or one of its members.
     alternate: the node exists only in a second reading of its parent, so it cannot be rewritten by itself.
     """
@@ -51,6 +52,7 @@ class Node(msgspec.Struct, eq=False):
     key: int = 0
     type: str = ""
     document: str = ""
+    package: str = ""
     size: int = 0
     encrypted: bool = False
     children: list[Node] = []

@@ -8,6 +8,7 @@ from typing import Final
 
 ODF_MANIFEST: Final = "META-INF/manifest.xml"
 _DOCUMENTS: Final = {"word": "docx", "xl": "xlsx", "ppt": "pptx"}
+_LISTS: Final = {ODF_MANIFEST.lower(): "odf", "[content_types].xml": "ooxml"}
 _XLM_FOLDERS: Final = ("xl/macrosheets/", "xl/intlmacrosheets/")
 
 
@@ -22,6 +23,15 @@ def document(names: Iterable[str]) -> str:
         found = found or _DOCUMENTS.get(part.partition("/")[0], "")
         is_package |= part == "[content_types].xml" or (not number and found != "")
     return found if is_package else ""
+
+
+def package(names: Iterable[str]) -> str:
+    """odf or ooxml by the part that lists the others, whatever program it is of; else empty. O(number of names)."""
+    for name in names:
+        kind = _LISTS.get(name.replace("\\", "/").lstrip("/").lower(), "")
+        if kind:
+            return kind
+    return ""
 
 
 def roles(names: Iterable[str]) -> tuple[str, ...]:

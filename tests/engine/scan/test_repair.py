@@ -251,18 +251,33 @@ def test_a_document_is_one_file(name: str) -> None:
     assert zipfile.ZipFile(io.BytesIO(archive)).read(f"in/{name}") == document
 
 
-def test_what_repair_leaves_in_a_document_is_deleted_with_it() -> None:
-    """AV-05: parts of a document are its own; one that can be exchanged goes alone (AV-10)."""
+def test_a_document_does_not_go_on_without_its_text() -> None:
+    """AV-05, AV-11: what is found in the parts that a document consists of goes with all of it, as one file."""
     parts = infected.parts_of(documents.docx())
     parts["word/document.xml"] = parts["word/document.xml"].replace(b"Figures", b"Figures " + MARK)
-    data = message("t\n", [("a.docx", infected.zipped(parts)), ("b.rtf", b"{\\rtf1 " + MARK + b"}")])
+    odt = infected.odf(documents.odt())
+    data = message("t\n", [("x.zip", zipped({"a.docx": infected.zipped(parts)})), ("b.rtf", b"{\\rtf1 " + MARK + b"}")])
     outcome = examined(data, Marks())
+    assert [(one.part, one.fate) for one in outcome.infected] == [("2/x.zip/a.docx", Fate.DELETED), ("3", Fate.DELETED)]
+    archive = attached(spliced(data, outcome.splices))[0]
+    assert zipfile.ZipFile(io.BytesIO(archive)).namelist() == ["DELETED0.TXT"]
+    outcome = examined(message("t\n", [("a.odt", odt)]), Marks(), detected=DELETE)
+    assert [(one.part, one.fate) for one in outcome.infected] == [("2", Fate.DELETED)]
+
+
+def test_what_is_embedded_in_an_office_document_goes_alone() -> None:
+    """AV-10: a text stands in its place, and the document opens."""
+    parts = infected.parts_of(infected.ooxml(documents.xlsx()))
+    alone = {name: part for name, part in parts.items() if "macrosheet" not in name and "vbaProject" not in name}
+    data = message("t\n", [("a.xlsx", infected.zipped(alone)), ("b.xlsx", infected.zipped(parts))])
+    outcome = examined(data, Marks(), detected=DELETE)
     assert [(one.part, one.fate) for one in outcome.infected] == [
-        ("2/a.docx/word/document.xml", Fate.DELETED),
+        ("2/a.xlsx/xl/embeddings/oleObject1.bin", Fate.DELETED),
         ("3", Fate.DELETED),
+        ("3/b.xlsx/xl/embeddings/oleObject1.bin", Fate.DELETED),
     ]
-    (left,) = [one for one in attached(spliced(data, outcome.splices)) if one[:2] == b"PK"]
-    assert "DELETED0.TXT" in infected.parts_of(left)
+    (left,) = [one for one in attached(edited(data, outcome)) if one[:2] == b"PK"]
+    assert {"DELETED0.TXT", "xl/workbook.xml"} <= infected.parts_of(left).keys()
 
 
 def test_macros_that_cannot_be_taken_out_count_once() -> None:
