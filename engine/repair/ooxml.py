@@ -5,6 +5,7 @@
     ActiveX controls, customized ribbons         parts go, with the elements that show them
     embedded objects                             cleaned like files of their own; programs become empty
     remote templates, frames, subdocuments       relationship and element go; linked objects lead nowhere
+    queries that start when a workbook is opened wait until they are asked for
     DDE fields and links, names and clicks that start macros or programs     what they say goes, results stay
 
 The type of the main part stays, macro-enabled or not: Office opens a document only if it fits the file's extension,
@@ -29,6 +30,7 @@ from engine.scan import magic
 
 _MACROS, _SHEETS, _CONTROLS, _RIBBON = "VBA macros", "Excel 4.0 macros", "controls", "macros of the ribbon"
 _TEMPLATE, _LINKED, _EMBEDDED = "external template", "linked objects", "embedded programs"
+_FETCHING: Final = "queries that start by themselves"
 _LINKS, _STARTS, _NAMES = "DDE links", "actions that start programs", "names that start macros"
 # Kinds of relationships whose target goes with them.
 _GOING: Final = {
@@ -59,8 +61,11 @@ _PROJECT: Final = re.compile(r"(?:^|/)(?:vbaproject[^/]*\.bin|vbadata\.xml)\Z")
 _TEXT_PARTS: Final = re.compile(r"word/[^/]+\.xml\Z")
 _LINK_PARTS: Final = re.compile(r"xl/externallinks/[^/]+\.xml\Z")
 _SLIDE_PARTS: Final = re.compile(r"ppt/.+\.xml\Z")
+_DATA_PARTS: Final = re.compile(r"xl/(?:connections[^/]*|querytables/[^/]+)\.xml\Z")
 _BOOK_PARTS: Final = re.compile(r"xl/workbook[^/]*\.xml\Z")
 _TEXT_TYPE, _LINK_TYPE, _SLIDE_TYPE, _BOOK_TYPE = "wordprocessingml", "externallink+xml", "presentationml", ".main+xml"
+_DATA_TYPES: Final = (".connections+xml", ".querytable+xml")
+_BY_ITSELF: Final = ("refreshOnLoad", "interval")
 _CLICK: Final = re.compile(rb"ppaction://(?:program|macro|ole)|p\0p\0a\0c\0t\0i\0o\0n\0:", re.I)
 _CLICKED: Final = re.compile(r"ppaction://(?:program|macro|ole)", re.I)
 _STARTING: Final = re.compile(r"(?:_xlnm\.)?_?auto_?(?:open|close|activate|deactivate)", re.I)
@@ -210,7 +215,8 @@ class _Cleaning:
         clicks = _SLIDE_PARTS.match(name) is not None or _SLIDE_TYPE in kind
         links = _LINK_PARTS.match(name) is not None or _LINK_TYPE in kind
         names = _BOOK_PARTS.match(name) is not None or _BOOK_TYPE in kind
-        if not (cuts or fields or clicks or links or names):
+        data = _DATA_PARTS.match(name) is not None or kind.endswith(_DATA_TYPES)
+        if not (cuts or fields or clicks or links or names or data):
             return
         octets = self._parts.read(name)
         fields = fields and Fields.may_have(octets)
@@ -222,6 +228,8 @@ class _Cleaning:
             visits.append((frozenset({"ddeLink"}), self._dde_link))
         if names and b"definedName" in octets.replace(b"\0", b""):
             visits.append((frozenset({"definedName"}), self._name))
+        if data:
+            visits.append((frozenset({"connection", "queryTable"}), self._connection))
         if clicks:
             visits.append((frozenset({"hlinkClick", "hlinkHover", "hlinkMouseOver"}), self._click))
         if not visits and not fields:
@@ -250,6 +258,13 @@ class _Cleaning:
         if on or _STARTING.match(values.get("name", "")):
             markup.cut(element)
             self._done[_NAMES] = None
+
+    def _connection(self, markup: Markup, element: Element) -> None:
+        """Data of another source: it stays, and is fetched when someone asks for it."""
+        going = {key: "0" for key in _BY_ITSELF if element.attributes.get(key, "0") not in ("0", "false")}
+        if going:
+            markup.set(element, going)
+            self._done[_FETCHING] = None
 
     def _click(self, markup: Markup, element: Element) -> None:
         if _CLICKED.match(element.attributes.get("action", "").strip()):

@@ -193,6 +193,15 @@ def test_links_controls_ribbons_and_clicks() -> None:
     assert stay.encode() in after["ppt/slides/slide1.xml"]
 
 
+def test_queries_that_start_by_themselves() -> None:
+    """AV-13: they wait until someone asks; what they are stays."""
+    parts = parts_of(xlsx())
+    query = b'<connections><connection id="1" refreshOnLoad="%s" interval="%s"><x/></connection></connections>'
+    parts["xl/connections.xml"] = query % (b"1", b"5")
+    after, done = done_to(parts)
+    assert done == ("queries that start by themselves",) and after["xl/connections.xml"] == query % (b"0", b"0")
+
+
 def test_documents_and_programs_inside() -> None:
     """AV-13: embedded documents of every kind are cleaned, programs become empty; what is deeper is left."""
     script = RTF.replace(b"}", b"{\\*\\objdata " + MARK.hex().encode() + b"}}")
