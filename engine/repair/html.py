@@ -25,6 +25,7 @@ from engine.scan.formats.html import utf16
 ROUNDS: Final = 8  # of reading it again; pieces nested deeper are made to withstand this
 WORK: Final = 8  # octets of tags read in one round, in sizes of the text: each `<` in a tag without an end is read on
 WORK_MIN: Final = 1 << 16
+WORK_MOST: Final = 1 << 26  # octets of tags read in all rounds: some 15 s at worst, and no page of people has so many
 TEXT_BLOB_LEN: Final = 1024  # of base64 in a text
 _HEAD_LEN: Final = 2048
 
@@ -96,10 +97,13 @@ def _encoding(content: bytes) -> str:
 
 
 def _without(text: bytes, found: dict[str, None]) -> bytes:
+    most = WORK_MOST
     for _ in range(ROUNDS):
-        cuts = _Reading(text, found).cuts()
+        reading = _Reading(text, found, most)
+        cuts = reading.cuts()
         if not cuts:
             return text
+        most -= reading.work
         text = _cut(text, cuts)
     raise TooMuch
 
@@ -117,13 +121,14 @@ def _cut(text: bytes, cuts: list[Cut]) -> bytes:
 
 
 class _Reading:
-    """One text, read once. found: what was cut, in words."""
+    """One text, read once. found: what was cut, in words. most: octets of tags that may be read; work: that were."""
 
-    def __init__(self, text: bytes, found: dict[str, None]) -> None:
+    def __init__(self, text: bytes, found: dict[str, None], most: int) -> None:
         self._text = text
         self._found = found
         self._cuts: list[Cut] = []
-        self._left = max(WORK_MIN, WORK * len(text))
+        self._most = min(max(WORK_MIN, WORK * len(text)), most)
+        self.work = 0
         self._is_xml = _XML.match(text) is not None
 
     def cuts(self) -> list[Cut]:
@@ -138,8 +143,8 @@ class _Reading:
         self._found[what] = None
 
     def _work(self, octets: int) -> None:
-        self._left -= octets + 1
-        if self._left < 0:
+        self.work += octets + 1
+        if self.work > self._most:
             raise TooMuch
 
     def _one(self, start: re.Match[bytes]) -> int:

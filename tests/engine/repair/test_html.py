@@ -121,6 +121,20 @@ def test_work_is_bounded() -> None:
     assert html.cleaned(b"<style" * 20_000) is None
 
 
+def test_work_of_all_rounds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WORK_MOST: however large the page; by one octet."""
+    page = b"<scr<script></script>ipt>x</script><p id=a>"
+    found = html.cleaned(page)
+    assert found is not None
+    good = min(most for most in range(1, 500) if _with_most(page, most, monkeypatch))
+    assert _with_most(page, good, monkeypatch) and not _with_most(page, good - 1, monkeypatch)
+
+
+def _with_most(page: bytes, most: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(html, "WORK_MOST", most)
+    return html.cleaned(page) is not None
+
+
 def test_files_in_a_text_are_bounded_by_their_length() -> None:
     """TEXT_BLOB_LEN: shorter ones are tokens, keys, signatures."""
     for length in (html.TEXT_BLOB_LEN, html.TEXT_BLOB_LEN - 1):
