@@ -27,6 +27,7 @@ from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
 
 BATCH: Final = 16  # messages
 BATCH_S: Final = 2.0  # after which fewer do
+REST_S: Final = 2.0  # between batches: 8 messages a second say enough, and cost the relay next to nothing
 COPY_LEN: Final = MIB  # octets of one; the copying is done by the relay
 PATIENCE: Final = 20  # deadlines of an ordinary scanner: it gets little time
 NAMES: Final = 100  # in one event, each way
@@ -86,7 +87,7 @@ class Canary:
         self._scanner: Scanner | None = None
         self._again_at = 0.0
         self._copies: list[_Copy] = []
-        self._first_s = 0.0
+        self._first_s = self._rests_until_s = 0.0
         self._batch: asyncio.Task[None] | None = None
         self._waited_for: asyncio.Future[Any] | None = None
         self._dying: set[Scanner] = set()
@@ -126,13 +127,16 @@ class Canary:
             return
         if sum(extent.length for extent in extents) > COPY_LEN:
             return
+        now = asyncio.get_running_loop().time()
+        if now < self._rests_until_s:
+            return
         try:
             self._copies.append(_Copy(smtp_id, extents))
         except OSError as error:
             log.warning("message %s is not copied for new definitions: %s", smtp_id, error)
             return
         if len(self._copies) == 1:
-            self._first_s = asyncio.get_running_loop().time()
+            self._first_s = now
         if len(self._copies) == BATCH:
             self._begin()
 
@@ -202,6 +206,7 @@ class Canary:
             return
         finally:
             self._batch = None
+            self._rests_until_s = asyncio.get_running_loop().time() + REST_S
             in_use.close()
             for copy in copies:
                 copy.close()

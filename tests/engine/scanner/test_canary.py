@@ -117,6 +117,8 @@ def test_a_full_batch_does_not_wait_and_copies_are_bounded(with_trial: Run) -> N
             trial.bench.pool.canary.offer("ID", [Extent(fd, 0, 30)])
         told = await trial.compared()
         assert told.messages == BATCH, "neither the large one nor one more than there is room for"
+        trial.bench.pool.canary.offer("ID", [Extent(fd, 0, 30)])
+        assert not trial.bench.pool.canary._copies, "it rests between batches"
 
     with_trial(work)
 
