@@ -35,6 +35,7 @@ from engine import VERSION
 SCHEMES: Final = ("https", "http", "ftp", "file")
 _CHUNK_LEN: Final = 64 * 1024
 _FTP_LINES: Final = 10_000  # that a server may say in one session: some forty files at most, six lines each
+_LONGEST_S: Final = 86_400.0  # for one file, whatever length was signed
 _NOT_FOUND: Final = 404
 
 
@@ -82,7 +83,7 @@ class Source(FetcherInterface):
     @contextlib.contextmanager
     def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
         """A file without a name that holds what lies at the path, at most max_length octets."""
-        allowed_s = self.patience.grace_s + max_length / self.patience.rate
+        allowed_s = min(self.patience.grace_s + max_length / self.patience.rate, _LONGEST_S)
         ends = time.monotonic() + allowed_s
         watch = threading.Timer(allowed_s, self._abort)  # also for answers that come an octet at a time
         watch.daemon = True
