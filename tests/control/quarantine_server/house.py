@@ -162,8 +162,8 @@ class House:
         return status
 
 
-def made(root: Path, *more: str) -> House:
-    """A new server, not started. more: lines of its settings."""
+def made(root: Path, *more: str, scans: bool = True) -> House:
+    """A new server, not started. more: lines of its settings. scans: whether it has definitions."""
     gateways, pages = free_port(), free_port()
     password = root.parent / "password"
     password.write_text(PASSWORD)
@@ -177,12 +177,14 @@ def made(root: Path, *more: str) -> House:
     assert result.exit_code == 0, (result.output, result.exception)
     file = ServerLayout(root).config
     file.write_text(file.read_text() + "\n".join(["", *more, ""]))
+    if not scans:
+        ServerLayout(root).definitions_file.unlink()
     return House(root, gateways, pages)
 
 
 @contextlib.contextmanager
-def running(root: Path, *more: str, file_len: int = 0) -> Iterator[House]:
-    house = made(root, *more)
+def running(root: Path, *more: str, file_len: int = 0, scans: bool = True) -> Iterator[House]:
+    house = made(root, *more, scans=scans)
     house.start(file_len)
     try:
         yield house
