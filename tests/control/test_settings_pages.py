@@ -41,6 +41,7 @@ LISTS: dict[str, str] = {
     "web.metrics_clients": LINES["network"],
     "updates.sources": "https://updates.example.com/mailward",
     "dns.servers": "192.0.2.53#5353",
+    "antivirus.heuristics_exempt": "Heuristic.PackedProgram",
     "blocking.subject.lines": "*lottery*",
     "blocking.files.names": "*.exe",
     "blocking.files.modern_names": "*.iso",
@@ -98,7 +99,7 @@ def other(control: Control, text: str, free: Iterator[str]) -> str:
             return "Another text.\r\n\r\n<b>&amp;\r\n"
     if control.name.endswith((".to", "email", "from_address")):
         return LINES["address"] if "from" not in control.name else "noreply@example.com"
-    if control.key in ("hostname", "authserv_id", "default_host"):
+    if control.key in ("hostname", "authserv_id", "default_host") or control.name == "quarantine.server":
         return LINES["name"]
     return 'Something <else> & "more"'
 
