@@ -5,6 +5,9 @@ image.build(signatures, annexes=annexes(taken))
 
 Every mistake is listed with its line. libyara tells only the first one of a text: the rule that has it is taken out,
 and the rest is looked at again.
+
+Rules are also written to find content of a kind rather than malware ("a mail without links"). One that matches one of a
+few harmless things is such a rule: it would stop all mail, and is left out.
 """
 
 import re
@@ -23,6 +26,28 @@ SUFFIXES: Final = (".yar", ".yara", ".rule")
 MODULES: Final = ("pe", "elf", "dotnet", "math", "hash", "string", "time")  # those that see octets only
 MOST_ERRORS: Final = 200  # of one file
 SOURCE_LEN: Final = 16 << 20
+_PROBE_S: Final = 2
+
+_DOS = b"MZ" + bytes(58) + b"\x40\0\0\0"
+_PE = _DOS + b"PE\0\0\x4c\x01\x01\0" + bytes(12) + b"\xe0\0\x02\x01\x0b\x01" + bytes(222) + b".text\0\0\0" + bytes(544)
+_MAIL = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: hello\r\nMIME-Version: 1.0\r\n"
+_MIXED = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n'
+_ATTACHED = b'Content-Type: image/png; name="a.png"\r\nContent-Disposition: attachment\r\n\r\n\x89PNG\r\n--b--\r\n'
+_PDF = (
+    b"%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[]/Count 0>>\nendobj\n"
+    b"xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000054 00000 n \n"
+    b"trailer\n<</Size 3/Root 1 0 R>>\nstartxref\n100\n%%EOF\n"
+)
+HARMLESS: Final = (
+    b"",
+    b"hello, how are you?\r\n",
+    _MAIL + b"Content-Type: text/plain\r\n\r\nhello, see https://www.example.org/page\r\n",
+    _MAIL + _MIXED + _ATTACHED,
+    b'<html><body><p>hello</p><a href="https://www.example.org/">example</a></body></html>\n',
+    b"PK\x05\x06" + bytes(18),
+    _PDF,
+    _PE,
+)
 
 _START = re.compile(r"^[ \t]*(?:(?:global|private)\s+)*rule\s+(\w+)", re.M)
 _IMPORT = re.compile(r'^[ \t]*import\s*"([^"]*)"', re.M)
@@ -98,6 +123,18 @@ def _without_rule_at(text: str, line: int) -> tuple[str, str] | None:
     return _blanked(text, start, following), before[-1][1]
 
 
+def _without_eager(path: str, original: str, text: str, eager: set[str], taken: Taken) -> str:
+    for found in reversed(list(_START.finditer(text))):
+        if found[1] in eager:
+            line = text.count("\n", 0, found.start(1)) + 1
+            behind = _START.search(text, found.end())
+            text = _blanked(text, found.start(), behind.start() if behind else len(text))
+            message = f'rule "{found[1]}": matches harmless content'
+            hint = "it finds a kind of content, not malware, and would stop all mail of that kind"
+            taken.errors.append(_error(path, original, line, message, hint, found[1]))
+    return text
+
+
 def _read_one(path: str, text: str, taken: Taken) -> None:
     original = text
     for found in list(_IMPORT.finditer(text)):
@@ -115,6 +152,10 @@ def _read_one(path: str, text: str, taken: Taken) -> None:
             return
         try:
             rules = yara.compile(source=text, includes=False)
+            eager = {match.rule for octets in HARMLESS for match in rules.match(data=octets, timeout=_PROBE_S)}
+        except yara.TimeoutError:
+            taken.errors.append(_error(path, original, 1, "its rules take too long on harmless content"))
+            return
         except yara.Error as error:
             told = _LINE.search(str(error))
             line, message = (int(told[1]), told[2]) if told else (1, str(error))
@@ -125,6 +166,9 @@ def _read_one(path: str, text: str, taken: Taken) -> None:
             text = cut[0]
             taken.errors.append(_error(path, original, line, f'rule "{cut[1]}": {message}', "", cut[1]))
         else:
+            if eager:
+                text = _without_eager(path, original, text, eager, taken)
+                continue
             named = [rule.identifier for rule in rules if not rule.is_private]
             if named:
                 taken.sources.append(Source(path, text))
