@@ -95,7 +95,7 @@ def load(annex: "Buffer | None") -> Mapping[str, Recipe]:
         return NO_RECIPES
     try:
         found = msgspec.msgpack.decode(annex, type=Recipes)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecipes(f"recipes of repair: {error}") from None
     for recipe in found.recipes:
         for one in recipe.instructions:

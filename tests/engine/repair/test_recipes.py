@@ -195,6 +195,8 @@ def test_an_annex_of_another_make_is_refused() -> None:
             load(msgspec.msgpack.encode([many]))
     with pytest.raises(BadRecipes):
         load(b"\x91" * 5000)
+    with pytest.raises(BadRecipes):
+        load(b"\x91\x91\x92\xa1\xff\x90")  # a name that is no text
 
 
 _TERMS = st.tuples(st.integers(-1, 20), st.integers(-(1 << 33), 1 << 33))
