@@ -114,6 +114,10 @@ class Forks:
             return
         try:
             said = control.recv(server.PID.size)
+        except BlockingIOError:
+            if self._is_ready:
+                return
+            said = b""
         except OSError:
             said = b""
         if said == server.READY and not self._is_ready:
