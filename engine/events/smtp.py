@@ -1,0 +1,82 @@
+"""Conversations with clients, next hops and block lists (RSMTP)."""
+
+from engine.events.base import Event
+
+
+class ConnectionFrom(Event, tag="connection-from"):
+    result: str  # accepted, queued or refused
+    client: str
+    connection_id: str
+    proxy: str = ""  # the host that said who the client is
+
+
+class ConnectedTo(Event, tag="connected-to"):
+    result: str
+    server: str
+    connection_id: str
+    kind: str  # Actual or Cached
+    tls: str = ""
+
+
+class Disconnected(Event, tag="disconnected"):
+    side: str  # client or server: who ended it
+    client: str
+    connection_id: str
+
+
+class ConnectionClosed(Event, tag="connection-closed"):
+    server: str
+    connection_id: str
+    last_command: str = ""
+    last_response: str = ""
+
+
+class ConnectionFailed(Event, tag="connection-failed"):
+    """A next hop cannot be reached (ALR-14)."""
+
+    server: str
+    reason: str
+
+
+class ProtocolViolation(Event, tag="protocol-violation"):
+    client: str
+    connection_id: str
+    violation: str
+
+
+class SubmitterRefused(Event, tag="submitter-refused"):
+    """An AUTH came to nothing. submitter: the name, if there is an account of it."""
+
+    client: str
+    connection_id: str
+    submitter: str
+    reason: str
+
+
+class Rejected(Event, tag="rejected"):
+    client: str
+    connection_id: str
+    reason: str  # an id of engine.replies.Reason
+    reverse_path: str = ""
+    forward_path: str = ""
+
+
+class BlockListUnusable(Event, tag="block-list-unusable"):
+    """A DNS block list failed its self-test or answers errors: it is not used for a while. recovered: it is again."""
+
+    list: str
+    reason: str
+    recovered: bool = False
+
+
+SmtpEvents = (
+    ConnectionFrom
+    | ConnectedTo
+    | Disconnected
+    | ConnectionClosed
+    | ConnectionFailed
+    | ProtocolViolation
+    | SubmitterRefused
+    | Rejected
+    | BlockListUnusable
+)
