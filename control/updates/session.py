@@ -178,7 +178,9 @@ class Session:
 
     def _tried(self, found: Candidate, user: str) -> None:
         try:
-            self._begun(Stage("Testing them on their own vectors"))
+            self._begun(Stage("Testing them on their own vectors, and on ordinary mail"))
+            before = self._library.in_force()
+            trial.counted(definitions.from_file(found.path).signatures, before.signatures if before else 0)
             trial.self_test(found.path)
             self._canary(found)
         except NotFit as error:

@@ -1,6 +1,10 @@
 """Whether a new set may come into force: its own vectors, and what it does to copies of live mail (DEF-16).
 
-The vectors are run in a process of their own: a set that ends it is no good, and nothing else ends with it.
+Signed is not the same as good: a publisher may sign an empty set, or one that finds something in every mail. What is
+told by looking (how many signatures, its vectors, ordinary mail that it has to let through) is told before the canary,
+which says nothing on a gateway without mail.
+
+All of that runs in a process of its own: a set that ends it is no good, and nothing else ends with it.
 """
 
 import os
@@ -23,10 +27,19 @@ SHARE: Final = 0.05  # of the messages, that only one of the two finds something
 LEAST: Final = 5  # messages, from which on a share means something
 SLOWER: Final = 3.0  # times the processor time of the one in force
 SLOWER_MS: Final = 20.0  # for each message, besides
+MANY: Final = 1000  # signatures, of which half may not be gone at once
 
 
 class NotFit(Exception):
     """The set is not put in force, and why, in words."""
+
+
+def counted(signatures: int, before: int) -> None:
+    """signatures: of the set; before: of the one in force. Raises NotFit."""
+    if not signatures:
+        raise NotFit("it has no signatures at all")
+    if before >= MANY and signatures < before / 2:
+        raise NotFit(f"it has {signatures:,} signatures, those in force have {before:,}: more than half would be gone")
 
 
 def self_test(path: Path) -> None:
@@ -75,11 +88,13 @@ def _main(path: Path) -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    from control.updates import ordinary
     from engine import definitions
     from signatures import vectors
 
     try:
-        found = vectors.failures(definitions.from_file(path))
+        image = definitions.from_file(path)
+        found = vectors.failures(image) or ordinary.failures(image)
     except (definitions.DefinitionsRefused, ValueError, TimeoutError) as error:
         found = [str(error)]
     if found:

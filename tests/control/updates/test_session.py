@@ -140,6 +140,33 @@ def test_a_failure_keeps_what_is_in_force(site: Site, publisher: Publisher, monk
     assert (attempt.result, site.revision) == (FAILED, before)
 
 
+def test_a_set_that_would_stop_mail_or_let_all_through(
+    site: Site, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DEF-16: signed as it may be, without signatures or with one that finds ordinary mail; also without any mail."""
+    before = site.revision
+    for signatures, why in (
+        ((), "no signatures at all"),
+        ((Signature("Everything", Literal(b"office ")),), "Everything is found in a mail of plain text"),
+    ):
+        octets = image.build(signatures)
+        monkeypatch.setattr("tests.control.updates.publisher.image_of", lambda *names, octets=octets: octets)
+        published(publisher, "x")
+        attempt = site.update()
+        assert (attempt.result, site.revision) == (FAILED, before)
+        assert why in attempt.reason
+
+
+def test_half_of_the_signatures_are_not_lost_at_once() -> None:
+    """DEF-16"""
+    most = trial.MANY
+    for now, before in ((1, 0), (1, most - 1), (most // 2, most), (most, most * 2)):
+        trial.counted(now, before)
+    for now, before in ((0, 0), (most // 2 - 1, most), (1, 8_000_000)):
+        with pytest.raises(trial.NotFit):
+            trial.counted(now, before)
+
+
 def test_one_at_a_time(site: Site) -> None:
     """DEF-08: a second request gets "already running", also while another process makes one."""
     site.context.updates.now("admin")
