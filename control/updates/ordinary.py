@@ -18,7 +18,12 @@ from engine.scan.walk import Walker
 
 SLOWEST_S: Final = 5.0  # of processor time, for all of it: some hundred times what it takes
 _HEAD: Final = "From: Ann Example <ann@example.com>\r\nTo: bob@example.net\r\nSubject: %s\r\nMIME-Version: 1.0\r\n"
-_WORDS: Final = ["the", "of", "and", "to", "in", "is", "that", "it", "was", "for", "on", "are", "as", "with", "they", "at", "be", "this", "from", "have", "or", "by", "one", "had", "not", "but", "what", "all", "were", "when", "we", "there", "can", "an", "your", "which", "their", "said", "if", "do", "will", "each", "about", "how", "up", "out", "them", "then", "she", "many", "some", "so", "these", "would", "other", "into", "has", "more", "her", "two", "like", "him", "see", "time", "could", "no", "make", "than", "first", "been", "its", "who", "now", "people", "my", "made", "invoice", "meeting", "report", "order", "please", "regards", "Monday", "budget", "contract", "attached", "delivery", "question", "answer", "office"]
+_WORDS: Final = (
+    "the of and to in is that it was for on are as with they at be this from have or by one had not but what all were"
+    " when we there can an your which their said if do will each about how up out them then she many some so these"
+    " would other into has more her two like him see time could no make than first been its who now people my made"
+    " invoice meeting report order please regards Monday budget contract attached delivery question answer office"
+)
 _TEXT_LEN: Final = 100_000
 _BINARY_LEN: Final = 500_000
 
@@ -26,13 +31,14 @@ _BINARY_LEN: Final = 500_000
 def mails() -> Iterator[tuple[str, bytes]]:
     """(what it is, the message)."""
     chance = random.Random(16)
-    text = " ".join(chance.choices(_WORDS, k=200))
+    words = _WORDS.split()
+    text = " ".join(chance.choices(words, k=200))
     yield "a line of text", _mail("Lunch", "text/plain", "See you at noon.\r\n")
     yield "a mail without a body", _mail("Nothing", "text/plain", "")
     yield "a mail of plain text", _mail("Report", "text/plain; charset=utf-8", _lines(text))
     page = f"<!DOCTYPE html><html><head><title>News</title></head><body><h1>News</h1><p>{text}</p></body></html>\r\n"
     yield "a mail in HTML", _mail("News", "text/html; charset=utf-8", page)
-    long = _lines(" ".join(chance.choices(_WORDS, k=_TEXT_LEN // 5)))
+    long = _lines(" ".join(chance.choices(words, k=_TEXT_LEN // 5)))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo("report.txt"), long)
