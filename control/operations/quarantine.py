@@ -11,6 +11,7 @@ from control.actor import Scope
 from control.operation import (
     Answer,
     Call,
+    Conflict,
     Download,
     Forbidden,
     Input,
@@ -23,7 +24,7 @@ from control.operation import (
 )
 from control.quarantine import zipped
 from control.quarantine.letter import NOTE_LEN
-from control.quarantine.memory import Release
+from control.quarantine.memory import IsOpen, Release
 from engine import events
 from engine.config.entries import address_error
 from engine.journal import timestamp
@@ -248,7 +249,7 @@ def get_item(call: Call, given: OneItem) -> Quarantined:
         raise _unread(error) from None
 
 
-@operation("POST", "/quarantine/items/{id}/release", Scope.QUARANTINE_WRITE, errors=(NotFound, Unavailable))
+@operation("POST", "/quarantine/items/{id}/release", Scope.QUARANTINE_WRITE, errors=(NotFound, Conflict, Unavailable))
 def release(call: Call, given: ReleaseOrder) -> ReleaseState:
     """Send a file to its recipients after all, or to others.
 
@@ -270,6 +271,8 @@ def release(call: Call, given: ReleaseOrder) -> ReleaseState:
         raise Forbidden(f"To send it to others than its recipients, the right {Scope.CONTENT} is needed.")
     try:
         ordered = call.context.quarantine.releases.order(item, recipients, call.actor.user, given.note)
+    except IsOpen:
+        raise Conflict("It is being released to them already: see Releases for what comes of that.") from None
     except sqlite3.Error as error:
         raise _unread(error) from None
     call.modified(_thing(item), f"released to {', '.join(recipients)}")

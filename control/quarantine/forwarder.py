@@ -7,7 +7,7 @@ want is left for later, and the others go on. Nothing of this is kept on disk: w
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from engine import events
 from engine.config import Quarantine, Settings
 from engine.limits import MIB, QUARANTINE_ITEMS
 from engine.quarantine.folder import Entry, Folder
+from engine.quarantine.item import Item
 from engine.quarantine.sealed import Unreadable
 
 FIRST_S: Final = 5.0  # pause after the first failure
@@ -51,7 +52,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Forwarder:
-    """clock: seconds since 1970. `step` for one thread; the rest for all."""
+    """clock: seconds since 1970. `step` for one thread, it alone waits for the server; the rest for all."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Forwarder:
         self._clock = clock
         self._link = link
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._progress = Progress()
         self._failures = 0
         self._mark: object = None  # settings and enrollment that the pause is for
@@ -87,8 +89,7 @@ class Forwarder:
     def step(self) -> bool:
         """Look once, send some. Returns whether there is more to send now. Raises OSError."""
         settings = self._settings().quarantine
-        entries = self._folder.entries()
-        self._look(entries, settings)
+        entries = self.look()
         if not settings.server:
             return False
         mark = (settings, _mark(self._root / settings.enrollment))
@@ -111,7 +112,7 @@ class Forwarder:
     def _sent(self, link: Link, entry: Entry) -> bool:
         """Whether the server may be sent the next one. Raises OSError."""
         try:
-            item, pieces = self._folder.content(entry)
+            item, pieces = self._read(entry)
             link.upload(item, pieces)
         except FileNotFoundError:
             return True  # deleted meanwhile
@@ -125,9 +126,23 @@ class Forwarder:
             self._failed(link.server, error)
             return False
         self._works(link.server)
+        try:
+            self._folder.delete(entry)
+        except OSError as error:  # it is sent again then, which the server knows
+            self._put_off(entry, HOUR_S, f"the server has it, and it cannot be deleted here: {error.strerror}")
+            return True
         self._event(events.QuarantineTransfer(item=item.id, file=item.name, server=link.server))
-        self._folder.delete(entry)
         return True
+
+    def _read(self, entry: Entry) -> tuple[Item, Iterator[bytes]]:
+        """Raises Unreadable, also later; FileNotFoundError."""
+        try:
+            item, pieces = self._folder.content(entry)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise Unreadable(f"it cannot be read: {error.strerror}") from None
+        return item, _pieces(pieces)
 
     def _put_off(self, entry: Entry, wait_s: float, why: str) -> None:
         log.warning("quarantined file %s stays here: %s", entry.id, why)
@@ -155,6 +170,13 @@ class Forwarder:
         self._failures = 0
         self._note(again_at=0.0)
 
+    def look(self) -> list[Entry]:
+        """What lies here. Also while a file is on its way for long: for any thread. Raises OSError."""
+        with self._looking:
+            entries = self._folder.entries()
+            self._look(entries, self._settings().quarantine)
+        return entries
+
     def _look(self, entries: list[Entry], settings: Quarantine) -> None:
         """QRN-05: told once when it is nearly full, and once when it is not any more."""
         octets = sum(entry.length for entry in entries)
@@ -175,6 +197,14 @@ class Forwarder:
     def _note(self, **changes: str | float) -> None:
         with self._lock:
             self._progress = msgspec.structs.replace(self._progress, **changes)
+
+
+def _pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What fails here is nothing that the server is to blame for. Raises Unreadable."""
+    try:
+        yield from pieces
+    except OSError as error:
+        raise Unreadable(f"it cannot be read: {error.strerror}") from None
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:

@@ -1,7 +1,8 @@
 """The quarantine of this gateway for its pages: what lies there, and the threads that send, release and ask for orders.
 
-A thread for each, because a large file on a slow line, a server that lets wait for orders, and a relay that writes a
-mail are no reason to wait for each other. A failure in here is logged and tried again; mail and pages go on.
+A thread for each, because a large file on a slow line, a server that lets wait, and a relay that writes a mail are no
+reason to wait for each other; what was ordered here waits for no server. A failure in here is logged and tried again;
+mail and pages go on.
 """
 
 import logging
@@ -22,6 +23,7 @@ from engine.quarantine.folder import Folder
 FILE_NAME: Final = "quarantine.sqlite"
 POLL_S: Final = 1.0
 AGAIN_S: Final = 10.0  # after a failure of ours
+LOOK_S: Final = 30.0  # how full it is, also while a file is on its way for long
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,13 @@ class Keeper:
         self._failures = 0
 
     def start(self) -> None:
-        for name, step in (("forward", self._forward), ("release", self._release), ("orders", self._ask)):
+        for name, step in (
+            ("forward", self._forward),
+            ("look", self._look),
+            ("release", self._release),
+            ("ordered", self._carry_out),
+            ("orders", self._ask),
+        ):
             threading.Thread(target=self._run, args=(step,), name=f"quarantine-{name}", daemon=True).start()
 
     def stop(self) -> None:
@@ -74,9 +82,16 @@ class Keeper:
     def _forward(self) -> float:
         return 0.0 if self.forwarder.step() else POLL_S
 
+    def _look(self) -> float:
+        self.forwarder.look()
+        return LOOK_S
+
     def _release(self) -> float:
-        self.releases.step(self._link())
+        self.releases.step()
         return POLL_S
+
+    def _carry_out(self) -> float:
+        return 0.0 if self.releases.step_ordered(self._link()) else POLL_S
 
     def _ask(self) -> float:
         """For orders. Whether the server answers at all is told by who sends."""

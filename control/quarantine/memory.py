@@ -17,6 +17,8 @@ from control.transaction import transaction
 from engine.quarantine.item import Item
 
 KEPT: Final = 10_000  # releases; the oldest that have ended go
+OPEN: Final = 10_000  # releases of the central server; it tells of further ones again
+AT_ONCE: Final = 1000  # that are looked at
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS release (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL,
@@ -30,7 +32,7 @@ class Release(msgspec.Struct, frozen=True):
     """id: of the order, or drawn here. ordered: by the central server. by: a user, here or there. time: since 1970.
 
     smtp_id: of the mail, once it is queued. text: why there is none, or what helps. reported: what the server was told
-    last; gone: it does not want to hear of it any more.
+    last; gone: it does not want to hear of it any more. claimed: it knows that it cannot withdraw it any more.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Release(msgspec.Struct, frozen=True):
     changed: float = 0.0
     reported: str = ""
     gone: bool = False
+    claimed: bool = False
 
     @property
     def ended(self) -> bool:
@@ -68,6 +71,10 @@ class Release(msgspec.Struct, frozen=True):
         return not self.ended or self.is_to_be_reported
 
 
+class IsOpen(Exception):
+    """The same file is being released to the same person already."""
+
+
 class Memory:
     """Safe from any thread. Every call may raise sqlite3.Error."""
 
@@ -85,8 +92,19 @@ class Memory:
             self._connection.close()
 
     def add(self, release: Release) -> bool:
-        """Whether it is new."""
+        """Whether it is new, and there is room for it. Raises IsOpen, for one that was ordered here."""
         with self._lock, transaction(self._connection) as connection:
+            if release.ordered:
+                (count,) = connection.execute("SELECT count(*) FROM release WHERE state = 'open'").fetchone()
+                if count >= OPEN:
+                    return False
+            else:
+                rows = connection.execute(
+                    "SELECT record FROM release WHERE state = 'open' AND item = ?", (release.item.id,)
+                ).fetchall()
+                others = [self._decoder.decode(row[0]) for row in rows]
+                if any(not one.ended and set(one.recipients) & set(release.recipients) for one in others):
+                    raise IsOpen
             cursor = connection.execute(
                 "INSERT OR IGNORE INTO release (id, item, state, record) VALUES (?, ?, ?, ?)",
                 (release.id, release.item.id, _state(release), msgspec.msgpack.encode(release)),
@@ -102,9 +120,23 @@ class Memory:
                 (_state(release), msgspec.msgpack.encode(release), release.id),
             )
 
-    def open(self) -> list[Release]:
-        """Those about which something is still to be done, oldest first."""
-        return self._found("WHERE state = 'open' ORDER BY number LIMIT 1000")
+    def open(self, after: int = 0) -> tuple[list[Release], int]:
+        """Some about which something is still to be done, oldest first, and after what the others follow; 0: no others.
+
+        So none has to wait for those before it.
+        """
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT number, record FROM release WHERE state = 'open' AND number > ? ORDER BY number LIMIT ?",
+                (after, AT_ONCE),
+            ).fetchall()
+        return [self._decoder.decode(row[1]) for row in rows], rows[-1][0] if len(rows) == AT_ONCE else 0
+
+    def wanted(self) -> set[str]:
+        """Items that an order of the central server is still to be carried out about."""
+        with self._lock:
+            rows = self._connection.execute("SELECT DISTINCT item FROM release WHERE state = 'open'").fetchall()
+        return {row[0] for row in rows}
 
     def latest(self, limit: int) -> list[Release]:
         return self._found("ORDER BY number DESC LIMIT ?", limit)

@@ -23,13 +23,22 @@ from engine import events
 from engine.command import Command, send
 from engine.config import Settings
 from engine.layout import Layout
+from engine.limits import QUARANTINE_TAKEN_LEN
 from engine.processing.release import FETCHED
 from engine.quarantine import sealed
 from engine.quarantine.folder import Folder
-from engine.quarantine.item import NEW, SUFFIX, Item, ids_of
+from engine.quarantine.item import NEW, SUFFIX, Item, ids_of, item_id
 
 ANSWER_S: Final = 300.0  # of a relay: a large file is written wholly
+FOLLOWED_S: Final = 30 * 86_400.0  # longer than mail waits in any queue; then nothing more is told of it
+FETCHES: Final = 1  # in one step
 NO_FILE: Final = "The file is not in the quarantine any more."
+NOT_OURS: Final = (
+    "This gateway has not put such a file aside, or the key of its quarantine is another now. Download the file from"
+    " the central server, and send it yourself."
+)
+WITHDRAWN: Final = "The central server has withdrawn it."
+UNTOLD: Final = "What became of the mail is not known: the journal does not tell, perhaps because local logging is off."
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +46,8 @@ Story = Callable[[str], Sequence[events.Event]]
 
 
 class Releases:
-    """story: events of an SMTP ID, oldest first. clock: seconds since 1970. Safe from any thread but for `step`."""
+    """story: events of an SMTP ID, oldest first. clock: seconds since 1970. Safe from any thread; `step` and
+    `step_ordered` for one thread each."""
 
     def __init__(
         self,
@@ -59,9 +69,10 @@ class Releases:
         self._event = event
         self._story = story
         self._clock = clock
+        self._after = {False: 0, True: 0}  # which of those that are open were looked at last
 
     def order(self, item: Item, recipients: tuple[str, ...], by: str, note: str) -> Release:
-        """By somebody at this gateway. Raises sqlite3.Error."""
+        """By somebody at this gateway. Raises IsOpen, sqlite3.Error."""
         now = self._clock()
         release = Release(secrets.token_hex(16), item, recipients, by, now, note, changed=now)
         self._memory.add(release)
@@ -75,30 +86,77 @@ class Releases:
             Release(order.id, item, order.recipients, order.by, now, order.note, ordered=True, changed=now)
         )
 
-    def step(self, link: Link | None) -> None:
-        """Do what can be done about those that are open. Raises sqlite3.Error, OSError."""
-        for release in self._memory.open():
-            if release.state is OrderState.ORDERED:
-                release = self._queued(release, link)
-            elif release.state is OrderState.PICKED_UP:
+    def step(self) -> None:
+        """Do what can be done about those that were ordered here, and are open. Raises sqlite3.Error."""
+        for release in self._open(ordered=False):
+            if release.state is OrderState.PICKED_UP:
+                self._followed(release)
+            elif self._folder.find(release.item.id) is None:
+                self._failed(release, NO_FILE)
+            else:
+                self._handed_over(release)
+
+    def step_ordered(self, link: Link | None) -> bool:
+        """The same about orders of the central server, which may be slow. Returns whether there is more to do now.
+
+        Raises sqlite3.Error, OSError.
+        """
+        server = _Server(link)
+        for release in self._open(ordered=True):
+            if release.state is OrderState.PICKED_UP:
                 release = self._followed(release)
-            if link is not None and release.is_to_be_reported:
-                self._report(release, link)
+            elif release.state is OrderState.ORDERED:
+                release = self._carried_out(release, server)
+            if server.link is not None and release.is_to_be_reported:
+                self._report(release, server)
+        self._tidy()
+        return server.more
+
+    def _open(self, ordered: bool) -> list[Release]:
+        found, self._after[ordered] = self._memory.open(self._after[ordered])
+        return [release for release in found if release.ordered is ordered]
+
+    def _tidy(self) -> None:
+        """What was fetched and is not needed any more, also if the pages were killed in between. Raises OSError."""
+        fetched = self._fetched.entries()
+        wanted = self._memory.wanted() if fetched else set()
+        for entry in fetched:
+            if entry.id not in wanted:
+                self._fetched.delete(entry)
 
     # --- into the queue -----------------------------------------------------------------------------
 
-    def _queued(self, release: Release, link: Link | None) -> Release:
-        if self._folder.find(release.item.id) is None and self._fetched.find(release.item.id) is None:
-            if not release.ordered:
-                return self._failed(release, NO_FILE)
-            if link is None:
-                return self._noted(release, text="No central server is set, and the file is only there.")
+    def _carried_out(self, release: Release, server: "_Server") -> Release:
+        item = release.item
+        try:
+            is_ours = item.id == item_id(sealed.key_of(self._folder.directory), item.smtp_id, item.part, item.sha256)
+        except (OSError, sealed.Unreadable) as error:
+            return self._noted(release, text=f"The key of the quarantine cannot be read: {error}; it is tried again.")
+        if not is_ours or item.size > QUARANTINE_TAKEN_LEN:
+            return self._failed(release, NOT_OURS)
+        if self._folder.find(item.id) is None and self._fetched.find(item.id) is None:
+            if server.link is None:
+                return self._noted(release, text=server.problem)
+            if not server.may_fetch():
+                return release
             try:
-                self._fetch(release, link)
-            except (LinkFailed, ValueError) as error:
+                self._fetch(release, server.link)
+            except (LinkFailed, ValueError, OSError, sealed.Unreadable) as error:
+                server.heard(error)
                 if isinstance(error, LinkFailed) and error.status == 404:
-                    return self._failed(release, "The central server has withdrawn it.")
+                    return self._failed(release, WITHDRAWN)
                 return self._noted(release, text=f"The file cannot be fetched yet: {error}")
+        if not release.claimed:
+            if server.link is None:
+                return self._noted(release, text=server.problem)
+            try:
+                stands = server.link.result(release.id, OrderResult(OrderState.PICKED_UP, self._now()))
+            except LinkFailed as error:
+                server.heard(error)
+                return self._noted(release, text=f"It is not known whether the order still stands: {error}")
+            if not stands:
+                return self._noted(release, state=OrderState.FAILED, text=WITHDRAWN, gone=True)
+            release = self._noted(release, claimed=True)
         return self._handed_over(release)
 
     def _handed_over(self, release: Release) -> Release:
@@ -143,28 +201,25 @@ class Releases:
                 by=release.by,
             )
         )
-        release = self._noted(release, state=OrderState.PICKED_UP, smtp_id=smtp_id, text="")
-        fetched = self._fetched.find(item.id)
-        if fetched is not None:
-            self._fetched.delete(fetched)
-        return release
+        return self._noted(release, state=OrderState.PICKED_UP, smtp_id=smtp_id, text="")
 
     def _fetch(self, release: Release, link: Link) -> None:
-        """Raises LinkFailed, OSError, ValueError: it is another file."""
+        """Raises LinkFailed, OSError, sealed.Unreadable, ValueError: it is another file."""
         item = release.item
         directory = self._fetched.directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stem = item.stem if ids_of(item.stem) else f"{'0' * 13}-{item.id}"
-        writer = sealed.Writer(directory / f"{stem}{NEW}", sealed.key_of(directory))
+        if not ids_of(item.stem):
+            raise ValueError("it has no name that a file of the quarantine could have")
+        writer = sealed.Writer(directory / f"{item.stem}{NEW}", sealed.key_of(directory))
         try:
-            for piece in link.content(release.id):
+            for piece in link.content(release.id, item.size):
                 if writer.size + len(piece) > item.size:
                     raise ValueError("it is longer than was said")
                 writer.write(piece)
             if (writer.sha256, writer.size) != (item.sha256, item.size):
                 raise ValueError("what came is not the file that was ordered")
             writer.finish(item)
-            os.rename(writer.path, directory / f"{stem}{SUFFIX}")
+            os.rename(writer.path, directory / f"{item.stem}{SUFFIX}")
             sealed.sync_directory(directory)
         finally:
             writer.abort()
@@ -190,17 +245,20 @@ class Releases:
                     completed = True
         results = tuple(known[to] for to in release.recipients if to in known)
         if len(results) < len(release.recipients) and not completed and not dropped:
+            if self._clock() - release.time > FOLLOWED_S:
+                return self._noted(release, results=results, state=OrderState.FAILED, text=UNTOLD)
             return self._noted(release, results=results) if len(results) > len(release.results) else release
         whole = len(results) == len(release.recipients) and all(one.delivered for one in results)
         state = OrderState.DELIVERED if whole else OrderState.FAILED
         return self._noted(release, results=results, state=state)
 
-    def _report(self, release: Release, link: Link) -> None:
-        now = datetime.datetime.fromtimestamp(release.changed, datetime.UTC).isoformat(timespec="seconds")
-        result = OrderResult(release.state, now, release.smtp_id, release.text, release.results)
+    def _report(self, release: Release, server: "_Server") -> None:
+        result = OrderResult(release.state, self._now(), release.smtp_id, release.text, release.results)
+        assert server.link is not None
         try:
-            stands = link.result(release.id, result)
+            stands = server.link.result(release.id, result)
         except LinkFailed as error:
+            server.heard(error)
             log.info("the result of order %s cannot be reported yet: %s", release.id, error)
             return
         self._memory.put(msgspec.structs.replace(release, reported=release.report, gone=not stands))
@@ -214,3 +272,25 @@ class Releases:
         changed = msgspec.structs.replace(release, changed=self._clock(), **changes)
         self._memory.put(changed)
         return changed
+
+    def _now(self) -> str:
+        return datetime.datetime.fromtimestamp(self._clock(), datetime.UTC).isoformat(timespec="seconds")
+
+
+class _Server:
+    """The central server within one step: once it does not answer it is not asked again."""
+
+    def __init__(self, link: Link | None) -> None:
+        self.link = link
+        self.more = False
+        self.problem = "No central server is set, and it has the file."
+        self._fetches = FETCHES
+
+    def may_fetch(self) -> bool:
+        self.more = self._fetches == 0
+        self._fetches = max(0, self._fetches - 1)
+        return not self.more
+
+    def heard(self, error: Exception) -> None:
+        if isinstance(error, LinkFailed) and not error.status:
+            self.link, self.problem = None, f"The central server does not answer: {error}"

@@ -27,7 +27,9 @@ the gateway gives an item once, makes it one item. After anything else, and afte
 
 *Orders* are given until they end. A gateway that was given an order it knows already does not do it twice: the id is
 what it remembers, durably, before it sends the mail. A result may be repeated; after a state that ends the order
-(`delivered`, `failed`) further ones change nothing. 404 to a result: the order was withdrawn, forget it.
+(`delivered`, `failed`) further ones change nothing. 404 to a result: the order was withdrawn, forget it. Before it
+sends the mail a gateway says `picked-up`: from then on the order cannot be withdrawn. It sends only what it has put
+aside itself, which it knows by the id.
 """
 
 import re
@@ -68,10 +70,10 @@ class Malformed(ValueError):
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a gateway knows of a quarantined file. All words of strangers are as they came, cut to the bounds above.
 
-    id: 32 hexadecimal digits that the gateway drew by chance for it. sha256, size: of the content. smtp_id, part: where
-    it was (`part` as the journal writes it). kind: by its content. reasons: why a heuristic took it, in plain words.
-    fate: what became of it in the mail (`repaired`, `deleted`, `logged`). sender: reverse-path, empty for a bounce.
-    time: when it was quarantined, RFC 3339. revision: of the definitions that found it.
+    id: 32 hexadecimal digits that the gateway made for it with a key of its own. sha256, size: of the content. smtp_id,
+    part: where it was (`part` as the journal writes it). kind: by its content. reasons: why a heuristic took it, in
+    plain words. fate: what became of it in the mail (`repaired`, `deleted`, `logged`). sender: reverse-path, empty for
+    a bounce. time: when it was quarantined, RFC 3339. revision: of the definitions that found it.
     """
 
     id: str
@@ -133,7 +135,7 @@ class Orders(msgspec.Struct, frozen=True):
 
 class OrderState(StrEnum):
     ORDERED = "ordered"  # the gateway was not told yet
-    PICKED_UP = "picked-up"  # the gateway has the mail in its queue
+    PICKED_UP = "picked-up"  # the gateway has begun with it: it cannot be withdrawn any more
     DELIVERED = "delivered"  # the next hop has taken it for every recipient
     FAILED = "failed"  # not for every recipient, or it could not be sent at all
 
@@ -218,6 +220,11 @@ def item_of(octets: bytes) -> Item:
         item = msgspec.json.decode(octets, type=Item)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"its description cannot be read: {error}") from None
+    return _checked(item)
+
+
+def _checked(item: Item) -> Item:
+    """Raises Malformed."""
     if not ID.fullmatch(item.id):
         raise Malformed("its id is not 32 hexadecimal digits")
     if not _SHA256.fullmatch(item.sha256):
@@ -243,6 +250,32 @@ def fitting(item: Item) -> Item:
         subject=_text(item.subject),
         time=_text(item.time),
         revision=_text(item.revision),
+    )
+
+
+def orders_of(octets: bytes) -> tuple[Order, ...]:
+    """ORDERS at most; the server is not believed more than a gateway is. Raises Malformed."""
+    try:
+        orders = msgspec.json.decode(octets, type=Orders).orders[:ORDERS]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"the orders cannot be read: {error}") from None
+    for order in orders:
+        if not ID.fullmatch(order.id):
+            raise Malformed("the id of an order is not 32 hexadecimal digits")
+        if len(order.recipients) > limits.RECIPIENTS:
+            raise Malformed(f"an order has {len(order.recipients)} recipients: {limits.RECIPIENTS} are the most")
+        if any(len(one) > ADDRESS_LEN for one in order.recipients):
+            raise Malformed("a recipient of an order is longer than an address may be")
+    return tuple(
+        msgspec.structs.replace(
+            order,
+            item=_checked(order.item),
+            recipients=tuple(map(_text, order.recipients)),
+            by=_text(order.by),
+            time=_text(order.time),
+            note=_text(order.note),
+        )
+        for order in orders
     )
 
 

@@ -25,7 +25,7 @@ from engine.quarantine.shelf import Batch, Draft, NoRoom, Shelf
 from engine.quarantine.wanted import Wanted, wanted
 from engine.queue.state import MessageState
 from engine.queue.store import Store
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner.pool import PoolStopped, ScannerCrashed, ScannerPool
 from engine.scanner.protocol import Intake
 
@@ -142,21 +142,21 @@ class Quarantine:
         def item(draft: Draft) -> Item:
             file, sha256 = draft.file, draft.writer.sha256
             found = [files[part] for part in file.parts]
-            part = file.parts[0]
+            part = _text(file.parts[0])
             return Item(
                 id=self._shelf.item_id(message.id, part, sha256),
                 smtp_id=message.id,
                 sha256=sha256,
                 size=file.size,
-                name=file.name[:TEXT_LEN],
-                part=part[:TEXT_LEN],
-                kind=file.kind[:TEXT_LEN],
+                name=_text(file.name),
+                part=part,
+                kind=_text(file.kind),
                 viruses=tuple(dict.fromkeys(virus for one in found for virus in one.file.viruses))[:VIRUSES],
                 reasons=tuple(words for one in found for words in one.reasons)[:VIRUSES],
                 fate=str(found[0].file.fate),
                 sender=received.reverse_path,
                 recipients=tuple(one.address for one in received.recipients),
-                subject=facts.subject[:TEXT_LEN],
+                subject=_text(facts.subject),
                 time=now.replace("+00:00", "Z"),
                 revision=facts.definitions,
             )
@@ -203,3 +203,8 @@ class Quarantine:
     def _trouble(self, error: OSError) -> None:
         log.error("the quarantine cannot be looked after: %s", error)
         self._services.event(events.FileAccessError(path=str(self._shelf.directory), reason=str(error)))
+
+
+def _text(text: str) -> str:
+    """What is kept of it, and is the same behind every way that it takes: its id is made of it."""
+    return text[:TEXT_LEN].encode("utf-8", "replace").decode()

@@ -44,7 +44,7 @@ class Folder:
             return []  # nothing was ever put aside
         found.sort(key=lambda one: one.name, reverse=True)
         names = {one.name for one in found}
-        for gone in [name for name in self._known if name not in names]:
+        for gone in [name for name in list(self._known) if name not in names]:  # others add to it meanwhile
             self._known.pop(gone, None)
         return found
 

@@ -1,5 +1,6 @@
 """What is known of a quarantined file, and what it is called on disk."""
 
+import hmac
 import re
 from typing import Final
 
@@ -39,6 +40,12 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     def stem(self) -> str:
         """Its name on disk without the suffix. It says nothing of the file, sorts by time and names its relay."""
         return f"{self.smtp_id}-{self.id}"
+
+
+def item_id(key: bytes, smtp_id: str, part: str, sha256: str) -> str:
+    """The same for the same file of the same message, which may have to be examined once more; nobody who has not the
+    key of the quarantine can make one."""
+    return hmac.digest(key, f"{smtp_id} {sha256} {part}".encode("utf-8", "replace"), "sha256").hex()[:32]
 
 
 def ids_of(file_name: str) -> tuple[str, str] | None:

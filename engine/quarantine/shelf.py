@@ -8,7 +8,6 @@ A file is durable before the message goes on: written beside its place, synced, 
 fails is told, and mail goes on.
 """
 
-import hmac
 import os
 import threading
 from collections.abc import Callable
@@ -19,8 +18,8 @@ from engine.config import Quarantine
 from engine.ids import relay_of
 from engine.limits import MIB, QUARANTINE_ITEMS, QUARANTINE_TAKEN_LEN
 from engine.quarantine import sealed
-from engine.quarantine.item import NEW, SUFFIX, Item, ids_of
-from engine.scan.extract import Taken
+from engine.quarantine.item import NEW, SUFFIX, Item, ids_of, item_id
+from engine.scan.outcome import Taken
 
 FREE_PERCENT: Final = 5.0  # of the disk that the quarantine leaves alone: mail needs it
 EXPIRED: Final = 1000  # deleted in one sweep
@@ -64,9 +63,8 @@ class Shelf:
 
     def room(self) -> int:
         """Octets that the files of one message may have together. Raises NoRoom, sealed.Unreadable, OSError."""
-        if not self._key:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._key = sealed.key_of(self.directory)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._key = sealed.key_of(self.directory)  # each time: what is written must be readable with the one on disk
         found = os.statvfs(self.directory)
         if 100.0 * found.f_bavail / max(1, found.f_blocks - found.f_bfree + found.f_bavail) < FREE_PERCENT:
             raise NoRoom(f"less than {FREE_PERCENT:g} % of the disk are free, and mail needs them: make room")
@@ -121,8 +119,8 @@ class Shelf:
             self._coming -= 1
 
     def item_id(self, smtp_id: str, part: str, sha256: str) -> str:
-        """The same for the same file of the same message, which may have to be examined once more."""
-        return hmac.digest(self._key, f"{smtp_id} {sha256} {part}".encode("utf-8", "replace"), "sha256").hex()[:32]
+        """After `room`."""
+        return item_id(self._key, smtp_id, part, sha256)
 
     def keep(self, draft: "Draft", item: Item) -> None:
         """It is in the quarantine when this returns. Raises NoRoom, OSError: it is not."""

@@ -14,7 +14,7 @@ from control.quarantine_server.protocol import Receipt
 from engine import events
 from engine.config import Quarantine, Settings
 from engine.limits import MIB
-from engine.quarantine.folder import Folder
+from engine.quarantine.folder import Entry, Folder
 from engine.quarantine.item import Item
 from tests.control.hostile import in_quarantine
 
@@ -182,3 +182,58 @@ def test_80_percent(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUARANTINE_ITEMS", 2)
     room.forwarder.step()
     assert len(room.told) == 3
+
+
+def test_a_file_that_the_disk_does_not_give_holds_up_no_other(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-05: at its beginning or in the middle; the server is not to blame for it."""
+    for number in range(3):
+        room.put(number)
+    content = room.folder.content
+    first, second, _ = (entry.name for entry in reversed(room.folder.entries()))
+
+    def broken() -> Iterator[bytes]:
+        yield b""
+        raise OSError(5, "Input/output error")
+
+    def given(entry: Entry) -> tuple[Item, Iterator[bytes]]:
+        if entry.name == first:
+            raise OSError(5, "Input/output error")
+        item, pieces = content(entry)
+        return item, broken() if entry.name == second else pieces
+
+    monkeypatch.setattr(room.folder, "content", given)
+    room.forwarder.step()
+    assert room.names() == ["f0", "f1"] and room.forwarder.progress.problem == ""
+    assert "Input/output error" in room.forwarder.problem_of(first)
+    assert "Input/output error" in room.forwarder.problem_of(second)
+
+
+def test_what_cannot_be_deleted_here_is_sent_once_an_hour(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-05: a disk that turned read-only; the others are sent, and nothing is told time and again."""
+    room.put(1)
+    room.put(2)
+
+    def fails(entry: Entry) -> bool:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(room.folder, "delete", fails)
+    room.forwarder.step()
+    room.forwarder.step()
+    assert room.asked == ["f1", "f2"] and room.said() == []
+    assert "Read-only" in room.forwarder.problem_of(room.folder.entries()[0].name)
+
+
+def test_how_full_it_is_is_told_while_the_server_lets_wait(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-05."""
+    monkeypatch.setattr(module, "QUARANTINE_ITEMS", 2)
+    room.put(1)
+    room.put(2)
+    told = []
+
+    def answer(item: Item) -> None:
+        room.forwarder.look()
+        told.append(room.said())
+
+    room.answer = answer
+    room.forwarder.step()
+    assert told[0] == ["quarantine-filling"]

@@ -19,8 +19,9 @@ from engine import events
 from engine.command import Answer, Command
 from engine.config import Quarantine, Settings
 from engine.layout import Layout
+from engine.quarantine import sealed
 from engine.quarantine.folder import Folder
-from engine.quarantine.item import Item
+from engine.quarantine.item import Item, item_id
 from tests.control.hostile import WORDS, in_quarantine
 
 CONTENT = b"a harmless marker of the releases"
@@ -38,7 +39,7 @@ class Server(Link):
         self.stands = True
         self.has = CONTENT
 
-    def content(self, order: str) -> Iterator[bytes]:
+    def content(self, order: str, size: int) -> Iterator[bytes]:
         if self.failure:
             raise self.failure
         yield self.has[:5]
@@ -87,6 +88,10 @@ class Room:
         assert isinstance(answer, Answer)
         return answer
 
+    def step(self, link: Link | None = None) -> None:
+        self.releases.step()
+        self.releases.step_ordered(link)
+
     def state(self) -> tuple[OrderState, str]:
         [one] = self.memory.latest(9)
         return one.state, one.text
@@ -112,27 +117,31 @@ def local(room: Room) -> Item:
     return item
 
 
-def order() -> Order:
-    item = WireItem("cd" * 16, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "tool.exe", smtp_id="1N4ABCDEV0001")
-    return Order("ef" * 16, item, TO, "carol", "2026-03-01T09:30:00Z")
+def order(room: Room, number: int = 0xEF, **known: Any) -> Order:
+    """About a file that was put aside here and sent on."""
+    room.layout.quarantine.mkdir(exist_ok=True)
+    smtp_id, part, sha256 = "1N4ABCDEV0001", "1.2", hashlib.sha256(CONTENT).hexdigest()
+    id_ = item_id(sealed.key_of(room.layout.quarantine), smtp_id, part, sha256)
+    given = {"id": id_, "sha256": sha256, "size": len(CONTENT), "smtp_id": smtp_id, "part": part} | known
+    return Order(f"{number:032x}", WireItem(name="tool.exe", **given), TO, "carol", "2026-03-01T09:30:00Z")
 
 
 def test_only_what_the_next_hop_took_is_delivered(room: Room) -> None:
     """QRN-06: the state is that of the real delivery, recipient by recipient."""
     item = local(room)
-    room.releases.step(None)
+    room.step()
     [command] = room.asked
     assert (command.op, command.to, command.item, command.sha256) == ("submit-item", TO, item.id, item.sha256)
     assert room.carried == [CONTENT] and room.state() == (OrderState.PICKED_UP, "")
     [released] = room.told
     assert isinstance(released, events.QuarantineReleased) and (released.smtp_id, released.by) == (SMTP_ID, "admin")
     room.delivered(TO[0])
-    room.releases.step(None)
+    room.step()
     assert room.state()[0] is OrderState.PICKED_UP and len(room.memory.latest(1)[0].results) == 1
     room.delivered(TO[1])
-    room.releases.step(None)
-    assert room.state()[0] is OrderState.DELIVERED and not room.memory.open()
-    room.releases.step(None)
+    room.step()
+    assert room.state()[0] is OrderState.DELIVERED and not room.memory.open()[0]
+    room.step()
     assert len(room.asked) == 1
 
 
@@ -148,10 +157,10 @@ def test_only_what_the_next_hop_took_is_delivered(room: Room) -> None:
 def test_what_did_not_reach_all_has_failed(room: Room, end: events.Event) -> None:
     """QRN-06."""
     local(room)
-    room.releases.step(None)
+    room.step()
     room.delivered(TO[0])
     room.story.append(end)
-    room.releases.step(None)
+    room.step()
     [one] = room.memory.latest(9)
     assert one.state is OrderState.FAILED and one.results[0].delivered
     assert [result.reply for result in one.results[1:]] in ([], ["550 no"])
@@ -162,10 +171,10 @@ def test_a_relay_that_cannot_just_now_is_asked_again_by_the_same_word(room: Room
     local(room)
     for answer in (TimeoutError("no answer"), ConnectionRefusedError(), Answer(False, "full", again=True)):
         room.relay = lambda command, answer=answer: answer
-        room.releases.step(None)
+        room.step()
         assert room.state()[0] is OrderState.ORDERED and "again" in room.state()[1]
     room.relay = lambda command: Answer(True, count=1, id=SMTP_ID)
-    room.made().step(None)
+    room.made().step()
     assert room.state()[0] is OrderState.PICKED_UP
     assert len({command.id for command in room.asked}) == 1
 
@@ -173,33 +182,33 @@ def test_a_relay_that_cannot_just_now_is_asked_again_by_the_same_word(room: Room
 def test_what_cannot_be_sent_at_all_says_why(room: Room) -> None:
     item = local(room)
     room.relay = lambda command: Answer(False, "the file is not the one that was ordered")
-    room.releases.step(None)
+    room.step()
     assert room.state() == (OrderState.FAILED, "Not sent: the file is not the one that was ordered")
     folder = Folder(room.layout.quarantine)
     [entry] = folder.entries()
     folder.delete(entry)
     room.releases.order(item, TO, "admin", "")
-    room.releases.step(None)
+    room.step()
     assert room.memory.latest(1)[0].text == releases.NO_FILE
 
 
 def test_an_order_of_the_server_is_done_once(room: Room) -> None:
     """QRN-06: fetched, checked against its digest, sent, reported; nothing of it stays here."""
-    room.releases.ordered(order())
-    room.releases.ordered(order())
+    room.releases.ordered(order(room))
+    room.releases.ordered(order(room))
     assert room.state()[0] is OrderState.ORDERED
-    room.releases.step(room.server)
-    assert room.carried == [CONTENT] and [one.state for one in room.server.results] == [OrderState.PICKED_UP]
-    room.releases.ordered(order())
+    room.step(room.server)
+    assert room.carried == [CONTENT] and [one.state for one in room.server.results] == [OrderState.PICKED_UP] * 2
+    room.releases.ordered(order(room))
     for to in TO:
         room.delivered(to)
     room.server.failure = LinkFailed("down")
-    room.releases.step(room.server)
+    room.step(room.server)
     room.server.failure = None
-    room.releases.step(room.server)
-    room.releases.step(room.server)
-    assert [one.state for one in room.server.results] == [OrderState.PICKED_UP, OrderState.DELIVERED]
-    assert len(room.asked) == 1 and not room.memory.open()
+    room.step(room.server)
+    room.step(room.server)
+    assert [one.state for one in room.server.results] == [OrderState.PICKED_UP] * 2 + [OrderState.DELIVERED]
+    assert len(room.asked) == 1 and not room.memory.open()[0]
     assert not list((room.layout.quarantine / "releases").glob("*-*"))
 
 
@@ -207,25 +216,25 @@ def test_an_order_of_the_server_is_done_once(room: Room) -> None:
 def test_another_file_than_the_one_that_was_ordered_is_not_sent(room: Room, other: bytes) -> None:
     """QRN-06: the exemption is for one file, known by its digest."""
     room.server.has = other
-    room.releases.ordered(order())
-    room.releases.step(room.server)
+    room.releases.ordered(order(room))
+    room.step(room.server)
     assert room.asked == [] and "cannot be fetched" in room.state()[1]
     assert not list((room.layout.quarantine / "releases").glob("*-*"))
 
 
 def test_orders_that_cannot_be_followed_wait_or_end(room: Room) -> None:
-    room.releases.ordered(order())
+    room.releases.ordered(order(room))
     room.server.failure = LinkFailed("down")
-    room.releases.step(room.server)
-    room.releases.step(None)
+    room.step(room.server)
+    room.step()
     assert room.state()[0] is OrderState.ORDERED
     room.server.failure = LinkFailed("withdrawn", 404)
-    room.releases.step(room.server)
+    room.step(room.server)
     assert room.state() == (OrderState.FAILED, "The central server has withdrawn it.")
     room.server.failure, room.server.stands = None, False
-    room.releases.step(room.server)
-    room.releases.step(room.server)
-    assert len(room.server.results) == 1 and not room.memory.open()  # it does not want to hear of it any more
+    room.step(room.server)
+    room.step(room.server)
+    assert len(room.server.results) == 1 and not room.memory.open()[0]  # it does not want to hear of it any more
 
 
 def test_the_letter(room: Room) -> None:
@@ -249,5 +258,138 @@ def test_the_oldest_that_have_ended_are_forgotten(room: Room, monkeypatch: pytes
     room.relay = lambda command: Answer(False, "no")
     for _ in range(5):
         local(room)
-        room.releases.step(None)
+        room.step()
     assert len(room.memory.latest(99)) <= 4
+
+
+def test_a_file_is_not_released_twice_to_the_same_person(room: Room) -> None:
+    """QRN-06: two presses of one button are one mail; afterwards it may be ordered again, and to others at once."""
+    item = local(room)
+    with pytest.raises(memory.IsOpen):
+        room.releases.order(item, TO[:1], "admin", "")
+    room.releases.order(item, ("carol@example.com",), "admin", "")
+    room.step()
+    assert len(room.asked) == 2
+    with pytest.raises(memory.IsOpen):
+        room.releases.order(item, TO[1:], "admin", "")
+    room.story.append(events.Completed(smtp_id=SMTP_ID))
+    room.step()
+    room.releases.order(item, TO, "admin", "")
+
+
+def test_what_is_never_told_of_ends(room: Room) -> None:
+    """QRN-06: without a journal a release does not stay open for ever."""
+    local(room)
+    room.step()
+    room.now += releases.FOLLOWED_S
+    room.step()
+    assert room.state()[0] is OrderState.PICKED_UP
+    room.now += 1
+    room.step()
+    assert room.state() == (OrderState.FAILED, releases.UNTOLD)
+
+
+@pytest.mark.parametrize(
+    "other", [{"id": "cd" * 16}, {"sha256": "ab" * 32}, {"smtp_id": "1N4ABCDEV0002"}, {"part": "1"}]
+)
+def test_the_server_can_only_release_what_was_put_aside_here(room: Room, other: dict[str, str]) -> None:
+    """QRN-06: whoever has the server cannot have a gateway send anything else."""
+    room.releases.ordered(order(room, **other))
+    room.step(room.server)
+    assert room.state() == (OrderState.FAILED, releases.NOT_OURS)
+    assert room.asked == [] and [one.state for one in room.server.results] == [OrderState.FAILED]
+
+
+def test_a_file_that_is_larger_than_any_here_is_not_fetched(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-05: a server cannot fill the disk."""
+    monkeypatch.setattr(releases, "QUARANTINE_TAKEN_LEN", len(CONTENT))
+    room.releases.ordered(order(room))
+    room.releases.ordered(order(room, 2, size=len(CONTENT) + 1))
+    room.step(room.server)
+    assert [one.text for one in room.memory.latest(9)] == [releases.NOT_OURS, ""] and len(room.asked) == 1
+
+
+def test_an_order_that_was_withdrawn_while_no_relay_ran_is_not_carried_out(room: Room) -> None:
+    """QRN-06: the server is told before the mail is made, and cannot withdraw it from then on."""
+    room.releases.ordered(order(room))
+    room.server.stands = False
+    room.step(room.server)
+    assert room.state() == (OrderState.FAILED, releases.WITHDRAWN)
+    assert room.asked == [] and not room.memory.open()[0]
+    room.step(room.server)
+    assert not Folder(room.layout.quarantine / "releases").entries()
+
+
+def test_it_is_told_once_that_an_order_is_begun(room: Room) -> None:
+    room.relay = lambda command: ConnectionRefusedError()
+    room.releases.ordered(order(room))
+    room.step(room.server)
+    room.step(room.server)
+    assert len(room.server.results) == 1 and len(room.asked) == 2
+
+
+def test_a_server_that_does_not_answer_is_asked_once_in_a_step(room: Room) -> None:
+    """QRN-05: and what was ordered here does not wait for it; one file is fetched at a time."""
+    for number in range(3):
+        room.releases.ordered(order(room, number))
+    asked = []
+    fetched = room.server.content
+
+    def content(order: str, size: int) -> Iterator[bytes]:
+        asked.append(order)
+        return fetched(order, size)
+
+    room.server.content = content  # type: ignore[method-assign]
+    room.server.failure = LinkFailed("does not answer")
+    room.releases.step_ordered(room.server)
+    assert len(asked) == 1
+    local(room)
+    room.step()
+    assert len(room.asked) == 1
+
+
+def test_none_waits_behind_others_that_cannot_be_carried_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-06."""
+    monkeypatch.setattr(memory, "AT_ONCE", 2)
+    for number in range(4):
+        room.releases.ordered(order(room, number))
+    local(room)
+    for _ in range(3):
+        room.releases.step()
+    assert len(room.asked) == 1
+
+
+def test_endless_orders_are_bounded(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-05: those that there is no room for are told of again when others have ended."""
+    monkeypatch.setattr(memory, "OPEN", 3)
+    for number in range(5):
+        room.releases.ordered(order(room, number))
+    assert len(room.memory.latest(9)) == 3
+    local(room)
+    assert len(room.memory.latest(9)) == 4
+
+
+def test_a_full_disk_holds_up_no_other_order(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-05: nor anything that was ordered here."""
+    room.releases.ordered(order(room))
+
+    def full(path: Path, key: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sealed, "Writer", full)
+    room.releases.step_ordered(room.server)
+    assert "No space left" in room.state()[1]
+
+
+def test_what_was_fetched_does_not_stay_when_the_pages_are_killed_behind_the_relay(room: Room) -> None:
+    room.releases.ordered(order(room))
+    room.releases.step_ordered(room.server)
+    item = room.memory.latest(1)[0].item
+    source = in_quarantine(room.layout.root, CONTENT, "1N4ABCDEV0007")
+    left = room.layout.quarantine / "releases" / f"{item.stem}.item"
+    (room.layout.quarantine / f"{source.stem}.item").rename(left)
+    assert left.exists()
+    room.delivered(TO[0])
+    room.delivered(TO[1])
+    room.releases.step_ordered(room.server)
+    assert not left.exists()

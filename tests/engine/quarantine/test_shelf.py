@@ -1,6 +1,7 @@
 """The local quarantine within its bounds."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from engine.quarantine.folder import Folder
 from engine.quarantine.item import Item
 from engine.quarantine.sealed import sealed_len
 from engine.quarantine.shelf import Batch, NoRoom, Shelf
-from engine.scan.extract import Taken
+from engine.scan.outcome import Taken
 
 NOW_NS = 1_900_000_000 * 1_000_000_000
 DAY_NS = 86_400 * 1_000_000_000
@@ -182,3 +183,26 @@ def test_the_same_file_of_the_same_message_is_one(room: Room) -> None:
     one = room.shelf.item_id("0" * 13, "2", "ab")
     assert one == room.shelf.item_id("0" * 13, "2", "ab") and len(one) == 32
     assert one not in (room.shelf.item_id("0" * 13, "3", "ab"), room.shelf.item_id("0" * 13, "2", "ac"))
+
+
+def test_another_key_is_taken_at_once(room: Room) -> None:
+    """QRN-12: what is written can be read with the key that lies there, also after an exchange."""
+    room.put(b"1")
+    (room.folder.directory / "key").unlink()
+    room.put(b"2")
+    newest, oldest = room.folder.entries()
+    assert room.folder.item(newest) is not None and room.folder.item(oldest) is None
+
+
+def test_pages_look_while_others_look(room: Room) -> None:
+    """QRN-03: several threads read one directory."""
+
+    class Busy(dict[str, Item | None]):
+        def __iter__(self) -> Iterator[str]:
+            for name in list(super().__iter__()):
+                self["another"] = None  # as a thread does in the middle
+                yield name
+
+    room.put(b"1")
+    room.folder._known = Busy(old=None)
+    room.folder.entries()
