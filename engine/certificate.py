@@ -10,10 +10,8 @@ Whoever serves TLS looks at the file's mark now and then and loads it anew: conn
 
 import datetime
 import ipaddress
-import os
 import socket
 import ssl
-import tempfile
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from engine import durable
 from engine.config import Settings
 from engine.smtp.address import a_labels
 
@@ -63,7 +62,7 @@ def server_context(directory: Path, *names: str) -> ssl.SSLContext:
     """
     path = directory / FILE_NAME
     if not path.exists():
-        _put_first(path, self_signed(names))
+        durable.put_first(path, self_signed(names))
     return context_of(path)
 
 
@@ -134,46 +133,7 @@ def put(path: Path, content: bytes, check: Callable[[Path], object] | None = Non
 
     check: is given the new file before it takes the place, and raises if it must not. Raises OSError, and what it does.
     """
-    name = _written(path, content)
-    try:
+    with durable.replacing(path, 0o600) as new:
+        new.write_bytes(content)
         if check is not None:
-            check(Path(name))
-        os.replace(name, path)
-    except OSError:
-        os.unlink(name)
-        raise
-    _sync(path.parent)
-
-
-def _put_first(path: Path, content: bytes) -> None:
-    """Of several processes at once one wins, and all use what it made."""
-    name = _written(path, content)
-    try:
-        os.link(name, path)
-        _sync(path.parent)
-    except FileExistsError:
-        pass  # another process was quicker
-    finally:
-        os.unlink(name)
-
-
-def _written(path: Path, content: bytes) -> str:
-    """The name of a file beside path, which mkstemp lets only us read, on disk."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        os.unlink(name)
-        raise
-    return name
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+            check(new)

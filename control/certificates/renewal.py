@@ -13,12 +13,12 @@ from typing import Final
 
 import msgspec
 
-from control.certificates import acme, request
-from control.certificates.acme import Account, NotIssued
+from control.certificates import request
+from control.certificates.account import Account, NotIssued
 from control.certificates.challenges import Challenges
 from control.certificates.keeper import Keeper
 from control.certificates.material import Unfit
-from engine import certificate, events
+from engine import durable, events
 from engine.certificate import Source
 from engine.config import Acme, Settings
 from engine.layout import Layout
@@ -129,6 +129,8 @@ class Renewal:
         if not names:
             words = "The gateway has no name that an authority could check: set smtp.hostname or web.acme.names."
             raise NotIssued(words)
+        from control.certificates import acme  # dear, and wanted every two months
+
         account = self._memory.account
         if account is None or account.directory != settings.directory:
             account = acme.new_account(settings.directory)
@@ -158,7 +160,7 @@ class Renewal:
 
     def _keep(self, memory: Memory) -> None:
         self._memory = memory
-        certificate.put(self._path, msgspec.json.encode(memory))
+        durable.put(self._path, msgspec.json.encode(memory))
 
 
 def _read(path: Path) -> Memory:

@@ -6,7 +6,6 @@ import shutil
 import socket
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +22,7 @@ from control.quarantine_server import settings as server_settings
 from control.quarantine_server.layout import ServerLayout
 from control.sessions import Sessions
 from engine import definitions as engine_definitions
+from engine import durable
 from engine.config import ConfigError, Listener
 from engine.smtp.address import BadAddress
 from signatures.compile import compile_sources, starter
@@ -187,17 +187,15 @@ def remove_account(root: Path, user: str) -> None:
 def put_definitions(root: Path, file: Path) -> None:
     """Scan with this compiled file from now on: all that lies in the quarantine is scanned again."""
     layout = _existing(root)
-    handle, name = tempfile.mkstemp(dir=layout.definitions, prefix=".definitions-")
     try:
-        with os.fdopen(handle, "wb") as target, file.open("rb") as source:
-            shutil.copyfileobj(source, target)
-            target.flush()
-            os.fsync(target.fileno())
-        loaded = engine_definitions.from_file(Path(name))
-        os.replace(name, layout.definitions_file)
-    except (engine_definitions.DefinitionsRefused, OSError) as error:
-        Path(name).unlink(missing_ok=True)
-        raise click.ClickException(str(error).replace(name, str(file))) from None
+        with durable.replacing(layout.definitions_file, 0o600) as new:
+            shutil.copyfile(file, new)
+            try:
+                loaded = engine_definitions.from_file(new)
+            except engine_definitions.DefinitionsRefused as error:
+                raise click.ClickException(str(error).replace(str(new), str(file))) from None
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
     _give_to_service(layout)
     click.echo(f"revision {loaded.revision} with {loaded.signatures} signatures: the server takes it within seconds")
 

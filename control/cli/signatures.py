@@ -1,8 +1,6 @@
 """`mailward signatures`: the compiler of definitions, for signature authors."""
 
-import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -10,7 +8,10 @@ from pathlib import Path, PurePath
 
 import click
 
+from control.cli import clean_files
 from control.definitions_tests import unrepaired
+from engine import durable
+from engine.definitions import from_bytes
 from engine.scan import magic
 from engine.scan.yara_rules import rules_of
 from signatures import export, yara_rules
@@ -41,17 +42,7 @@ def _inside(folder: Path) -> list[Path]:
 
 def _write(image: bytes, output: Path) -> Info:
     """Put the image in place at once: whoever opens the file sees the old or the new one."""
-    handle, name = tempfile.mkstemp(dir=output.absolute().parent, prefix=".definitions-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(image)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, output)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    durable.put(output, image, 0o644)
     info = describe(image)
     click.echo(f"{output}: revision {info.revision}, {info.signatures} signatures, {len(image)} octets")
     return info
@@ -97,12 +88,18 @@ def check(sources: tuple[Path, ...]) -> None:
 
 @signatures.command()
 @click.argument("sources", nargs=-1, required=True, type=_PATHS)
-def test(sources: tuple[Path, ...]) -> None:
+@clean_files.OPTION
+def test(sources: tuple[Path, ...], clean: tuple[Path, ...]) -> None:
     """Run the specimen, clean and repaired vectors that SOURCE files or folders carry."""
     try:
         found = read_sources(_sources(sources))
         failures = [*map(str, test_vectors(_sources(sources))), *unrepaired(found)]
         count = sum(len(s.specimens) + len(s.cleans) + 2 * len(s.repaired) for s in found)
+        if clean:
+            image = from_bytes(layout.build(found, annexes=read_all(_sources(sources)).annexes()))
+            eager = clean_files.matched(image, clean)
+            count += len(eager)
+            failures += [f"{name}: matches the clean file {path}" for name, path in sorted(eager.items())]
     except SourceErrors as errors:
         _refuse(errors)
         return
@@ -132,11 +129,15 @@ def _table(taken: Taken) -> None:
 @click.argument("paths", nargs=-1, required=True, type=_PATHS)
 @click.option("-o", "--output", required=True, type=_OUTPUT)
 @click.option("--refused", type=_OUTPUT, help="Write the list of lines that were not taken there, not to the terminal.")
-def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None) -> None:
+@clean_files.OPTION
+def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None, clean: tuple[Path, ...]) -> None:
     """Compile ClamAV's databases, YARA rules, folders of them, and .cvd, .cld and .cud containers into one definitions
-    file.
+    file. What matches clean files is left out and listed.
     """
     taken = collect(paths)
+    if clean:
+        found = clean_files.matched(from_bytes(layout.build(taken.signatures, annexes=taken.annexes())), clean)
+        taken = collect(paths, {name: f'matches the clean file "{path}"' for name, path in found.items()})
     lines = [str(refusal) for refusal in taken.refused]
     if refused is None:
         for line in lines:

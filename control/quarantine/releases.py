@@ -19,7 +19,7 @@ from control.quarantine.letter import Author
 from control.quarantine.link import Link, LinkFailed
 from control.quarantine.memory import Memory, Release
 from control.quarantine_server.protocol import Order, OrderResult, OrderState, RecipientResult
-from engine import events
+from engine import durable, events
 from engine.command import Command, send
 from engine.config import Settings
 from engine.layout import Layout
@@ -220,7 +220,7 @@ class Releases:
                 raise ValueError("what came is not the file that was ordered")
             writer.finish(item)
             os.rename(writer.path, directory / f"{item.stem}{SUFFIX}")
-            sealed.sync_directory(directory)
+            durable.sync(directory)
         finally:
             writer.abort()
 

@@ -1,6 +1,5 @@
 """Where things lie under the root directory of a central quarantine server."""
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -42,12 +41,3 @@ class ServerLayout:
             self.definitions,
         ):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
-def sync(directory: Path) -> None:
-    """Names in it are on disk afterwards."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

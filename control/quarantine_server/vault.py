@@ -22,7 +22,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from control.quarantine_server.layout import ServerLayout, sync
+from control.quarantine_server.layout import ServerLayout
+from engine import durable
 
 KEY_LEN: Final = 32
 PIECE_LEN: Final = 1 << 20
@@ -135,9 +136,9 @@ class Coming:
         """After `seal`: under its name, also after a crash. Raises OSError."""
         if not self._target.parent.exists():
             self._target.parent.mkdir(mode=0o700, exist_ok=True)
-            sync(self._target.parent.parent)
+            durable.sync(self._target.parent.parent)
         os.replace(self._name, self._target)
-        sync(self._target.parent)
+        durable.sync(self._target.parent)
 
     def drop(self) -> None:
         """What is not in its place, whatever has become of it."""
@@ -162,7 +163,7 @@ def make_key(layout: ServerLayout) -> None:
         file.write(secrets.token_bytes(KEY_LEN))
         file.flush()
         os.fsync(fd)
-    sync(layout.root)
+    durable.sync(layout.root)
 
 
 def _nonce(head: bytes, number: int) -> bytes:

@@ -4,12 +4,13 @@ They lie in one file that is replaced as a whole, so that it is always one that 
 """
 
 import hashlib
-import os
 import threading
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
+
+from engine import durable
 
 FILE_NAME: Final = "reports.json"
 SAVED: Final = 100  # reports
@@ -103,12 +104,7 @@ class SavedReports:
             return []
 
     def _write(self, saved: list[SavedReport]) -> None:
-        new = self._path.with_suffix(".new")
-        with open(new, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(saved)))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
+        durable.put(self._path, msgspec.json.format(msgspec.json.encode(saved)))
 
 
 def etag_of(report: SavedReport) -> str:

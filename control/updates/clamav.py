@@ -8,7 +8,6 @@ these servers are paid for by others. Nothing that comes is believed before its 
 
 import contextlib
 import email.utils
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ import urllib3
 
 from control.updates.compiling import COMPILED, Keys, NotCompiled, Task, compiled
 from control.updates.fetch import NoSource, Problem
-from engine import VERSION, certificate
+from engine import VERSION, durable
 from engine.limits import MIB
 from signatures.clamav.container import HEADER_LEN, BadContainer, header
 from signatures.image import LAYOUT
@@ -119,6 +118,7 @@ class ClamavSource:
             raise self._failed(str(error)) from None
 
     def _ask(self, begun: Callable[[str], None]) -> None:
+        durable.sweep(self._directory)
         try:
             with self._server() as server:
                 for name in DATABASES:
@@ -145,7 +145,7 @@ class ClamavSource:
 
     def _write(self, state: State) -> None:
         self._state = state
-        certificate.put(self._directory / STATE, msgspec.json.encode(state))
+        durable.put(self._directory / STATE, msgspec.json.encode(state))
 
     def _forget(self, broken: tuple[str, ...]) -> None:
         """They have to come as a whole the next time, which need not wait."""
@@ -272,9 +272,8 @@ class _Server:
 
     def fetch(self, name: str, path: Path, most: int) -> None:
         """Raises as _answer, and OSError."""
-        half = path.with_name(f".{path.name}")
         ends, length = time.monotonic() + GRACE_S, 0
-        with self._answer(name, {}) as response, half.open("wb") as file:
+        with durable.replacing(path, 0o640) as half, self._answer(name, {}) as response, half.open("wb") as file:
             while chunk := response.read1(_CHUNK_LEN, decode_content=False):
                 length += len(chunk)
                 if length > most:
@@ -284,9 +283,6 @@ class _Server:
                 if self._stopped():
                     raise _Unusable("the service was stopped")
                 file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(path)
 
 
 def _retry_after(text: str, now: float) -> float:

@@ -6,10 +6,11 @@ lie beside it as `NAME-VERSION.cdiff`. Everything is checked by ClamAV's signatu
 each by its own, and what comes of them by the signed list of files in it.
 """
 
+import contextlib
+import errno
 import hashlib
 import io
 import os
-import resource
 import subprocess
 import sys
 import tarfile
@@ -20,6 +21,9 @@ from typing import Final
 
 import msgspec
 
+from control.updates import background
+from control.updates.trial import FROM_OUTSIDE
+from engine import durable
 from signatures.clamav import cdiff, container
 
 COMPILE_S: Final = 3600.0
@@ -77,7 +81,7 @@ def compiled(task: Task, begun: Callable[[str], None], stopped: Callable[[], boo
     ending.start()
     last = b""
     try:
-        with process.stdin:
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # it says below how it ended
             process.stdin.write(msgspec.json.encode(task))
         for line in process.stdout:
             if stopped():
@@ -93,6 +97,8 @@ def compiled(task: Task, begun: Callable[[str], None], stopped: Callable[[], boo
     try:
         done = msgspec.json.decode(last, type=Done)
     except msgspec.MsgspecError:
+        if -process.returncode in FROM_OUTSIDE:
+            raise InterruptedError(errno.EINTR, "compiling was ended from outside") from None
         raise NotCompiled(f"compiling ended early, with status {process.returncode}: is there enough memory?") from None
     if done.problem:
         raise NotCompiled(done.problem, done.broken)
@@ -107,10 +113,7 @@ class _Broken(Exception):
 
 
 def _main() -> int:
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    background.settle(NICENESS, PROCESSOR_S, ADDRESS_SPACE)
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     directory = Path(task.directory)
     container.KEY_MODULUS = int(task.keys.containers)  # of this process alone
@@ -173,17 +176,13 @@ def _kept(directory: Path, name: str, version: int, files: dict[str, bytes], key
     for file, content in files.items():
         if file != f"{name}.info" and sums.get(file) != hashlib.sha256(content).hexdigest():
             raise _Broken(f"{file} did not become what it should")
-    half = directory / f".{name}.cld"
-    with half.open("wb") as out:
+    with durable.replacing(directory / f"{name}.cld", 0o640) as half, half.open("wb") as out:
         out.write(first[: container.HEADER_LEN].ljust(container.HEADER_LEN))
         with tarfile.open(fileobj=out, mode="w|") as archive:
             for file, content in files.items():
                 member = tarfile.TarInfo(file)
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
-        out.flush()
-        os.fsync(out.fileno())
-    half.replace(directory / f"{name}.cld")
     (directory / f"{name}.cvd").unlink(missing_ok=True)
     return header.time
 
@@ -198,12 +197,7 @@ def _compiled(directory: Path, task: Task, date: int) -> Done:
     own = read_all(starter())
     print(f"Compiling {len(taken.signatures):,} signatures", flush=True)
     octets = image.build([*own.signatures, *taken.signatures], annexes={**own.annexes(), **taken.annexes()})
-    half = directory / f".{COMPILED}"
-    with half.open("wb") as out:
-        out.write(octets)
-        out.flush()
-        os.fsync(out.fileno())
-    half.replace(directory / COMPILED)
+    durable.put(directory / COMPILED, octets, 0o640)
     return Done(taken=sum(taken.counts.values()), refused=len(taken.refused), date=date)
 
 

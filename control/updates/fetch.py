@@ -21,11 +21,12 @@ from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import Updater
 
-from control.updates import delta, durable, words
+from control.updates import delta, words
 from control.updates.repository import METADATA, TARGETS
 from control.updates.revision import NOTHING, Revision, digest_of, target_name
 from control.updates.sources import BadSource, Patience, Source, Stopped, open_source, shown
 from control.updates.trust import LOCK, ROOT_FILE
+from engine import durable
 from signatures.image import LAYOUT
 
 _FETCHED: Final = "revision-{}.mwd"

@@ -4,7 +4,6 @@ A key counts only if the root names it for that role, so what else lies in the d
 root are needed only when keys change: they may lie where no machine of the network can see them.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from securesystemslib.signer import CryptoSigner
+
+from engine import durable
 
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 _SHOWN_LEN: Final = 12  # hexadecimal digits of the ID in the name
@@ -56,10 +57,7 @@ class Keys:
         directory = self._directories[0]
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / _name(role, signer.public_key.keyid)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
+        durable.put(path, octets)
         return signer
 
     def _load(self, path: Path) -> CryptoSigner:

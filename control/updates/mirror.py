@@ -19,12 +19,13 @@ from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import Updater
 
-from control.updates import durable, words
+from control.updates import words
 from control.updates.fetch import Interrupted, NoSource, NotTrusted, NotWritten, Problem, refreshed
 from control.updates.repository import KEPT_S, METADATA, TARGETS, TIMESTAMP, delete_others
 from control.updates.revision import Revision
 from control.updates.sources import BadSource, Patience, Source, Stopped, open_source
 from control.updates.trust import ROOT_FILE, ROOT_LEN
+from engine import durable
 
 STATE: Final = ".mirror"
 FILES: Final = 1000  # targets of one repository: a handful of layouts, with some fifty deltas each
@@ -149,7 +150,7 @@ def _serve(directory: Path) -> tuple[bool, set[Path]]:
     for path, source in paths.items():
         octets = source.read_bytes()
         if not path.exists() or path.read_bytes() != octets:
-            durable.put(path, octets)
+            durable.put(path, octets, 0o644)
             changed = True
     return changed, set(paths)
 
@@ -166,7 +167,7 @@ def _older_roots(source: Source, directory: Path) -> None:
             if not isinstance(older.signed, Root) or older.signed.version != version:
                 raise RepositoryError(f"{path.name} is another file")
             older.signed.verify_delegate("root", newer.signed_bytes, newer.signatures)
-            durable.put(path, octets)
+            durable.put(path, octets, 0o644)
         newer = Metadata.from_file(str(path))
 
 

@@ -10,10 +10,11 @@ from typing import Final
 import msgspec
 from tuf.api.metadata import TargetFile, Targets
 
-from control.updates import delta, durable
+from control.updates import delta
 from control.updates.keys import Keys
 from control.updates.repository import TARGETS, Refused, Repository, base_path
 from control.updates.revision import HIGHEST, KINDS, NOTHING, Delta, Part, Revision, target_name
+from engine import durable
 from signatures.image import LAYOUT
 from signatures.inspection import Contents, Described
 

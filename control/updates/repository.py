@@ -23,9 +23,9 @@ import msgspec
 from tuf.api.exceptions import RepositoryError, StorageError
 from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
 
-from control.updates import durable
 from control.updates.keys import ROLES, Keys
 from control.updates.revision import Revision, target_name
+from engine import durable
 
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"
@@ -244,7 +244,7 @@ class Repository:
 
     def _write(self, name: str, metadata: Metadata[Any]) -> bytes:
         octets = metadata.to_bytes()
-        durable.put(self.directory / METADATA / name, octets)
+        durable.put(self.directory / METADATA / name, octets, 0o644)
         return octets
 
     def _expiry(self, role: str, days: Mapping[str, int]) -> datetime:

@@ -10,8 +10,8 @@ import msgspec
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
-from control.updates import durable
 from control.updates.repository import METADATA
+from engine import durable
 
 TRUSTED: Final = "trusted"  # below a directory of definitions
 ROOT_FILE: Final = "root.json"

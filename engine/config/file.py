@@ -4,9 +4,7 @@
 last good one.
 """
 
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path as FilePath
@@ -14,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from engine import durable
 from engine.config.base import ConfigError, Path, Problem, Section
 from engine.config.checks import problems
 from engine.config.lines import lines_of
@@ -164,14 +163,4 @@ def save(settings: Settings, path: FilePath) -> None:
 
 def replace(text: str, path: FilePath) -> None:
     """Put a text that is known to be good in the place of the file, in one step. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".mailward-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o640)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    durable.put(path, text.encode(), 0o640)

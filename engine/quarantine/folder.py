@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from engine import durable
 from engine.quarantine import sealed
 from engine.quarantine.item import SUFFIX, Item, ids_of
 
@@ -74,7 +75,7 @@ class Folder:
             (self.directory / entry.name).unlink()
         except FileNotFoundError:
             return False
-        sealed.sync_directory(self.directory)
+        durable.sync(self.directory)
         return True
 
     def _key(self) -> bytes:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from engine import durable
 from engine.quarantine.item import Item
 
 KEY_LEN: Final = 32
@@ -44,37 +45,11 @@ def key_of(directory: Path) -> bytes:
     try:
         key = path.read_bytes()
     except FileNotFoundError:
-        key = _make_key(path)
+        durable.put_first(path, secrets.token_bytes(KEY_LEN))
+        key = path.read_bytes()
     if len(key) != KEY_LEN:
         raise Unreadable(f"{path} is no key: put the right one back from a copy")
     return key
-
-
-def _make_key(path: Path) -> bytes:
-    """Several processes may do so at once: the first one has made it."""
-    new = path.with_name(f".{KEY_NAME}.{secrets.token_hex(8)}")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(secrets.token_bytes(KEY_LEN))
-            file.flush()
-            os.fsync(fd)
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            return path.read_bytes()
-        sync_directory(path.parent)
-        return path.read_bytes()
-    finally:
-        new.unlink()
-
-
-def sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def sealed_len(size: int, item_len: int = 0) -> int:

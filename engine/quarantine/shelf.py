@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from engine import durable
 from engine.config import Quarantine
 from engine.ids import relay_of
 from engine.limits import MIB, QUARANTINE_ITEMS, QUARANTINE_TAKEN_LEN
@@ -134,7 +135,7 @@ class Shelf:
             os.rename(draft.writer.path, self.directory / name)
             self._used += length - before
             self._sizes[name] = self._kept[name] = length
-        sealed.sync_directory(self.directory)
+        durable.sync(self.directory)
 
     # --- age --------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from typing import Final
 import argon2
 import msgspec
 
-from engine import certificate
+from engine import durable
 from engine.definitions import Mark, mark_of
 from engine.limits import (
     AUTH_CLIENTS,
@@ -100,7 +100,7 @@ def _entries(path: Path, lines: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 def save(path: Path, accounts: dict[str, str]) -> None:
     """Whole or not at all; only the service account may read it. Raises OSError."""
-    certificate.put(path, "".join(f"{name}:{hashed}\n" for name, hashed in sorted(accounts.items())).encode())
+    durable.put(path, "".join(f"{name}:{hashed}\n" for name, hashed in sorted(accounts.items())).encode())
 
 
 class _Failures(msgspec.Struct):

@@ -7,7 +7,6 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from control.updates import durable
 from control.updates.fetch import Problem, UpdateFailed
 from control.updates.keys import BadKey
 from control.updates.mirror import NotAMirror
@@ -16,6 +15,7 @@ from control.updates.revision import Revision
 from control.updates.sources import BadSource
 from control.updates.trust import NotARoot, Trusted
 from control.updates.upload import NotUploaded
+from engine import durable
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -130,7 +130,7 @@ def test_a_disk_that_refuses_leaves_all_as_it_was(
     def full(fd: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.certificate.os.fsync", full)
+    monkeypatch.setattr("engine.durable.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         keeper.install(pem(key, authority.issue(key.public_key(), *NAMES)))
     assert state(layout) == before

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from control.updates import durable
 from control.updates.fetch import (
     AlreadyRunning,
     Fetched,
@@ -28,6 +27,7 @@ from control.updates.repository import METADATA, TARGETS, Quorum
 from control.updates.revision import target_name
 from control.updates.sources import BadSource, Patience, parse, shown
 from control.updates.trust import NotARoot, trust
+from engine import durable
 from engine.certificate import self_signed
 from tests.control.updates.disk import full_at
 from tests.control.updates.ftp import ftp_server, talker, trickler

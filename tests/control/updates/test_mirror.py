@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 from tuf.api.metadata import TargetFile
 
 from control.cli import main
-from control.updates import durable
 from control.updates.fetch import NoSource, NothingNew, NotTrusted, NotWritten
 from control.updates.mirror import STATE, Mirrored, NotAMirror, mirror, state_of
 from control.updates.repository import KEPT_S, METADATA, TARGETS, Quorum
 from control.updates.serving import server_of
 from control.updates.trust import trust
 from control.updates.upload import NotUploaded, upload
+from engine import durable
 from tests.control.updates.disk import full_at
 from tests.control.updates.ftp import ftp_server
 from tests.control.updates.killed import die_at

@@ -18,7 +18,7 @@ class Locked(Exception):
 @contextlib.contextmanager
 def replacing(path: Path, mode: int) -> Iterator[Path]:
     """A new file to be written, which becomes `path` at the end. Raises OSError; then `path` is as it was."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=HALF)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=HALF)  # which only we may read, until it is whole
     os.close(handle)
     half = Path(name)
     try:
@@ -31,10 +31,25 @@ def replacing(path: Path, mode: int) -> Iterator[Path]:
         half.unlink(missing_ok=True)
 
 
-def put(path: Path, octets: bytes, mode: int = 0o644) -> None:
+def put(path: Path, octets: bytes, mode: int = 0o600) -> None:
     """Raises OSError."""
     with replacing(path, mode) as half:
         half.write_bytes(octets)
+
+
+def put_first(path: Path, octets: bytes) -> None:
+    """Only if there is nothing yet: of several processes at once one wins, and all use what it made. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=HALF)  # which only we may read
+    half = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(octets)
+        sync(half)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            os.link(half, path)
+        sync(path.parent)
+    finally:
+        half.unlink()
 
 
 def sync(path: Path) -> None:
