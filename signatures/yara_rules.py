@@ -11,8 +11,9 @@ few harmless things is such a rule: it would stop all mail, and is left out.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -26,7 +27,12 @@ SUFFIXES: Final = (".yar", ".yara", ".rule")
 MODULES: Final = ("pe", "elf", "dotnet", "math", "hash", "string", "time")  # those that see octets only
 MOST_ERRORS: Final = 200  # of one file
 SOURCE_LEN: Final = 16 << 20
+PREFIX: Final = "YARA."  # of the names that are reported
 _PROBE_S: Final = 2
+_EAGER: Final = (
+    "matches harmless content",
+    "it finds a kind of content, not malware, and would stop all mail of that kind",
+)
 
 _DOS = b"MZ" + bytes(58) + b"\x40\0\0\0"
 _PE = _DOS + b"PE\0\0\x4c\x01\x01\0" + bytes(12) + b"\xe0\0\x02\x01\x0b\x01" + bytes(222) + b".text\0\0\0" + bytes(544)
@@ -123,19 +129,19 @@ def _without_rule_at(text: str, line: int) -> tuple[str, str] | None:
     return _blanked(text, start, following), before[-1][1]
 
 
-def _without_eager(path: str, original: str, text: str, eager: set[str], taken: Taken) -> str:
+def _without(path: str, original: str, text: str, left_out: Mapping[str, tuple[str, str]], taken: Taken) -> str:
+    """text without these rules. left_out: name of a rule to (message, hint)."""
     for found in reversed(list(_START.finditer(text))):
-        if found[1] in eager:
+        if found[1] in left_out:
             line = text.count("\n", 0, found.start(1)) + 1
             behind = _START.search(text, found.end())
             text = _blanked(text, found.start(), behind.start() if behind else len(text))
-            message = f'rule "{found[1]}": matches harmless content'
-            hint = "it finds a kind of content, not malware, and would stop all mail of that kind"
-            taken.errors.append(_error(path, original, line, message, hint, found[1]))
+            message, hint = left_out[found[1]]
+            taken.errors.append(_error(path, original, line, f'rule "{found[1]}": {message}', hint, found[1]))
     return text
 
 
-def _read_one(path: str, text: str, taken: Taken) -> None:
+def _read_one(path: str, text: str, unwanted: Mapping[str, str], taken: Taken) -> None:
     original = text
     for found in list(_IMPORT.finditer(text)):
         if found[1] not in MODULES:
@@ -166,8 +172,13 @@ def _read_one(path: str, text: str, taken: Taken) -> None:
             text = cut[0]
             taken.errors.append(_error(path, original, line, f'rule "{cut[1]}": {message}', "", cut[1]))
         else:
-            if eager:
-                text = _without_eager(path, original, text, eager, taken)
+            left_out = dict.fromkeys(eager, _EAGER) or {
+                rule.identifier: (unwanted[f"{PREFIX}{rule.identifier}"], "")
+                for rule in rules
+                if f"{PREFIX}{rule.identifier}" in unwanted
+            }
+            if left_out:
+                text = _without(path, original, text, left_out, taken)
                 continue
             named = [rule.identifier for rule in rules if not rule.is_private]
             if named:
@@ -177,8 +188,11 @@ def _read_one(path: str, text: str, taken: Taken) -> None:
     taken.errors.append(_error(path, original, 1, f"more than {MOST_ERRORS} mistakes: none of its rules is taken"))
 
 
-def read(files: Sequence[tuple[str, str]]) -> Taken:
-    """(name, text) of each file. Never raises on content."""
+def read(files: Sequence[tuple[str, str]], unwanted: Mapping[str, str] = MappingProxyType({})) -> Taken:
+    """(name, text) of each file. Never raises on content.
+
+    unwanted: names, as they are reported, of rules that are not taken, with the reason.
+    """
     taken = Taken()
     for path, text in sorted(files):
         one = Taken()
@@ -187,7 +201,7 @@ def read(files: Sequence[tuple[str, str]]) -> Taken:
         elif "\0" in text:
             one.errors.append(RuleError(path, text.count("\n", 0, text.index("\0")) + 1, 0, "an octet 0 in it"))
         else:
-            _read_one(path, text, one)
+            _read_one(path, text, unwanted, one)
             one.errors.sort()
         taken.add(one)
     return taken

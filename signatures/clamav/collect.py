@@ -5,12 +5,13 @@ image.build(taken.signatures, annexes=taken.annexes()); taken.refused, taken.cou
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from types import MappingProxyType
 
 from signatures import yara_rules
-from signatures.clamav import container, digest, extended, ignore, logical
+from signatures.clamav import container, digest, extended, ignore, logical, member
 from signatures.clamav.line import NotTaken
 from signatures.model import Signature
 
@@ -23,10 +24,10 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((".fp", ".sfp"), digest.trusted),
     **dict.fromkeys((".ndb", ".ndu", ".sdb"), extended.read),
     **dict.fromkeys((".ldb", ".ldu"), logical.read),
+    ".cdb": member.read,
 }
 # Known formats that nothing here matches yet, and why.
 OTHERS = {
-    ".cdb": "container metadata is not matched yet",
     ".ftm": "not needed: the walker tells file types by itself",
     ".pdb": "phishing URL lists are not matched yet",
     ".gdb": "Safe Browsing URL digests are not matched yet",
@@ -108,7 +109,9 @@ def _lines(octets: bytes) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _read(shown: str, octets: bytes, reader: Reader, ignored: ignore.Ignored, taken: Taken) -> None:
+def _read(
+    shown: str, octets: bytes, reader: Reader, ignored: ignore.Ignored, unwanted: Mapping[str, str], taken: Taken
+) -> None:
     suffix = PurePath(shown).suffix.lower()
     for number, line in _lines(octets):
         name = ""
@@ -117,6 +120,8 @@ def _read(shown: str, octets: bytes, reader: Reader, ignored: ignore.Ignored, ta
             if ignored.has(name, line):
                 raise NotTaken("ignored by name")
             signature = reader(line)
+            if signature.name in unwanted:
+                raise NotTaken(unwanted[signature.name])
         except NotTaken as e:
             taken.refused.append(Refusal(shown, number, name, str(e)))
         else:
@@ -124,17 +129,20 @@ def _read(shown: str, octets: bytes, reader: Reader, ignored: ignore.Ignored, ta
             taken.counts[suffix] += 1
 
 
-def _read_yara(files: Sequence[tuple[str, bytes]], taken: Taken) -> None:
+def _read_yara(files: Sequence[tuple[str, bytes]], unwanted: Mapping[str, str], taken: Taken) -> None:
     """Rules are counted by themselves, as lines of other formats are."""
     for shown, octets in files:
-        found = yara_rules.read([(PurePath(shown).name, octets.decode("utf-8", "replace"))])
+        found = yara_rules.read([(PurePath(shown).name, octets.decode("utf-8", "replace"))], unwanted)
         taken.rules.add(found)
         taken.counts[PurePath(shown).suffix.lower()] += len(found.rules)
         taken.refused += [Refusal(shown, e.line, e.rule, e.message) for e in found.errors]
 
 
-def collect(paths: Sequence[Path]) -> Taken:
-    """Read databases, folders of them, and containers. Never raises on content."""
+def collect(paths: Sequence[Path], unwanted: Mapping[str, str] = MappingProxyType({})) -> Taken:
+    """Read databases, folders of them, and containers. Never raises on content.
+
+    unwanted: names, as they are reported, of signatures that are not taken, with the reason.
+    """
     taken = Taken()
     rules: list[tuple[str, bytes]] = []
     files = list(_files(paths, taken.refused))
@@ -147,7 +155,7 @@ def collect(paths: Sequence[Path]) -> Taken:
         suffix = PurePath(shown).suffix.lower()
         reader = READERS.get(suffix)
         if reader:
-            _read(shown, octets, reader, ignored, taken)
+            _read(shown, octets, reader, ignored, unwanted, taken)
         elif suffix in yara_rules.SUFFIXES:
             rules.append((shown, octets))
         elif suffix in WHOLE_FILE:
@@ -158,5 +166,5 @@ def collect(paths: Sequence[Path]) -> Taken:
             )
         elif suffix not in (*IGNORES, *SILENT) and PurePath(shown).name not in ("COPYING", "README"):
             taken.refused.append(Refusal(shown, 0, "", "no format of ClamAV that is known here"))
-    _read_yara(rules, taken)
+    _read_yara(rules, unwanted, taken)
     return taken

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from cext.automaton import Image
 from control.cli.signatures import signatures as command
+from engine.scan import knowledge, offline
 from signatures import image
 from signatures.clamav import container
 from signatures.clamav.collect import READERS, Taken, collect
@@ -251,6 +253,37 @@ def test_the_command_imports_and_tells(tmp_path: Path) -> None:
     assert "~ Shown.One" in changes and "+ New" in changes and "- Wild" in changes
     assert "1 came, 1 went, 1 changed" in changes
     assert "condition 1" in run("info", old)
+
+
+def test_what_matches_clean_files_is_left_out_and_listed(tmp_path: Path) -> None:
+    """AV-02: signatures of others that also find what is known to be harmless, in archives too."""
+    databases, clean = tmp_path / "db", tmp_path / "clean"
+    databases.mkdir()
+    clean.mkdir()
+    (databases / "a.ndb").write_text("Good:0:*:6162636465666768\nEager:0:*:7a7a7a7a7a7a7a7a7a\n")
+    rule = "rule {} {{ strings: $a = {} condition: $a }}\n"
+    (databases / "b.yar").write_text(rule.format("keen", '"zzzzzzzzz"') + rule.format("fine", '"find me"'))
+    with zipfile.ZipFile(clean / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("sleep.txt", b"zzzzzzzzzzzz")
+    (clean / "b.txt").write_bytes(b"nothing")
+    output = run("import", "clamav", databases, "-o", tmp_path / "all.mwd", "--clean", clean)
+    assert "2  taken" in output and "2  not taken" in output
+    assert f'a.ndb:2: Eager: matches the clean file "{clean}/a.zip"' in output
+    assert "b.yar:1: keen: " in output and output.count("matches the clean file") >= 2
+    image = knowledge.load((tmp_path / "all.mwd").read_bytes())
+    assert offline.examine((clean / "a.zip").read_bytes(), "a.zip", image).matches == []
+    left = offline.examine(b"abcdefgh and find me", "c.bin", image)
+    assert {one.name for one in left.matches} == {"Good", "YARA.fine"}
+
+
+def test_own_sources_are_held_against_clean_files(tmp_path: Path) -> None:
+    source, clean = tmp_path / "a.toml", tmp_path / "clean.txt"
+    source.write_text('[[signature]]\nname = "A"\ntext = "find me"\nspecimen = "do find me"\nclean = "no"\n')
+    clean.write_bytes(b"nothing")
+    assert "2 of 2" in run("test", source, "--clean", clean)
+    clean.write_bytes(b"please find me")
+    told = run("test", source, "--clean", clean, code=1)
+    assert f"A: matches the clean file {clean}" in told and "2 of 3" in told
 
 
 def test_the_command_checks_and_tests_sources(tmp_path: Path) -> None:
