@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from signatures import logic
+from signatures import logic, memberfacts
 from signatures.clamav.line import CONTAINERS as CLAMAV_CONTAINERS
 from signatures.clamav.line import NORMALISED, TARGETS
 from signatures.hexpattern import NO_LIMIT, Compare, Edge, Element, Gap, Masked, Octets, OneOf
@@ -21,6 +21,7 @@ from signatures.model import (
     Digest,
     FileName,
     Literal,
+    Member,
     ProgramFact,
     Regex,
     Signature,
@@ -232,6 +233,19 @@ def _condition(condition: Condition) -> list[str]:
     return lines
 
 
+def _member(member: Member) -> str:
+    fields = {"name": _quoted(member.expression)} if member.expression else {}
+    if member.container != ANY:
+        fields["container"] = _quoted("zip" if member.container == ANY_ZIP else member.container)
+    for key in memberfacts.RANGES:
+        found: tuple[int, int] | None = getattr(member, key)
+        if found is not None:
+            fields[key] = f"[{found[0]}, {found[1]}]"
+    if member.encrypted is not None:
+        fields["encrypted"] = "true" if member.encrypted else "false"
+    return f"member = {{ {', '.join(f'{key} = {value}' for key, value in fields.items())} }}"
+
+
 def _table(s: Signature) -> tuple[str, str]:
     lines = ["[[signature]]", f"name = {_quoted(s.name)}"]
     for key, value, default in (
@@ -251,6 +265,8 @@ def _table(s: Signature) -> tuple[str, str]:
             lines.append(f"filename = {_quoted(globs[0] if len(globs) == 1 else '{' + ','.join(globs) + '}')}")
         case Condition():
             lines += _condition(s.body)
+        case Member():
+            lines.append(_member(s.body))
     for key, vectors in (("specimen", s.specimens), ("clean", s.cleans)):
         if vectors:
             lines.append(f"{key} = [{', '.join(f'{{ hex = {_quoted(v.hex())} }}' for v in vectors)}]")
@@ -360,6 +376,24 @@ def _line(s: Signature) -> tuple[str, str]:
             raise Unsayable("ClamAV has no declared file names outside of containers")
         case Condition():
             return _logical(s, s.body)
+        case Member():
+            return ".cdb", _metadata(s.name, s.body)
+
+
+def _metadata(name: str, member: Member) -> str:
+    if ":" in member.expression:
+        raise Unsayable("a colon in an expression of names")
+    words = [name, "*" if member.container == ANY else _type_of(member.container), _span(member.container_size)]
+    words += [member.expression or "*", _span(member.packed), _span(member.size)]
+    words += ["*" if member.encrypted is None else str(int(member.encrypted)), _span(member.position)]
+    return ":".join([*words, "*", "*"])
+
+
+def _span(numbers: tuple[int, int] | None) -> str:
+    if numbers is None:
+        return "*"
+    least, most = numbers
+    return str(least) if least == most else f"{least}-{0 if most >= 1 << 32 else most}"
 
 
 def clamav(signatures: Sequence[Signature]) -> tuple[dict[str, list[str]], list[Left]]:

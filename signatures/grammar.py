@@ -4,9 +4,9 @@ import re
 from itertools import islice
 from typing import Any
 
-from signatures import model, recipes, subpatterns
+from signatures import memberfacts, model, recipes, subpatterns
 from signatures.diagnostics import SourceError, did_you_mean
-from signatures.model import Condition, Digest, FileName, Literal, Signature
+from signatures.model import Condition, Digest, FileName, Literal, Member, Signature
 from signatures.names import GlobError, expand
 from signatures.source import UNKNOWN_KEYS, Table
 
@@ -15,7 +15,7 @@ SHORTEST_PATTERN = 4  # a shorter literal occurs in any large file by chance
 NAME_LEN = 256
 
 _DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32}
-_BODIES = ("text", "hex", "patterns", "filename", *_DIGESTS)
+_BODIES = ("text", "hex", "patterns", "filename", "member", *_DIGESTS)
 _NOTES = ("comment", "author", "date", "url")
 KEYS = (
     "name",
@@ -130,7 +130,7 @@ class _Reader:
             self.table.values, key, lambda message, hint, at, within: self.wrong(message, hint, at, within)
         )
 
-    def body(self) -> Literal | Digest | FileName | Condition | None:
+    def body(self) -> model.Body | None:
         values = self.table.values
         if not isinstance(values.get("nocase", False), bool):
             self.wrong('"nocase" is neither true nor false', "", "nocase")
@@ -157,6 +157,8 @@ class _Reader:
             return self.condition(key)
         if key == "filename":
             return self.filename()
+        if key == "member":
+            return memberfacts.read(values[key], lambda message, hint, at: self.wrong(message, hint, "member", at))
         return self.digest(key) if key in _DIGESTS else self.literal(key)
 
     def vectors(self, key: str) -> tuple[bytes, ...]:
@@ -220,11 +222,13 @@ def signature(table: Table) -> tuple[Signature | None, list[SourceError]]:
     family = r.choice("family", model.FAMILIES, model.FAMILIES[0])
     target = r.target()
     body = r.body()
-    if isinstance(body, FileName) and target != model.ANY:
+    if isinstance(body, FileName | Member) and target != model.ANY:
         r.wrong("a file name has no target", "leave target out", "target")
     specimens, cleans = r.vectors("specimen"), r.vectors("clean")
     steps, repaired = r.recipe(), r.repaired(len(specimens))
-    if steps and isinstance(body, FileName):
+    if (specimens or cleans) and isinstance(body, Member):
+        r.wrong("a member of a container has no vectors", "its content is not looked at", "specimen")
+    if steps and isinstance(body, FileName | Member):
         r.wrong("a file name has no repair", "it goes with content", "repair")
     if r.errors or body is None:
         return None, r.errors

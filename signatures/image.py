@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from cext.automaton import Image
 from cext.crc32c import crc32c
-from signatures import anchors, automaton, conditions, prefilter, statistics
+from signatures import anchors, automaton, conditions, members, prefilter, statistics
 from signatures.model import (
     ANY,
     CONTAINERS,
@@ -305,7 +305,7 @@ def build(
         for of in DIGESTED:
             builder.digests(of)
         builder.names()
-        builder.annexes(annexes)
+        builder.annexes({**annexes, **members.annexes(builder.signatures)})
         return builder.pack()
     finally:
         if collecting:

@@ -29,6 +29,7 @@ class Kind(IntEnum):
     DIGEST = 2
     FILENAME = 3
     CONDITION = 4
+    MEMBER = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,24 @@ class FileName:
     globs: tuple[str, ...]
 
 
-Body = Literal | Digest | FileName | Condition
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a container says of one of its members. Ranges include both ends; None: anything.
+
+    container: as of Condition. expression: what the name has to hold (signatures/expression.py); empty: any name.
+    packed: octets in the container. position: as the format counts.
+    """
+
+    container: str = ANY
+    container_size: tuple[int, int] | None = None
+    expression: str = ""
+    packed: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None
+    encrypted: bool | None = None
+    position: tuple[int, int] | None = None
+
+
+Body = Literal | Digest | FileName | Condition | Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +209,5 @@ class Signature:
                 return Kind.FILENAME
             case Condition():
                 return Kind.CONDITION
+            case Member():
+                return Kind.MEMBER

@@ -1,9 +1,13 @@
 """Containers that the rewriter can change (AV-10): nodes of their members say where each lies in the container."""
 
+from functools import partial
+
 from engine.scan import gzip_file, magic, tar_file, zip_file
 from engine.scan.course import Course, Place
 from engine.scan.facts import Cause, Part
 from engine.scan.formats import ooxml
+from engine.scan.matcher import match_member
+from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import GZIP, MEMBER, TAR, ZIP, Node
 
 
@@ -31,12 +35,12 @@ class Archives:
         node.package = ooxml.package(entry.text_name for entry in directory.entries)
         for kind in ooxml.roles(entry.text_name for entry in directory.entries):
             self._ledger.finding(node.part, kind)
-        for entry in directory.entries:
-            if not entry.directory and not self._zip_entry(node, buf, entry, place):
+        for position, entry in enumerate(directory.entries, 1):
+            if not entry.directory and not self._zip_entry(node, buf, entry, position, place):
                 break
         return True
 
-    def _zip_entry(self, parent: Node, buf: bytes, entry: zip_file.Entry, place: Place) -> bool:
+    def _zip_entry(self, parent: Node, buf: bytes, entry: zip_file.Entry, position: int, place: Place) -> bool:
         """Returns False when no more members are to be opened."""
         made = self._course.contents.member(parent, entry.text_name, place)
         if made is None:
@@ -45,6 +49,7 @@ class Archives:
         node.key = entry.header_off
         if entry.also:
             node.names += tuple(name.decode("utf-8", "replace") for name in entry.also)
+        match_member(self._image, self._ledger, node, lambda: _told(parent, entry, position))
         node.start, node.body = entry.header_off, entry.data_off
         node.end = entry.data_off + max(0, entry.packed_len)
         node.encoding = "zip"
@@ -125,6 +130,7 @@ class Archives:
 
     def tar(self, node: Node, buf: bytes, place: Place) -> bool:
         node.format = TAR
+        position = 0
         for entry in tar_file.members(buf):
             for kind, severe in entry.problems.items():
                 self._ledger.finding(node.part, kind, severe)
@@ -135,6 +141,9 @@ class Archives:
             if made is None:
                 break
             child, part, inside = made
+            position += 1
+            told = partial(Told, "tar", node.size, (entry.name,), entry.size, entry.size, False, position)
+            match_member(self._image, self._ledger, child, told)
             child.key = entry.header_off
             child.start, child.body, child.end = entry.first_off, entry.data_off, entry.end
             if entry.size > self._budget.room():
@@ -145,3 +154,10 @@ class Archives:
             self._budget.spend(end - entry.data_off)
             self._course.contents.examine(child, part, buf, entry.data_off, end, inside)
         return True
+
+
+def _told(parent: Node, entry: zip_file.Entry, position: int) -> Told:
+    names = (entry.text_name, *(name.decode("utf-8", "replace") for name in entry.also))
+    packed = entry.packed_len if entry.packed_len >= 0 else UNKNOWN
+    encrypted = bool(entry.flags & zip_file.ENCRYPTED)
+    return Told(parent.document or "zip", parent.size, names, entry.size, packed, encrypted, position)

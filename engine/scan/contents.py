@@ -15,12 +15,13 @@ from engine.scan.course import Course, Place
 from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
 from engine.scan.formats import CARRIERS, FINDERS, OPENERS
-from engine.scan.formats.item import Gap, Item, NotThis, Odd, Opener, Unread
+from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opener, Unread
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
-from engine.scan.matcher import names_in
-from engine.scan.node import BINHEX, MEMBER, TEXT, UUE, Node
+from engine.scan.matcher import match_member, names_in
+from engine.scan.members import UNKNOWN, Told
+from engine.scan.node import BINHEX, ENTITY, MEMBER, TEXT, UUE, Node
 
 _TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
 # Documents whose mark any text may have, and that do not mind an archive behind them: they may be either as well.
@@ -53,6 +54,9 @@ class Contents:
         self._ledger.part(part)
         if node.names:
             self.match_names(node)
+            if node.role == ENTITY:
+                size = node.size
+                match_member(self._image, self._ledger, node, lambda: Told("mail", UNKNOWN, node.names, size, size))
         octets = span(buf, start, end)
         if self._digests:
             part.sha256 = hashlib.sha256(octets).hexdigest()
@@ -174,6 +178,8 @@ class Contents:
         if made is None:
             return False
         node, part, inside = made
+        if item.entry is not None:
+            self._entry(parent, node, item.name, item.entry, isinstance(item, Unread) and item.cause is Cause.ENCRYPTED)
         if isinstance(item, Unread):
             self.unread(parent, node, part, item.size, inside, item.cause, item.detail)
             return True
@@ -199,6 +205,13 @@ class Contents:
         else:
             self.examine(node, part, item.data, 0, len(item.data), inside)
         return True
+
+    def _entry(self, parent: Node, node: Node, name: str, entry: Entry, encrypted: bool) -> None:
+        def told() -> Told:
+            shown = name.rpartition("/")[2] if parent.type == "iso" else name
+            return Told(parent.type, parent.size, (shown,), entry.size, entry.packed, encrypted, entry.position)
+
+        match_member(self._image, self._ledger, node, told)
 
     def _entity(self, node: Node, part: Part, data: bytes, place: Place) -> None:
         part.type, part.container = "mail", True

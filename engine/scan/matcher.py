@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from engine.scan.facts import Cause
 from engine.scan.ledger import Ledger
+from engine.scan.members import Told, members_of
 from engine.scan.node import Node
 from engine.scan.yara_rules import rules_of
 
@@ -46,3 +48,14 @@ def names_in(
     except TimeoutError as error:
         ledger.unscanned(node.part, Cause.ENGINE, str(error))
     return names
+
+
+def match_member(image: Matcher, ledger: Ledger, node: Node, told: Callable[[], Told]) -> None:
+    """Match what a container says of its member node; it is asked only if some signature wants to know."""
+    known = members_of(image)
+    if known is None:
+        return
+    try:
+        ledger.matched(node, known.names(told()))
+    except TimeoutError as error:
+        ledger.unscanned(node.part, Cause.ENGINE, str(error))

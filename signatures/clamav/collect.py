@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
-from signatures import yara_rules
+from signatures import members, yara_rules
 from signatures.clamav import container, digest, extended, ignore, logical, member
 from signatures.clamav.line import NotTaken
 from signatures.model import Signature
@@ -120,6 +120,8 @@ def _read(
             if ignored.has(name, line):
                 raise NotTaken("ignored by name")
             signature = reader(line)
+            if suffix == ".cdb" and taken.counts[suffix] >= members.MOST:
+                raise NotTaken(f"more than {members.MOST} signatures of members of containers")
             if signature.name in unwanted:
                 raise NotTaken(unwanted[signature.name])
         except NotTaken as e:

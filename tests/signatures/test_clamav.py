@@ -143,7 +143,7 @@ def test_a_blank_in_a_name(tmp_path: Path) -> None:
         ("ndb", "P:0:NEAR:41424344", "offset"),
         ("ndb", "P:99:*:41424344", "target"),
         ("ndb", "P:0:*:??", "wildcards"),
-        ("cdb", "P:*:*:a:*:*:*:*:*:*", "container"),
+        ("cdb", "P:CL_TYPE_ARJ:*:a:*:*:*:*:*:*", "container"),
         ("pdb", "R:evil", "phishing"),
         ("xyz", "anything", "no format"),
     ],

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import subprocess
+import tarfile
 import zipfile
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from engine.scan.offline import examine
 from signatures import image
 from signatures.clamav.collect import collect
 from signatures.clamav.ignore import name_of
+from tests.engine.scan.formats.archives_made import cpio, seven_zip
 from tests.signatures import programs
 
 MARK = b"a mark that nothing else has"
@@ -44,6 +47,41 @@ def nested(content: bytes) -> bytes:
     return made.getvalue()
 
 
+FILES = {"first.txt": b"first " * 20, "second.doc.exe": b"second\n" * 30}
+
+
+def packed(encrypted: bool = False) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in FILES.items():
+            archive.writestr(f"in/{name}", content)
+    octets = bytearray(made.getvalue())
+    at = -1
+    while encrypted and (at := octets.find(b"PK", at + 1)) >= 0:
+        if bytes(octets[at + 2 : at + 4]) in (b"\1\2", b"\3\4"):
+            octets[at + (8 if octets[at + 2] == 1 else 6)] |= 1
+    return bytes(octets)
+
+
+def tar() -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in FILES.items():
+            info = tarfile.TarInfo(f"in/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def mail() -> bytes:
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "a@example.org", "b@example.org", "files"
+    made.set_content("hello")
+    for name, content in FILES.items():
+        made.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    return bytes(made)
+
+
 PROGRAM = programs.pe({"CompanyName": "Nobody Ltd"}, {"KERNEL32.dll": ["ExitProcess", 7], "WS2_32.dll": [23]})
 IMPORTS = b"kernel32.exitprocess,kernel32.ord7,ws2_32.socket"
 COMPANY = "CompanyName\0".encode("utf-16-le").hex()
@@ -62,6 +100,12 @@ SPECIMENS = {
     "nested.zip": nested(document("other", content_types=False)),
     "plain.bin": b"\0\1\2" + MARK + bytes(99),
     "clean.bin": b"\0\1\2" + MARK[1:] + bytes(99),
+    "members.zip": packed(),
+    "locked.zip": packed(encrypted=True),
+    "members.tar": tar(),
+    "members.7z": seven_zip(FILES),
+    "members.cpio": cpio(FILES),
+    "members.eml": mail(),
     "two.bin": b"\0\1\2" + MARK + bytes(99) + MARK.upper(),
 }
 LINES = {
@@ -87,6 +131,17 @@ LINES = {
         f"Entry;Engine:81-255,Target:6,EntryPoint:120-121;0;{HEX}",
         f"Chain;Engine:81-255,Intermediates:CL_TYPE_ZIP,Target:0;0;{HEX}",
         f"Deep;Engine:81-255,Intermediates:CL_TYPE_ZIP>CL_TYPE_ZIP,Target:0;0;{HEX}",
+    ),
+    "cdb": (
+        "Zip:CL_TYPE_ZIP:*:in/second[.]doc\\.[a-z]+$:*:*:*:*:*:*",
+        "Zip.Second:CL_TYPE_ZIP:100-900:*:1-100:200-0:0:2:*:*",
+        "Locked:*:*:(?i)^IN/(first|second).TXT:*:120:1:*:*:*",
+        "Case:*:*:^(in/)?First:*:*:*:*:*:*:81:255",
+        "Tar:CL_TYPE_POSIX_TAR:*:*:120-130:120-130:0:1:*:*",
+        "Seven:CL_TYPE_7Z:*:first:*:120:*:0:*:*",
+        "Cpio:CL_TYPE_CPIO_NEWC:*:*:210:210:*:2:*:*",
+        "Mail:CL_TYPE_MAIL:*:second:210:210:*:*:*:*",
+        "Any:*:*:\\.exe$:*:210:0:*:*:*",
     ),
     "imp": (f"{hashlib.md5(IMPORTS).hexdigest()}:{len(IMPORTS)}:Imports:73",),
     "ndb": (
@@ -115,4 +170,4 @@ def test_clamscan_agrees(tmp_path: Path, suffix: str) -> None:
         known = Image(image.build(collect([database]).signatures))
         ours = {name for name, octets in SPECIMENS.items() if examine(octets, name, known).matches}
         assert ours == theirs, (line, told.stdout)
-        assert theirs and len(theirs) < len(SPECIMENS)
+        assert (theirs or signature == "Case") and len(theirs) < len(SPECIMENS)

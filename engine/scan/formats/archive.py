@@ -13,8 +13,9 @@ cause unsupported; alternate data streams and comments of rar are not members; v
 import io
 import re
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Final
 
 from cext.archive import END, FAILED, OK, WARN, Reader
@@ -22,7 +23,7 @@ from engine import limits
 from engine.scan import magic
 from engine.scan.facts import Cause
 from engine.scan.formats import rar_header, seven_zip
-from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Room, Unread
+from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Opener, Room, Unread
 
 _PIECE_LEN: Final = 1 << 20  # read between two looks at the clock
 _FAILURES: Final = 64  # members in a row that cannot be had: then the rest is given up
@@ -39,6 +40,7 @@ _AR_HEADER_LEN: Final = 60
 _RPM_FILTERS: Final = ("rpm", "gzip", "bzip2", "lzma", "xz", "zstd")
 
 
+_NONE: Final[Mapping[str, Entry]] = MappingProxyType({})
 _UDF: Final = (b"NSR02", b"NSR03")
 
 
@@ -141,7 +143,11 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
         listing = rar_header.listing(buf, at, form, room.check_time)
         names = tuple(file.name for file in listing.files)
         closed = frozenset(file.name for file in listing.files if file.encrypted)
-        yield from _walked(Reader(buf, form, start=at), kind, room, first, names, closed)
+        listed = {
+            file.name: Entry(file.size, file.packed, position)
+            for position, file in reversed(tuple(enumerate(listing.files, 1)))
+        }
+        yield from _walked(Reader(buf, form, start=at), kind, room, first, names, closed, listed)
         if not listing.ended:
             yield Gap(Cause.DAMAGED, "rar: the end is missing")
         return listing.end
@@ -240,10 +246,12 @@ def _walked(
     first: bool,
     names: tuple[str, ...] = (),
     closed: frozenset[str] = frozenset(),
+    listed: Mapping[str, Entry] = _NONE,
 ) -> Generator[Item, None, int]:
     """Every member that libarchive gives; returns the octets of the archive that it used.
 
     names: of all members, to list those it does not get to. closed: those known to be encrypted.
+    listed: what is said of a member where libarchive does not tell it.
     Raises NotThis if first and there is no archive.
     """
     left = dict.fromkeys(names)
@@ -265,10 +273,11 @@ def _walked(
         left.pop(name, None)
         if not reader.file or (reader.hard_link and reader.size <= 0):
             continue
+        entry = listed.get(name) or _entry(kind, reader.size, entries)
         if reader.encrypted or name in closed:
-            yield Unread(name, max(0, reader.size), Cause.ENCRYPTED, kind)
+            yield Unread(name, max(0, reader.size), Cause.ENCRYPTED, kind, entry)
             continue
-        item = _member(reader, name, kind, room)
+        item = _member(reader, name, kind, room, entry)
         had, over = isinstance(item, Member), isinstance(item, Member) and item.over
         yield item
         del item  # it may be large, and the next one is made before this name is bound again
@@ -286,13 +295,22 @@ def _walked(
     cause, detail = _why(reader, kind)
     for name in left:
         if name in closed:
-            yield Unread(name, 0, Cause.ENCRYPTED, kind)
+            yield Unread(name, 0, Cause.ENCRYPTED, kind, listed.get(name))
         elif not name.endswith("/"):
             yield Unread(name, 0, cause, f"behind a member that cannot be read: {detail}")
     return reader.used
 
 
-def _member(reader: Reader, name: str, kind: str, room: Room) -> Item:
+def _entry(kind: str, size: int, entries: int) -> Entry | None:
+    """What is said of the member that is the entries-th; None: of archives of this kind nobody asks."""
+    if kind in ("7z", "cab"):
+        return Entry(size, position=entries - 1)
+    if kind == "cpio":
+        return Entry(size, size, entries)
+    return Entry(size, size) if kind == "iso" else None
+
+
+def _member(reader: Reader, name: str, kind: str, room: Room, entry: Entry | None) -> Item:
     size = reader.size
     most = room.room() + 1
     content = io.BytesIO()  # gives its octets away without a copy: a member may be as large as all the room there is
@@ -306,10 +324,10 @@ def _member(reader: Reader, name: str, kind: str, room: Room) -> Item:
     content.truncate(min(have, most - 1))
     data = content.getvalue()
     if have >= most:
-        return Member(name, data, over=True)
+        return Member(name, data, over=True, entry=entry)
     if reader.status != END and (not have or reader.any_encrypted):
-        return Unread(name, max(0, size), *_why(reader, kind))
-    return Member(name, data, complete=reader.status == END)
+        return Unread(name, max(0, size), *_why(reader, kind), entry)
+    return Member(name, data, complete=reader.status == END, entry=entry)
 
 
 def _passed(reader: Reader, room: Room) -> bool:

@@ -22,6 +22,16 @@ class Room(Protocol):
         """Call it in every loop whose length the content decides. Raises OutOfTime, which is passed on."""
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """What a container says of a member; -1 where it does not. packed: octets in the container. position: as ClamAV
+    counts in this format.
+    """
+
+    size: int = -1
+    packed: int = -1
+    position: int = -1
+
+
 class Member(msgspec.Struct, frozen=True):
     """A file inside. over: data was cut at room(); complete: False if the rest is damaged and cannot be had.
 
@@ -30,6 +40,7 @@ class Member(msgspec.Struct, frozen=True):
     plain: too short or too arbitrary to be told by its first octets; it is matched and not opened.
     mime: data is a MIME entity, whatever it looks like. text, fork: of a file in BinHex, where it stands in the text
     that it was found in, from colon to colon, and whether this is its data (0) or resource fork (1).
+    entry: what the container says of it.
     """
 
     name: str
@@ -42,15 +53,17 @@ class Member(msgspec.Struct, frozen=True):
     mime: bool = False
     text: tuple[int, int] | None = None
     fork: int = 0
+    entry: Entry | None = None
 
 
 class Unread(msgspec.Struct, frozen=True):
-    """A file inside whose content cannot be had. size: as declared."""
+    """A file inside whose content cannot be had. size: as declared. entry: as of Member."""
 
     name: str
     size: int
     cause: Cause
     detail: str
+    entry: Entry | None = None
 
 
 class Odd(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ class File(msgspec.Struct, frozen=True):
     name: str
     size: int
     encrypted: bool
+    packed: int = -1
 
 
 class Listing(msgspec.Struct):
@@ -117,7 +118,7 @@ def _old_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) 
             name = buf[name_off : name_off + name_len].split(b"\0", 1)[0].replace(b"\\", b"/")
             if flags & 0xE0 != 0xE0:  # a directory
                 size = int.from_bytes(buf[at + 11 : at + 15], "little")
-                found.files.append(File(name.decode("utf-8", "replace"), size, bool(flags & 4)))
+                found.files.append(File(name.decode("utf-8", "replace"), size, bool(flags & 4), data_len))
         at += length + (0 if kind == 0x7B else data_len)
         if kind == 0x7B:
             found.ended = True
@@ -141,7 +142,7 @@ def _new_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) 
         if flags & 2:
             data_len, pos = _number(buf, pos)
         if kind == 2:
-            found.files.extend(_new_file(buf, pos, end - min(extra_len, length), end))
+            found.files.extend(_new_file(buf, pos, end - min(extra_len, length), end, data_len))
         at = end + data_len
         if kind == 5:
             found.ended = at <= len(buf)
@@ -149,7 +150,7 @@ def _new_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) 
     found.end = min(at, len(buf))
 
 
-def _new_file(buf: bytes, pos: int, extra: int, end: int) -> Iterator[File]:
+def _new_file(buf: bytes, pos: int, extra: int, end: int, packed: int) -> Iterator[File]:
     flags, pos = _number(buf, pos)
     size, pos = _number(buf, pos)
     _, pos = _number(buf, pos)
@@ -163,4 +164,4 @@ def _new_file(buf: bytes, pos: int, extra: int, end: int) -> Iterator[File]:
         encrypted = encrypted or _number(buf, extra)[0] == 1
         extra += max(1, length)
     if not flags & 1:
-        yield File(buf[pos : min(end, pos + name_len)].decode("utf-8", "replace"), size, encrypted)
+        yield File(buf[pos : min(end, pos + name_len)].decode("utf-8", "replace"), size, encrypted, packed)

@@ -1,0 +1,122 @@
+"""Signatures that look at what a container says of its members: names, sizes, encryption (AV-02). The annex `members`.
+
+The content of a member need not be readable for that: it is how encrypted malware is known by its wrapping. What a
+format does not tell of a member satisfies only a rule that does not ask for it. The compiler declares the annex too
+(signatures/members.py); a test keeps both equal.
+"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, cast
+
+import msgspec
+
+from cext.expression import Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from typing_extensions import Buffer
+
+ANNEX: Final = "members"
+VERSION: Final = 1
+ANY: Final = "any"
+UNKNOWN: Final = -1  # a number that the format does not tell
+MOST: Final = 10_000  # rules
+
+Range = tuple[int, int] | None  # from, to; None: any
+
+
+class Rule(msgspec.Struct, frozen=True, array_like=True):
+    """name: of the signature. container: types joined by commas. expression: what the name holds; empty: any name.
+    size: of the member, packed: what it takes in the container. position: as the container's format counts.
+    """
+
+    name: str
+    container: str
+    container_size: Range
+    expression: bytes
+    nocase: bool
+    packed: Range
+    size: Range
+    encrypted: bool | None
+    position: Range
+
+
+class _Annex(msgspec.Struct, frozen=True, array_like=True):
+    rules: Annotated[tuple[Rule, ...], msgspec.Meta(max_length=MOST)]
+    version: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a container tells of a member. Numbers may be UNKNOWN, encrypted None."""
+
+    container: str
+    container_size: int
+    names: tuple[str, ...]
+    size: int
+    packed: int = UNKNOWN
+    encrypted: bool | None = False
+    position: int = UNKNOWN
+
+
+class Carrier(Protocol):
+    def annex(self, name: str) -> memoryview | None: ...
+
+
+class Members:
+    """Immutable. Raises ValueError if the octets are no annex of ours."""
+
+    def __init__(self, annex: "Buffer") -> None:
+        try:
+            read = _DECODER.decode(annex)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"container signatures of the definitions: {error}") from None
+        if read.version != VERSION:
+            raise ValueError("container signatures of the definitions have another version")
+        self._by_container: dict[str, list[tuple[Rule, Expression | None]]] = {}
+        for rule in read.rules:
+            try:
+                expression = Expression(rule.expression, rule.nocase) if rule.expression else None
+            except ValueError as error:
+                raise ValueError(f"container signature {rule.name} of the definitions: {error}") from None
+            for container in rule.container.split(","):
+                self._by_container.setdefault(container, []).append((rule, expression))
+
+    def names(self, told: Told) -> tuple[str, ...]:
+        """Names of the signatures that fit, each once. Raises TimeoutError if an expression takes too long."""
+        names = [name.encode("utf-8", "replace") for name in told.names]
+        return tuple(dict.fromkeys(self._fitting(told, names)))
+
+    def _fitting(self, told: Told, names: list[bytes]) -> "Iterator[str]":
+        for container in (ANY, told.container):
+            for rule, expression in self._by_container.get(container, ()):
+                if _fits(rule, told) and (expression is None or any(map(expression.search, names))):
+                    yield rule.name
+
+
+def _fits(rule: Rule, told: Told) -> bool:
+    return (
+        (rule.encrypted is None or rule.encrypted is told.encrypted)
+        and _within(told.size, rule.size)
+        and _within(told.packed, rule.packed)
+        and _within(told.position, rule.position)
+        and _within(told.container_size, rule.container_size)
+    )
+
+
+def _within(value: int, wanted: Range) -> bool:
+    return wanted is None or (value >= 0 and wanted[0] <= value <= wanted[1])
+
+
+def members_of(carrier: Carrier) -> Members | None:
+    """What travels with these definitions, None if they have no such rules. Raises ValueError if they are broken."""
+    return _members(cast("Hashable", carrier))
+
+
+@lru_cache(maxsize=2)  # those in force, and those that are tried
+def _members(carrier: "Hashable") -> Members | None:
+    annex = cast(Carrier, carrier).annex(ANNEX)
+    return None if annex is None else Members(annex)
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(_Annex)
