@@ -7,6 +7,7 @@ then on. A gateway sees its own orders, and their files, and nothing else.
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
@@ -35,8 +36,11 @@ from engine.policy.metatags import clean
 
 CERTIFICATE: Final = "mailward.certificate"  # of the scope: DER
 UPLOADS: Final = 8  # at once, of all gateways: each has two MiB in memory
+UPLOADS_EACH: Final = 2  # of one gateway, so that none takes the places of all
 UPLOAD_LEN: Final = ITEM_MB * MIB + 2 * protocol.HEAD_LEN
 PATIENCE_S: Final = 60.0  # between two pieces of an upload
+OVER_S: Final = 120.0  # for a whole one, and more for
+SLOWEST: Final = 16 * 1024  # octets a second
 RETRY_S: Final = 60
 log: Final = logging.getLogger(__name__)
 
@@ -65,6 +69,7 @@ class Channel:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._uploads = asyncio.Semaphore(UPLOADS)
+        self._uploading: Counter[str] = Counter()  # by gateway
         self.app: ASGIApp = Starlette(
             routes=[
                 Route(protocol.ROOT, self._known(self.server), methods=["GET"]),
@@ -96,14 +101,18 @@ class Channel:
             return problem(411, "Say with content-length how long it is.")
         if len(length) > 12 or int(length) > UPLOAD_LEN:
             return _closing(problem(413, f"No upload has more than {UPLOAD_LEN:,} octets."))
-        chunks, id_ = _chunks(request), str(request.path_params["id"])
+        chunks, id_ = _chunks(request, OVER_S + int(length) / SLOWEST), str(request.path_params["id"])
         if request.headers.get("content-type", "").partition(";")[0].strip() != protocol.UPLOAD_TYPE:
             answer = problem(415, f"An item is sent as {protocol.UPLOAD_TYPE}.")
-        elif self._uploads.locked():
+        elif self._uploads.locked() or self._uploading[gateway] >= UPLOADS_EACH:
             answer = _later(429, "Too many uploads at once: try again in a moment.", 1)
         else:
-            async with self._uploads:
-                answer = await self._answer(chunks, id_, gateway)
+            self._uploading[gateway] += 1
+            try:
+                async with self._uploads:
+                    answer = await self._answer(chunks, id_, gateway)
+            finally:
+                self._uploading[gateway] -= 1
         # Read to its end, also where it is refused: who is still sending might not come to see the answer.
         async for _ in chunks:
             pass
@@ -193,11 +202,13 @@ class Channel:
         return Response(status_code=204)
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, over_s: float) -> AsyncIterator[bytes]:
     stream = request.stream()
+    now = asyncio.get_running_loop().time
+    over = now() + over_s
     while True:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(min(PATIENCE_S, over - now())):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return

@@ -1,10 +1,12 @@
 """Vault and index together: items come in and go out, whatever happens in between.
 
 A file is in place, and on disk, before the index names it, and is deleted after the index has forgotten it. So a crash
-leaves at most a file that nothing names; `Store.clear` deletes it at the next start.
+leaves at most a file that nothing names; `Store.clear` deletes it at the next start. More than a few of those come from
+another key or an older index: they stay.
 """
 
 import errno
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +23,8 @@ from control.quarantine_server.vault import Coming, Vault
 
 DAY_US: Final = 86_400_000_000
 AGED_AT_ONCE: Final = 500  # items; the others a moment later
+LOST: Final = 20  # files that nothing names, and that a crash, or a disk that did not let delete, may have left
+log: Final = logging.getLogger(__name__)
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -51,11 +55,25 @@ class Store:
         self._items, self._octets = totals.items, totals.octets
 
     def clear(self) -> int:
-        """What a crash left; before anything is served. Returns how many files no item had."""
+        """What a crash left; before anything is served. Returns how many files no item had.
+
+        Raises ValueError: with this key none of the files is there.
+        """
         self.vault.clear()
         with self.index.transaction() as connection:
             known = {self.vault.path_of(sha256) for (sha256,) in connection.execute("SELECT sha256 FROM content")}
-        lost = [path for path in self._layout.store.glob("??/*") if path not in known]
+        there = set(self._layout.store.glob("??/*"))
+        if known and there and not known & there:
+            raise ValueError(f"{self._layout.key} is the key of another store: put the right one back from a copy")
+        lost = there - known
+        if len(lost) > LOST:
+            log.error(
+                "%d files in %s belong to no item, and stay: index.sqlite is an older one, or was lost. Restore the"
+                " right one from a copy, or delete these files.",
+                len(lost),
+                self._layout.store,
+            )
+            return 0
         for path in lost:
             path.unlink()
         return len(lost)
@@ -88,16 +106,16 @@ class Store:
     # --- coming in ----------------------------------------------------------------------------------
 
     def known(self, gateway: str, item: Item) -> bool:
-        """Whether this item is here, or was and has been deleted. Raises Differs."""
+        """Whether this item is here with its file, or was and has been deleted. Raises Differs."""
         with self.index.transaction() as connection:
             row = connection.execute(
-                "SELECT sha256 FROM item WHERE gateway = ? AND id = ?"
-                " UNION ALL SELECT sha256 FROM gone WHERE gateway = ? AND id = ?",
+                "SELECT sha256, 0 FROM item WHERE gateway = ? AND id = ?"
+                " UNION ALL SELECT sha256, 1 FROM gone WHERE gateway = ? AND id = ?",
                 (gateway, item.id) * 2,
             ).fetchone()
         if row is not None and row[0] != item.sha256:
             raise Differs
-        return row is not None
+        return row is not None and (bool(row[1]) or self.vault.holds(item.sha256))
 
     def begin(self, item: Item) -> Coming:
         """Raises TooLarge, Full, OSError."""
@@ -117,7 +135,7 @@ class Store:
             try:
                 with self.index.transaction() as connection:
                     new, kept = self._named(connection, gateway, item, coming)
-                    if new:
+                    if new or not self.vault.holds(item.sha256):  # it may have been lost: here it is again
                         coming.place()
             except BaseException:
                 if new:
@@ -171,7 +189,10 @@ class Store:
         self._items -= 1
         if last:
             self._octets -= stored
-            self.vault.delete(sha256)
+            try:
+                self.vault.delete(sha256)
+            except OSError as error:
+                log.error("a file that no item has any more cannot be deleted, until the next start: %s", error)
         return True
 
     def delete_aged(self) -> int:

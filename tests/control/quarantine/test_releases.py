@@ -122,8 +122,8 @@ def order(room: Room, number: int = 0xEF, **known: Any) -> Order:
     room.layout.quarantine.mkdir(exist_ok=True)
     smtp_id, part, sha256 = "1N4ABCDEV0001", "1.2", hashlib.sha256(CONTENT).hexdigest()
     id_ = item_id(sealed.key_of(room.layout.quarantine), smtp_id, part, sha256)
-    given = {"id": id_, "sha256": sha256, "size": len(CONTENT), "smtp_id": smtp_id, "part": part} | known
-    return Order(f"{number:032x}", WireItem(name="tool.exe", **given), TO, "carol", "2026-03-01T09:30:00Z")
+    given: dict[str, Any] = {"id": id_, "sha256": sha256, "size": len(CONTENT), "smtp_id": smtp_id, "part": part}
+    return Order(f"{number:032x}", WireItem(name="tool.exe", **(given | known)), TO, "carol", "2026-03-01T09:30:00Z")
 
 
 def test_only_what_the_next_hop_took_is_delivered(room: Room) -> None:
@@ -292,7 +292,7 @@ def test_what_is_never_told_of_ends(room: Room) -> None:
 @pytest.mark.parametrize(
     "other", [{"id": "cd" * 16}, {"sha256": "ab" * 32}, {"smtp_id": "1N4ABCDEV0002"}, {"part": "1"}]
 )
-def test_the_server_can_only_release_what_was_put_aside_here(room: Room, other: dict[str, str]) -> None:
+def test_the_server_can_only_release_what_was_put_aside_here(room: Room, other: dict[str, Any]) -> None:
     """QRN-06: whoever has the server cannot have a gateway send anything else."""
     room.releases.ordered(order(room, **other))
     room.step(room.server)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from control.quarantine_server import authority, protocol
-from control.quarantine_server.channel import UPLOADS
+from control.quarantine_server.channel import UPLOADS, UPLOADS_EACH
 from control.quarantine_server.protocol import OrderResult, OrderState, Receipt, RecipientResult, Server
 from tests.control.harness import PATIENCE_S, wait_until
 from tests.control.quarantine_server.house import House, Peer, item_of, made, running
@@ -206,13 +206,20 @@ def test_broken_results_are_refused(house: House) -> None:
 
 
 def test_so_many_uploads_at_once(house: House) -> None:
-    """QRN-03: one more is told to come back; one that breaks off leaves nothing, and makes room."""
-    peer, content = house.peer("many"), b"one at a time"
+    """QRN-03: one more is told to come back; one that breaks off leaves nothing, and makes room. One gateway alone
+    does not take the places of all.
+    """
+    content, late = b"one at a time", item_of(b"one at a time", 600)
+    peers = [house.peer(f"many{number}") for number in range(UPLOADS // UPLOADS_EACH)]
     connections = []
     for number in range(UPLOADS):
+        if number == UPLOADS_EACH:
+            wait_until(lambda: len(list(house.layout.coming.iterdir())) == UPLOADS_EACH, "those of one have begun")
+            assert peers[0].put(late, content).status == 429
+            assert peers[1].put(late, content).status == 201
         item = item_of(content, 500 + number)
         head = protocol.upload_head(item)
-        connection = peer.connection()
+        connection = peers[number // UPLOADS_EACH].connection()
         connection.putrequest("PUT", f"/v1/items/{item.id}")
         connection.putheader("content-type", protocol.UPLOAD_TYPE)
         connection.putheader("content-length", str(len(head) + item.size))
@@ -220,12 +227,11 @@ def test_so_many_uploads_at_once(house: House) -> None:
         connection.send(head)
         connections.append(connection)
     wait_until(lambda: len(list(house.layout.coming.iterdir())) == UPLOADS, "all have begun")
-    late = item_of(content, 600)
-    refused = peer.put(late, content)
+    refused = house.peer("another").put(late, content)
     assert refused.status == 429 and refused.headers["retry-after"] == "1"
     for connection in connections:
         connection.close()
-    wait_until(lambda: peer.put(late, content).status == 201, "there is room again")
+    wait_until(lambda: peers[0].put(late, content).status == 201, "there is room again")
     wait_until(lambda: not any(house.layout.coming.iterdir()), "nothing is left")
 
 

@@ -230,3 +230,66 @@ def test_another_key_opens_nothing(shelf: Shelf) -> None:
     shelf.layout.key.write_bytes(b"short")
     with pytest.raises(ValueError, match="no key"):
         Vault(shelf.layout)
+
+
+def reopened(shelf: Shelf) -> Shelf:
+    shelf.store.close()
+    return Shelf(shelf.root)
+
+
+def test_another_key_deletes_nothing(shelf: Shelf) -> None:
+    """QRN-06: the server does not start with it, and all is there again with the right one."""
+    item = shelf.put(b"content")
+    key = shelf.layout.key.read_bytes()
+    shelf.layout.key.write_bytes(bytes(32))
+    other = reopened(shelf)
+    with pytest.raises(ValueError, match="another store"):
+        other.store.clear()
+    shelf.layout.key.write_bytes(key)
+    again = reopened(other)
+    assert again.store.clear() == 0 and again.store.vault.content(item.sha256) == b"content"
+    again.store.close()
+
+
+def test_a_lost_index_deletes_nothing(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-06: up to the bound it is what a crash left; one more, and it is an index that was lost."""
+    monkeypatch.setattr(store, "LOST", 2)
+    for number in range(3):
+        shelf.put(b"%d" % number, number)
+    shelf.store.close()
+    for path in shelf.root.glob("index.sqlite*"):
+        path.rename(shelf.root / f"saved-{path.name}")
+    empty = Shelf(shelf.root)
+    assert empty.store.clear() == 0 and len(empty.files()) == 3
+    empty.files()[0].unlink()
+    assert empty.store.clear() == 2 and empty.files() == []
+    empty.store.close()
+
+
+def test_a_file_that_was_lost_comes_back(shelf: Shelf) -> None:
+    """QRN-03: a gateway deletes its own only when the server has the file, not only a line about it."""
+    item = shelf.put(b"content")
+    shelf.put(b"content", 2)
+    assert shelf.store.known("gw1", item)
+    shelf.files()[0].unlink()
+    assert not shelf.store.known("gw1", item)
+    shelf.put(b"content")
+    assert shelf.store.known("gw1", item) and shelf.store.vault.content(item.sha256) == b"content"
+    totals = shelf.store.index.totals()
+    assert (totals.items, totals.contents) == (2, 1)
+    shelf.store.delete(shelf.numbers()[-1:])
+    assert shelf.store.known("gw1", item)  # deleted by somebody: it does not come back
+
+
+def test_a_file_that_cannot_be_deleted_waits_for_the_next_start(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-06: the others that were selected go."""
+    shelf.put(b"one", 1)
+    shelf.put(b"two", 2)
+
+    def fails(sha256: str) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.store.vault, "delete", fails)
+        assert shelf.desk.delete(ACTOR, shelf.numbers()) == 2
+    assert shelf.store.clear() == 2 and shelf.files() == []
