@@ -130,7 +130,8 @@ _CMS: Final = re.compile(
     re.S,
 )
 _LZMA: Final = re.compile(rb"\x5d(?:\0\0|\xff{4})")  # usual properties, and a dictionary of 64 KB or all that can be
-_ARC: Final = re.compile(rb"\x1a[\x01-\x09][!-~]{1,12}\0")  # method, and a name of at most 8 + 1 + 3
+# Method, a name of at most 8 + 1 + 3 in 13 octets, and a size below 512 MiB: compiled terminfo begins alike.
+_ARC: Final = re.compile(rb"\x1a[\x01-\x09](?=[!-~]{1,12}\0).{16}[\0-\x1f]", re.S)
 _VOLUME: Final = re.compile(r"\.(?:7z|zip|rar|tar|gz|tgz|bz2|xz|cab|iso)\.\d{3}$|\.z\d\d$", re.I)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CD001_OFFS: Final = (32769, 34817, 36865)

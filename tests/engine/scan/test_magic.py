@@ -35,7 +35,8 @@ from tests.engine.scan.material import gzipped, message, tarred, zipped
         (b"\x5d" + b"\xff" * 4 + b"\xff" * 8 + b"\0", "lzma"),
         (bytes(8) + b"\x19\x04\0\x10\x24", "sis"),
         (b"\x7a\x1a\x20\x10\0", "sis"),
-        (b"\x1a\x04TECT.TXT\0\x01F", "arc"),
+        (b"\x1a\x04TECT.TXT\0".ljust(15, b"\0") + b"\x46\1\0\0" + bytes(10), "arc"),
+        (b"\x1a\1\x3a\0\x10\0\2\0\x8a\0\x2d\0diablo1740-lm|630-lm", "data"),  # terminfo
         (bytes(32769) + b"CD001" + bytes(9), "iso"),
         (b"From: a@b\r\nSubject: c\r\n\r\nd", "mail"),
         (b"Received: x\r\n\ty\r\nDate: z\r\n\r\n", "mail"),
