@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from engine.config import ContainerLimits
-from engine.repair import DOCUMENTS, kind_of, repair
+from engine.repair.cleaners import DOCUMENTS, kind_of, repair
 from engine.scan.facts import Facts, Verdict
 from engine.scan.walk import Walk, Walker
 from tests.engine.repair import infected

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from engine.scanner import sandbox
-from engine.scanner.worker import preload
 
 AT_ONCE: Final = 2  # processes of one reader
 
@@ -88,6 +87,8 @@ def given(fd: int) -> bytes:
 
 def close(fd: int, processor_s: float) -> None:
     """From here on it can do nothing but to think and to write to the channel, for so long."""
+    from engine.scanner.worker import preload  # with the whole scanner
+
     preload()
     sandbox.enter(fd)
     signal.setitimer(signal.ITIMER_PROF, processor_s)

@@ -26,7 +26,7 @@ from engine.queue.record import Disposition, Splice
 from engine.queue.state import MessageState
 from engine.scan.claims import Claims
 from engine.scan.facts import Cause, Facts, Unscanned
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.sender import authenticate, results
 from engine.sender.block_lists import BlockListClient
 from engine.sender.wanted import is_wanted

@@ -15,6 +15,7 @@ import jwt
 import msgspec
 import requests
 
+from control.accounts.sign_on_error import REASON_LEN, SignOnError
 from engine.config import Oidc
 from engine.policy.metatags import clean
 
@@ -23,16 +24,11 @@ ANSWER_LEN: Final = 256 * 1024  # octets
 METADATA_S: Final = 3600.0
 KEYS_AGAIN_S: Final = 60.0  # how soon an unknown key makes us ask for new ones
 SKEW_S: Final = 60.0
-REASON_LEN: Final = 200  # characters
 # Asymmetric ones only: with HMAC, who knows the public key could sign.
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
 T = TypeVar("T")
-
-
-class SignOnError(Exception):
-    """Why nobody is signed on, in words with the next step."""
 
 
 class Metadata(msgspec.Struct, frozen=True):

@@ -15,16 +15,19 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import msgspec
 
 from control.access import AccessDatabase
-from control.accounts.provider import REASON_LEN, Provider, SignOnError
+from control.accounts.sign_on_error import REASON_LEN, SignOnError
 from control.actor import Role
 from engine.config import Oidc
 from engine.policy.metatags import clean
+
+if TYPE_CHECKING:
+    from control.accounts.provider import Provider
 
 STATE_LEN: Final = 32  # octets, of state, nonce and verifier
 PATIENCE_S: Final = 600.0  # from the button to the way back
@@ -129,7 +132,9 @@ class SignOn:
             raise SignOnError("Sign-on at a provider is switched off. Log on with a password.")
         return settings
 
-    def _of(self, settings: Oidc) -> Provider:
+    def _of(self, settings: Oidc) -> "Provider":
+        from control.accounts.provider import Provider  # dear, and wanted only where there is one
+
         with self._lock:
             if self._provider is None or self._provider.settings != settings:
                 self._provider = Provider(settings, self._root, self._clock)

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import serialization
 
 import engine
 from control.certificates import request
+from control.certificates.account import Account, NotIssued
 from control.certificates.challenges import Challenges
 from control.certificates.material import PrivateKey
 from engine.config import Acme
@@ -38,18 +39,6 @@ _FORWARD: Final = (
     "The authority has to reach http://NAME/ on port 80 from outside: forward that port to the one of the unencrypted"
     " pages."
 )
-
-
-class NotIssued(Exception):
-    """Why there is no certificate, in words with the next step."""
-
-
-class Account(msgspec.Struct, frozen=True):
-    """At one authority. key: PEM. uri: empty until it is registered."""
-
-    directory: str
-    key: str
-    uri: str = ""
 
 
 class Issued(msgspec.Struct, frozen=True):

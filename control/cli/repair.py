@@ -12,8 +12,8 @@ from engine import limits
 from engine.policy.metatags import clean
 from engine.repair.recipes import BadRecipes
 from engine.scan.facts import Verdict
-from engine.scan.infected import Fate
 from engine.scan.offline import Attempt, repaired
+from engine.scan.outcome import Fate
 from signatures.compile import compile_sources, starter
 
 DONE, LEFT, ERROR = 0, 1, 2

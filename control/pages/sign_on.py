@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from control.accounts import AccountError, directory
-from control.accounts.provider import SignOnError
 from control.accounts.sign_on import Identity
+from control.accounts.sign_on_error import SignOnError
 from control.operations.accounts import sentence
 from control.page import render
 from control.pages.logon import let_in, logon_page, page_address

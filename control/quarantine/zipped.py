@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import IO, Final
 
 import msgspec
-import pyzipper
 
 PASSWORD: Final = "infected"  # what everybody who handles samples uses: against accidents, not against people
 PIECE_LEN: Final = 256 * 1024
@@ -17,6 +16,8 @@ def zipped(about: msgspec.Struct, pieces: Iterator[bytes], directory: Path) -> I
 
     about: what is known of it. directory: where there is room for it. Raises OSError, and what the pieces raise.
     """
+    import pyzipper  # dear, and rarely wanted
+
     out = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - it is closed by who reads it
     try:
         with pyzipper.AESZipFile(out, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:

@@ -19,7 +19,6 @@ from engine import definitions, limits
 from engine.config import Antivirus, ContainerLimits
 from engine.scan.budget import time_s
 from engine.scan.facts import Cause, Facts, Unscanned, Verdict
-from engine.scan.walk import Walker
 
 START_S: Final = 20.0  # for a machine under load to start one
 FILE_S: Final = time_s(ContainerLimits())[0] * 1.5  # a scan ends itself before
@@ -78,6 +77,8 @@ def _frames(files: Sequence[tuple[str, bytes]]) -> Iterator[bytes]:
 
 
 def _main(fd: int, image: Path) -> int:
+    from engine.scan.walk import Walker  # not for the pages, which only ask
+
     octets = memoryview(sandbox.given(fd))
     loaded = definitions.from_file(image)
     walker = Walker(loaded, ContainerLimits(), clock=time.monotonic, heuristics=Antivirus())

@@ -17,7 +17,6 @@ from control.sandbox import Reader
 from engine import limits
 from engine.config import ContainerLimits
 from engine.scan.header import decode_words, text_of
-from engine.scan.walk import Walker
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -89,6 +88,8 @@ class _NoDefinitions:
 
 def outline_of(data: bytes) -> Outline:
     """Never raises on content."""
+    from engine.scan.walk import Walker  # not for the pages, which only ask
+
     fields = header_fields(data[: limits.HEADER_LEN])
     walker = Walker(_NoDefinitions(), ContainerLimits(), clock=time.monotonic)
     found = [one for one in walker.walk_message(data).facts.parts if not one.reading]
@@ -128,6 +129,8 @@ def _cut(text: str) -> str:
 
 
 def _main(fd: int) -> int:
+    import engine.scan.walk  # noqa: F401 - nothing can be loaded once it is closed
+
     data = sandbox.given(fd)
     sandbox.close(fd, _PROCESSOR_S)
     return sandbox.answer(fd, msgspec.json.encode(outline_of(data)))

@@ -18,7 +18,7 @@ from engine import definitions, limits
 from engine.config import Settings
 from engine.queue.record import Disposition
 from engine.scan.facts import Cause, Facts, Unscanned
-from engine.scan.service import Outcome, examine
+from engine.scan.outcome import Outcome
 from engine.scanner import protocol
 
 START_S: Final = 20.0  # for a machine under load to start one
@@ -47,6 +47,8 @@ def examined(data: bytes, settings: Settings, image: Path) -> Outcome:
 
 
 def _main(fd: int, image: Path) -> int:
+    from engine.scan.service import examine  # not for the pages, which only ask
+
     octets = sandbox.given(fd)
     (length,) = _HEAD.unpack_from(octets)
     settings = msgspec.json.decode(octets[_HEAD.size : _HEAD.size + length], type=Settings)

@@ -25,9 +25,8 @@ from engine.policy.violation import Criterion, Violation, forwards_of
 from engine.queue.record import Disposition
 from engine.scan.claims import Claims
 from engine.scan.facts import Unscanned
-from engine.scan.infected import Fate
 from engine.scan.matcher import Matcher
-from engine.scan.service import Nothing, Outcome, examine
+from engine.scan.outcome import Fate, Outcome
 from engine.sender.authenticate import authenticate
 from engine.sender.block_lists import BlockListClient
 from engine.sender.wanted import is_wanted
@@ -85,13 +84,12 @@ _MATCHED: Final = "matched"
 _UNKNOWN: Final = "unknown"
 _OURS: Final = "nobody is asked about hosts of relay.hosts (DNSBL-03)"
 _NO_CLIENT: Final = "nobody was asked: name the address of the client"
-_NOTHING: Final = Nothing()
 
 
 class Trial:
     """One set of settings and definitions, for many messages. dns: ask DNS as the gateway would."""
 
-    def __init__(self, settings: Settings, image: Matcher = _NOTHING, *, dns: bool = False) -> None:
+    def __init__(self, settings: Settings, image: Matcher | None = None, *, dns: bool = False) -> None:
         self._settings = settings
         self._image = image
         self._dns = dns
@@ -106,7 +104,10 @@ class Trial:
 
         data: with CRLF line ends (`as_received`). Never raises on content.
         """
-        return await self.judge_outcome(examine(data, self._image, self._settings), len(data), envelope)
+        from engine.scan.service import Nothing, examine  # the pages have their mail scanned in a sandbox
+
+        outcome = examine(data, self._image or Nothing(), self._settings)
+        return await self.judge_outcome(outcome, len(data), envelope)
 
     async def judge_outcome(self, outcome: Outcome, size: int, envelope: Envelope) -> Verdict:
         """The same of a message that was examined elsewhere. size: its octets."""

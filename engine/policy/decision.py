@@ -11,7 +11,7 @@ from engine.policy.violation import Violation, disposition_of, sentence, strengt
 from engine.queue.record import Disposition
 
 if TYPE_CHECKING:
-    from engine.scan.service import Outcome
+    from engine.scan.outcome import Outcome
 
 _REASONS: Final = 5  # violations named in a reason; all of them are in events
 

@@ -13,7 +13,7 @@ from engine.processing.telling import events_of
 from engine.queue.record import BLOCKED, Crashed, Disposition, Edited, Started, Verdict
 from engine.queue.state import MessageState
 from engine.queue.store import Store
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner.pool import PoolStopped, ScannerCrashed, ScannerPool
 
 

@@ -8,8 +8,7 @@ from engine.judge import Judgement
 from engine.policy.violation import Criterion, Violation
 from engine.queue.record import Verdict
 from engine.scan.facts import Cause
-from engine.scan.infected import Fate, InfectedFile
-from engine.scan.service import Outcome
+from engine.scan.outcome import Fate, InfectedFile, Outcome
 
 
 def events_of(

@@ -3,8 +3,7 @@
 import msgspec
 
 from engine.config import QuarantinedFiles, Settings, VirusAction
-from engine.scan.infected import Fate, InfectedFile
-from engine.scan.service import Outcome
+from engine.scan.outcome import Fate, InfectedFile, Outcome
 
 
 class Wanted(msgspec.Struct, frozen=True):

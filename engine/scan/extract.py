@@ -16,21 +16,13 @@ from engine.config import Settings
 from engine.scan.decode import span
 from engine.scan.matcher import Matcher
 from engine.scan.node import ENTITY, Node
+from engine.scan.outcome import Taken
 from engine.scan.walk import Walker
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 MESSAGE_NAME: Final = "message.eml"
-
-
-class Taken(msgspec.Struct, frozen=True, array_like=True):
-    """One content. parts: those that were asked for and are in it. size: octets. kind: by content."""
-
-    parts: tuple[str, ...]
-    name: str
-    kind: str
-    size: int
 
 
 class Wanted(msgspec.Struct, frozen=True):

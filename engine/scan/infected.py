@@ -5,49 +5,23 @@ belongs to its document. Files in archives and in messages are files of their ow
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from engine import limits
 from engine.policy.deletion import Ways
-from engine.repair import Repaired, can_repair, file_of, kind_of, repair
+from engine.repair.cleaners import can_repair, file_of, kind_of, repair
 from engine.repair.recipes import Recipe
+from engine.repair.repaired import Repaired
 from engine.rewrite import CannotRepair, can_be_exchanged
 from engine.scan.facts import Verdict
 from engine.scan.node import Node
+from engine.scan.outcome import Fate, InfectedFile, joined
 from engine.scan.walk import Walker
 
 _NAMED: Final = 3  # files named in a reason; more are counted
 GROWTH: Final = limits.MIB  # by how much a file may grow by its repair: what is taken out may be packed less well
-
-
-class Fate(StrEnum):
-    REPAIRED = "repaired"
-    DELETED = "deleted"
-    LOGGED = "logged"
-
-
-class InfectedFile(msgspec.Struct, frozen=True):
-    """One infected file, counted once, whatever was found in it. size: octets. done: of engine.repair.Repaired."""
-
-    part: str
-    name: str
-    size: int
-    viruses: tuple[str, ...]
-    fate: Fate
-    done: tuple[str, ...] = ()
-
-    @property
-    def joined(self) -> str:
-        """Names of all that was found, by whatever engine (AV-14)."""
-        return joined(self.viruses)
-
-    @property
-    def words(self) -> str:
-        """What was found and, if it was repaired, what was taken out."""
-        return f"{self.joined} ({', '.join(self.done)} taken out)" if self.done else self.joined
 
 
 class Candidate(msgspec.Struct, eq=False):
@@ -64,11 +38,6 @@ class Candidate(msgspec.Struct, eq=False):
     def told(self, fate: Fate) -> InfectedFile:
         done = self.repaired.done if self.repaired is not None and fate is Fate.REPAIRED else ()
         return InfectedFile(self.node.part, self.node.name, self.node.size, self.viruses, fate, done)
-
-
-def joined(viruses: Sequence[str]) -> str:
-    more = len(viruses) - limits.VIRUSES_SHOWN
-    return ", ".join(viruses[: limits.VIRUSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def repaired_words(found: Sequence[Candidate]) -> str:

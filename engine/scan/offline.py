@@ -9,8 +9,9 @@ from engine.policy.deletion import Ways
 from engine.repair.recipes import recipes_of
 from engine.rewrite import CannotRepair, CannotRewrite, apply, spliced
 from engine.scan.facts import Cause, Facts, Unscanned
-from engine.scan.infected import Fate, InfectedFile, Repairs, files
+from engine.scan.infected import Repairs, files
 from engine.scan.matcher import Matcher
+from engine.scan.outcome import Fate, InfectedFile
 from engine.scan.walk import Walk, Walker, looks_like_message
 
 

@@ -10,9 +10,7 @@ failure inside is a scan error (SCAN-09): the message counts as unscanned, never
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from engine import limits
 from engine.config import Action, ContainerAction, Settings, VirusAction
@@ -21,7 +19,7 @@ from engine.policy.antivirus import pairs
 from engine.policy.criteria import CONTENT, judge
 from engine.policy.evidence import Evidence
 from engine.policy.violation import Violation, disposition_of, sentence, strength
-from engine.queue.record import Disposition, Splice
+from engine.queue.record import Disposition
 from engine.repair.recipes import NO_RECIPES, recipes_of
 from engine.rewrite import CannotRepair, removed
 from engine.scan.budget import time_s
@@ -32,9 +30,10 @@ from engine.scan.digests import AttachmentDigests
 from engine.scan.facts import Cause, Facts, Match, Unscanned
 from engine.scan.gather import Gathered, gather, header_of, kept
 from engine.scan.header import collect, subject_text
-from engine.scan.infected import Fate, InfectedFile, Repairs, files, repaired_words
+from engine.scan.infected import Repairs, files, repaired_words
 from engine.scan.matcher import Matcher
 from engine.scan.node import Node
+from engine.scan.outcome import Fate, InfectedFile, Outcome
 from engine.scan.scope import narrow
 from engine.scan.walk import Walk, Walker
 from engine.sender.wanted import is_wanted
@@ -52,43 +51,6 @@ _ACTIONS: Final = {
     Disposition.FORWARD: Action.FORWARD,
     Disposition.HOLD: Action.HOLD,
 }
-
-
-class Outcome(msgspec.Struct):
-    """What was found, what is to be done, and the edits that do it.
-
-    infected: each infected file and what was done about it, limits.FINDINGS at most. attachments_deleted: (part, file
-    name, reason): top-level ones (STAT-28), and those that content policy took out of containers, limits.FINDINGS at
-    most; reason is `encrypted`, `file name`, or `infected: ` and the viruses. splices: of the message as it was given;
-    empty when it is not to be delivered. violations: of content, also those that are only logged; limits.FINDINGS at
-    most.
-    """
-
-    facts: Facts
-    disposition: Disposition = Disposition.DELIVER
-    reason: str = ""
-    splices: list[Splice] = []
-    infected: Annotated[list[InfectedFile], msgspec.Meta(max_length=limits.FINDINGS)] = []
-    attachments_deleted: list[tuple[str, str, str]] = []
-    evidence: Evidence = Evidence()
-    violations: Annotated[list[Violation], msgspec.Meta(max_length=limits.FINDINGS)] = []
-    claims: Claims = Claims()
-
-    @property
-    def repaired(self) -> list[tuple[str, str]]:
-        """(names of what was found, part) of the files that were repaired."""
-        return self._by(Fate.REPAIRED)
-
-    @property
-    def deleted(self) -> list[tuple[str, str]]:
-        return self._by(Fate.DELETED)
-
-    @property
-    def logged(self) -> list[tuple[str, str]]:
-        return self._by(Fate.LOGGED)
-
-    def _by(self, fate: Fate) -> list[tuple[str, str]]:
-        return [(one.joined, one.part) for one in self.infected if one.fate is fate]
 
 
 class Nothing:

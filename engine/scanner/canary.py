@@ -20,7 +20,7 @@ from engine import events
 from engine.config import Settings
 from engine.definitions import Mark, mark_of
 from engine.limits import MIB
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner import protocol
 from engine.scanner.child import Starter
 from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner

@@ -21,7 +21,7 @@ from typing import Any
 from engine import events
 from engine.config import Settings
 from engine.limits import CRASHES_TO_HOLD
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner import process, protocol
 from engine.scanner.canary import Canary
 from engine.scanner.child import Starter, executed

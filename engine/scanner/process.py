@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner import protocol
 from engine.scanner.child import Child, Starter
 from engine.scanner.protocol import (

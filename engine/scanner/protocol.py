@@ -19,8 +19,7 @@ from engine import limits
 from engine.config import Settings
 from engine.queue.record import Splice
 from engine.scan.budget import time_s
-from engine.scan.extract import Taken
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome, Taken
 
 REQUEST_LEN = 64 * limits.MIB  # settings with long lists; the relay is believed, the bound is against mistakes
 ANSWER_LEN = 4 * limits.MIB  # of an answer besides the octets of its splices

@@ -23,7 +23,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.scanner import worker
 from engine.scanner.sandbox import die_with_parent
 
 READY = struct.pack("=i", 0)
@@ -102,8 +101,9 @@ def serve(control: socket.socket, live: Callable[[int], int]) -> None:
 
 
 def main() -> int:
-    from engine.scan.knowledge import load
+    from engine.scan.knowledge import load  # not for relays, which import this module
     from engine.scan.service import examine
+    from engine.scanner import worker
 
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the service: the relay ends first, and this with it
         signal.signal(number, signal.SIG_IGN)

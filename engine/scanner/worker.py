@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Protocol
 from engine import limits
 from engine.config import Settings
 from engine.queue.record import Disposition
-from engine.scan.extract import Taken, Wanted, extract
+from engine.scan.extract import Wanted, extract
 from engine.scan.facts import Cause, Facts, Unscanned
 from engine.scan.matcher import Matcher
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome, Taken
 from engine.scanner import protocol, sandbox
 from engine.scanner.protocol import (
     Configure,

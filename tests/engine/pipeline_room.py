@@ -17,7 +17,7 @@ from engine.queue.record import Attempt, Received, Recipient, Result
 from engine.queue.state import MessageState
 from engine.queue.store import Extent, Store
 from engine.scan.facts import Facts
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from tests.engine.queue.rooms import FaultyDisk
 
 PATIENCE_S = 30.0

@@ -11,7 +11,7 @@ from engine.command import Command, CommandFailed
 from engine.queue.record import Disposition, Result
 from engine.queue.state import HOLD, SLOW
 from engine.scan.facts import Facts
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from tests.engine.pipeline_room import HOUR_NS, Room, run
 
 DAY_NS = 24 * HOUR_NS

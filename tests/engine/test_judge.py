@@ -36,8 +36,7 @@ from engine.queue.state import MessageState
 from engine.rewrite import spliced
 from engine.scan.claims import Claims, ResultsField
 from engine.scan.facts import Facts, Match
-from engine.scan.infected import Fate, InfectedFile
-from engine.scan.service import Outcome
+from engine.scan.outcome import Fate, InfectedFile, Outcome
 
 LISTED = (Listing("dnsbl.example", ("127.0.0.2",)),)
 LISTS = BlockLists((BlockList("dnsbl.example", True),))

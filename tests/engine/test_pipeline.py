@@ -14,7 +14,7 @@ from engine.queue.record import Disposition, Result
 from engine.queue.state import FAST, HOLD, SLOW
 from engine.queue.store import Store
 from engine.scan.facts import Facts
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner.pool import PoolStopped, ScannerCrashed
 from tests.engine.pipeline_room import DELIVERY, HOUR_NS, SEGMENT_LEN, Room, files, run
 

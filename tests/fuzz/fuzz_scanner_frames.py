@@ -3,7 +3,7 @@
 The first octet chooses the cut, the second the size of the message that is answered.
 """
 
-from engine.scan.extract import Taken
+from engine.scan.outcome import Taken
 from engine.scanner import protocol
 from engine.scanner.protocol import (
     ExamineAnswer,

@@ -16,7 +16,7 @@ from engine.queue.record import Disposition
 from engine.queue.state import HOLD, MessageState
 from engine.queue.store import Extent
 from engine.scan.facts import Cause, Facts, Unscanned
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner.pool import ScannerCrashed
 from tests.engine.pipeline_room import Room, run
 

@@ -27,8 +27,7 @@ from engine.policy.violation import Criterion, Violation
 from engine.processing.telling import events_of
 from engine.queue.record import Disposition, Result, Verdict
 from engine.scan.facts import Cause, Facts, Match, Unscanned
-from engine.scan.infected import Fate, InfectedFile
-from engine.scan.service import Outcome
+from engine.scan.outcome import Fate, InfectedFile, Outcome
 from tests.engine.pipeline_room import Room, run
 
 BARE = ContainerLimits(depth_on=False, file_on=False, total_on=False, files_on=False, time_on=False, ratio_on=False)

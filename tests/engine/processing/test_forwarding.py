@@ -17,8 +17,7 @@ from engine.queue.record import Disposition, Received, Result, Splice
 from engine.queue.state import HOLD
 from engine.queue.store import Draft, Store
 from engine.scan.facts import Facts, Match
-from engine.scan.infected import Fate, InfectedFile
-from engine.scan.service import Outcome
+from engine.scan.outcome import Fate, InfectedFile, Outcome
 from tests.engine.pipeline_room import DELIVERY, HOUR_NS, PATIENCE_S, Room, run
 
 POSTMASTER = Forward("postmaster@example.org", "A message for you to look at")

@@ -23,10 +23,8 @@ from engine.quarantine.folder import Folder
 from engine.quarantine.wanted import in_force, wanted
 from engine.queue.record import Disposition
 from engine.queue.store import Extent
-from engine.scan.extract import Taken
 from engine.scan.facts import Facts, Match, Suspicion
-from engine.scan.infected import Fate, InfectedFile
-from engine.scan.service import Outcome
+from engine.scan.outcome import Fate, InfectedFile, Outcome, Taken
 from engine.scanner.pool import PoolStopped, ScannerCrashed
 from engine.scanner.protocol import ExtractAnswer, Intake
 from tests.engine.pipeline_room import DELIVERY, Room

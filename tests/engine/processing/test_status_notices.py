@@ -13,7 +13,7 @@ from engine.delivery.trace import rfc5322
 from engine.queue.record import Disposition, Recipient, Result
 from engine.queue.state import SLOW, MessageState
 from engine.scan.facts import Facts
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from tests.engine.pipeline_room import HOUR_NS, Room, run
 
 SENDER = "sender@example.net"

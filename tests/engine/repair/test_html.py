@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.repair import html, repair
+from engine.repair import html
+from engine.repair.cleaners import repair
 from tests.engine.repair.pages import ACTIVE, READ
 from tests.engine.scan.material import zipped
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from cext.automaton import Image
 from engine.config import Settings
-from engine.repair import recipes, repair
+from engine.repair import recipes
+from engine.repair.cleaners import repair
 from engine.repair.program import NoProgram, Program
 from engine.repair.recipes import BadRecipes, Instruction, Recipe, Step, Term, load, run
 from engine.rewrite import spliced
-from engine.scan.infected import Fate
+from engine.scan.outcome import Fate
 from engine.scan.service import examine
 from signatures import image
 from signatures import recipes as language

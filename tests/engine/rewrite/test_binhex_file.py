@@ -15,7 +15,7 @@ from engine.rewrite.binhex_file import BinHex, Unusable, read, write
 from engine.scan.facts import Verdict
 from engine.scan.formats import binhex
 from engine.scan.formats.item import Member
-from engine.scan.infected import Fate
+from engine.scan.outcome import Fate
 from engine.scan.service import examine
 from tests.engine.scan.formats.rooms import Found
 from tests.engine.scan.material import EICAR, Clock, Matcher, message, walk

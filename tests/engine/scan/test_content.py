@@ -28,7 +28,8 @@ from engine.policy.violation import Criterion
 from engine.queue.record import Disposition, Splice
 from engine.rewrite import CannotRewrite, spliced
 from engine.scan.facts import Cause, Verdict
-from engine.scan.service import Outcome, examine
+from engine.scan.outcome import Outcome
+from engine.scan.service import examine
 from engine.scan.walk import Walk
 from engine.scanner import protocol
 from tests.engine.scan.formats.archives_made import rar5

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from engine.config import Settings
-from engine.scan.extract import Taken, Wanted, extract
+from engine.scan.extract import Wanted, extract
+from engine.scan.outcome import Taken
 from tests.engine.scan.material import EICAR, Clock, Matcher, gzipped, message, nested, tarred, uuencoded, zipped
 
 SETTINGS = Settings()

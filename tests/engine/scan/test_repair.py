@@ -12,8 +12,8 @@ from engine.config import Antivirus, LeftoverAction, Settings, UnrepairableActio
 from engine.queue.record import Disposition, Splice
 from engine.rewrite import spliced
 from engine.scan.facts import Verdict
-from engine.scan.infected import Fate, joined
-from engine.scan.service import Outcome, examine
+from engine.scan.outcome import Fate, Outcome, joined
+from engine.scan.service import examine
 from tests.engine.repair import documents, infected, pdf_made
 from tests.engine.repair.infected import MARK
 from tests.engine.scan.formats.compound import compound

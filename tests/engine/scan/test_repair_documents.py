@@ -7,7 +7,7 @@ import pytest
 from engine.config import Antivirus, Settings, VirusAction
 from engine.queue.record import Disposition
 from engine.rewrite import spliced
-from engine.scan.infected import Fate
+from engine.scan.outcome import Fate
 from engine.scan.service import examine
 from tests.engine.repair import infected
 from tests.engine.repair.documents import RTF, docx, odt, pptx, xlsx

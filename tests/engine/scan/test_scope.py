@@ -6,8 +6,9 @@ from engine.config import Antivirus, Blocking, Encrypted, FileNames, ScannedFile
 from engine.queue.record import Disposition
 from engine.rewrite import spliced
 from engine.scan.facts import Cause, Unscanned, Verdict
+from engine.scan.outcome import Outcome
 from engine.scan.scope import LEFT_OUT
-from engine.scan.service import Outcome, examine
+from engine.scan.service import examine
 from tests.engine.scan.material import EICAR, VIRUS, Clock, Matcher, gzipped, message, uuencoded, walk, zipped
 
 BOTH = zipped({"a.exe": EICAR, "b.cmd": EICAR})

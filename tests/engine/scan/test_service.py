@@ -7,7 +7,8 @@ from engine.config import Antivirus, Blocking, ContainerLimits, LeftoverAction, 
 from engine.queue.record import Disposition
 from engine.rewrite import spliced
 from engine.scan.facts import Cause, Verdict
-from engine.scan.service import Outcome, examine
+from engine.scan.outcome import Outcome
+from engine.scan.service import examine
 from tests.engine.scan.material import EICAR, VIRUS, Clock, Matcher, message, walk, zipped
 
 HIDDEN = zipped({"h": EICAR})

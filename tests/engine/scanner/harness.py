@@ -11,7 +11,7 @@ import uvloop
 
 from engine import events
 from engine.config import Settings
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner.pool import ScannerPool
 
 STAND_IN = [sys.executable, "-P", "-s", str(Path(__file__).with_name("stand_in.py"))]

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from engine.config import Settings
 from engine.queue.record import Splice
 from engine.scan.facts import Facts, Match
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner import protocol, worker
 from engine.scanner.syscalls import machine
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.limits import FINDINGS
-from engine.scan.extract import Taken
+from engine.scan.outcome import Taken
 from engine.scanner import protocol
 from engine.scanner.pool import ScannerCrashed
 from engine.scanner.protocol import ExtractAnswer, Intake, ProtocolError

@@ -11,7 +11,7 @@ from engine import events
 from engine.config import Antivirus, Blocking, ContainerLimits, Settings, UnscannedAction
 from engine.queue.record import Disposition
 from engine.scan.facts import Cause, Verdict
-from engine.scan.service import Outcome
+from engine.scan.outcome import Outcome
 from engine.scanner import pool, process
 from engine.scanner.pool import PoolStopped, ScannerCrashed
 from engine.scanner.process import SLOTS

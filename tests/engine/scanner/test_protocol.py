@@ -11,7 +11,7 @@ from engine.limits import FINDINGS, SCANNER_DEADLINE_S
 from engine.policy.violation import Criterion, Violation
 from engine.queue.record import Disposition, Splice
 from engine.scan.facts import Cause, Facts, Finding, Match, Unscanned
-from engine.scan.service import Outcome
+from engine.scan.outcome import Fate, InfectedFile, Outcome
 from engine.scanner import protocol
 from engine.scanner.protocol import (
     Configure,
@@ -41,7 +41,10 @@ OUTCOMES = st.builds(
     disposition=st.sampled_from(list(Disposition)),
     reason=TEXT,
     splices=SPLICES,
-    deleted=st.lists(st.tuples(TEXT, TEXT), max_size=3),
+    infected=st.lists(
+        st.builds(InfectedFile, TEXT, TEXT, st.integers(0, 2**40), st.tuples(TEXT), st.sampled_from(list(Fate))),
+        max_size=3,
+    ),
 )
 ANSWERS = st.one_of(
     st.builds(ExamineAnswer, st.integers(0, 2**40), OUTCOMES),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine import events
-from engine.scan.infected import Fate
+from engine.scan.outcome import Fate
 from engine.scanner import process
 from signatures.compile import compile_sources
 from tests.engine.repair.infected import MARK
