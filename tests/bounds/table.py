@@ -20,7 +20,13 @@ ROOT: Final = Path(__file__).parents[2]
 _CONSTANT: Final = re.compile(
     r"^(?P<name>_?[A-Z][A-Z0-9_]*): Final = (?P<value>[1-9][0-9_.]*(?: (?:\*|<<) \w+)*)(?:  # (?P<why>.*))?$"
 )
-_PARSERS: Final = tuple(f"engine/{name}" for name in ("heuristics", "repair", "scan", "sender", "smtp", "rewrite"))
+_PARSERS: Final = (
+    *(f"engine/{name}" for name in ("heuristics", "quarantine", "repair", "rewrite", "scan", "sender", "smtp")),
+    *(f"control/quarantine/{name}.py" for name in ("link", "memory")),
+    *(f"control/quarantine_server/{name}.py" for name in ("channel", "index", "protocol", "samples")),
+    *(f"control/updates/{name}.py" for name in ("clamav", "mirror", "sources", "trust")),
+    "signatures/clamav/cdiff.py",
+)
 _WORD: Final = re.compile(r"_?[A-Z][A-Z0-9_]+")
 _SPOKEN: Final = re.compile(r"[a-z_0-9]+")
 
@@ -41,7 +47,8 @@ class Bound(msgspec.Struct, frozen=True):
 @cache
 def bounds() -> list[Bound]:
     """Those of limits.py, all; then those of parsers that say what they are for and are no numbers of a format."""
-    files = [path for folder in _PARSERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    places = [ROOT / one for one in _PARSERS]
+    files = [file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*.py")))]
     found = _constants(ROOT / "engine" / "limits.py")
     for path in files:
         found += [one for one in _constants(path) if one.why]

@@ -26,7 +26,7 @@ from control.updates.fetch import (
 from control.updates.repository import METADATA, TARGETS, Quorum
 from control.updates.revision import target_name
 from control.updates.sources import BadSource, Patience, parse, shown
-from control.updates.trust import NotARoot, trust
+from control.updates.trust import ROOT_LEN, NotARoot, examine, trust
 from engine import durable
 from engine.certificate import self_signed
 from tests.control.updates.disk import full_at
@@ -310,6 +310,9 @@ def test_trust_is_not_replaced_by_mistake(tmp_path: Path, gateway: Gateway, both
     ):
         with pytest.raises(NotARoot):
             trust(octets, gateway.trusted, replace=True)
+    with pytest.raises(NotARoot, match="more than a root can have"):
+        examine(stranger.root.rjust(ROOT_LEN + 1))
+    assert examine(stranger.root.rjust(ROOT_LEN)).version == 1
     with pytest.raises(NotARoot, match="timestamp"):
         trust((both / "metadata" / "timestamp.json").read_bytes(), gateway.trusted)
     assert isinstance(gateway.fetch(both, in_force=2), NothingNew)
