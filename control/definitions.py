@@ -17,6 +17,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,8 @@ PREVIOUS: Final = "previous.mwd"
 REFUSED: Final = "refused-{}.mwd"  # an update that did not do well: a person may choose it all the same
 RECORD: Final = "installed.json"
 SHOWN: Final = 100  # files that can be chosen
+_HALF: Final = ".definitions-"
+_HALF_S: Final = 3600.0  # after which nobody writes a half file any more
 _COPY_LEN: Final = 1 << 20
 
 
@@ -105,7 +108,7 @@ class Library:
     def install(self, content: bytes, user: str, now_us: int, how: str) -> DefinitionsFile:
         """Raises Unfit, OSError."""
         with self._lock:
-            handle, name = tempfile.mkstemp(dir=self._layout.definitions, prefix=".definitions-")
+            handle, name = tempfile.mkstemp(dir=self._layout.definitions, prefix=_HALF)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             return self._put(Path(name), user, now_us, how)
@@ -124,6 +127,14 @@ class Library:
     def withdraw(self) -> None:
         """Let them try nothing. Raises OSError."""
         self._layout.candidate.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Nothing is tried any more; and away with half files of processes that were killed. Raises OSError."""
+        self.withdraw()
+        for folder in (self._layout.definitions, self._layout.run):
+            for half in folder.glob(f"{_HALF}*"):
+                if time.time() - half.lstat().st_mtime > _HALF_S:
+                    half.unlink(missing_ok=True)
 
     def keep_refused(self, source: Path, number: int | str) -> None:
         """So that a person may choose it all the same. One of them is kept. Raises OSError."""
@@ -144,7 +155,7 @@ class Library:
             return self._put(self._copied(self._layout.definitions / PREVIOUS), user, now_us, "rolled back")
 
     def _copied(self, source: Path) -> Path:
-        handle, name = tempfile.mkstemp(dir=self._layout.definitions, prefix=".definitions-")
+        handle, name = tempfile.mkstemp(dir=self._layout.definitions, prefix=_HALF)
         try:
             with os.fdopen(handle, "wb") as target, source.open("rb") as file:
                 shutil.copyfileobj(file, target, _COPY_LEN)
@@ -154,14 +165,15 @@ class Library:
         return Path(name)
 
     def _put(self, new: Path, user: str, now_us: int, how: str) -> DefinitionsFile:
-        path = self.path
+        path, kept = self.path, new.with_name(new.name + ".previous")
         try:
             found = _described(new)
             assert found is not None  # it was written just now
             if found.problem:
                 raise Unfit(found.problem)
             with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(path, kept := new.with_name(new.name + ".previous"))
+                shutil.copyfile(path, kept)
+                _sync(kept)
                 os.replace(kept, self._layout.definitions / PREVIOUS)
             _sync(new)
             os.chmod(new, 0o640)
@@ -170,6 +182,7 @@ class Library:
             os.replace(new, path)
         except BaseException:
             new.unlink(missing_ok=True)
+            kept.unlink(missing_ok=True)
             raise
         return msgspec.structs.replace(found, name=path.name)
 

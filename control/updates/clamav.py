@@ -8,6 +8,7 @@ these servers are paid for by others. Nothing that comes is believed before its 
 
 import contextlib
 import email.utils
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import urllib3
 
 from control.updates.compiling import COMPILED, Keys, NotCompiled, Task, compiled
 from control.updates.fetch import NoSource, Problem
+from control.updates.sources import remembering, shut
 from engine import VERSION, durable
 from engine.limits import MIB
 from signatures.clamav.container import HEADER_LEN, BadContainer, header
@@ -34,6 +36,7 @@ WAIT_S: Final = (60.0, 14_400.0, 86_400.0)  # that a server may ask for at least
 STALL_S: Final = 30.0
 RATE: Final = 8 * 1024  # octets a second, at least
 GRACE_S: Final = 60.0
+LONGEST_S: Final = 28_800.0  # for one file
 _CHUNK_LEN: Final = 64 * 1024
 _BUSY: Final = (403, 429, 503)  # too many requests; the public servers say 403 to whom they have shut out
 
@@ -47,13 +50,17 @@ class Database(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """asked, again_at: seconds since 1970. made: by what and from which versions the compiled file was made."""
+    """asked, again_at: seconds since 1970. made: by what and from which versions the compiled file was made.
+
+    seen: the newest versions of databases whose signatures were checked; what is older is refused.
+    """
 
     databases: dict[str, Database] = {}
     asked: float = 0.0
     again_at: float = 0.0
     made: str = ""
     date: int = 0
+    seen: dict[str, int] = {}
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -177,6 +184,8 @@ class ClamavSource:
         found = server.version(f"{name}.cvd", known)
         if found is None or found.version == known.version:
             return
+        if found.version < (newest := self._state.seen.get(name, 0)):
+            raise _Unusable(f"it has {name} {found.version}, which is older than {newest} that was here before")
         if known.version and 0 < found.version - known.version <= DIFFS:
             begun(f"Fetching increments of {name} up to {found.version}")
             if self._increments(server, name, known.version, found.version):
@@ -216,7 +225,7 @@ class ClamavSource:
             done = compiled(Task(str(self._directory), versions, self._keys), begun, self._stopped)
             for old in self._directory.glob("*.cdiff"):
                 old.unlink(missing_ok=True)
-            self._write(msgspec.structs.replace(self._state, made=made, date=done.date))
+            self._write(msgspec.structs.replace(self._state, made=made, date=done.date, seen=versions))
         return Compiled(path, versions.get("daily", max(versions.values())), self._state.date * 1_000_000)
 
 
@@ -230,14 +239,26 @@ class _Server:
         host = parts.hostname if ":" not in (parts.hostname or "") else f"[{parts.hostname}]"
         port = f":{parts.port}" if parts.port else ""
         self._url = urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
+        self._opened = remembering(pool.connection_from_url(self._url))
         self._headers = dict(pool.headers)
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers |= urllib3.make_headers(basic_auth=pair)
 
     @contextlib.contextmanager
-    def _answer(self, name: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """Raises _NotThere, _Wait, _Unusable, HTTPError."""
+    def _answer(self, name: str, headers: dict[str, str], lasts_s: float) -> Iterator[urllib3.BaseHTTPResponse]:
+        """lasts_s: for the whole of it, at the latest. Raises _NotThere, _Wait, _Unusable, HTTPError."""
+        watch = threading.Timer(lasts_s, shut, (self._opened,))
+        watch.daemon = True
+        watch.start()
+        try:
+            with self._answered(name, headers) as response:
+                yield response
+        finally:
+            watch.cancel()
+
+    @contextlib.contextmanager
+    def _answered(self, name: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         response = self._pool.request(
             "GET", f"{self._url}/{name}", headers=self._headers | headers, redirect=False, preload_content=False
         )
@@ -259,7 +280,7 @@ class _Server:
             asked["if-none-match"] = known.etag
         if known.modified:
             asked["if-modified-since"] = known.modified
-        with self._answer(name, asked) as response:
+        with self._answer(name, asked, GRACE_S) as response:
             if response.status == 304:
                 return None
             first = response.read(HEADER_LEN, decode_content=False)
@@ -273,7 +294,11 @@ class _Server:
     def fetch(self, name: str, path: Path, most: int) -> None:
         """Raises as _answer, and OSError."""
         ends, length = time.monotonic() + GRACE_S, 0
-        with durable.replacing(path, 0o640) as half, self._answer(name, {}) as response, half.open("wb") as file:
+        with (
+            durable.replacing(path, 0o640) as half,
+            self._answer(name, {}, LONGEST_S) as response,
+            half.open("wb") as file,
+        ):
             while chunk := response.read1(_CHUNK_LEN, decode_content=False):
                 length += len(chunk)
                 if length > most:

@@ -99,7 +99,9 @@ def compiled(task: Task, begun: Callable[[str], None], stopped: Callable[[], boo
     except msgspec.MsgspecError:
         if -process.returncode in FROM_OUTSIDE:
             raise InterruptedError(errno.EINTR, "compiling was ended from outside") from None
-        raise NotCompiled(f"compiling ended early, with status {process.returncode}: is there enough memory?") from None
+        raise NotCompiled(
+            f"compiling ended early, with status {process.returncode}: are there enough memory and disk space?"
+        ) from None
     if done.problem:
         raise NotCompiled(done.problem, done.broken)
     return done
@@ -143,8 +145,9 @@ def _brought_up(directory: Path, name: str, version: int, task: Task) -> int:
     increments = list(range(header.version + 1, version + 1))
     try:
         files = dict(container.members(octets, path.suffix))
+        built = _told(files, name, header.version)
         if not increments:
-            return header.time
+            return built
         for number in increments:
             print(f"Applying {name} {number}", flush=True)
             diff = directory / f"{name}-{number}.cdiff"
@@ -162,16 +165,22 @@ def _container(directory: Path, name: str) -> Path:
     return found[0]
 
 
+def _told(files: dict[str, bytes], name: str, version: int) -> int:
+    """When it was built, by the list of its files: that is signed, and what the container begins with is not."""
+    first = files.get(f"{name}.info", b"").partition(b"\n")[0]
+    header = container.header(first.ljust(container.HEADER_LEN))
+    if header.version != version:
+        raise _Broken(f"it says that it is version {version}, and is {header.version}")
+    return header.time
+
+
 def _kept(directory: Path, name: str, version: int, files: dict[str, bytes], key: int) -> int:
     """Check what came of increments by its signed list, and write it as a local container."""
     info = files.get(f"{name}.info", b"")
     listed, mark, signature = info.rpartition(_DSIG)
     if not mark or not cdiff.is_signed(listed, signature.strip(), key):
         raise _Broken("the list of its files is not signed")
-    first = listed.partition(b"\n")[0]
-    header = container.header(first.ljust(container.HEADER_LEN))
-    if header.version != version:
-        raise _Broken(f"it became version {header.version}, not {version}")
+    first, built = listed.partition(b"\n")[0], _told(files, name, version)
     sums = container.infos(info)
     for file, content in files.items():
         if file != f"{name}.info" and sums.get(file) != hashlib.sha256(content).hexdigest():
@@ -184,7 +193,7 @@ def _kept(directory: Path, name: str, version: int, files: dict[str, bytes], key
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
     (directory / f"{name}.cvd").unlink(missing_ok=True)
-    return header.time
+    return built
 
 
 def _compiled(directory: Path, task: Task, date: int) -> Done:

@@ -5,7 +5,9 @@ or a set that has just come into force does not do well and is taken back (DEF-1
 `control/updates.json`. `mailward definitions update` asks by a file in `run/`, since only this process may do it.
 """
 
+import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +22,16 @@ from control.updates import memory as memories
 from control.updates import schedule
 from control.updates.later import Lookup
 from control.updates.memory import Attempt, Known, Memory, Watched
-from control.updates.session import WATCHED_S, Running, Session, Stage, alone, is_running, lower_priority
+from control.updates.session import (
+    WATCHED_S,
+    Interrupted,
+    Running,
+    Session,
+    Stage,
+    alone,
+    is_running,
+    lower_priority,
+)
 from control.updates.zone import server_time
 from engine import events
 from engine.config import Settings
@@ -79,8 +90,8 @@ class Updates:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._memory = memories.read(self._path)
-        self._asked = ""
-        self._stage, self._user, self._since = Stage(), "", 0
+        self._asked = self._again = self._memory.begun  # cut off by a restart: once more
+        self._stage, self._user, self._since = Stage("Beginning"), "", self._now_us
         self._after = self._clock()  # attempts of the schedule before this are past
         self._watch_at = self._age_at = 0.0
         self._seen: tuple[Mark | None, str] = (None, "")
@@ -93,7 +104,7 @@ class Updates:
         self._thread.start()
 
     def stop(self) -> None:
-        """A session ends without a result; what it has fetched is there for the next."""
+        """A session ends without a result, and is made again after the next start with what it has fetched."""
         self._stopped.set()
         self._wake.set()
         if self._thread is not None:
@@ -101,6 +112,8 @@ class Updates:
 
     def _run(self) -> None:
         lower_priority()
+        with contextlib.suppress(OSError):
+            self.tidy()
         while not self._stopped.is_set():
             try:
                 self.step()
@@ -109,6 +122,11 @@ class Updates:
                 self._stopped.wait(AGAIN_S)
             self._wake.wait(POLL_S)
             self._wake.clear()
+
+    def tidy(self) -> None:
+        """Take away what a process that was killed has left, such as a set on trial. Raises OSError."""
+        if not is_running(self._layout):
+            self._library.tidy()
 
     # --- what is asked ------------------------------------------------------------------------------
 
@@ -182,9 +200,11 @@ class Updates:
         path = self._layout.run / REQUEST
         try:
             user = path.read_text(encoding="utf-8", errors="replace")[:100].strip()
-            path.unlink()
         except FileNotFoundError:
             return ""
+        except OSError:  # asked all the same
+            user = ""
+        path.unlink(missing_ok=True)
         return user or "command line"
 
     def _asked_by_schedule(self) -> str:
@@ -203,6 +223,9 @@ class Updates:
     def _session(self, user: str) -> None:
         with self._lock:
             self._asked, self._user, self._since = "", user, self._now_us
+            again, self._again = self._again, ""
+            with contextlib.suppress(OSError):  # what it cannot be without, the session itself says
+                self._keep(msgspec.structs.replace(self._memory, begun="" if again else user))  # twice is enough
         session = Session(
             self._layout,
             self._settings(),
@@ -214,16 +237,17 @@ class Updates:
             self._begun,
             self._stopped,
         )
+        cut_off = ""
         try:
             session.run(user)
         except Running:
             log.warning("an update for %s is not made: another process makes one", user)
-            return
+        except Interrupted:
+            cut_off = user
         finally:
             with self._lock:
-                if session.memory is not self._memory:
-                    self._keep(session.memory)
                 self._user, self._stage = "", Stage()
+                self._keep(msgspec.structs.replace(session.memory, begun=cut_off))
         self._after = self._clock()
         self._watch_at = 0.0
 
@@ -251,6 +275,10 @@ class Updates:
         if self._revision() != watched.revision:
             self._change(watched=None)
             return
+        now = self._now_us
+        if now < watched.since:  # the clock was set back
+            watched = msgspec.structs.replace(watched, since=now, until=now + round(WATCHED_S * 1e6))
+            self._change(watched=watched)
         if not watched.by_hand and (why := self._does_badly(watched)):
             self._take_back(watched, why)
             return
@@ -262,7 +290,7 @@ class Updates:
                 offered=(*found.offered, *self._memory.offered)[: memories.SHOWN],
                 rescanned=(*found.rescanned, *self._memory.rescanned)[: memories.SHOWN],
             )
-        elif self._now_us > watched.until:
+        elif now > watched.until:
             self._change(watched=None)
 
     def _change(self, **values: object) -> None:
@@ -308,7 +336,9 @@ class Updates:
         if not revision or mark is None:
             return 0, 0
         known = self._memory.of(revision)
-        date = known.date if known is not None and known.date else mark[1] // 1000
+        date = known.date if known is not None else 0
+        if not 0 < date <= self._now_us + DAY_US:  # one of the future would never become old
+            date = mark[1] // 1000
         return date, max(0, (self._now_us - date) // DAY_US)
 
     def _look_at_age(self) -> None:
@@ -331,6 +361,7 @@ def ask(layout: Layout, user: str) -> None:
     with alone(layout):  # says so at once if one runs
         path = layout.run / REQUEST
         path.write_text(user, encoding="utf-8")
+        os.chmod(path, 0o644)  # of root, whose mask may be strict
 
 
 __all__ = ["Attempt", "Known", "Standing", "Updates", "ask"]

@@ -104,6 +104,7 @@ class Memory(msgspec.Struct, frozen=True):
     """Newest first, all lists. unwanted: sets that are not to come into force again by themselves.
 
     in_force: the revision of the set that was seen last. old_told: whether it was told that the set is too old.
+    begun: who asked for the session that runs; after a start, for one that was cut off and is to be made again.
     """
 
     history: tuple[Attempt, ...] = ()
@@ -112,6 +113,7 @@ class Memory(msgspec.Struct, frozen=True):
     in_force: str = ""
     watched: Watched | None = None
     old_told: bool = False
+    begun: str = ""
     later: tuple[Later, ...] = ()
     offered: tuple[Offered, ...] = ()
     rescanned: tuple[Rescanned, ...] = ()

@@ -7,8 +7,10 @@ process at low priority, and what takes long in it are processes of their own.
 import contextlib
 import fcntl
 import itertools
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,10 +33,13 @@ from engine.policy.metatags import clean
 REASON_LEN: Final = 2000  # characters
 WATCHED_S: Final = 600.0  # after it came into force
 LOOK_S: Final = 1.0
+MINUTE_S: Final = 60.0
+LOCK_S: Final = 0.5  # whoever only looks whether one runs holds the lock for a moment
 THREAD_NICENESS: Final = 10
 LOCK: Final = "updates.lock"
 FETCHED: Final = "fetched"
 TRUSTED: Final = "trusted"
+log = logging.getLogger(__name__)
 
 Journal = Callable[[frozenset[str], int], Sequence[events.AnyEvent]]
 """Events of these kinds since a time (microseconds since 1970), as far as they were read."""
@@ -46,6 +51,10 @@ class Running(Exception):
 
 class Failed(Exception):
     """It ends here, and why, in words."""
+
+
+class Interrupted(Exception):
+    """It was asked to end before anything came of it: neither a failure nor anything else to be told."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -92,7 +101,10 @@ class Session:
         return round(self._clock() * 1_000_000)
 
     def run(self, user: str) -> Attempt:
-        """Tells of itself in the journal. Returns what came of it, which `memory` has too. Raises Running, OSError."""
+        """Tells of itself in the journal. Returns what came of it, which `memory` has too.
+
+        Raises Running, Interrupted, OSError.
+        """
         with alone(self._layout):
             began = self._now_us
             attempt = msgspec.structs.replace(self._ended(user, began), began=began)
@@ -119,10 +131,17 @@ class Session:
             else:
                 self._tried(found, user)
             return Attempt(self._now_us, began, user, result, told, known.source, known.revision, known.number)
-        except (fetch.UpdateFailed, Failed, NotFit, Unfit, OSError) as error:
+        except Interrupted:
+            raise
+        except Exception as error:  # whatever a source brings about, people have to see that it failed
+            if self._stopped.is_set() or (isinstance(error, InterruptedError) and self._stopped.wait(LOOK_S)):
+                raise Interrupted from error
             reason = str(error)
             if isinstance(error, OSError) and error.strerror:
-                reason = f"{error.strerror}: {error.filename}"
+                reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+            elif not isinstance(error, fetch.UpdateFailed | Failed | NotFit | Unfit | OSError):
+                log.exception("an update of the definitions failed in a way that was not foreseen")
+                reason = f"something that was not foreseen: {type(error).__name__}: {error}. The log has more of it"
             if known.revision:
                 self._tell(FAILED, known, reason)
             return Attempt(self._now_us, began, user, FAILED, reason, known.source, known.revision, known.number)
@@ -184,11 +203,13 @@ class Session:
             trial.self_test(found.path)
             self._canary(found)
         except NotFit as error:
+            if self._stopped.is_set():
+                raise Interrupted from error
             self.memory = self.memory.unwanting(found.known)
             self._library.keep_refused(found.path, found.known.number)
             raise Failed(f"revision {found.known.number} is not put in force: {error}. Those in force stay.") from None
         if self._stopped.is_set():
-            raise Failed("the service was stopped")
+            raise Interrupted
         self._begun(Stage("Putting them in force"))
         self._force(found, user)
 
@@ -197,17 +218,19 @@ class Session:
         updates = self._settings.updates
         if not updates.canary_minutes or self._journal is None or not self._settings.antivirus.enabled:
             return
-        began = self._now_us
-        ends = began + updates.canary_minutes * 60_000_000
+        began, lasts_s = time.monotonic(), updates.canary_minutes * MINUTE_S  # the clock may be set meanwhile
+        first = self._now_us
         self._library.offer(found.path)
-        self._begun(Stage("Trying them on copies of live mail", ends))
-        while self._now_us < ends and not self._stopped.wait(LOOK_S):
-            self._judge(found.known.revision, began)
-        self._judge(found.known.revision, began)
+        self._begun(Stage("Trying them on copies of live mail", first + round(lasts_s * 1e6)))
+        while (passed_s := time.monotonic() - began) < lasts_s:
+            if self._stopped.wait(min(LOOK_S, lasts_s - passed_s)):
+                raise Interrupted
+            first = min(first, self._now_us - round((time.monotonic() - began) * 1e6))
+            self._judge(found.known.revision, first)
 
-    def _judge(self, revision: str, began: int) -> None:
+    def _judge(self, revision: str, first: int) -> None:
         assert self._journal is not None
-        seen = self._journal(frozenset({"definitions-compared"}), began)
+        seen = self._journal(frozenset({"definitions-compared"}), first)
         mine = [one for one in seen if isinstance(one, events.DefinitionsCompared) and one.revision == revision]
         if why := trial.judged(mine):
             raise NotFit(why)
@@ -243,23 +266,44 @@ def revision_of(path: Path) -> str:
 @contextlib.contextmanager
 def alone(layout: Layout) -> Iterator[None]:
     """DEF-08: one session at a time, of all processes; the lock ends with the process. Raises Running, OSError."""
-    with (layout.control / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Running("an update is running already: wait until it ends") from None
+    with _lock(layout) as fd:
+        deadline = time.monotonic() + LOCK_S
+        while not _take(fd):
+            if time.monotonic() > deadline:
+                raise Running("an update is running already: wait until it ends")
+            time.sleep(LOCK_S / 50)
         yield
 
 
 def is_running(layout: Layout) -> bool:
     """Whether one runs, in any process."""
     try:
-        with alone(layout):
-            return False
-    except Running:
-        return True
+        with _lock(layout) as fd:
+            return not _take(fd)
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def _lock(layout: Layout) -> Iterator[int]:
+    """A descriptor of the lock, which the service can open too, whoever made it. Raises OSError."""
+    fd = os.open(layout.control / LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    try:
+        if os.geteuid() == 0:
+            owner = layout.control.stat()
+            os.fchown(fd, owner.st_uid, owner.st_gid)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _take(fd: int) -> bool:
+    """Take the lock if it is free; returns whether it is ours now."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def lower_priority() -> None:

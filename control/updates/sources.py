@@ -146,7 +146,6 @@ class HttpSource(Source):
     def __init__(self, base: SplitResult, scratch: Path, patience: Patience, stopped: Callable[[], bool]) -> None:
         super().__init__(_shown(base), scratch, patience, stopped)
         self._path = base.path
-        self._opened: list[Any] = []
         headers = {"user-agent": f"Mailward/{VERSION}", "accept-encoding": "identity"}
         if base.username is not None:
             pair = f"{unquote(base.username)}:{unquote(base.password or '')}"
@@ -154,14 +153,7 @@ class HttpSource(Source):
         kind = HTTPSConnectionPool if base.scheme == "https" else HTTPConnectionPool
         timeout = urllib3.Timeout(connect=patience.stall_s, read=patience.stall_s)
         self._pool = kind(base.hostname or "", base.port, timeout=timeout, headers=headers, retries=False)
-        made = kind.ConnectionCls
-
-        def remembered(*args: Any, **named: Any) -> Any:
-            connection = made(*args, **named)
-            self._opened.append(connection)
-            return connection
-
-        self._pool.ConnectionCls = remembered  # type: ignore[assignment]
+        self._opened = remembering(self._pool)
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         response = self._pool.urlopen("GET", f"{self._path}/{url}", redirect=False, preload_content=False)
@@ -182,8 +174,7 @@ class HttpSource(Source):
                 response.close()
 
     def _abort(self) -> None:
-        for connection in self._opened:
-            _shut(connection.sock)
+        shut(self._opened)
 
     def close(self) -> None:
         self._pool.close()
@@ -301,6 +292,26 @@ def _shown(base: SplitResult) -> str:
         return base.path
     user = f"{base.username}@" if base.username else ""
     return urlunsplit((base.scheme, user + _host(base), base.path, "", ""))
+
+
+def remembering(pool: HTTPConnectionPool) -> list[Any]:
+    """What the pool connects from now on: to be shut by another thread, since timeouts are for each octet."""
+    opened: list[Any] = []
+    made = pool.ConnectionCls
+
+    def remembered(*args: Any, **named: Any) -> Any:
+        connection = made(*args, **named)
+        opened.append(connection)
+        return connection
+
+    pool.ConnectionCls = remembered  # type: ignore[assignment]
+    return opened
+
+
+def shut(opened: list[Any]) -> None:
+    """End what waits for a peer just now."""
+    for connection in opened:
+        _shut(connection.sock)
 
 
 def _shut(connection: socket.socket | None) -> None:

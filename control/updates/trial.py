@@ -7,14 +7,16 @@ which says nothing on a gateway without mail.
 All of that runs in a process of its own: a set that ends it is no good, and nothing else ends with it.
 """
 
+import errno
 import os
-import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from control.updates import background
 from engine import events
 
 SELF_TEST_S: Final = 120.0
@@ -27,6 +29,7 @@ SHARE: Final = 0.05  # of the messages, that only one of the two finds something
 LEAST: Final = 5  # messages, from which on a share means something
 SLOWER: Final = 3.0  # times the processor time of the one in force
 SLOWER_MS: Final = 20.0  # for each message, besides
+FROM_OUTSIDE: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # as when a service is stopped: no fault of a set
 MANY: Final = 1000  # signatures, of which half may not be gone at once
 
 
@@ -55,6 +58,8 @@ def self_test(path: Path) -> None:
         raise NotFit(f"its self-test took longer than {SELF_TEST_S:g} s") from None
     if done.returncode == os.EX_DATAERR:
         raise NotFit(f"its self-test failed: {done.stdout.decode('utf-8', 'replace')[:REASONS_LEN]}")
+    if -done.returncode in FROM_OUTSIDE:
+        raise InterruptedError(errno.EINTR, "the self-test was ended from outside")
     if done.returncode:
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
         raise NotFit(f"its self-test ended early: {how}")
@@ -84,10 +89,7 @@ def judged(compared: Sequence[events.DefinitionsCompared]) -> str:
 
 
 def _main(path: Path) -> int:
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    background.settle(NICENESS, PROCESSOR_S, ADDRESS_SPACE)
     from control.updates import ordinary
     from engine import definitions
     from signatures import vectors

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -231,3 +231,57 @@ def test_what_is_no_database(server: Server, client: Client) -> None:
     del server.files["main.cvd"]
     with pytest.raises(NoSource, match="not there"):
         client.update()
+
+
+def test_a_database_older_than_one_that_was_here_is_refused(server: Server, client: Client) -> None:
+    """DEF-16: a mirror cannot lead back to what it has kept, which is as well signed; not even after spoilt ones."""
+    client.update()
+    kept = server.files["daily.cvd"]
+    server.put("daily", 100 + DIFFS + 1, "Daily.Three")
+    client.update()
+    server.files["daily.cvd"] = kept
+    for _ in range(2):
+        with pytest.raises(NoSource, match="older than 161"):
+            client.update()
+        server.files["daily.cvd"] = kept[:-1] + b"x"
+    server.put("daily", 100 + 2 * DIFFS + 2, "Daily.Four")
+    spoilt = server.files["daily.cvd"]
+    server.files["daily.cvd"] = spoilt[:-1] + b"x"
+    with pytest.raises(NoSource, match="digest"):
+        client.update()
+    server.files["daily.cvd"] = kept
+    with pytest.raises(NoSource, match="older than 161"):
+        client.update()
+    server.files["daily.cvd"] = spoilt
+    assert client.update().number == 222
+
+
+def test_what_a_container_begins_with_is_not_believed(server: Server, client: Client) -> None:
+    """DEF-16: it is not signed, so that a mirror may write there that an old one is new, and when it was built."""
+    client.update()
+    good = server.files["daily.cvd"]
+    server.files["daily.cvd"] = good.replace(b":100:", b":999:", 1)
+    with pytest.raises(NoSource, match="says that it is version 999, and is 100"):
+        client.update()
+    server.files["daily.cvd"] = good.replace(b":1795240800 ", b":9999999999 ", 1)
+    assert client.update().date == 1795240800 * 1_000_000
+
+
+def test_an_answer_without_end_is_ended(server: Server, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says an octet now and then, so that it never stalls, does not keep all updates waiting."""
+    monkeypatch.setattr(clamav, "GRACE_S", 0.2)
+    shut = Event()
+
+    def trickle(handler: Handler) -> None:
+        try:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nx: ")
+            for _ in range(2000):
+                handler.wfile.write(b"x")
+                shut.wait(0.01)
+        except OSError:
+            shut.set()
+
+    monkeypatch.setattr(Handler, "do_GET", trickle)
+    with pytest.raises(NoSource):
+        client.update()
+    assert shut.wait(30), "the client has ended it"

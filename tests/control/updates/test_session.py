@@ -1,5 +1,7 @@
 """Sessions of updates, from a real repository to a file in force (DEF-07, DEF-08, DEF-12, DEF-16, DEF-17)."""
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -320,3 +322,141 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(found.history) == HISTORY and found.history[0].time == HISTORY
     assert len(found.known) == memories.KNOWN
     assert len(found.unwanted) == memories.UNWANTED
+
+
+def test_an_update_that_a_restart_cuts_off_is_made_again(
+    tmp_path: Path, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DEF-12: it is no failure, and counts as none; nothing is on trial after a start."""
+    site = Site(tmp_path, publisher, canary_minutes=60)
+    try:
+        published(publisher, "CutOff", tmp_path.name)
+        stopping = threading.Thread(target=_stops, args=(site,))
+        stopping.start()
+        site.context.updates.now("admin")
+        site.context.updates.step()
+        stopping.join()
+        assert site.memory.history == () and site.told("definitions-update-session") == []
+        assert site.memory.unwanted == ()
+    finally:
+        site.close()
+    site = Site(tmp_path, publisher)
+    try:
+        assert site.context.updates.standing().user == "admin"
+        site.context.updates.step()
+        (attempt,) = site.memory.history
+        assert (attempt.result, attempt.user, site.memory.begun) == (SUCCEEDED, "admin", "")
+    finally:
+        site.close()
+
+
+def _stops(site: Site) -> None:
+    wait_until(site.layout.candidate.exists, "the candidate is offered to the relays")
+    site.context.updates.stop()
+
+
+def test_one_that_was_killed_is_made_again_once(tmp_path: Path, publisher: Publisher) -> None:
+    """What ends the pages with each update must not end them for ever; half files go, and the set on trial too."""
+    Site(tmp_path, publisher).close()
+    layout = Layout(tmp_path)
+    memories.write(layout.control / memories.FILE_NAME, Memory(begun="schedule"))
+    layout.candidate.write_bytes(b"on trial")
+    half = layout.definitions / ".definitions-x"
+    for path in (half, half.with_name(".definitions-y"), layout.run / ".definitions-z"):
+        path.write_bytes(b"half")
+        os.utime(path, (0, 0))
+    os.utime(half.with_name(".definitions-y"))
+    site = Site(tmp_path, publisher)
+    seen: list[str] = []
+    try:
+        with alone(layout):
+            site.context.updates.tidy()
+            assert layout.candidate.exists(), "of another process"
+        site.context.updates.tidy()
+        assert not layout.candidate.exists()
+        assert [path.name for path in layout.definitions.glob(".definitions-*")] == [".definitions-y"]
+        assert not list(layout.run.glob(".definitions-*"))
+        found = site.context.updates._begun
+
+        def begun(stage: session.Stage) -> None:
+            seen.append(memories.read(layout.control / memories.FILE_NAME).begun)
+            found(stage)
+
+        site.context.updates._begun = begun  # type: ignore[method-assign]
+        site.context.updates.step()
+        assert set(seen) == {""} and len(site.memory.history) == 1
+    finally:
+        site.close()
+
+
+def test_a_full_disk_does_not_leave_an_update_running_for_ever(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEF-08: what came of it cannot be written, and yet the next may begin."""
+
+    def full(path: Path, octets: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    site.context.updates.step()
+    with monkeypatch.context() as disk:
+        disk.setattr("engine.certificate.put", full)
+        site.context.updates.now("admin")
+        with pytest.raises(OSError, match="No space"):
+            site.context.updates.step()
+    assert not site.context.updates.standing().running
+    assert site.update("other").user == "other"
+
+
+def test_the_clock_may_be_set_while_a_set_is_on_trial(
+    tmp_path: Path, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DEF-16: back by a year, and the trial lasts as long as it should, and knows what speaks against the set."""
+    monkeypatch.setattr(session, "LOOK_S", 0.01)
+    monkeypatch.setattr(session, "MINUTE_S", 0.05)
+    site = Site(tmp_path, publisher, canary_minutes=1)
+    try:
+        published(publisher, "Clock", tmp_path.name)
+        monkeypatch.setattr(site.context.definitions, "offer", lambda path: setattr(site, "late_s", -365 * DAY_S))
+        firsts: list[int] = []
+
+        def journal(kinds: frozenset[str], first: int) -> list[events.AnyEvent]:
+            firsts.append(first)
+            return []
+
+        monkeypatch.setattr(site.context.updates, "journal", journal)
+        assert site.update().result == SUCCEEDED
+        assert firsts[-1] <= site.context.now_us()
+        watched = site.memory.watched
+        site.late_s -= DAY_S
+        site.look()
+        assert watched is not None and site.memory.watched is not None
+        assert site.memory.watched.until < watched.until, "it is not watched for a day longer"
+    finally:
+        site.close()
+
+
+def test_what_was_not_foreseen_is_a_failure_that_people_see(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEF-12"""
+
+    def wrong(*_: object, **__: object) -> None:
+        raise ValueError("strange")
+
+    monkeypatch.setattr("control.updates.fetch.fetch", wrong)
+    attempt = site.update()
+    assert attempt.result == FAILED and "strange" in attempt.reason
+    assert len(site.told("definitions-update-session")) == 1
+
+
+def test_a_request_that_cannot_be_read_is_one_all_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEF-07: such as one that root has left with strict rights."""
+    path = site.layout.run / REQUEST
+    path.symlink_to("/proc/self/mem")  # reading it is an error
+    site.context.updates.step()
+    assert site.memory.history[0].user == "command line" and not path.is_symlink()
+
+
+def test_a_date_of_the_future_does_not_keep_a_set_young(site: Site) -> None:
+    """DEF-13"""
+    site.context.updates.step()
+    far = memories.Known(site.revision, 1, 2**62, "s")
+    site.context.updates._memory = site.memory.with_known(far)
+    site.late_s = 9 * DAY_S
+    assert site.context.updates.age()[1] == 9
