@@ -29,7 +29,7 @@ WORK_MOST: Final = 1 << 26  # octets of tags read in all rounds: some 15 s at wo
 TEXT_BLOB_LEN: Final = 1024  # of base64 in a text
 _HEAD_LEN: Final = 2048
 
-_START: Final = re.compile(rb"<([A-Za-z_:\x80-\xff][^" + WS + rb"/>]{0,63}+|[?!])")  # no name of ours is longer
+_START: Final = re.compile(rb"<([A-Za-z_:\x80-\xff][^" + WS + rb"/>]*+|[?!])")
 _UNQUOTED: Final = rb"[^" + WS + rb">\"'][^" + WS + rb">]*+"
 _ATTRIBUTE: Final = re.compile(
     rb"[" + WS + rb"/]*+([^" + WS + rb"/>][^" + WS + rb"/>=]*+)"
@@ -39,13 +39,17 @@ _TAG_END: Final = re.compile(rb"[" + WS + rb"/]*+>?")
 _SELF_CLOSED: Final = re.compile(rb"/[" + WS + rb"]*>\Z")
 _IN_SCRIPT: Final = re.compile(rb"<!--|-->|<(/?)script(?=[" + WS + rb"/>])", re.I)
 _CDATA: Final = re.compile(rb"[" + WS + rb"]*(?:/[/*]+[" + WS + rb"]*)?<!\[CDATA\[")
-_XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?[" + WS + rb"]*+<(?:\?xml[" + WS + rb"]|svg[" + WS + rb">])", re.I)
+_XML: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?[" + WS + rb"]*+<(?:\?xml[" + WS + rb"]|(?:!doctype[" + WS + rb"]++)?svg[" + WS + rb">])", re.I
+)
 _STYLE_END: Final = re.compile(rb"</style", re.I)
-_SUBSET: Final = re.compile(rb"!doctype[^>\[]*+\[", re.I)
+_DOCTYPE: Final = re.compile(rb"!doctype(?:[^<>\[\"']|\"[^\"]*+\"|'[^']*+')*+", re.I)
 _ENTITY: Final = rb"<!ENTITY\s++[\w.-]++\s++(?:\"https?:[^\"<&%]*+\"|'https?:[^'<&%]*+')\s*+>"
 _ENTITIES: Final = re.compile(rb"\s*+(?:" + _ENTITY + rb"\s*+)*+")  # those that drawing programs write: namespaces
 _SUBSET_END: Final = re.compile(rb"\][" + WS + rb"]*+>")
 _INSTRUCTION: Final = re.compile(rb"\?(?!xml[" + WS + rb"?])", re.I)
+
+_UTF7: Final = re.compile(rb"\+A[A-H]|utf-?7", re.I)  # an ASCII character in it begins so
 
 _WITH_CONTENT: Final = frozenset({b"script", b"scriptlet", b"handler"})
 _PICTURES: Final = frozenset({"png", "gif", "jpeg", "bmp", "tiff"})
@@ -77,7 +81,18 @@ def cleaned(content: bytes) -> Repaired | None:
     result = text.decode().encode(encoding) if encoding else text
     if not found or _encoding(result) != encoding:  # what is at its begin now would have it read in another way
         return None
-    return Repaired(result, tuple(found))
+    return None if _acts_otherwise(result, encoding) else Repaired(result, tuple(found))
+
+
+def _acts_otherwise(text: bytes, encoding: str) -> bool:
+    """Whether a reader who takes it for another encoding would find what acts: the header of mail may name any."""
+    readings = [text] if encoding else []
+    if _UTF7.search(text):
+        readings.append(text.decode("utf-7", "replace").encode("utf-8", "replace"))
+    try:
+        return any(_without(one, {}) != one for one in readings)
+    except TooMuch:
+        return True
 
 
 def cleaned_wide(content: bytes) -> Repaired | None:
@@ -150,6 +165,7 @@ class _Reading:
     def _one(self, start: re.Match[bytes]) -> int:
         """Read what begins here. Returns where to look on."""
         first = start[1]
+        self._work(len(first))
         if first == b"?":
             return self._instruction(start.start())
         if first == b"!":
@@ -186,8 +202,10 @@ class _Reading:
             if _SELF_CLOSED.search(text, start, at):
                 return at
             data = _CDATA.match(text, at)
-            if data is not None and (close := text.find(b"]]>", data.end())) >= 0:
-                at = close
+            if data is not None:
+                close = text.find(b"]]>", data.end())
+                self._work((close if close >= 0 else len(text)) - at)
+                at = max(at, close)
         state = 0
         while (mark := _IN_SCRIPT.search(text, at)) is not None:
             self._work(mark.end() - at)
@@ -228,10 +246,13 @@ class _Reading:
 
     def _declaration(self, at: int) -> int:
         """A document type with entities: they can spell what acts."""
-        subset = _SUBSET.match(self._text, at + 1)
-        if subset is None:
+        head = _DOCTYPE.match(self._text, at + 1)
+        if head is None:
             return at + 2
-        plain = _ENTITIES.match(self._text, subset.end())
+        self._work(head.end() - at)
+        if self._text[head.end() : head.end() + 1] != b"[":
+            return at + 2
+        plain = _ENTITIES.match(self._text, head.end() + 1)
         assert plain is not None  # it matches nothing, too
         self._work(plain.end() - at)
         if self._text[plain.end() : plain.end() + 1] == b"]":
@@ -239,7 +260,7 @@ class _Reading:
         end = _SUBSET_END.search(self._text, plain.end())
         behind = end.end() - 1 if end else len(self._text)
         self._work(behind - at)
-        self._add(ENTITY, subset.end() - 1, behind)
+        self._add(ENTITY, head.end(), behind)
         return behind
 
     def _blobs(self) -> None:

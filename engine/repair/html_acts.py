@@ -1,8 +1,9 @@
 """What in the tags and styles of a page acts: names of attributes, URIs that run something, properties of styles."""
 
-import html
 import re
 from typing import Final
+
+from engine.scan.formats.html import entities_replaced
 
 BLOB_LEN: Final = 256  # octets of base64 from which on an attribute is a file rather than a token
 
@@ -21,6 +22,7 @@ _STYLE_ACTS: Final = re.compile(
     rb"expression\(|(?:java|vb)script:|(?<![a-z-])behaviou?r:|-moz-binding|data:(?:text|application/(?!(?:x-)?font))",
     re.I,
 )
+_STYLE_BLANKS: Final = re.compile(rb"[" + WS + rb"]++")
 _STYLE_NOISE: Final = re.compile(rb"/\*.*?\*/|[" + WS + rb"]++", re.S)
 _STYLE_ESCAPE: Final = re.compile(rb"\\([0-9A-Fa-f]{1,6})[" + WS + rb"]?|\\")
 _BLOB: Final = re.compile(rb"[A-Za-z0-9+/=_" + WS + rb"-]{%d,}+\Z" % BLOB_LEN)
@@ -81,7 +83,7 @@ def acts(tag: bytes, name: bytes, value: bytes) -> str:
 
 
 def _entities(value: bytes) -> bytes:
-    return html.unescape(value.decode("latin-1")).encode("latin-1", "ignore") if b"&" in value else value
+    return entities_replaced(value.decode("latin-1")).encode("latin-1", "ignore") if b"&" in value else value
 
 
 def _unescaped(value: bytes) -> bytes:
@@ -92,4 +94,7 @@ def _unescaped(value: bytes) -> bytes:
 def style_acts(style: bytes) -> bool:
     if b"\\" in style:
         style = _STYLE_ESCAPE.sub(lambda found: bytes((int(found[1], 16) & 0x7F,)) if found[1] else b"", style)
-    return _STYLE_ACTS.search(_STYLE_NOISE.sub(b"", style)) is not None
+    closed = style.rfind(b"*/") + 2  # behind it no comment ends
+    plain = _STYLE_BLANKS.sub(b"", style)  # what a string in it makes look like a comment is none
+    quiet = _STYLE_NOISE.sub(b"", style[:closed]) + _STYLE_BLANKS.sub(b"", style[closed:])
+    return _STYLE_ACTS.search(plain) is not None or _STYLE_ACTS.search(quiet) is not None

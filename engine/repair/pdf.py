@@ -20,7 +20,7 @@ from engine.repair.packing import fitted
 from engine.repair.pdf_spans import REF, Node, parse
 from engine.repair.repaired import Repaired
 from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch
-from engine.scan.formats.pdf_streams import Stream, Streams
+from engine.scan.formats.pdf_streams import Stream, Streams, holds_objects
 from engine.scan.formats.pdf_syntax import ARRAY, NAME, OPEN, STRING, Dict, Malformed, Name, Ref, unescaped
 
 _SCRIPTS, _STARTS, _ATTACHED = "JavaScript", "actions that start programs", "attached files"
@@ -46,13 +46,17 @@ _ACTIONS: Final = {
     b"ImportData": _SENDS,
     b"RichMediaExecute": _RICH,
 }
+_URI: Final = b"URI"
 _TELLING: Final = frozenset({*_KEYS, *_ACTIONS, b"OpenAction", b"EmbeddedFile", b"Encrypt"})
 _REGULAR: Final = rb"[^\0\t\n\f\r ()<>\[\]{}/%]"
 _MARKS: Final = re.compile(
     rb"/(?:(" + b"|".join(sorted(_TELLING)) + rb")(?!" + _REGULAR + rb")"
-    + rb"|([^\0\t\n\f\r ()<>\[\]{}/%#]{0,16}+#" + _REGULAR + rb"{2,48}+)|(URI)\s*+\(\s*+(?i:javascript):)"
+    + rb"|([^\0\t\n\f\r ()<>\[\]{}/%#]{0,16}+#" + _REGULAR + rb"{2,60}+)"
+    + rb"|(URI)(?!" + _REGULAR + rb")\s*+(?!\(\s*+(?i:https?|mailto|ftp|tel):))"
 )  # fmt: skip
-_SCRIPT_LINK: Final = re.compile(rb"\s*javascript:", re.I)
+_SCRIPT_LINK: Final = re.compile(rb"javascript:", re.I)
+_IN_LINKS: Final = bytes(range(0x21)) + b"\xef\xbb\xbf\xfe\xff"  # marks of encodings, too
+_KEYWORD: Final = re.compile(rb"(?<![A-Za-z])obj(?![A-Za-z])")
 _HEAD_KEYS: Final = frozenset({b"Filter", b"DecodeParms", b"DP", b"Params", b"F", b"FFilter", b"FDecodeParms"})
 _FLATE: Final = b"/FlateDecode"
 _ENCRYPT: Final = b"Encrypt"
@@ -104,7 +108,7 @@ class _Cleaning:
 
     def run(self) -> Repaired | None:
         for place, stream in enumerate(self._streams):
-            if self._found.may_hold_objects(place) and stream.head.get(b"Type") == b"ObjStm":
+            if self._found.may_hold_objects(place) and holds_objects(stream.head):
                 self._open(stream)
         for text in self._texts():
             self._seen.clear()
@@ -120,7 +124,15 @@ class _Cleaning:
                 self._pack(stream, bytes(text.changed))
         if not self._file.touched:
             return None
+        self._refuse_hidden()
         return Repaired(bytes(self._file.changed), tuple(self._done))
+
+    def _refuse_hidden(self) -> None:
+        """A cross-reference table may lead to objects amid the octets of a stream: those are not cleaned."""
+        for stream in self._streams:
+            octets = bytes(self._file.changed[stream.start : stream.end])
+            if _KEYWORD.search(octets) and next(self._telling(octets, 0, len(octets)), -1) >= 0:
+                raise Irregular
 
     def _texts(self) -> Iterator[_Text]:
         yield self._file
@@ -141,9 +153,12 @@ class _Cleaning:
         """Offsets of names that mean something, outside of the octets of streams."""
         regions = [(0, len(text.octets))] if text.inner else list(self._outside())
         for start, end in regions:
-            for found in _MARKS.finditer(text.octets, start, end):
-                if found[3] or (found[1] or unescaped(found[2])) in _TELLING:
-                    yield found.start()
+            yield from self._telling(text.octets, start, end)
+
+    def _telling(self, octets: bytes, start: int, end: int) -> Iterator[int]:
+        for found in _MARKS.finditer(octets, start, end):
+            if found[3] or (name := found[1] or unescaped(found[2])) in _TELLING or name == _URI:
+                yield found.start()
 
     def _outside(self) -> Iterator[tuple[int, int]]:
         at = 0
@@ -230,9 +245,17 @@ class _Cleaning:
                     kind = bytes(found) if isinstance(found, Name) else None
                 if kind in _ACTIONS:
                     return _ACTIONS[kind]
-            elif key.text == b"URI" and value.kind == STRING and _SCRIPT_LINK.match(value.text):
+            elif key.text == _URI and _SCRIPT_LINK.match(self._link(value)):
                 return _SCRIPTS
         return ""
+
+    def _link(self, value: Node) -> bytes:
+        """A link as readers take it: without controls, which are also what UTF-16 adds to ASCII."""
+        text = value.text if value.kind == STRING else b""
+        if value.kind == REF:
+            found = self._objects.resolved(Ref(value.number))
+            text = found if isinstance(found, bytes) and not isinstance(found, Name) else b""
+        return text.translate(None, _IN_LINKS)
 
     def _acts(self, text: _Text, value: Node) -> bool:
         """Whether /OpenAction does more than go to a place in the document."""

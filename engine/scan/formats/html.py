@@ -279,6 +279,8 @@ class _Finder:
 
 
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_DIGITS: Final = 8  # of a character's number that are read: one more than any has
+_NUMBER: Final = re.compile(r"&#([0-9]{8,})")
 
 
 def _line_starts(text: bytes) -> Iterator[int]:
@@ -291,9 +293,17 @@ def _line_starts(text: bytes) -> Iterator[int]:
             return
 
 
+def entities_replaced(value: str) -> str:
+    """With characters for entities. Python refuses to read numbers of thousands of digits."""
+    if "&" not in value:
+        return value
+    value = _NUMBER.sub(lambda found: "&#" + (found[1].lstrip("0")[:_DIGITS] or "0"), value)
+    return html.unescape(value)
+
+
 def _without_entities(value: bytes) -> bytes:
-    return html.unescape(value.decode("latin-1")).encode("latin-1", "replace") if b"&" in value else value
+    return entities_replaced(value.decode("latin-1")).encode("latin-1", "replace") if b"&" in value else value
 
 
 def _shown(name: bytes) -> str:
-    return html.unescape(text_of(name))[: limits.NAME_LEN]
+    return entities_replaced(text_of(name))[: limits.NAME_LEN]

@@ -21,7 +21,7 @@ from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room, Unread
 from engine.scan.formats.pdf_filters import IMAGES, Decoded
 from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch
-from engine.scan.formats.pdf_streams import Stream, Streams
+from engine.scan.formats.pdf_streams import Stream, Streams, holds_objects
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, unescaped
 
 _DELIMITER: Final = rb"(?=[\0\t\n\f\r ()<>\[\]{}/%]|\Z)"
@@ -69,7 +69,7 @@ class _Opening:
             if streams.may_hold_objects(place):
                 self._room.check_time()
                 stream = streams.stream(place)
-                if stream.head.get(b"Type") == b"ObjStm" or b"ObjStm" in stream.head.doubles.get(b"Type", ()):
+                if holds_objects(stream.head):
                     held.add(place)
                     first = self._objects.resolved(stream.head.get(b"First"))
                     room = min(limits.PDF_OBJECT_STREAMS_LEN - kept, self._room.room())

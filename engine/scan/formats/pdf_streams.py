@@ -27,12 +27,18 @@ _SIMPLE: Final = re.compile(
 _SIMPLE_LEN: Final = 80
 _FLATE: Final = Name(b"FlateDecode")
 _FLATE_WAYS: Final = [[Step(b"FlateDecode")]]
+_OBJECTS_HEAD: Final = (b"ObjStm", b"First", b"#")
 _LINE_END: Final = re.compile(rb"[ \t]*(?:\r\n|\n|\r)|")
 _BODY_END: Final = re.compile(rb"[\0\t\n\f\r ]*(?:endstream|endobj)")
 _LOOSE_LEN: Final = 4096  # octets before a stream in which its dictionary is looked for if no object begins there
 _LOOSE_TRIES: Final = 200  # such searches in one file: each is dear, and each is a severe finding already
 _EXTENSIONS: Final = 4  # `endstream` in its own data that a stream may pass over
 _READINGS: Final = 8  # ways to read one dictionary that are tried
+
+
+def holds_objects(head: Dict) -> bool:
+    """Whether a reader may take a stream for one of objects: they go by the table, not by its /Type."""
+    return b"First" in head or head.get(b"Type") == b"ObjStm" or b"ObjStm" in head.doubles.get(b"Type", ())
 
 
 class Stream(msgspec.Struct):
@@ -103,7 +109,7 @@ class Streams:
         """Whether stream number `place` may be an object stream, by a look at what stands before it."""
         mark = self._marks[place]
         begin = max(self.objects.before(mark), self._marks[place - 1] if place else 0)
-        return self._buf.find(b"ObjStm", begin, mark) >= 0 or self._buf.find(b"#", begin, mark) >= 0
+        return any(self._buf.find(word, begin, mark) >= 0 for word in _OBJECTS_HEAD)
 
     def stream(self, place: int) -> Stream:
         mark = self._marks[place]

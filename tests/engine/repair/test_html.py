@@ -165,3 +165,61 @@ def test_it_always_comes_to_an_end(words: list[bytes]) -> None:
     if found is not None:
         assert html.cleaned(found.content) is None and len(found.content) <= len(page)
         assert not re.search(rb"<script[ >]", found.content, re.I)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<p onclick=x>" + b"<!doctype" * 20_000,
+        b"<p onclick=x><style>" + b"/* " * 60_000 + b"</style>",
+        b"<p onclick=x style='" + b"/* " * 60_000 + b"'>",
+        b"<svg onload=x>" + b"<script><![CDATA[</script>" * 40_000,
+        b"<p onclick=x>" + b"<ab" * 60_000,
+        b"<p onclick=x><a href='&#" + b"0" * 5_000 + b"106;avascript:x'>",
+    ],
+    ids=["document types", "comments", "comments of an attribute", "CDATA", "tags in tags", "digits"],
+)
+def test_nothing_is_read_for_ever(page: bytes) -> None:
+    """Each of them is read in one go, or given up; without bounds they take minutes, the last one an exception."""
+    found = html.cleaned(page)
+    assert found is None or html.cleaned(found.content) is None
+
+
+@pytest.mark.parametrize("length", [63, 64, 65, 1000])
+def test_names_of_tags_have_no_length(length: int) -> None:
+    """What stands behind a long one is an attribute for us as it is for a browser."""
+    assert (
+        cleaned(b"<" + b"a" * length + b'="x" tabindex=1 onfocus=x>y') == b"<" + b"a" * length + b'="x" tabindex=1  >y'
+    )
+
+
+@pytest.mark.parametrize("system", [b'"a>b"', b'"a[b"', b"'a]>b'", b'"\'"'])
+def test_entities_behind_what_looks_like_the_end_of_a_document_type(system: bytes) -> None:
+    page = b"<!DOCTYPE svg SYSTEM " + system + b' [<!ENTITY x "&#60;script>y">]><svg onload="z">&x;</svg>'
+    assert cleaned(page) == b"<!DOCTYPE svg SYSTEM " + system + b" ><svg  >&x;</svg>"
+
+
+def test_styles_that_hide_behind_comments_that_are_none() -> None:
+    """A string that looks like the begin of a comment does not begin one."""
+    style = b"""<p style='font:"/*";width:expression(x);font:"*/"'>"""
+    assert cleaned(style) == b"<p  >"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<p onclick=x>\x1b$B<v\tonload=x>\x1b(B",
+        "<html><p onclick=x>a page in UTF-16 as it begins</p>".encode("utf-16-le") + b"<script>x</script>",
+        b"<p onclick=x>+ADw-script+AD4-x+ADw-/script+AD4-",
+        b"<meta charset=utf-7><p onclick=x>+AGEAPA-script+AD4-x",
+    ],
+    ids=["ISO-2022-JP", "UTF-16", "UTF-7", "UTF-7 that is declared"],
+)
+def test_what_acts_in_another_encoding_is_no_repair(page: bytes) -> None:
+    """AV-05: the header of mail may name any; what acts in one of the readings must not be called repaired."""
+    assert html.cleaned(page) is None
+
+
+def test_a_drawing_with_a_document_type_keeps_what_follows_a_script() -> None:
+    page = b'<!DOCTYPE svg PUBLIC "a" "b"><svg><script href="x"/><rect/></svg>'
+    assert cleaned(page) == b'<!DOCTYPE svg PUBLIC "a" "b"><svg><rect/></svg>'

@@ -157,3 +157,41 @@ def test_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     needed = next(steps for steps in range(1, 100) if is_cleaned(steps))
     assert needed > 3 and not is_cleaned(needed - 1)
+
+
+@pytest.mark.parametrize("name", [b"", b"/Type /Foo", b"/Type /ObjStm /Type /Foo", b"/Type 9 0 R"])
+def test_object_streams_by_any_type(name: bytes) -> None:
+    """AV-13: readers find them by the table, so their /Type means nothing."""
+    data = b"21 0 << /S /GoToE /T << /R /C >> >>"
+    content = document({**OBJECTS, 6: OBJECTS[5], 20: flate(name + b" /N 1 /First 5", data)})
+    found = pdf.cleaned(content)
+    assert found is not None and not any(
+        b"GoToE" in one.data for one in opened(found.content) if isinstance(one, Member)
+    )
+
+
+@pytest.mark.parametrize("begin", [b"", b"%PDF-1.4\n"])
+def test_objects_amid_a_stream_are_no_repair(begin: bytes) -> None:
+    """AV-05: a cross-reference table may lead there; octets of streams are not changed."""
+    hidden = begin + b"q Q\n20 0 obj\n<< /S /Launch /F (cmd.exe) >>\nendobj\nq Q"
+    assert pdf.cleaned(document({**OBJECTS, 4: stream(b"", hidden)})) is None
+    assert pdf.cleaned(document({**OBJECTS, 4: stream(b"", begin + b"q Q (an obj)")})) is not None
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        b"<6a6176617363726970743a78>",
+        b"(\\152avascript:x)",
+        b"20 0 R",
+        b"(\xfe\xff\0j\0a\0v\0a\0s\0c\0r\0i\0p\0t\0:\0x)",
+    ],
+)
+@pytest.mark.parametrize("key", [b"URI", b"U#52I"])
+def test_links_to_scripts_however_they_are_written(link: bytes, key: bytes) -> None:
+    """AV-13."""
+    action = b"<< /S /URI /" + key + b" " + link + b" >>"
+    objects = {1: b"<< /Type /Catalog /Pages 2 0 R >>", 2: OBJECTS[2], 3: b"<< /Type /Page /Parent 2 0 R >>"}
+    found = pdf.cleaned(document({**objects, 6: action, 20: b"(java\\nscript:x)"}))
+    assert found is not None and found.done == ("JavaScript",) and b"/S /URI" not in found.content
+    assert pdf.cleaned(document({**objects, 6: b"<< /S /URI /URI (/list) >>"})) is None
