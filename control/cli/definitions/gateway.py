@@ -13,7 +13,7 @@ from control.queues.relays import runs
 from control.settings import CurrentSettings
 from control.times import local_time
 from control.updates import memory as memories
-from control.updates.keeper import ask
+from control.updates.keeper import REQUEST, ask
 from control.updates.memory import FAILED, Attempt
 from control.updates.session import Running, Session, Stage, is_running
 from engine import events
@@ -23,6 +23,9 @@ from engine.layout import Layout
 
 BY: Final = "command line"
 PATIENCE_S: Final = 7200.0
+TAKEN_S: Final = 30.0  # until the gateway has begun
+UNSEEN_S: Final = 60.0  # between two signs that it works on it
+LOOK_S: Final = 2.0
 POLL_S: Final = 0.1
 JOURNAL: Final = "definitions"
 
@@ -47,12 +50,31 @@ def update(root: Path) -> None:
 
 
 def _by_the_gateway(layout: Layout) -> Attempt:
-    path = layout.control / memories.FILE_NAME
+    path, request = layout.control / memories.FILE_NAME, layout.run / REQUEST
     before = _last(path)
     ask(layout, BY)
-    deadline = time.monotonic() + PATIENCE_S
+    now = time.monotonic()
+    taken_by, look_at, seen_by, deadline = now + TAKEN_S, now, now + UNSEEN_S, now + PATIENCE_S
     while (attempt := _last(path)) is None or attempt == before:
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if request.exists():
+            if now > taken_by:
+                request.unlink(missing_ok=True)
+                raise click.ClickException(
+                    "the pages of the gateway, which make updates, do not answer, so nothing was begun: see in the log"
+                    " of the service what is wrong with them, and restart it"
+                )
+            seen_by = now + UNSEEN_S
+        elif now > look_at:  # seldom, since to look is to hold the lock for a moment
+            look_at = now + LOOK_S
+            if is_running(layout):
+                seen_by = now + UNSEEN_S
+        if now > seen_by:
+            raise click.ClickException(
+                "the update does not run any more, and has no result: was the service stopped? It is made again after"
+                " its next start; `mailward definitions status` tells what came of it"
+            )
+        if now > deadline:
             raise click.ClickException("the gateway takes too long: see the page Definitions for how far it is")
         time.sleep(POLL_S)
     return attempt
