@@ -22,7 +22,7 @@ class Layout:
         self.run = root / "run"
         self.quarantine = root / "quarantine"  # made by who puts something there
         self.diagnostics = self.queue / "diagnosticfiles"  # DIR-05; made by who puts something there
-        self.candidate = self.definitions / "candidate.mwd"  # tried on copies of live mail before it is in force (DEF-16)
+        self.candidate = self.definitions / "candidate.mwd"  # tried on copies of live mail first (DEF-16)
         self.directories = (self.queue, root / "log", self.tls, self.definitions, self.control, self.run)
 
     @property

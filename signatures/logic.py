@@ -12,7 +12,6 @@ from dataclasses import dataclass
 MOST_SUBS = 64
 DEEPEST = 32
 MOST_TERMS = 256  # MW_EXPR_DEPTH of cext/include/image.h
-MOST_NUMBER = (1 << 30) - 1
 
 
 class LogicError(ValueError):

@@ -43,7 +43,6 @@ from signatures.model import (
 WILDCARDS = frozenset("?*{[(!")  # in "hex": it is a sub-pattern, not octets
 _FLAGS = ("nocase", "wide", "ascii", "fullword")
 KEYS = ("hex", "text", *_FLAGS, "offset", "number")
-NUMBER_KEYS = ("at", "form", "length", "tests", "little", "exact")
 FACTS = {"sections": "sections", "entry": "entry point"}  # keys, and what a ProgramFact calls them
 _TEST = re.compile(r"\s*([<>=])\s*(-?\d{1,19})\s*")
 REGEX_KEYS = ("regex", "flags", "when", "offset")
@@ -87,7 +86,7 @@ def sub(item: Any, key: str, wrong: Wrong) -> SubPattern | None:
 
 
 def number(item: Any, key: str, wrong: Wrong) -> Compare | None:
-    """A table of NUMBER_KEYS."""
+    """A table of at, form, length and tests, and little and exact if they are said."""
     match item:
         case {"at": int(at), "form": str(form), "length": int(length), "tests": [str() as first, *rest], **more}:
             tests = [_TEST.fullmatch(test) if isinstance(test, str) else None for test in (first, *rest)]

@@ -264,7 +264,6 @@ WINDOWS: Final = (
     ),
 )  # fmt: skip
 
-BY_PATH: Final = {window.path: window for window in WINDOWS}
 LEAST_ROWS: Final = {"blocking.block_lists.lists": 3}  # DNSBL-01
 
 

@@ -118,10 +118,6 @@ def action_of(kind: str) -> Action:
     return ACTIONS.get(kind) or Action(kind, "System", kind.replace("-", " ").capitalize())
 
 
-def kinds_of_group(group: str) -> frozenset[str]:
-    return frozenset(kind for kind, action in ACTIONS.items() if action.group == group)
-
-
 def labelled(term: str) -> frozenset[str]:
     """Kinds whose action or group has the term in its words: it stands in each of their rows (RPT-13)."""
     folded = term.casefold()

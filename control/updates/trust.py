@@ -48,14 +48,6 @@ def examine(octets: bytes) -> Trusted:
     return Trusted(signed.version, signed.expires, hashlib.sha256(octets).hexdigest(), quorums)
 
 
-def trusted_root(directory: Path) -> Trusted | None:
-    """None: there is none. Raises NotARoot, OSError."""
-    try:
-        return examine((directory / ROOT_FILE).read_bytes())
-    except FileNotFoundError:
-        return None
-
-
 def trust(octets: bytes, directory: Path, *, replace: bool = False) -> Trusted:
     """Make this the root that everything is verified by. What was seen under another one is forgotten.
 

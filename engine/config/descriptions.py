@@ -345,9 +345,9 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "here is not scanned, and nothing in it.", "SCAN-02, SCAN-04, SCAN-05"),
         "exclude": W("Scan all but these", "Extensions such as .jpg, for others. Nothing in a container of such a name "
             "is scanned.", "SCAN-03, SCAN-05"),
-        "heuristics": W("Unknown viruses", "How readily files are taken for malware that no signature knows, by how they "
-            "are made. Low finds only what is plain, high also what is merely unusual, and slows scanning down. A find "
-            "is treated like a virus and named Heuristic.", "AV-03"),
+        "heuristics": W("Unknown viruses", "How readily files are taken for malware that no signature knows, by how "
+            "they are made. Low finds only what is plain, high also what is merely unusual, and slows scanning down. A "
+            "find is treated like a virus and named Heuristic.", "AV-03"),
         "heuristics_exempt": W("Exempt from it", "After false alarms: names such as Heuristic.PackedProgram, or "
             "SHA-256 digests of single files.", "AV-03"),
         "definitions": W("Definitions", "File with the compiled definitions, from the installation's directory on."),

@@ -29,7 +29,8 @@ def body(authserv_id: str, envelope: Envelope, found: Authentication) -> str:
     is_utf8 = not envelope.reverse_path.isascii()
 
     def shown(value: str) -> str:
-        return value if _ADDRESS.fullmatch(value) and len(value) <= limits.RESULTS_VALUE_LEN else _quoted(value, is_utf8)
+        is_plain = _ADDRESS.fullmatch(value) and len(value) <= limits.RESULTS_VALUE_LEN
+        return value if is_plain else _quoted(value, is_utf8)
 
     parts: list[str] = []
     if found.spf:

@@ -8,7 +8,7 @@ import pytest
 from bench.ports import free_port
 from control.forms.declared import CONTROLS, Control, Kind
 from control.history.change import plain
-from control.pages.windows import BY_PATH, WINDOWS, Window
+from control.pages.windows import WINDOWS, Window
 from engine import config
 from engine.config import Settings
 from engine.layout import Layout
@@ -142,13 +142,13 @@ def fill_rows(browser: Browser, form: Form, window: Window) -> Form:
     return form
 
 
-@pytest.mark.parametrize("path", list(BY_PATH))
+@pytest.mark.parametrize("path", [window.path for window in WINDOWS])
 def test_every_form_is_saved_reopened_and_seen_in_the_file(gateway: Gateway, admin: Browser, path: str) -> None:
     """UI-01..05, ACC-06, ACC-07, HTTP-08: every window, every setting.
 
     Each setting of each page: another value, the preview that names it, Save, the TOML file, and the form again.
     """
-    window = BY_PATH[path]
+    window = next(one for one in WINDOWS if one.path == path)
     page = window.path
     form = Form(admin.get(page).text, path)
     wanted = fill(form, window)

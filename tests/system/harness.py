@@ -225,7 +225,7 @@ class Gateway:
         return subprocess.run([*MAILWARD, "queue", *arguments, f"--root={self.root}"], capture_output=True, text=True)
 
     def queued(self) -> Iterator[dict[str, Any]]:
-        """As `mailward queue list` has it; in this process, since tests ask again and again until something is there."""
+        """As `mailward queue list` has it; in this process, since tests ask until something is there."""
         listed = CliRunner().invoke(list_, ["--json", f"--root={self.root}"])
         for line in listed.stdout.splitlines():
             yield msgspec.json.decode(line)

@@ -7,8 +7,6 @@ one of these, so messages nest within one file.
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from engine.scan.formats.cfb import Stream
 
 PROPERTIES: Final = "__properties_version1.0"
@@ -19,13 +17,6 @@ _DATA: Final = "37010102"  # PidTagAttachDataBinary
 # Long file name, file name, display name; Unicode before the code page's.
 _NAMES: Final = ("3707001F", "3707001E", "3704001F", "3704001E", "3001001F", "3001001E")
 _NAME_LEN: Final = 4096  # octets of a name's stream that are read
-
-
-class Attachment(msgspec.Struct):
-    """names: best first, may be empty."""
-
-    data: Stream
-    names: tuple[str, ...]
 
 
 def is_message(streams: list[Stream]) -> bool:

@@ -170,7 +170,7 @@ def test_once_for_each_crossing(desk: Desk, what: str) -> None:
 
 
 def test_definitions(desk: Desk) -> None:
-    """ALR-06, DEF-11: a new revision while running is told once, whoever loads it; what was there at the start is not."""
+    """ALR-06, DEF-11: a new revision while running is told once, whoever loads it; that of the start is not."""
 
     def loaded(revision: str) -> list[Letter]:
         return desk.letters(events.DefinitionsLoaded(revision=revision, signatures=10))
