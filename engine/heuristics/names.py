@@ -40,7 +40,7 @@ def extensions(name: str) -> tuple[str, str]:
     rest, dot, last = plain.rstrip(". \t").lower().rpartition(".")
     if not dot:
         return "", ""
-    _, dot, before = rest.rpartition(".")
+    _, dot, before = rest.rstrip(". ").rpartition(".")
     return (before.strip().rpartition(" ")[2].strip("_- ()") if dot else ""), last.strip()
 
 

@@ -43,6 +43,8 @@ _SUBJECTS: Final = {
     **dict.fromkeys(("zip", "rar", "7z", "cab", "tar", "gzip", "lha", "arj", "ace", "bzip2", "xz", "zstd", "lzma"),
                     "archive"),
 }  # fmt: skip
+# What a script may begin with: its name says how it is opened.
+_FRONTS: Final = frozenset({"html", "pdf", "rtf", "mail"})
 _BODY: Final = frozenset({"text", "html"})
 _TEXTUAL: Final = frozenset({"text", "data", "html", "script", "mail"})
 _HOLDS: Final = {
@@ -108,7 +110,10 @@ class Watch:
                 return None
         over = self._open[-1] if self._open else None
         piece = over is not None and node.role == MEMBER and (not node.names or _is_document(over))
-        sheet = _Sheet(node, self._subject(node, kind, over, piece), piece)
+        subject = self._subject(node, kind, over, piece)
+        if piece and subject == "file":
+            return None  # what is remarked on it is remarked on the document
+        sheet = _Sheet(node, subject, piece)
         self._open.append(sheet)
         return sheet
 
@@ -123,7 +128,7 @@ class Watch:
             if over.subject == "script" and node.part.endswith("/utf-8"):
                 return "module"
         if (subject := _SUBJECTS.get(kind)) is not None:
-            if subject == "html" and _is_script(node):
+            if kind in _FRONTS and _is_script(node):
                 return "script"
             if kind == "ole" and any(map(names.holds_files, node.names)):
                 return "archive"
@@ -201,11 +206,16 @@ class Watch:
             other.features(octets, kind, found)
         if node.format == "zip" and kind not in ("zip", "pe"):
             found["also.archive"] = 1
-        if (target := _MARKED.get(subject)) is not None:
-            _mark(rules, texts.ends(looked_at), target, found)
-            if kind == "html" and target != "html":  # a page, and called like a script
-                _mark(rules, texts.ends(looked_at), "html", found)
-        if subject == "module" or (subject in ("script", "html") and rules.possible(subject, found)):
+        if (target := _MARKED.get(subject)) is None:
+            return
+        looked_at = texts.ends(looked_at)
+        _mark(rules, looked_at, target, found)
+        if kind == "html" and target != "html":  # a page, and called like a script
+            _mark(rules, looked_at, "html", found)
+        if target == "script":
+            if texts.features(octets, found) and _mark(rules, texts.joined(looked_at), target, found):
+                found["text.hidden-words"] = 1
+        elif subject == "html" and rules.possible(subject, found):
             texts.features(octets, found)
 
     def _read(self) -> Rules | None:
@@ -268,10 +278,15 @@ class Watch:
                 self._report(node, self._wanted(rules, ("closed",), found, b""))
 
 
-def _mark(rules: Rules, octets: bytes, target: str, found: dict[str, int]) -> None:
-    """Look for marks. Regular expressions among them are bounded: what takes too long is a mark that is not found."""
+def _mark(rules: Rules, octets: bytes, target: str, found: dict[str, int]) -> bool:
+    """Look for marks; returns whether there are new ones.
+
+    Regular expressions among them are bounded: what takes too long is a mark that is not found.
+    """
+    before = len(found)
     with contextlib.suppress(TimeoutError):
         found.update(dict.fromkeys(rules.marks.scan(octets, target), 1))
+    return len(found) > before
 
 
 def _is_document(sheet: _Sheet) -> bool:
@@ -286,6 +301,8 @@ def _is_script(node: Node) -> bool:
 def _pass_on(sheet: _Sheet, over: _Sheet, flagged: bool) -> None:
     """Tell the sheet of the container what was in it."""
     if sheet.piece:
+        if sheet.subject == "html" and over.subject == "file" and sheet.node.part.endswith("/utf-8"):
+            over.subject = "html"  # a page in UTF-16
         if not flagged:
             for feature, number in sheet.features.items():
                 if not feature.startswith(_NOT_MERGED) and over.features.get(feature, -1) < number:

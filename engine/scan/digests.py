@@ -18,21 +18,21 @@ COUNT: Final = 100  # attachments of one message; of more, the first
 class AttachmentDigests:
     """A Taker: is shown every content of a walk."""
 
+    __slots__ = ("_found",)
+
     def __init__(self) -> None:
-        self._found: dict[int, str] = {}
-        self._nodes: list[Node] = []  # alive, so that no other gets the same id
+        self._found: dict[int, tuple[str, Node]] = {}  # nodes are kept alive, so that no other gets the same id
 
     def see(self, node: Node, buf: bytes, start: int, end: int) -> None:
-        if node.role == ENTITY and node.names and end > start and len(self._nodes) < COUNT:
-            self._found[id(node)] = hashlib.sha256(memoryview(buf)[start:end]).hexdigest()
-            self._nodes.append(node)
+        if node.names and node.role == ENTITY and end > start and len(self._found) < COUNT:
+            self._found[id(node)] = hashlib.sha256(memoryview(buf)[start:end]).hexdigest(), node
 
     def into(self, gathered: Gathered) -> None:
         """Put them into the evidence, each at its file."""
         if not self._found:
             return
         files = tuple(
-            msgspec.structs.replace(file, sha256=self._found[id(node)]) if id(node) in self._found else file
+            msgspec.structs.replace(file, sha256=self._found[id(node)][0]) if id(node) in self._found else file
             for file, node in zip(gathered.evidence.files, gathered.nodes, strict=True)
         )
         gathered.evidence = msgspec.structs.replace(gathered.evidence, files=files)

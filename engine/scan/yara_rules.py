@@ -95,15 +95,12 @@ class Rules:
         return () if found and self._trusts(octets) else tuple(sorted({PREFIX + match.rule for match in found}))
 
 
-def rules_of(carrier: Carrier) -> Rules | None:
-    """What travels with these definitions, None if they have no rules. Raises ValueError if they are broken."""
-    return _rules(cast("Hashable", carrier))
-
-
 @lru_cache(maxsize=2)  # those in force, and those that are tried
 def _rules(carrier: "Hashable") -> Rules | None:
+    """What travels with these definitions, None if they have no rules. Raises ValueError if they are broken."""
     annex = cast(Carrier, carrier).annex(ANNEX)
     return None if annex is None else Rules(annex, cast(_Definitions, carrier).trusts)
 
 
+rules_of: Final = cast("Callable[[Carrier], Rules | None]", _rules)  # asked for every content: nothing in between
 _DECODER: Final = msgspec.msgpack.Decoder(_Annex)

@@ -30,7 +30,8 @@ FEATURES: Final = frozenset({
     "pe.overlay", "pe.overlay-entropy", "pe.section-names-odd", "pe.signed", "pe.size",
     "pe.time-impossible", "pe.version", "pe.writable-executable",
     # texts that are run
-    "text.broken-words", "text.concatenations", "text.digits", "text.entropy", "text.escapes", "text.line", "text.run", "text.size", "text.slices",
+    "text.broken-words", "text.concatenations", "text.digits", "text.escapes", "text.hidden-words",
+    "text.line", "text.run", "text.size", "text.slices",
     "text.letters-few",
     # shortcuts
     "lnk.arguments", "lnk.icon-elsewhere", "lnk.minimized", "lnk.padded",

