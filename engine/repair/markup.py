@@ -18,6 +18,11 @@ _DECLARATION: Final = re.compile(rb"<\?xml[^>]*?\?>")
 _ENCODING: Final = re.compile(rb"""\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _HEAD: Final = re.compile(rb"""<[^\s/>]++(?:\s++[^\s=/>]++\s*+=\s*+(?:"[^"]*+"|'[^']*+'))*+\s*+/?>""")
 _ATTRIBUTE: Final = re.compile(rb"""\s([^\s=/>"']++)\s*+=\s*+("[^"]*+"|'[^']*+')""")
+_DECIDING: Final = frozenset({
+    "Type", "Target", "TargetMode", "PartName", "ContentType", "fldCharType", "instr", "action", "function",
+    "vbProcedure", "xlm", "refreshOnLoad", "interval", "ddeService", "ddeTopic", "href", "formula", "full-path",
+    "dde-application", "dde-topic", "dde-item",
+})  # fmt: skip
 _CHARSETS: Final = {"windows-1252": "cp1252", "windows-1251": "cp1251", "iso-8859-1": "latin-1", "us-ascii": "ascii"}
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _SIGNS: Final = ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&quot;"))
@@ -82,6 +87,8 @@ class Markup:
             if head is None:
                 raise Irregular
             plain = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+            if len(plain) < len(attributes) and _twice(attributes):
+                raise Irregular
             element = Element(local, plain, start, head.end())
         self._open.append(element)
 
@@ -141,6 +148,12 @@ class Markup:
                 at = end
         pieces.append(self.octets[at:])
         return b"".join(pieces)
+
+
+def _twice(attributes: Collection[str]) -> bool:
+    """Whether one that decides is there in two namespaces: readers take that of their own."""
+    names = [name for key in attributes if (name := key.rpartition(":")[2]) in _DECIDING]
+    return len(set(names)) < len(names)
 
 
 def _nothing(_: Element) -> None:

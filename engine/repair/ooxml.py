@@ -45,6 +45,7 @@ _GOING: Final = {
     "usercustomization": _RIBBON,
     "customui": _RIBBON,
 }
+_MACRO_SHEET: Final = "macrosheet"  # in content types
 _MACRO_SHEETS: Final = frozenset({"xlmacrosheet", "xlintlmacrosheet"})
 # Remote targets that are fetched when the document is opened: kind -> (words, elements that name them).
 _FETCHED: Final = {
@@ -150,7 +151,7 @@ class _Cleaning:
     def _macro_sheets(self) -> None:
         """Empty worksheets in their place: defined names and the active sheet go by the numbers of sheets."""
         names: dict[str, str] = {}
-        for number, relation in enumerate(one for one in self._relations.all if one.kind in _MACRO_SHEETS):
+        for number, relation in enumerate(one for one in self._relations.all if self._is_macro_sheet(one)):
             if relation.external or relation.target not in self._parts:
                 continue
             if relation.target in names:
@@ -167,6 +168,10 @@ class _Cleaning:
             self._parts.change(relation.target, _BINARY_SHEET if binary else _SHEET, name)
             self._parts.drop(_rels_of(relation.target))
             self._done[_SHEETS] = None
+
+    def _is_macro_sheet(self, relation: Relation) -> bool:
+        """By its relationship or by its content type: readers go by one or the other."""
+        return relation.kind in _MACRO_SHEETS or _MACRO_SHEET in self._types.of(relation.target)
 
     def _drop(self) -> None:
         going = [name for name in self._going if name in self._parts]

@@ -68,11 +68,11 @@ class Relations:
 
         def visit(element: Element) -> None:
             values = element.attributes
-            external = values.get("TargetMode", "").lower() == "external"
+            external = values.get("TargetMode", "").strip().lower() == "external"
             target = values.get("Target", "")
             if not external:
                 target = _resolved(folder, target)
-            kind = values.get("Type", "").rstrip("/").rpartition("/")[2].lower()
+            kind = values.get("Type", "").strip().rstrip("/").rpartition("/")[2].lower()
             self.all.append(Relation(source, values.get("Id", ""), kind, target, external, element))
             self._of[id(element)] = markup
 

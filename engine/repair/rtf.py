@@ -27,6 +27,8 @@ _TOKEN: Final = re.compile(rb"\\bin(-?\d{1,10}) ?|\\.|[{}]", re.S)
 _TEXT: Final = re.compile(
     rb"\\'([0-9A-Fa-f]{2})|\\u(-?\d{1,6}) ?|\\[a-z]{1,32}(?:-?\d{1,10})? ?|\\(.)|[{}\r\n]|([^\\{}\r\n]++)", re.S
 )
+_UNICODE: Final = re.compile(rb"\\u(-?\d{1,6})")
+_NOT_ASCII: Final = 0x80
 INSTRUCTION_LEN: Final = 1 << 16  # octets of an instruction or a template's place that are read
 _DDE_START: Final = re.compile(r"\W*dde", re.I)
 _REMOTE: Final = re.compile(r"//|\\\\")
@@ -86,11 +88,19 @@ def _object(inside: bytes) -> str:
 def _instruction(inside: bytes) -> str:
     text = _plain(inside)
     unclear = len(inside) > INSTRUCTION_LEN and not text.strip()  # it may say so behind what was read
+    unclear = unclear or _disguised(inside)
     return _DDE if unclear or _DDE_START.match(text) else ""
 
 
 def _template(inside: bytes) -> str:
-    return _TEMPLATE if len(inside) > INSTRUCTION_LEN or _REMOTE.search(_plain(inside)) else ""
+    unclear = len(inside) > INSTRUCTION_LEN or _disguised(inside)
+    return _TEMPLATE if unclear or _REMOTE.search(_plain(inside)) else ""
+
+
+def _disguised(inside: bytes) -> bool:
+    """Whether ASCII is written as if it were not: what stands behind each for older readers is text or not, as
+    `\\uc` says, and no program writes it."""
+    return any(int(found[1]) & 0xFFFF < _NOT_ASCII for found in _UNICODE.finditer(inside[:INSTRUCTION_LEN]))
 
 
 _GROUPS: Final[dict[bytes, Callable[[bytes], str]]] = {

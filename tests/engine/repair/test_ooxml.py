@@ -284,3 +284,33 @@ def test_changed_octets_never_raise(source: bytes, changes: list[tuple[int, byte
     for where, octets in changes:
         content[where % len(content) : where % len(content) + len(octets)] = octets
     ooxml.cleaned(bytes(content))
+
+
+def test_attributes_of_two_namespaces() -> None:
+    """AV-05: a reader takes that of its own; one that decides and stands there twice is not guessed at."""
+    parts = parts_of(infected.ooxml(docx()))
+    name = "word/_rels/document.xml.rels"
+    parts[name] = parts[name].replace(b"<Relationship ", b'<Relationship xmlns:z="z" z:Type="a" ')
+    assert ooxml.cleaned(zipped(parts)) is None
+    parts[name] = parts[name].replace(b"z:Type", b"z:Id")
+    assert ooxml.cleaned(zipped(parts)) is not None
+
+
+def test_modes_of_targets_with_blanks() -> None:
+    """AV-13."""
+    parts = parts_of(docx())
+    parts["word/settings.xml"] = b'<w:x xmlns:w="w" xmlns:r="r"><attachedTemplate r:id="rIdX"/></w:x>'
+    target = "https://x.invalid/a"
+    relate(parts, "word/_rels/settings.xml.rels", "attachedTemplate", target, ' TargetMode=" External\n"')
+    after, done = done_to(parts)
+    assert done == ("external template",) and b"x.invalid" not in b"".join(after.values())
+
+
+def test_macro_sheets_by_their_content_type() -> None:
+    """AV-13: whatever the relationship calls them."""
+    parts = parts_of(infected.ooxml(xlsx()))
+    for name in parts:
+        if name.endswith(".rels"):
+            parts[name] = parts[name].replace(b"relationships/xlMacrosheet", b"relationships/worksheet")
+    after, done = done_to(parts)
+    assert "Excel 4.0 macros" in done and b"macrosheet" not in after["[Content_Types].xml"].lower()

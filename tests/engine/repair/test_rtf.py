@@ -36,6 +36,8 @@ HEX = b"4d41524b4544"
         (b"{\\*\\datastore " + HEX + b"}", "embedded objects"),
         (b"{\\field{\\*\\fldinst { D\\'44}{\\b\\u69 ?AUTO MARKED}}{\\fldrslt kept}}", "DDE fields"),
         (b"{\\field{\\fldinst dde MARKED}{\\fldrslt kept}}", "DDE fields"),
+        (b"{\\field{\\*\\fldinst \\u68?\\u68?\\u-65467?AUTO MARKED}{\\fldrslt kept}}", "DDE fields"),
+        (b"{\\*\\template http:\\u47?\\u47?MARKED/t.dot}", "external template"),
         (b"{\\*\\template \\\\\\\\MARKED\\\\t.dot}", "external template"),
         (b"{\\*\\template http\\'3a//MARKED/t.dot}", "external template"),
     ],
