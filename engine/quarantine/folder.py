@@ -1,6 +1,7 @@
 """The directory of the local quarantine as the pages look at it: list, read, delete. Relays fill it (shelf.py)."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,22 @@ class Entry(msgspec.Struct, frozen=True):
     length: int
 
 
+def listed(directory: Path) -> Iterator[tuple[str, int]]:
+    """Names of files and their octets on disk. Others delete meanwhile, and that ends no listing. Raises OSError."""
+    try:
+        listing = os.scandir(directory)
+    except FileNotFoundError:
+        return  # nothing was ever put aside
+    with listing:
+        for entry in listing:
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(found.st_mode):
+                yield entry.name, found.st_size
+
+
 class Folder:
     """Safe from any thread. Nothing is opened by a name that does not stand in the listing."""
 
@@ -33,16 +50,11 @@ class Folder:
 
     def entries(self) -> list[Entry]:
         """Newest first. Raises OSError."""
-        found = []
-        try:
-            with os.scandir(self.directory) as listing:
-                for entry in listing:
-                    ids = ids_of(entry.name) if entry.name.endswith(SUFFIX) else None
-                    if ids is not None and entry.is_file(follow_symlinks=False):
-                        length = entry.stat(follow_symlinks=False).st_size
-                        found.append(Entry(entry.name, ids[1], ids[0], length))
-        except FileNotFoundError:
-            return []  # nothing was ever put aside
+        found = [
+            Entry(name, ids[1], ids[0], length)
+            for name, length in listed(self.directory)
+            if name.endswith(SUFFIX) and (ids := ids_of(name)) is not None
+        ]
         found.sort(key=lambda one: one.name, reverse=True)
         names = {one.name for one in found}
         for gone in [name for name in list(self._known) if name not in names]:  # others add to it meanwhile

@@ -19,6 +19,7 @@ from engine.config import Quarantine
 from engine.ids import relay_of
 from engine.limits import MIB, QUARANTINE_ITEMS, QUARANTINE_TAKEN_LEN
 from engine.quarantine import sealed
+from engine.quarantine.folder import listed
 from engine.quarantine.item import NEW, SUFFIX, Item, ids_of, item_id
 from engine.scan.outcome import Taken
 
@@ -86,9 +87,7 @@ class Shelf:
         with self._counting:
             self._kept = {}
             found = {
-                entry.name: entry.stat(follow_symlinks=False).st_size
-                for entry in os.scandir(self.directory)
-                if entry.name.endswith(SUFFIX) and self._is_ours(entry.name)
+                name: length for name, length in listed(self.directory) if name.endswith(SUFFIX) and self._is_ours(name)
             }
             with self._lock:
                 self._sizes = found | self._kept

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -206,3 +207,27 @@ def test_pages_look_while_others_look(room: Room) -> None:
     room.put(b"1")
     room.folder._known = Busy(old=None)
     room.folder.entries()
+
+
+def test_files_that_go_while_it_is_looked_hide_no_others(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-03, QRN-05: the pages send and delete while a relay counts, and while others list."""
+    for number in range(3):
+        room.put(b"%d" % number)
+    scandir = os.scandir
+
+    class Disturbed(list[os.DirEntry[str]]):
+        def __enter__(self) -> Self:
+            os.unlink(next(entry.path for entry in self if entry.name.endswith(".item")))
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    def disturbed(path: Path) -> Disturbed:
+        return Disturbed(scandir(path))
+
+    monkeypatch.setattr(os, "scandir", disturbed)
+    assert len(room.names()) == 2
+    room.shelf.apply(Quarantine(max_mb=16, days=3))  # counts anew
+    assert room.shelf.room() > 0
+    monkeypatch.undo()
+    assert len(room.names()) == 1
