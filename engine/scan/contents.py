@@ -19,7 +19,7 @@ from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opener, Unr
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
-from engine.scan.matcher import match_member, names_in
+from engine.scan.matcher import match_links, match_member, names_in
 from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import BINHEX, ENTITY, MEMBER, TEXT, UUE, Node
 
@@ -100,6 +100,8 @@ class Contents:
         elif kind == "data" and any(magic.is_volume_name(name) for name in node.names):
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "one of several volumes")
         if kind in _TEXTUAL:
+            if node.role == ENTITY:
+                match_links(self._image, self._ledger, node, span_bytes(buf, start, end), self._budget.check_time)
             self._text(node, buf, start, end, place)
         if told or kind in magic.OPENED:
             return

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cext.automaton import Image
 from engine.heuristics.rules import rules_of
 from engine.repair.recipes import recipes_of
-from engine.scan import members, yara_rules
+from engine.scan import links, members, yara_rules
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -18,4 +18,5 @@ def load(octets: "Buffer") -> Image:
     yara_rules.rules_of(image)
     recipes_of(image)
     members.members_of(image)
+    links.links_of(image)
     return image

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.scan.facts import Cause
 from engine.scan.ledger import Ledger
+from engine.scan.links import links_of
 from engine.scan.members import Told, members_of
 from engine.scan.node import Node
 from engine.scan.yara_rules import rules_of
@@ -57,5 +58,16 @@ def match_member(image: Matcher, ledger: Ledger, node: Node, told: Callable[[], 
         return
     try:
         ledger.matched(node, known.names(told()))
+    except TimeoutError as error:
+        ledger.unscanned(node.part, Cause.ENGINE, str(error))
+
+
+def match_links(image: Matcher, ledger: Ledger, node: Node, text: bytes, tick: Callable[[], None]) -> None:
+    """Match the links in a text of a message."""
+    known = links_of(image)
+    if known is None:
+        return
+    try:
+        ledger.matched(node, known.names(text, tick))
     except TimeoutError as error:
         ledger.unscanned(node.part, Cause.ENGINE, str(error))

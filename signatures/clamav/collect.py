@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 
 from signatures import members, yara_rules
-from signatures.clamav import container, digest, extended, ignore, logical, member
+from signatures.clamav import container, digest, extended, ignore, logical, member, phishing
 from signatures.clamav.line import NotTaken
 from signatures.model import Signature
 
@@ -29,9 +29,6 @@ READERS: dict[str, Reader] = {
 # Known formats that nothing here matches yet, and why.
 OTHERS = {
     ".ftm": "not needed: the walker tells file types by itself",
-    ".pdb": "phishing URL lists are not matched yet",
-    ".gdb": "Safe Browsing URL digests are not matched yet",
-    ".wdb": "phishing URL lists are not matched yet",
     ".idb": "icon matching is not supported",
     ".cbc": "bytecode is not supported",
     ".crb": "certificate lists are not matched yet",
@@ -59,16 +56,18 @@ class Refusal:
 
 @dataclass(slots=True)
 class Taken:
-    """signatures; refused, in the order of the lines; counts of lines that were taken, by format."""
+    """signatures; refused, in the order of the lines; counts of lines that were taken, by format. links: what is no
+    signature, but a list of links."""
 
     signatures: list[Signature] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     rules: yara_rules.Taken = field(default_factory=yara_rules.Taken)
+    links: phishing.Lists = field(default_factory=phishing.Lists)
 
     def annexes(self) -> dict[str, bytes]:
         """What travels with the signatures."""
-        return yara_rules.annexes(self.rules)
+        return {**yara_rules.annexes(self.rules), **self.links.annexes()}
 
     @property
     def reasons(self) -> Counter[tuple[str, str]]:
@@ -131,6 +130,17 @@ def _read(
             taken.counts[suffix] += 1
 
 
+def _read_links(shown: str, octets: bytes, taken: Taken) -> None:
+    suffix = PurePath(shown).suffix.lower()
+    for number, line in _lines(octets):
+        try:
+            phishing.READERS[suffix](line, taken.links)
+        except NotTaken as e:
+            taken.refused.append(Refusal(shown, number, "", str(e)))
+        else:
+            taken.counts[suffix] += 1
+
+
 def _read_yara(files: Sequence[tuple[str, bytes]], unwanted: Mapping[str, str], taken: Taken) -> None:
     """Rules are counted by themselves, as lines of other formats are."""
     for shown, octets in files:
@@ -158,6 +168,8 @@ def collect(paths: Sequence[Path], unwanted: Mapping[str, str] = MappingProxyTyp
         reader = READERS.get(suffix)
         if reader:
             _read(shown, octets, reader, ignored, unwanted, taken)
+        elif suffix in phishing.READERS:
+            _read_links(shown, octets, taken)
         elif suffix in yara_rules.SUFFIXES:
             rules.append((shown, octets))
         elif suffix in WHOLE_FILE:

@@ -144,7 +144,7 @@ def test_a_blank_in_a_name(tmp_path: Path) -> None:
         ("ndb", "P:99:*:41424344", "target"),
         ("ndb", "P:0:*:??", "wildcards"),
         ("cdb", "P:CL_TYPE_ARJ:*:a:*:*:*:*:*:*", "container"),
-        ("pdb", "R:evil", "phishing"),
+        ("pdb", "R:evil", "R:address:shown"),
         ("xyz", "anything", "no format"),
     ],
 )
