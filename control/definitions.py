@@ -109,8 +109,12 @@ class Library:
         """Raises Unfit, OSError."""
         with self._lock:
             handle, name = tempfile.mkstemp(dir=self._layout.definitions, prefix=_HALF)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+            except BaseException:
+                os.unlink(name)
+                raise
             return self._put(Path(name), user, now_us, how)
 
     def adopt(self, source: Path, user: str, now_us: int, how: str) -> DefinitionsFile:

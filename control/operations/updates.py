@@ -12,7 +12,7 @@ class UpdatesNow(Answer, frozen=True):
     ends: of its stage at the latest. next: of the schedule. number, date: of the set in force, 0 if they are not known;
     days: how old it is; is_old: older than the settings want. history: newest first. later: files that were delivered
     before they were known. offered: held mail that was examined again. rescanned: files of the quarantine that new
-    definitions judge otherwise.
+    definitions judge otherwise; to_rescan: files that are still to be examined.
     """
 
     running: bool
@@ -31,6 +31,7 @@ class UpdatesNow(Answer, frozen=True):
     later: list[Later]
     offered: list[Offered]
     rescanned: list[Rescanned]
+    to_rescan: int
 
 
 @operation("GET", "/definitions/updates", Scope.DEFINITIONS)
@@ -59,6 +60,7 @@ def read(call: Call, given: Nothing) -> UpdatesNow:
         later=list(memory.later),
         offered=list(memory.offered),
         rescanned=list(memory.rescanned),
+        to_rescan=memory.rescan.left if memory.rescan else 0,
     )
 
 

@@ -18,10 +18,11 @@ import msgspec
 from control.definitions import Library, Unfit
 from control.records.reading import Query
 from control.records.store import Store
+from control.sandbox import Busy
 from control.updates import memory as memories
 from control.updates import schedule
 from control.updates.later import Lookup
-from control.updates.memory import Attempt, Known, Memory, Watched
+from control.updates.memory import Attempt, Known, Memory, Progress, Watched
 from control.updates.session import (
     WATCHED_S,
     Interrupted,
@@ -35,8 +36,9 @@ from control.updates.session import (
 from control.updates.zone import server_time
 from engine import events
 from engine.config import Settings
-from engine.definitions import Mark, mark_of
+from engine.definitions import DefinitionsRefused, Mark, mark_of
 from engine.layout import Layout
+from engine.quarantine.sealed import Unreadable
 
 POLL_S: Final = 0.5
 WATCH_S: Final = 2.0
@@ -166,6 +168,7 @@ class Updates:
         if not self._watch_at - WATCH_S <= now < self._watch_at:
             self._watch_at = now + WATCH_S
             self._look_after()
+            self._rescan()
         if not self._age_at - AGE_S <= now < self._age_at:
             self._age_at = now + AGE_S
             self._look_at_age()
@@ -286,12 +289,30 @@ class Updates:
             found = self.lookup.run(watched.before, self._library, self._settings(), self._now_us)
             self._change(
                 watched=msgspec.structs.replace(watched, looked_up=True),
+                rescan=Progress(watched.revision),
                 later=(*found.later, *self._memory.later)[: memories.SHOWN],
                 offered=(*found.offered, *self._memory.offered)[: memories.SHOWN],
-                rescanned=(*found.rescanned, *self._memory.rescanned)[: memories.SHOWN],
             )
         elif now > watched.until:
             self._change(watched=None)
+
+    def _rescan(self) -> None:
+        """A few files of the quarantine at a time, so that an update that is asked for need not wait for all."""
+        progress = self._memory.rescan
+        if progress is None:
+            return
+        if self._revision() != progress.revision:  # those that came after it begin anew
+            self._change(rescan=None)
+            return
+        try:
+            after, found = self.lookup.rescan(self._library.path, progress, self._now_us)
+        except (Busy, DefinitionsRefused, Unreadable, OSError) as error:
+            log.error("the quarantine is not examined again to its end: %s", error)
+            self._change(rescan=None)
+            return
+        told = [one for one in found.values() if one is not None]
+        before = [one for one in self._memory.rescanned if one.id not in found]
+        self._change(rescan=after if after.left else None, rescanned=(*told, *before)[: memories.SHOWN])
 
     def _change(self, **values: object) -> None:
         with self._lock:

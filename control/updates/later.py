@@ -25,7 +25,7 @@ from control.records.reading import Query, StoredEvent
 from control.records.store import Store
 from control.rehearsal.sandboxed import examined
 from control.sandbox import Busy
-from control.updates.memory import SHOWN, Later, Offered, Rescanned
+from control.updates.memory import SHOWN, Later, Offered, Progress, Rescanned
 from engine import definitions, events, limits
 from engine.config import Settings
 from engine.definitions import DefinitionsRefused
@@ -33,6 +33,7 @@ from engine.journal import timestamp
 from engine.layout import Layout
 from engine.policy.metatags import clean
 from engine.quarantine.folder import Folder
+from engine.quarantine.item import Item
 from engine.quarantine.sealed import Unreadable
 from engine.queue import listing
 from engine.queue.errors import QueueError
@@ -46,10 +47,14 @@ PATIENCE_S: Final = 2.0
 NAME_LEN: Final = 200
 EXAMINED: Final = 200  # held messages
 EXAMINED_LEN: Final = 32 * limits.MIB
+TOLD: Final = 100  # recipients that are listed of a message; the event has all of them
+AT_ONCE: Final = 64  # files of the quarantine, in one sandbox
+AT_ONCE_LEN: Final = 64 * limits.MIB
 log = logging.getLogger(__name__)
 
 
 class _File(msgspec.Struct, frozen=True):
+    part: str = ""
     names: tuple[str, ...] = ()
     size: int = 0
     sha256: str = ""
@@ -64,6 +69,7 @@ class _Scanned(msgspec.Struct, frozen=True):
     evidence: _Evidence = _Evidence()
 
 
+_TAKEN_OUT: Final = (events.AttachmentDeleted, events.FileDeleted, events.FileRepaired)
 _scanned: Final = msgspec.json.Decoder(_Scanned).decode
 
 
@@ -72,7 +78,6 @@ class Found(msgspec.Struct, frozen=True):
 
     later: tuple[Later, ...] = ()
     offered: tuple[Offered, ...] = ()
-    rescanned: tuple[Rescanned, ...] = ()
 
 
 class Lookup:
@@ -97,11 +102,10 @@ class Lookup:
                     return Found()
                 later = self._later(old.digests, new.digests, new.revision, settings.updates.digest_days, now)
                 offered = self._offered(old.digests, new.digests, library.path, settings, now)
-                rescanned = self._rescanned(library.path, now)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, ValueError, msgspec.MsgspecError) as error:
             log.error("what new definitions tell of mail of the past cannot be looked up: %s", error)
             return Found()
-        return Found(tuple(later), tuple(offered), tuple(rescanned))
+        return Found(tuple(later), tuple(offered))
 
     # --- found later --------------------------------------------------------------------------------
 
@@ -114,9 +118,10 @@ class Lookup:
                 if file.sha256 and (names := new.names_of(file.sha256, file.size)):
                     known = set(old.names_of(file.sha256, file.size))
                     for virus in names:
-                        if virus not in known and (later := self._delivered(scanned.smtp_id, file, virus, now)):
+                        if virus not in known and (told := self._delivered(scanned.smtp_id, file, virus, now)):
+                            later, everybody = told
                             found.append(later)
-                            self._tell(later, revision)
+                            self._tell(later, everybody, revision)
             if len(found) >= SHOWN:
                 log.warning("new definitions name more files of mail of the past than are listed")
                 break
@@ -133,32 +138,34 @@ class Lookup:
             if not before:
                 return
 
-    def _delivered(self, smtp_id: str, file: _File, virus: str, now: int) -> Later | None:
-        """None: nobody got it."""
+    def _delivered(self, smtp_id: str, file: _File, virus: str, now: int) -> tuple[Later, tuple[str, ...]] | None:
+        """What is listed, and everybody who got it. None: nobody did, or it was taken out or repaired before."""
         with self._store.read() as view:
             story = view.story(smtp_id)
         got = dict.fromkeys(one.forward_path for one in story if isinstance(one, events.Delivered | events.Forwarded))
-        if not got:
+        if not got or any(isinstance(one, _TAKEN_OUT) and _is_in(one.part, file.part) for one in story):
             return None
         told = [one for one in story if isinstance(one, events.Accepted)]
         name = clean(file.names[0] if file.names else "", NAME_LEN)
-        return Later(
+        later = Later(
             time=now,
             smtp_id=smtp_id,
             delivered=int(smtp_id[:11], 32),
-            virus=virus,
+            virus=virus[:NAME_LEN],
             file=name,
             sha256=file.sha256,
             reverse_path=told[0].reverse_path if told else "",
-            forward_paths=tuple(got),
+            forward_paths=tuple(got)[:TOLD],
+            more=max(0, len(got) - TOLD),
         )
+        return later, tuple(got)
 
-    def _tell(self, later: Later, revision: str) -> None:
+    def _tell(self, later: Later, forward_paths: tuple[str, ...], revision: str) -> None:
         self._event(
             events.FoundLater(
                 smtp_id=later.smtp_id,
                 reverse_path=later.reverse_path,
-                forward_paths=later.forward_paths,
+                forward_paths=forward_paths,
                 virus=later.virus,
                 file=later.file,
                 sha256=later.sha256,
@@ -191,26 +198,50 @@ class Lookup:
 
     # --- the quarantine -----------------------------------------------------------------------------
 
-    def _rescanned(self, path: Path, now: int) -> list[Rescanned]:
-        """QRN-09: what lies here is examined again; what has gone to the central server is there."""
-        found: list[Rescanned] = []
+    def rescan(self, path: Path, progress: Progress, now: int) -> tuple[Progress, dict[str, Rescanned | None]]:
+        """QRN-09: the next files that lie here, newest first, in one sandbox; what has gone to the central server is
+        there. Returns by id what is judged otherwise now, and None for what is not.
+
+        Raises Busy, DefinitionsRefused, Unreadable, OSError.
+        """
         folder = Folder(self._layout.quarantine)
-        for entry in folder.entries()[:EXAMINED]:
-            if self._stopped():
+        left = [one for one in folder.entries() if not progress.name or one.name < progress.name]
+        items: list[Item] = []
+        files: list[tuple[str, bytes]] = []
+        length, last = 0, progress.name
+        for entry in left[:AT_ONCE]:
+            if files and length + entry.length > AT_ONCE_LEN:
                 break
+            last = entry.name
             try:
                 item, pieces = folder.content(entry)
                 if item.size > EXAMINED_LEN:
                     continue
-                (result,) = sandboxed.scanned([(item.name, b"".join(pieces))], path)
-            except (Unreadable, Busy, OSError) as error:
+                files.append((item.name, b"".join(pieces)))
+            except FileNotFoundError:  # released or sent on meanwhile
+                continue
+            except (Unreadable, OSError) as error:
                 log.warning("quarantined file %s cannot be examined again: %s", entry.id, error)
                 continue
+            items.append(item)
+            length += item.size
+        results = sandboxed.scanned(files, path) if files else []
+        found: dict[str, Rescanned | None] = {}
+        for item, result in zip(items, results, strict=True):
+            found[item.id] = None
             names = tuple(sorted(result.names))
             if result.verdict is not Verdict.UNSCANNED and set(names) != set(item.viruses):
+                viruses = tuple(one[:NAME_LEN] for one in item.viruses[: sandboxed.NAMES])
                 name = clean(item.name, NAME_LEN)
-                found.append(Rescanned(now, item.id, item.smtp_id, name, item.viruses, names))
-        return found
+                found[item.id] = Rescanned(now, item.id, item.smtp_id, name, viruses, names)
+        behind = [one for one in left if one.name < last]
+        done = progress.done + len(left) - len(behind)
+        return msgspec.structs.replace(progress, name=last, done=done, left=len(behind)), found
+
+
+def _is_in(part: str, top: str) -> bool:
+    """Whether it is this part, or lies in it."""
+    return part.startswith(top) and not part[len(top) : len(top) + 1].isdigit()
 
 
 def _with_digest(event: StoredEvent) -> _Scanned | None:

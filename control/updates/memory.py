@@ -62,7 +62,10 @@ class Watched(msgspec.Struct, frozen=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """One file that was delivered before it was known to be infected. Times: microseconds since 1970."""
+    """One file that was delivered before it was known to be infected. Times: microseconds since 1970.
+
+    more: how many got it besides those that are listed.
+    """
 
     time: int
     smtp_id: str
@@ -72,6 +75,7 @@ class Later(msgspec.Struct, frozen=True):
     sha256: str
     reverse_path: str
     forward_paths: tuple[str, ...]
+    more: int = 0
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -100,10 +104,23 @@ class Rescanned(msgspec.Struct, frozen=True):
     now: tuple[str, ...]
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """Of examining the files of the quarantine again. revision: of the set that is used; name: of the last file.
+
+    done, left: files.
+    """
+
+    revision: str
+    name: str = ""
+    done: int = 0
+    left: int = 0
+
+
 class Memory(msgspec.Struct, frozen=True):
     """Newest first, all lists. unwanted: sets that are not to come into force again by themselves.
 
     in_force: the revision of the set that was seen last. old_told: whether it was told that the set is too old.
+    rescan: of the quarantine, as long as it lasts.
     begun: who asked for the session that runs; after a start, for one that was cut off and is to be made again.
     """
 
@@ -117,6 +134,7 @@ class Memory(msgspec.Struct, frozen=True):
     later: tuple[Later, ...] = ()
     offered: tuple[Offered, ...] = ()
     rescanned: tuple[Rescanned, ...] = ()
+    rescan: Progress | None = None
 
     def of(self, revision: str) -> Known | None:
         return next((one for one in self.known if one.revision == revision), None)

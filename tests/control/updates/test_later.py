@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from control.quarantine_server import sandboxed
+from control.updates import later
+from control.updates import memory as memories
 from engine import events
 from engine.ids import IdMaker
 from engine.policy.evidence import Evidence, File
-from engine.queue.record import Disposition, Received, Recipient, Verdict
+from engine.queue.record import Disposition, Received, Recipient
+from engine.queue.record import Verdict as VerdictRecord
 from engine.queue.store import Store
+from engine.scan.facts import Verdict
 from signatures import image
 from signatures.lookup import Lookup
 from signatures.model import Digest, Literal, Signature
@@ -96,9 +101,9 @@ def test_who_got_a_file_that_is_named_now_is_listed(site: Site) -> None:
         by_digest("New.OtherSize", 3, 1),
         Signature("Literal", Literal(b"whatever it is")),
     )
-    (later,) = site.memory.later
-    assert (later.smtp_id, later.virus, later.file) == (got, "New.0", "file 0.bin")
-    assert (later.reverse_path, later.forward_paths) == ("a@example.net", ("x@example.com",))
+    (found,) = site.memory.later
+    assert (found.smtp_id, found.virus, found.file) == (got, "New.0", "file 0.bin")
+    assert (found.reverse_path, found.forward_paths) == ("a@example.net", ("x@example.com",))
     (told,) = site.told("found-later")
     assert (told["virus"], told["forward_paths"], told["definitions"]) == ("New.0", ["x@example.com"], revision)
     site.look()
@@ -121,7 +126,7 @@ async def _hold(root: Path, smtp_id: str, content: bytes, signatures: tuple[str,
         draft = store.begin(Received(smtp_id, 1, "c", "192.0.2.1", 25, "h", "ESMTP", "", "a@example.net", recipients))
         draft.write(content)
         message = await draft.commit()
-        store.note(message, Verdict(smtp_id, "infected", Disposition.HOLD, "infected", signatures))
+        store.note(message, VerdictRecord(smtp_id, "infected", Disposition.HOLD, "infected", signatures))
         await store.hold(message, "infected")
     finally:
         await store.close()
@@ -160,10 +165,57 @@ def test_quarantined_files_are_examined_again(site: Site) -> None:
     stays = Signature("Stays", Literal(b"stays"))
     force(site, stays, Signature("Mistaken", Literal(b"mistake")))
     force(site, stays, Signature("Another", Literal(b"another")))
+    _rescans_to_the_end(site)
     assert {one.file: (one.viruses, one.now) for one in site.memory.rescanned} == {
         "good.txt": (("Mistaken",), ()),
         "new.txt": (("Stays",), ("Another", "Stays")),
     }
+
+
+def _rescans_to_the_end(site: Site) -> list[int]:
+    """How many were still to be examined each time it was looked at."""
+    left = []
+    while site.memory.rescan is not None:
+        left.append(site.memory.rescan.left)
+        site.look()
+    return left
+
+
+def test_all_files_of_the_quarantine_are_examined_some_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-09: one sandbox for many, with progress, also over a restart; what is damaged or gone keeps up nobody."""
+    monkeypatch.setattr(later, "AT_ONCE", 3)
+    asked: list[int] = []
+
+    def scanned(files: list[tuple[str, bytes]], image: Path) -> list[sandboxed.Scanned]:
+        asked.append(len(files))
+        return [sandboxed.Scanned(Verdict.CLEAN) for _ in files]
+
+    monkeypatch.setattr(sandboxed, "scanned", scanned)
+    ids = IdMaker(0, lambda: site.context.now_us() * 1000)
+    for number in range(8):
+        in_quarantine(site.layout.root, b"content", ids.next(), name=f"{number}.txt", viruses=("Mistaken",))
+    next(site.layout.quarantine.glob("*.item")).write_bytes(b"damaged")
+    force(site, Signature("One", Literal(b"one")))
+    force(site, Signature("Two", Literal(b"two")))
+    assert site.memory.rescan is not None and memories.read(site.context.updates._path).rescan == site.memory.rescan
+    assert _rescans_to_the_end(site)[-1] > 0
+    assert sum(asked) == 7 and max(asked) <= 3
+    assert len(site.memory.rescanned) == 7
+
+
+def test_what_was_taken_out_was_not_delivered(site: Site) -> None:
+    """DEF-12: nobody is warned of a file that he did not get; and the list of recipients is bounded."""
+    force(site, by_digest("Known.Before", 5))
+    one, two = delivered(site, 0, ("x@example.com",)), delivered(site, 1, ("x@example.com",))
+    three = delivered(site, 2, tuple(f"{number}@example.com" for number in range(later.TOLD + 1)))
+    site.tell(
+        events.AttachmentDeleted(smtp_id=one, part="2", file="file 0.bin", reason="file name"),
+        events.FileRepaired(smtp_id=two, virus="Other", part="21", file="of another part"),
+    )
+    force(site, *(by_digest(f"New.{number}", number) for number in range(3)))
+    assert {found.smtp_id: found.more for found in site.memory.later} == {two: 0, three: 1}
+    assert max(len(found.forward_paths) for found in site.memory.later) == later.TOLD
+    assert max(len(told["forward_paths"]) for told in site.told("found-later")) == later.TOLD + 1  # type: ignore[arg-type]
 
 
 def test_digests_and_names_are_found_in_any_set() -> None:
