@@ -23,7 +23,8 @@ from engine.limits import MIB
 from engine.scan.outcome import Outcome
 from engine.scanner import protocol
 from engine.scanner.child import Starter
-from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
+from engine.scanner.job import DefinitionsFile, Extent, Job
+from engine.scanner.process import Scanner
 
 BATCH: Final = 16  # messages
 BATCH_S: Final = 2.0  # after which fewer do

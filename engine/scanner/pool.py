@@ -26,7 +26,8 @@ from engine.scanner import process, protocol
 from engine.scanner.canary import Canary
 from engine.scanner.child import Starter, executed
 from engine.scanner.forks import Forks
-from engine.scanner.process import DefinitionsFile, Extent, Job, Scanner
+from engine.scanner.job import DefinitionsFile, Extent, Job
+from engine.scanner.process import Scanner
 
 TICK_S = 0.25  # how exactly deadlines are kept
 SPARES = 1

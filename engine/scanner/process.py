@@ -1,9 +1,7 @@
 """The relay's side of one scanner process: start it, feed its pipe, read its answers, see it end.
 
 The pipe holds what was sent and not yet answered, oldest first; its head is what the scanner works on, and what is to
-blame if the scanner ends. Descriptors are sent once and known by slot numbers from then on. They are told apart by
-device and inode, not by number: as long as the scanner has a file open, its inode is not given to another, while the
-queue may close a descriptor and get its number again for another file at any time.
+blame if the scanner ends. Descriptors are sent once and known by slot numbers from then on (`slots.py`).
 
 All calls are made in the thread of the event loop, which has to be the one that lives as long as the process: the
 kernel ends a scanner when the thread that started it ends.
@@ -11,19 +9,18 @@ kernel ends a scanner when the thread that started it ends.
 
 import array
 import asyncio
-import fcntl
-import itertools
 import os
 import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from engine.scan.outcome import Outcome
 from engine.scanner import protocol
 from engine.scanner.child import Child, Starter
+from engine.scanner.job import DefinitionsFile, Job
 from engine.scanner.protocol import (
     DefinitionsAnswer,
     Examine,
@@ -37,13 +34,12 @@ from engine.scanner.protocol import (
     Octets,
     ProtocolError,
 )
+from engine.scanner.slots import Slots
 
 READ_LEN = 64 * 1024
 READS = 16  # of one turn; more than the kernel keeps of a scanner that has ended
 DEPTH = 3  # messages in a pipe: one in work and some behind it, so that a scanner need not wait for its relay
 PIPELINED_LEN = 1 << 20  # octets of them; behind a large message nothing is gained, and much can be waited for
-SLOTS = protocol.DESCRIPTORS  # files that one scanner has open; with those of one more frame below its descriptor limit
-SLOT_IDLE_S = 5.0  # an unused file is forgotten then, so that a deleted one gives its space back
 # What ends a process whose memory was led astray.
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS)
 START_S = 60.0  # for a new process to say hello
@@ -53,58 +49,6 @@ REAP_FIRST_S, REAP_LAST_S = 0.001, 0.05
 def command() -> list[str]:
     """What starts a scanner; the number of its channel follows. No user site, no current directory on the path."""
     return [sys.executable, "-P", "-s", "-m", "engine.scanner.worker"]
-
-
-class Extent(Protocol):
-    """Octets [offset, offset + length) of an open file (engine.queue.store.Extent)."""
-
-    @property
-    def fd(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def length(self) -> int: ...
-
-
-class Job:
-    """One message on its way through a scanner. begun: called when it is its turn, again with another scanner.
-
-    intake: where what is extracted from it goes; None: it is to be examined.
-    """
-
-    __slots__ = ("begun", "extents", "future", "intake", "number", "sent", "size", "smtp_id")
-
-    def __init__(
-        self,
-        number: int,
-        smtp_id: str,
-        extents: Sequence[Extent],
-        future: "asyncio.Future[Any]",
-        begun: Callable[[], None],
-        intake: Intake | None = None,
-    ) -> None:
-        self.begun = begun
-        self.intake = intake
-        self.number = number
-        self.smtp_id = smtp_id
-        self.extents = extents
-        self.size = sum(extent.length for extent in extents)
-        self.future = future
-        self.sent = False  # to its present scanner, to the last octet
-
-
-class DefinitionsFile:
-    """A definitions file that the pool has open; `fd` is its own, read-only."""
-
-    def __init__(self, serial: int, fd: int) -> None:
-        self.serial = serial
-        self.fd = fd
-        status = os.fstat(fd)
-        self.length = status.st_size
-        self.key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-    def close(self) -> None:
-        os.close(self.fd)
 
 
 class Owner(Protocol):
@@ -120,21 +64,6 @@ class Owner(Protocol):
         """The process is gone. detail: why, in plain words."""
 
 
-class _Slot:
-    __slots__ = ("number", "used_s")
-
-    def __init__(self, number: int, used_s: float) -> None:
-        self.number = number
-        self.used_s = used_s
-
-
-def read_only(fd: int) -> int:
-    """A new descriptor of the same file that cannot be written through. Raises OSError."""
-    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-        return os.dup(fd)
-    return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-
-
 class Scanner:
     def __init__(self, owner: Owner, start: Starter) -> None:
         """Starts the process. Raises OSError."""
@@ -147,8 +76,7 @@ class Scanner:
         self.pipe: deque[Job | DefinitionsFile] = deque()
         self.octets = 0  # of the messages in the pipe
         self._head_since_s = self._loop.time()
-        self._slots: dict[tuple[int, int], _Slot] = {}
-        self._slot_numbers = itertools.count()
+        self._slots = Slots()
         self._unsent: deque[tuple[memoryview, list[int], Job | None]] = deque()
         self._broken = False  # it reads no more; what it said before is still to be read
         self._reader = protocol.FrameReader()
@@ -181,15 +109,16 @@ class Scanner:
     def examine(self, job: Job) -> None:
         """Raises OSError if the files of the message cannot be handed over; nothing was sent then."""
         now = self._loop.time()
-        extents, new_slots, descriptors = self._place(job.extents, now)
+        placed = self._slots.place(job.extents, now)
+        self._forget(placed.forgotten)
         self._push(job, now)
         self.octets += job.size
         job.sent = False
-        request: Examine | Extract = Examine(job.number, extents, new_slots)
+        request: Examine | Extract = Examine(job.number, placed.extents, placed.new)
         if job.intake is not None:
             intake = job.intake
-            request = Extract(job.number, extents, new_slots, intake.parts, intake.room, intake.suspected)
-        self._send(protocol.encode(request), descriptors, job)
+            request = Extract(job.number, placed.extents, placed.new, intake.parts, intake.room, intake.suspected)
+        self._send(protocol.encode(request), placed.descriptors, job)
 
     def use_definitions(self, file: DefinitionsFile) -> None:
         self._push(file, self._loop.time())
@@ -214,65 +143,17 @@ class Scanner:
             except Exception as error:  # noqa: BLE001 - no fault of the scanner: whoever waits for this message hears it
                 head.future.set_exception(error)
 
-    def _place(
-        self, extents: Sequence[Extent], now: float
-    ) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...], list[int]]:
-        """Extents by slot, the slots that are new, and the descriptors to send for these (ours to close)."""
-        known = self._slots
-        by_fd: dict[int, int] = {}
-        fresh: list[tuple[tuple[int, int], _Slot]] = []
-        descriptors: list[int] = []
-        placed = []
-        try:
-            for extent in extents:
-                number = by_fd.get(extent.fd)
-                if number is None:
-                    status = os.fstat(extent.fd)
-                    key = (status.st_dev, status.st_ino)
-                    slot = known.get(key)
-                    if slot is None:
-                        slot = next((slot for other, slot in fresh if other == key), None)
-                    if slot is None:
-                        slot = _Slot(next(self._slot_numbers), now)
-                        descriptors.append(read_only(extent.fd))
-                        fresh.append((key, slot))
-                    slot.used_s = now
-                    number = by_fd[extent.fd] = slot.number
-                placed.append((number, extent.offset, extent.length))
-            if fresh:
-                self._make_room(len(fresh), set(by_fd.values()))
-        except BaseException:
-            for fd in descriptors:
-                os.close(fd)
-            raise
-        known.update(fresh)
-        return tuple(placed), tuple(slot.number for _, slot in fresh), descriptors
-
-    def _make_room(self, count: int, needed: set[int]) -> None:
-        """Forget the files that were not used for longest, so that `count` more can be sent."""
-        surplus = len(self._slots) + count - SLOTS
-        if surplus <= 0:
-            return
-        others = sorted(
-            (slot.used_s, slot.number, key) for key, slot in self._slots.items() if slot.number not in needed
-        )
-        if len(others) < surplus:
-            raise OSError(f"a message in more than {SLOTS} files")
-        self._forget([key for _, _, key in others[:surplus]])
-
-    def _forget(self, keys: Sequence[tuple[int, int]]) -> None:
-        numbers = tuple(self._slots.pop(key).number for key in keys)
-        self._send(protocol.encode(Forget(numbers)), [])
-
     def look_after(self, now: float, deadline_s: float) -> None:
         """Called now and then: keeps the deadline of the head, and forgets files that are not used any more."""
         limit_s = deadline_s if self.ready else START_S
         if (self.pipe or not self.ready) and now - self._head_since_s > limit_s:
             self.end(f"no answer within {limit_s:g} s")
             return
-        idle = [key for key, slot in self._slots.items() if now - slot.used_s > SLOT_IDLE_S]
-        if idle:
-            self._forget(idle)
+        self._forget(self._slots.idle(now))
+
+    def _forget(self, slots: tuple[int, ...]) -> None:
+        if slots:
+            self._send(protocol.encode(Forget(slots)), [])
 
     # --- the channel ------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from engine.config import Antivirus, Blocking, ContainerLimits, Settings, Unscan
 from engine.queue.record import Disposition
 from engine.scan.facts import Cause, Verdict
 from engine.scan.outcome import Outcome
-from engine.scanner import pool, process
+from engine.scanner import pool, process, slots
 from engine.scanner.pool import PoolStopped, ScannerCrashed
-from engine.scanner.process import SLOTS
+from engine.scanner.slots import SLOTS
 from tests.engine.scanner.harness import UPPER_S, Bench, Extent, Runner
 
 
@@ -110,14 +110,14 @@ def test_more_files_than_a_scanner_may_have_open(with_pool: Runner) -> None:
 
 def test_files_that_are_not_used_any_more_are_forgotten(with_pool: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deleted file gives its space back, and a file that is used again is sent again."""
-    monkeypatch.setattr(process, "SLOT_IDLE_S", 0.0)
+    monkeypatch.setattr(slots, "SLOT_IDLE_S", 0.0)
     monkeypatch.setattr(pool, "TICK_S", 0.001)
     forgotten: list[int] = []
     forget = process.Scanner._forget
 
-    def note(scanner: process.Scanner, keys: list[tuple[int, int]]) -> None:
-        forgotten.append(len(keys))
-        forget(scanner, keys)
+    def note(scanner: process.Scanner, numbers: tuple[int, ...]) -> None:
+        forgotten.extend(numbers)
+        forget(scanner, numbers)
 
     monkeypatch.setattr(process.Scanner, "_forget", note)
 
