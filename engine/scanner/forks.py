@@ -1,7 +1,7 @@
 """The relay's side of the server that forks its scanners (server.py): start it, ask it, start another when it ends.
 
 Until it is ready no scanner starts; if it does not come to be ready, scanners are executed one by one, as on machines
-where there is none: they cost more memory then, and mail flows.
+where there is none: they cost more memory then, and mail flows. It is tried again now and then.
 """
 
 import array
@@ -20,6 +20,7 @@ from engine.scanner.child import Child, Forked, executed
 ANSWER_S = 5.0  # for a fork, which takes a millisecond
 READY_S = 60.0  # for its imports
 FAILURES = 3  # in a row without having been ready; from then on scanners are executed
+AGAIN_S = 60.0  # until it is tried again then
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Forks:
         self._arguments = command() if arguments is None else arguments
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # until it should be ready, or is tried again
         self._is_ready = False
         self._failures = FAILURES if not server.possible() else 0
         self._running = False
@@ -55,6 +56,15 @@ class Forks:
         self._running = True
         while self._failures < FAILURES and not self._launch():
             self._failures += 1
+        self._try_later()
+
+    def _try_later(self) -> None:
+        if self._control is None and server.possible():
+            self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._again)
+
+    def _again(self) -> None:
+        if not self._launch():
+            self._try_later()
 
     def stop(self) -> None:
         self._running = False
@@ -70,14 +80,18 @@ class Forks:
         """Start a scanner on that descriptor. Raises OSError."""
         if self._is_ready and self._control is not None:
             try:
-                return Forked(self._ask(self._control, channel))
+                pid = self._ask(self._control, channel)
             except OSError as error:
                 log.warning("the server of scanners is started again: %s", error)
                 self.renew()
                 raise
+            if pid <= 0:  # such as no memory; another server would not have more
+                raise OSError(-pid, os.strerror(-pid))
+            return Forked(pid)
         return executed(self._directly, channel)
 
     def _ask(self, control: socket.socket, channel: int) -> int:
+        """Its answer: the number of the scanner, or that of an error below 0. Raises OSError."""
         control.settimeout(ANSWER_S)
         try:
             control.sendmsg([server.FORK], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [channel]))])
@@ -86,10 +100,7 @@ class Forks:
             control.setblocking(False)
         if len(answer) != server.PID.size:
             raise OSError("it has ended")
-        pid = int(server.PID.unpack(answer)[0])
-        if pid <= 0:
-            raise OSError(-pid, os.strerror(-pid))
-        return pid
+        return int(server.PID.unpack(answer)[0])
 
     def _launch(self) -> bool:
         loop = asyncio.get_running_loop()

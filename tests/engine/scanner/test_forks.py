@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from engine import events
+from engine.scanner import forks
 from engine.scanner.child import ENVIRONMENT
 from engine.scanner.forks import Forks
 from signatures.compile import compile_sources, starter
@@ -78,6 +81,47 @@ def test_without_a_server_scanners_are_executed() -> None:
             assert isinstance(child, subprocess.Popen)
             child.wait()
         broken.stop()
+
+    asyncio.run(work())
+
+
+STUB = """
+import os, socket, sys
+from pathlib import Path
+from engine.scanner import server
+control = socket.socket(fileno=int(sys.argv[2]))
+if Path(sys.argv[1]).exists():
+    control.sendall(server.READY)
+    while control.recv(1):
+        control.sendall(server.PID.pack(-11))
+"""
+
+
+def test_a_server_is_kept_when_it_cannot_fork_and_tried_again_when_it_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No memory for a moment does not make scanners cost more for ever."""
+    monkeypatch.setattr(forks, "AGAIN_S", 0.01)
+    flag = tmp_path / "flag"
+
+    async def work() -> None:
+        ready = asyncio.Event()
+        served = Forks(ready.set, [sys.executable, "-c", "pass"], [sys.executable, "-c", STUB, str(flag)])
+        served.start()
+        await asyncio.wait_for(ready.wait(), UPPER_S)
+        assert served.ready and served._control is None  # given up: scanners are executed
+        ready.clear()
+        flag.touch()
+        while not served._is_ready:
+            await asyncio.wait_for(ready.wait(), UPPER_S)
+            ready.clear()
+        process = served._process
+        ours, theirs = socket.socketpair()
+        with ours, theirs, pytest.raises(BlockingIOError):
+            served.spawn(theirs.fileno())
+        assert served._process is process and process is not None and process.poll() is None
+        served.stop()
+        assert process.poll() is not None
 
     asyncio.run(work())
 
