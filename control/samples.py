@@ -17,11 +17,13 @@ from engine.config import Listener
 
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 MARK = "X-Mailward-Sample"
+MARKER = "MAILWARD-TEST-MALWARE-MARKER-1"  # Mailward.Test.Marker of the definitions that ship with it
 
 
 class Outcome(StrEnum):
     UNCHANGED = "delivered unchanged"
     CLEANED = "delivered without the malware"
+    REPAIRED = "delivered with the repaired file"
     REFUSED = "refused by SMTP"
     MISSING = "not delivered"
 
@@ -33,6 +35,7 @@ class Sample:
     expected: Outcome
     why: str
     declared: int = 0  # octets for the SIZE parameter; 0: not declared
+    kept: str = ""  # words that the repaired file still has
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,19 @@ def samples(size_limit: int) -> Iterator[Sample]:
     outer.add_attachment(inner)
     yield Sample(
         "eicar-zip-nested", _octets(outer), Outcome.CLEANED, "the member of the zip is replaced by DELETED0.TXT"
+    )
+    page = (
+        "<!DOCTYPE html>\r\n<html><body><p>These words stay.</p>\r\n"
+        f"<script>document.title = '{MARKER}'</script></body></html>\r\n"
+    )
+    repaired = _message("repaired", "The page has a script with a harmless marker that counts as a virus.\r\n")
+    repaired.add_attachment(page, subtype="html", filename="figures.html")
+    yield Sample(
+        "repaired",
+        _octets(repaired),
+        Outcome.REPAIRED,
+        "the script is taken out, the page stays",
+        kept="These words stay.",
     )
     if size_limit:
         small = _octets(_message("oversized", "Declared larger than the server takes, so it is refused at once.\r\n"))

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.parser import BytesParser
+from email.policy import default
 from pathlib import Path
 
 import click
@@ -95,7 +97,8 @@ def prepare(root: Path) -> str:
     path = gateway / config.FILE_NAME
     settings = config.load(path)
     blocking = config.Blocking(size=config.Size(enabled=True, max_mb=SIZE_LIMIT_MB))
-    config.save(msgspec.structs.replace(settings, blocking=blocking), path)
+    quarantine = config.Quarantine(what=config.QuarantinedFiles.ALL)
+    config.save(msgspec.structs.replace(settings, blocking=blocking, quarantine=quarantine), path)
     return password
 
 
@@ -147,7 +150,13 @@ def _judge(sample: samples.Sample, content: bytes) -> Outcome:
         return Outcome.UNCHANGED
     image = definitions.from_bytes(compile_sources(starter()))
     if examine(content, "sample.eml", image).verdict is Verdict.CLEAN:
-        return Outcome.CLEANED
+        words = [
+            part.get_content()
+            for part in BytesParser(policy=default).parsebytes(content).iter_attachments()
+            if part.get_content_maintype() == "text"
+        ]
+        kept = sample.kept and any(sample.kept in one for one in words)
+        return Outcome.REPAIRED if kept else Outcome.CLEANED
     return Outcome.MISSING
 
 

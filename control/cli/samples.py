@@ -15,7 +15,7 @@ from engine.config import Listener
 @click.option("--to", type=HOST_PORT, required=True, help="The gateway.")
 @click.option("--recipient", default="postmaster@example.com", show_default=True)
 def send_samples(to: Listener, recipient: str) -> None:
-    """Send a clean message, EICAR in two forms, an oversized and a malformed one, and say what should happen."""
+    """Send clean, infected, repairable, oversized and malformed messages, and say what should happen to each."""
     table = Table("sample", "should be", "because", "answer", box=None)
     refused_wrongly = False
     try:

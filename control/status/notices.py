@@ -8,6 +8,7 @@ import msgspec
 from control.certificates.warning import warning
 from control.context import Context
 from control.post.watchers import LOW_PERCENT, Readings
+from control.quarantine.forwarder import Progress
 from control.records.view import View
 from control.status.readiness import readiness
 from control.updates.memory import FAILED
@@ -18,6 +19,7 @@ from engine.layout import Layout
 BAD: Final = "bad"
 WARN: Final = "warn"
 READING_S: Final = 10.0  # how often disks and memory are looked at
+FEW: Final = 1000  # signatures; what comes with Mailward is far below, what protects anybody far above
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -38,6 +40,7 @@ def notices(context: Context, view: View) -> list[Notice]:
         *_certificate(context),
         *_definitions(view),
         *_updates(context),
+        *of_quarantine(context.quarantine.forwarder.progress),
     ]
 
 
@@ -146,8 +149,21 @@ def _updates(context: Context) -> Iterator[Notice]:
         yield Notice(BAD, text, "/definitions/updates", "Go to Updates")
 
 
+def of_quarantine(progress: Progress) -> Iterator[Notice]:
+    if progress.server and progress.problem:
+        yield Notice(
+            WARN,
+            f"The central quarantine server {progress.server} takes no files: {progress.problem}. They stay here, and"
+            " mail goes on.",
+            "/quarantine/items",
+            "Go to Quarantine",
+        )
+
+
 def _definitions(view: View) -> Iterator[Notice]:
     refused, loaded = view.latest("definitions-refused"), view.latest("definitions-loaded")
+    if loaded:
+        yield from of_number(msgspec.json.decode(loaded[0].line, type=events.DefinitionsLoaded).signatures)
     if not refused or (loaded and loaded[0].time >= refused[0].time):
         return
     reason = msgspec.json.decode(refused[0].line, type=events.DefinitionsRefused).reason
@@ -157,3 +173,15 @@ def _definitions(view: View) -> Iterator[Notice]:
         "/definitions",
         "Go to Definitions",
     )
+
+
+def of_number(signatures: int) -> Iterator[Notice]:
+    """Scanning that has next to nothing to look for looks as if it were at work."""
+    if signatures < FEW:
+        yield Notice(
+            WARN,
+            f"Only {signatures} signature{'s are' if signatures != 1 else ' is'} in force: enough to try Mailward out,"
+            " not to find viruses. Name a source of updates, or put a file in force.",
+            "/definitions",
+            "Get definitions",
+        )

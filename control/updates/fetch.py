@@ -254,5 +254,5 @@ def _first_root(trusted: Path) -> bytes:
     except OSError as error:
         raise NotTrusted(
             f"there is no root of trust ({trusted / ROOT_FILE}: {error.strerror}): get root.json from the publisher of"
-            " the definitions and call `mailward definitions trust FILE`"
+            " the definitions and call `mailward definitions trust FILE --root DIRECTORY`"
         ) from None

@@ -52,7 +52,7 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "server": W("Central server", "Name or address of the central quarantine server that gets the files; empty "
             "keeps them here. While it is down they pile up here, which may slow the gateway down.", "QRN-04, QRN-05"),
         "port": W("Port", "Port of the central quarantine server.", "QRN-04"),
-        "enrollment": W("Enrollment file", "What `mailward quarantine enroll` wrote on the central server for this "
+        "enrollment": W("Enrollment file", "What “mailward quarantine enroll” wrote on the central server for this "
             "gateway: key and certificates, below the root directory.", "QRN-04"),
     },
     "Listener": {

@@ -19,7 +19,7 @@ from engine import durable
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_TOLD = (UpdateFailed, Refused, BadKey, NotARoot, NotAMirror, NotUploaded, BadSource)
+_TOLD = (UpdateFailed, Refused, BadKey, NotAMirror, NotUploaded, BadSource)
 
 
 def plainly(work: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -31,6 +31,8 @@ def plainly(work: Callable[_P, _T]) -> Callable[_P, _T]:
             return work(*args, **named)
         except _TOLD as error:
             raise click.ClickException(str(error)) from None
+        except NotARoot as error:
+            raise click.ClickException(f"the file {error}") from None
         except durable.Locked:
             raise click.ClickException("another command works there just now: wait until it ends") from None
         except OSError as error:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from control.post.watchers import LOW_PERCENT, Readings
-from control.status.notices import of_room
+from control.quarantine.forwarder import Progress
+from control.status.notices import FEW, of_number, of_quarantine, of_room
 from engine.layout import Layout
+from signatures.compile import read_sources, starter
 
 
 class Told(Readings):
@@ -44,3 +46,19 @@ def test_short_memory_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("percent", [LOW_PERCENT, 100.0, None])
 def test_enough_or_unknown_is_not(tmp_path: Path, percent: float | None) -> None:
     assert list(of_room(Layout(tmp_path), Told(percent, percent))) == []
+
+
+def test_what_comes_with_mailward_is_told_to_protect_nobody() -> None:
+    """STAT-10: newcomers learn that they have no definitions yet; who has some is left alone."""
+    (notice,) = of_number(len(read_sources(starter())))
+    assert (notice.level, notice.link) == ("warn", "/definitions")
+    assert list(of_number(FEW)) == [] and [*of_number(FEW - 1)] != []
+    assert "Only 1 signature is" in next(of_number(1)).text
+
+
+def test_a_central_server_that_takes_no_files_is_told() -> None:
+    """QRN-05: on the first page, since the files pile up here; what is well or not set up is not told of."""
+    (notice,) = of_quarantine(Progress(server="q.example.com:8453", problem="Connection refused"))
+    assert (notice.level, notice.link) == ("warn", "/quarantine/items")
+    assert "q.example.com:8453 takes no files: Connection refused" in notice.text
+    assert [*of_quarantine(Progress(server="q.example.com:8453")), *of_quarantine(Progress(problem="old"))] == []
