@@ -336,19 +336,20 @@ def decode_words(text: str) -> str:
     if "=?" not in text:
         return text
     shown: list[str] = []
-    pending, charset, at = b"", "", 0
+    pending: list[bytes] = []  # not joined before its end: very many words cost only as much as there are
+    charset, at = "", 0
     for match in _WORD.finditer(text):
         between = text[at : match.start()]
         octets = _word(match)
         if pending and match.group(1).lower() == charset and not between.strip():
-            pending += octets
+            pending.append(octets)
         else:
-            shown.append(decode_charset(pending, charset))
+            shown.append(decode_charset(b"".join(pending), charset))
             if between.strip() or not at:
                 shown.append(between)
-            pending, charset = octets, match.group(1).lower()
+            pending, charset = [octets], match.group(1).lower()
         at = match.end()
-    shown += (decode_charset(pending, charset), text[at:])
+    shown += (decode_charset(b"".join(pending), charset), text[at:])
     return "".join(shown)
 
 

@@ -220,7 +220,7 @@ _MULTIPART: Final = b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n
 def deep_mime(size: int) -> bytes:
     """Multipart in multipart, each with a boundary of its own."""
     return (
-        b"".join(_MULTIPART % (b"b%d" % level, b"b%d" % level) for level in range(min(10_000, size >> 13)))
+        b"".join(_MULTIPART % (b"b%d" % level, b"b%d" % level) for level in range(min(10_000, size >> 16)))
         + b"\r\ntext\r\n"
     )
 
