@@ -36,7 +36,7 @@ KEYS = (
     "repair",
     "repaired",
 )
-_NAME = re.compile(r"[A-Za-z0-9{(\[][A-Za-z0-9._:/+$@#!&=~,%{}()\[\]-]*")
+NAME = re.compile(r"[A-Za-z0-9{(\[][A-Za-z0-9._:/\\+$@#!&=~,%{}()\[\]-]*")
 
 
 class _Reader:
@@ -78,8 +78,8 @@ class _Reader:
             self.wrong("signature without a name", 'write name = "Family.Variant"')
             return ""
         name = self.text("name")
-        if name and (not _NAME.fullmatch(name) or len(name) > NAME_LEN):
-            allowed = "letters, digits, brackets and . _ : / + - $ @ # ! & = ~ , %"
+        if name and (not NAME.fullmatch(name) or len(name) > NAME_LEN):
+            allowed = "letters, digits, brackets and . _ : / \\ + - $ @ # ! & = ~ , %"
             hint = f"{allowed}, at most {NAME_LEN} of them, a letter, digit or bracket first"
             self.wrong(f'"{name}" is no signature name', hint, "name", name)
         elif not name and isinstance(self.table.values["name"], str):

@@ -29,16 +29,17 @@ READERS: dict[str, Reader] = {
 # Known formats that nothing here matches yet, and why.
 OTHERS = {
     ".ftm": "not needed: the walker tells file types by itself",
-    ".idb": "icon matching is not supported",
-    ".cbc": "bytecode is not supported",
-    ".crb": "certificate lists are not matched yet",
-    ".cat": "certificate lists are not matched yet",
-    ".pwdb": "password lists are not used yet",
+    ".idb": "icon matching is not supported; other signatures of the set still count",
+    ".cbc": "bytecode is not supported; other signatures of the set still count",
+    ".crb": "signers of programs are not looked at; block a program by its digest (.hsb) instead",
+    ".cat": "signers of programs are not looked at; trust a program by its digest (.sfp) instead",
+    ".pwdb": "passwords are not tried; let policy block encrypted archives instead",
+    ".dat": "a list of Linux Malware Detect; take its .ndb and .hdb, which hold the same",
 }
 IGNORES = (".ign", ".ign2")
 CONTAINERS = (".cvd", ".cld", ".cud")
 SILENT = (".info", ".cfg")  # say something about a database, no signatures
-WHOLE_FILE = (".cbc",)  # their lines are no entries
+WHOLE_FILE = (".cbc", ".dat")  # their lines are no entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,8 @@ def collect(paths: Sequence[Path], unwanted: Mapping[str, str] = MappingProxyTyp
                 Refusal(shown, number, ignore.name_of(suffix, line), OTHERS[suffix]) for number, line in _lines(octets)
             )
         elif suffix not in (*IGNORES, *SILENT) and PurePath(shown).name not in ("COPYING", "README"):
-            taken.refused.append(Refusal(shown, 0, "", "no format of ClamAV that is known here"))
+            taken.refused.append(
+                Refusal(shown, 0, "", "no format of ClamAV that is known here; take databases and YARA rules only")
+            )
     _read_yara(rules, unwanted, taken)
     return taken

@@ -66,7 +66,7 @@ def container(type_name: str) -> str:
         return ANY
     found = CONTAINERS.get(type_name.removeprefix("CL_TYPE_"))
     if found is None:
-        raise NotTaken(f'container "{type_name}" is not opened')
+        raise NotTaken(f'container "{type_name}" is not opened; let policy block files of that type instead')
     return found
 
 

@@ -28,8 +28,8 @@ _OFFSET = re.compile(r"(?:\*|\d+(?:,\d+)?|EOF-\d+(?:,\d+)?|EP[+-]\d+(?:,\d+)?|S\
 _FIRST_SUB = 3
 _REST = (1 << 64) - 1
 _UNSUPPORTED = {
-    "IconGroup1": "icon matching is not supported",
-    "IconGroup2": "icon matching is not supported",
+    "IconGroup1": "icon matching is not supported; other signatures of the set still count",
+    "IconGroup2": "icon matching is not supported; other signatures of the set still count",
     "HandlerType": "change of the file type is not supported",
 }
 
@@ -147,7 +147,9 @@ def _description(text: str) -> _Description:
             case "NumberOfSections":
                 found.facts.append(ProgramFact("sections", *_small(_range(value, "number of sections"))))
             case _:
-                raise NotTaken(_UNSUPPORTED.get(key, f'condition "{key}" is not known'))
+                raise NotTaken(
+                    _UNSUPPORTED.get(key, f'condition "{key}" is not known; the line is broken, tell who publishes it')
+                )
     return found
 
 

@@ -89,6 +89,13 @@ def test_any_condition_comes_back(condition: Condition) -> None:
         assert made.body == condition
 
 
+def test_names_come_back_or_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.ndb").write_text("A.C:\\B.1:0:*:61626364\n".replace(":\\", "\\") + "B*x:0:*:65666768\n")
+    text, left = export.toml(collect([tmp_path]).signatures)
+    assert [s.name for s in again(text)] == ["A.C\\B.1"]
+    assert [str(one) for one in left] == ["B*x: its name has characters that names have not here"]
+
+
 def test_what_cannot_be_said_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(OWN)
