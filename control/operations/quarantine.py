@@ -4,12 +4,10 @@ import sqlite3
 from collections.abc import Iterator
 from typing import IO, Annotated, Final, Literal
 
-import msgspec
 from msgspec import Meta
 
 from control.actor import Scope
 from control.operation import (
-    Answer,
     Call,
     Conflict,
     Download,
@@ -22,12 +20,21 @@ from control.operation import (
     Unavailable,
     operation,
 )
+from control.operations.quarantine_answers import (
+    Forwarding,
+    Quarantined,
+    QuarantineListing,
+    ReleaseList,
+    ReleaseState,
+    quarantined,
+    rfc3339,
+    state_of,
+)
 from control.quarantine import zipped
 from control.quarantine.letter import NOTE_LEN
 from control.quarantine.memory import IsOpen, Release
 from engine import events
 from engine.config.entries import address_error
-from engine.journal import timestamp
 from engine.limits import RECIPIENTS
 from engine.policy.metatags import clean
 from engine.quarantine.folder import Entry
@@ -41,7 +48,6 @@ SEARCH_LEN: Final = 200
 RELEASES: Final = 100
 LOOKED_AT: Final = 10_000  # files that one search reads, some 50 microseconds each; the next page goes on from there
 PIECE_LEN: Final = 256 * 1024
-_NAME_LEN: Final = 200
 _GONE: Final = (
     "This file is not in the local quarantine any more: it was sent to the central server, deleted or too old."
 )
@@ -70,83 +76,6 @@ class ReleaseOrder(Input, frozen=True):
     note: Annotated[str, Meta(max_length=NOTE_LEN)] = ""
 
 
-class RecipientOutcome(Answer, frozen=True):
-    recipient: str
-    delivered: bool
-    reply: str
-
-
-class ReleaseState(Answer, frozen=True):
-    """state: ordered, picked-up (the mail is in the queue), delivered or failed. central: by the central server."""
-
-    id: str
-    item: str
-    file: str
-    sha256: str
-    by: str
-    central: bool
-    time: str
-    state: str
-    smtp_id: str
-    text: str
-    recipients: list[str]
-    results: list[RecipientOutcome]
-
-
-class Quarantined(Answer, frozen=True):
-    """fate: what became of it in the mail. problem: why the central server did not take it, or why it cannot be read;
-    then nothing else is known. release: the last one."""
-
-    id: str
-    smtp_id: str
-    name: str = ""
-    size: int = 0
-    kind: str = ""
-    part: str = ""
-    sha256: str = ""
-    viruses: list[str] = []
-    reasons: list[str] = []
-    fate: str = ""
-    sender: str = ""
-    recipients: list[str] = []
-    subject: str = ""
-    time: str = ""
-    revision: str = ""
-    problem: str = ""
-    release: ReleaseState | None = None
-
-
-class Forwarding(Answer, frozen=True):
-    """server: empty: none is set. problem: why it takes nothing now. sent, again: when, RFC 3339; empty: not."""
-
-    server: str
-    problem: str
-    sent: str
-    again: str
-
-
-class QuarantineListing(Answer, frozen=True):
-    """what: is put aside, as it has an effect (QRN-02). octets, most, percent: of the local quarantine (QRN-05).
-
-    Newest first; count: of all; next: give it as `before` for the next page, empty: that was all.
-    """
-
-    what: str
-    count: int
-    octets: int
-    most: int
-    percent: int
-    forwarding: Forwarding
-    items: list[Quarantined]
-    next: str
-
-
-class ReleaseList(Answer, frozen=True):
-    """Newest first, the last 100."""
-
-    releases: list[ReleaseState]
-
-
 @operation("GET", "/quarantine/items", Scope.QUARANTINE, errors=(Unavailable,))
 def list_items(call: Call, given: QuarantineFilter) -> QuarantineListing:
     """What lies in the local quarantine, and whether it goes on to the central server."""
@@ -168,10 +97,10 @@ def list_items(call: Call, given: QuarantineFilter) -> QuarantineListing:
         forwarding=Forwarding(
             server=progress.server,
             problem=progress.problem,
-            sent=_rfc3339(progress.sent_at),
-            again=_rfc3339(progress.again_at) if progress.problem else "",
+            sent=rfc3339(progress.sent_at),
+            again=rfc3339(progress.again_at) if progress.problem else "",
         ),
-        items=[_quarantined(call, entry, item, releases.get(entry.id)) for entry, item in found],
+        items=[_told(call, entry, item, releases.get(entry.id)) for entry, item in found],
         next=following,
     )
 
@@ -209,42 +138,12 @@ def _matches(entry: Entry, item: Item | None, text: str, fate: str) -> bool:
     return (not fate or item.fate == fate) and any(text in word.casefold() for word in words)
 
 
-def _quarantined(call: Call, entry: Entry, item: Item | None, release: Release | None) -> Quarantined:
-    state = None if release is None else _state(release)
-    if item is None:
-        return Quarantined(
-            id=entry.id,
-            smtp_id=entry.smtp_id,
-            problem="It cannot be read: it is damaged, or was written with another key.",
-            release=state,
-        )
-    return Quarantined(
-        id=item.id,
-        smtp_id=item.smtp_id,
-        name=clean(item.name, _NAME_LEN),
-        size=item.size,
-        kind=item.kind,
-        part=item.part,
-        sha256=item.sha256,
-        viruses=list(item.viruses),
-        reasons=list(item.reasons),
-        fate=item.fate,
-        sender=item.sender,
-        recipients=list(item.recipients),
-        subject=item.subject,
-        time=item.time,
-        revision=item.revision,
-        problem=call.context.quarantine.forwarder.problem_of(entry.name),
-        release=state,
-    )
-
-
 @operation("GET", "/quarantine/items/{id}", Scope.QUARANTINE, errors=(NotFound, Unavailable))
 def get_item(call: Call, given: OneItem) -> Quarantined:
     """What is known of one file."""
     entry, item = _found(call, given.id)
     try:
-        return _quarantined(call, entry, item, call.context.quarantine.memory.of([entry.id]).get(entry.id))
+        return _told(call, entry, item, call.context.quarantine.memory.of([entry.id]).get(entry.id))
     except sqlite3.Error as error:
         raise _unread(error) from None
 
@@ -276,7 +175,7 @@ def release(call: Call, given: ReleaseOrder) -> ReleaseState:
     except sqlite3.Error as error:
         raise _unread(error) from None
     call.modified(_thing(item), f"released to {', '.join(recipients)}")
-    return _state(ordered)
+    return state_of(ordered)
 
 
 @operation("POST", "/quarantine/items/{id}/download", Scope.QUARANTINE_WRITE, errors=(NotFound, Unavailable))
@@ -317,7 +216,7 @@ def delete_item(call: Call, given: OneItem) -> None:
 def list_releases(call: Call, given: Nothing) -> ReleaseList:
     """What was released, here or by the central server, and what came of it."""
     try:
-        return ReleaseList(releases=[_state(one) for one in call.context.quarantine.memory.latest(RELEASES)])
+        return ReleaseList(releases=[state_of(one) for one in call.context.quarantine.memory.latest(RELEASES)])
     except sqlite3.Error as error:
         raise _unread(error) from None
 
@@ -326,6 +225,10 @@ def list_releases(call: Call, given: Nothing) -> ReleaseList:
 def forward_now(call: Call, given: Nothing) -> None:
     """Try the central server now, without waiting for the end of a pause."""
     call.context.quarantine.forwarder.try_now()
+
+
+def _told(call: Call, entry: Entry, item: Item | None, release: Release | None) -> Quarantined:
+    return quarantined(entry, item, release, call.context.quarantine.forwarder.problem_of(entry.name))
 
 
 def _found(call: Call, item_id: str) -> tuple[Entry, Item | None]:
@@ -340,29 +243,8 @@ def _found(call: Call, item_id: str) -> tuple[Entry, Item | None]:
         raise _unread(error) from None
 
 
-def _state(release: Release) -> ReleaseState:
-    return ReleaseState(
-        id=release.id,
-        item=release.item.id,
-        file=clean(release.item.name, _NAME_LEN),
-        sha256=release.item.sha256,
-        by=clean(release.by, _NAME_LEN),
-        central=release.ordered,
-        time=_rfc3339(release.time),
-        state=str(release.state),
-        smtp_id=release.smtp_id,
-        text=release.text,
-        recipients=list(release.recipients),
-        results=[RecipientOutcome(**msgspec.structs.asdict(one)) for one in release.results],
-    )
-
-
 def _thing(item: Item) -> str:
     return f"quarantined file {item.name}, sha256 {item.sha256}"
-
-
-def _rfc3339(seconds: float) -> str:
-    return timestamp(round(seconds * 1e9)) if seconds else ""
 
 
 def _unread(error: Exception) -> Unavailable:
