@@ -130,6 +130,7 @@ class _Cleaning:
     def _refuse_hidden(self) -> None:
         """A cross-reference table may lead to objects amid the octets of a stream: those are not cleaned."""
         for stream in self._streams:
+            self._objects.charge(stream.end - stream.start)
             octets = bytes(self._file.changed[stream.start : stream.end])
             if _KEYWORD.search(octets) and next(self._telling(octets, 0, len(octets)), -1) >= 0:
                 raise Irregular
@@ -183,13 +184,11 @@ class _Cleaning:
             end = self._examine(text, start)
         while end <= mark:  # a trailer behind it, or what another reader takes for an object
             self._allowance.step()
-            start = text.octets.find(b"<<", end, mark)
-            if start < 0:
+            at = text.octets.find(b"<<", end, mark)
+            end = mark if at < 0 else max(at + 2, self._examine(text, at))
+            self._seen[start] = end  # marks come in order: what lies before this one is done
+            if at < 0:
                 break
-            end = self._seen.get(start, -1)
-            if end < 0:
-                end = max(start + 2, self._examine(text, start))
-                self._seen[start] = end
 
     def _examine(self, text: _Text, start: int) -> int:
         """Clean the object there. Returns where it ends."""

@@ -113,7 +113,7 @@ _GROUPS: Final[dict[bytes, Callable[[bytes], str]]] = {
 
 def _end(content: bytes, at: int, allowance: Allowance) -> int:
     """Offset of the brace that closes the group around at. Raises Irregular if there is none."""
-    depth = 1
+    depth, begin = 1, at
     while (found := _TOKEN.search(content, at)) is not None:
         allowance.step()
         at = found.end()
@@ -122,6 +122,7 @@ def _end(content: bytes, at: int, allowance: Allowance) -> int:
         elif found[0] == b"}":
             depth -= 1
             if depth == 0:
+                allowance.unpacked(at - begin)
                 return found.start()
         elif found[1] is not None:
             at += max(0, int(found[1]))

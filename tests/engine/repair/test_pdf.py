@@ -195,3 +195,18 @@ def test_links_to_scripts_however_they_are_written(link: bytes, key: bytes) -> N
     found = pdf.cleaned(document({**objects, 6: action, 20: b"(java\\nscript:x)"}))
     assert found is not None and found.done == ("JavaScript",) and b"/S /URI" not in found.content
     assert pdf.cleaned(document({**objects, 6: b"<< /S /URI /URI (/list) >>"})) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"1 0 obj null " + b"/JS " * 100_000,
+        b"1 0 obj null " + b"<< /JS /JS >> " * 30_000,
+        b"1 0 obj << /AA << >> >> endobj\n" + b"5 0 obj << /X 9 >>\nstream\nab\n" * 20_000,
+    ],
+    ids=["names", "dictionaries", "streams"],
+)
+def test_nothing_is_read_for_ever(content: bytes) -> None:
+    """Each of them is read in one go, or given up; without bounds they take minutes."""
+    found = pdf.cleaned(b"%PDF-1.4\n" + content)
+    assert found is None or len(found.content) == len(content) + 9
