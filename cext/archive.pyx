@@ -9,12 +9,16 @@ start a program are refused (ValueError), and so is one that this build of it la
 xar is left out, since hard links that name each other keep its reader busy for ever, and lha, since it gives up at names
 that it cannot convert (libarchive 3.6.2).
 
+Of a name that it cannot convert it asks errno whether memory ran out, and then ends the process (3.6.2): what an earlier
+call left there is cleared before.
+
 Known gaps: how much memory a decoder takes is libarchive's to say (a 7z dictionary is allocated as its header asks):
 who calls has to look at such headers first.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc cimport errno
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
@@ -203,8 +207,10 @@ cdef class Reader:
         self._have = 0
         self._closed = 0
         with nogil:
+            errno.errno = 0
             result = archive_read_next_header(self._archive, &self._entry)
             if result == ARCHIVE_RETRY:
+                errno.errno = 0
                 result = archive_read_next_header(self._archive, &self._entry)
         self.status = ARCHIVE_FAILED if result == ARCHIVE_RETRY else result
         if result != ARCHIVE_OK and result != ARCHIVE_WARN:
@@ -287,7 +293,12 @@ cdef class Reader:
         """Path of the current member: UTF-8 if libarchive can make it so, else the octets that are stored."""
         if self._entry == NULL:
             raise ValueError("no current member")
-        return self._text(archive_entry_pathname_utf8(self._entry)) or self._text(archive_entry_pathname(self._entry))
+        errno.errno = 0
+        name = self._text(archive_entry_pathname_utf8(self._entry))
+        if not name:
+            errno.errno = 0
+            name = self._text(archive_entry_pathname(self._entry))
+        return name
 
     @property
     def size(self):
@@ -308,6 +319,7 @@ cdef class Reader:
         """Whether the current member is another name of an earlier one; some formats give the octets here all the same."""
         if self._entry == NULL:
             raise ValueError("no current member")
+        errno.errno = 0
         return archive_entry_hardlink(self._entry) != NULL
 
     @property
