@@ -153,6 +153,18 @@ def test_links_are_counted_up_to_a_bound() -> None:
     assert not names(many + "http://b.example.org http://pages.example.org/bad/", lists(**page))
 
 
+def test_what_a_link_shows_is_read_up_to_a_bound() -> None:
+    """_SHOWN_LEN, URL_LEN, _UNESCAPES: each is crossed by one."""
+    padding = engine_side._SHOWN_LEN - len(BANK)
+    for more in (0, 1):
+        found = names(f"<a href='{EVIL}'>{' ' * (padding + more)}{BANK}</a>", lists())
+        assert bool(found) is not bool(more)
+    path = "x" * (engine_side.URL_LEN - len("http://a.example/"))
+    assert len(engine_side.canonical(f"http://a.example/{path}y")[1]) == len(path) + 1
+    for times, rest in ((engine_side._UNESCAPES, "/a"), (engine_side._UNESCAPES + 1, "/%2561")):
+        assert engine_side.canonical(f"http://a.example/%{'25' * (times - 1)}61")[1] == rest
+
+
 @given(st.text("<a href=\"'>/?:.w@bank-exmpl.co%25&#;\n", max_size=200))
 def test_any_text(text: str) -> None:
     page = {"prefixes": {"S1": {bytes.fromhex(PREFIX[-8:])}}, "digests": {"S1": {bytes.fromhex(PAGE[-64:])}}}
