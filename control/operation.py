@@ -12,14 +12,16 @@ Pages call the function itself. So whatever a page can do, a program can do as w
 import re
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from control.actor import Actor, Scope
-from control.context import Context
 from engine import events
 from engine.policy.metatags import clean
+
+if TYPE_CHECKING:
+    from control.context import Context  # all of the gateway: other programs have operations' words, and not that
 
 BODY_LEN: Final = 256 * 1024  # octets of a JSON body, unless the operation says otherwise
 OBJECT_LEN: Final = 200  # characters, in the journal
@@ -100,7 +102,7 @@ class Unavailable(Refused):
 class Call(msgspec.Struct, frozen=True):
     """On whose behalf an operation runs, and where."""
 
-    context: Context
+    context: "Context"
     actor: Actor
 
     def modified(self, thing: str, how: str) -> None:

@@ -7,7 +7,7 @@ The function runs in a thread. It calls operations (control/operations) with `vi
 
 import datetime
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,7 +16,6 @@ from starlette.routing import Route
 
 from control.actor import Actor, Scope
 from control.authentication import SESSION_COOKIE, actor_of, unauthorized
-from control.context import Context
 from control.entrance import Entrance
 from control.form import FORM_LEN, Fields, read_form
 from control.navigation import Navigation, navigation
@@ -84,7 +83,15 @@ class AnyVisit(Generic[C]):
         return download(file)
 
 
-class Visit(AnyVisit[Context]):
+if TYPE_CHECKING:
+    from control.context import Context  # all of the gateway: other programs with pages do without
+
+    _OfGateway = AnyVisit[Context]
+else:
+    _OfGateway = AnyVisit
+
+
+class Visit(_OfGateway):
     """To a page of the gateway."""
 
     def __init__(self, request: Request, actor: Actor, fields: Fields) -> None:

@@ -54,9 +54,15 @@ def test_pages_that_are_too_wide_or_bad_to_read_or_not_there(chromium: Browser, 
             looks.check("/events", name="fault", prepare=lambda page: put(page, f"<nobr>{'x' * 500}</nobr>"))
         with pytest.raises(AssertionError, match=r"dark, 1280 pixels, is not for everybody.*color-contrast"):
             looks.check("/events", name="fault", prepare=black_letters)
+        with pytest.raises(AssertionError, match=r"light, 1280 pixels, is not for everybody.*1:1 contrast"):
+            looks.check("/events", name="fault", prepare=letters_like_their_ground)
         with pytest.raises(AssertionError, match="answers 404"):
             looks.check("/nothing")
         looks.check("/nothing", name="fault", status=404)
+
+
+def letters_like_their_ground(page: Page) -> None:
+    page.evaluate("() => Object.assign(document.querySelector('h1').style, {color: '#777', background: '#777'})")
 
 
 def black_letters(page: Page) -> None:
