@@ -9,6 +9,7 @@ Mail never waits for it, and nothing that fails in it is more than an event.
 """
 
 import asyncio
+import functools
 import logging
 import os
 import time
@@ -186,6 +187,16 @@ class Canary:
             copies, self._copies = self._copies, []
             in_use = DefinitionsFile(0, os.dup(fd))
             self._batch = asyncio.get_running_loop().create_task(self._compare(copies, in_use, self._candidate))
+            self._batch.add_done_callback(functools.partial(self._compared, copies, in_use))  # also if it never began
+
+    def _compared(self, copies: list[_Copy], in_use: DefinitionsFile, batch: "asyncio.Task[None]") -> None:
+        self._batch = None
+        self._rests_until_s = asyncio.get_running_loop().time() + REST_S
+        in_use.close()
+        for copy in copies:
+            copy.close()
+        if not batch.cancelled() and (error := batch.exception()) is not None:
+            log.error("new definitions cannot be compared with those in force", exc_info=error)
 
     # --- comparing ----------------------------------------------------------------------------------
 
@@ -205,12 +216,6 @@ class Canary:
         except _Ended as ended:
             log.info("new definitions are not compared just now: %s", ended)
             return
-        finally:
-            self._batch = None
-            self._rests_until_s = asyncio.get_running_loop().time() + REST_S
-            in_use.close()
-            for copy in copies:
-                copy.close()
         pairs = list(zip(before, after, strict=False))
         self._event(
             events.DefinitionsCompared(

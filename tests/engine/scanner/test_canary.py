@@ -150,3 +150,25 @@ def test_another_candidate_takes_the_place_of_the_first(with_trial: Run, monkeyp
         assert (told.revision, told.found) == (image.describe(other).revision, ("Other",))
 
     with_trial(work)
+
+
+def test_a_batch_that_never_began_leaves_nothing_behind(with_trial: Run) -> None:
+    """Else nothing would be compared any more, and every set would pass."""
+
+    async def work(trial: Trial) -> None:
+        trial.offer(NEW)
+        await trial.looking()
+        canary_ = trial.bench.pool.canary
+        fd = trial.bench.file(MAIL % b"anything")
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(BATCH):
+            canary_.offer("ID", [Extent(fd, 0, 30)])
+        batch = canary_._batch
+        assert batch is not None and len(os.listdir("/proc/self/fd")) > before
+        canary_._drop()
+        await asyncio.wait([batch])
+        await asyncio.sleep(0)
+        assert batch.cancelled() and canary_._batch is None
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+    with_trial(work)
