@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from engine.scan.facts import Cause
 from engine.scan.offline import examine
 from signatures import grammar, image, members, source
 from signatures.clamav import member
+from signatures.clamav.collect import collect
 from signatures.clamav.line import NotTaken
 from signatures.model import Member, Signature
 from tests.engine.scan.formats.archives_made import rar5
@@ -70,6 +72,15 @@ def test_an_expression_that_takes_too_long_is_unscanned() -> None:
 def test_a_broken_annex_is_refused(octets: bytes) -> None:
     with pytest.raises(ValueError, match="container signatures of the definitions"):
         engine_side.Members(octets)
+
+
+def test_their_number_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """members.MOST, crossed by one: the last line is listed, the others count."""
+    monkeypatch.setattr(members, "MOST", 2)
+    (tmp_path / "a.cdb").write_text("".join(f"A{n}:*:*:{n}:*:*:*:*:*:*\n" for n in range(3)))
+    taken = collect([tmp_path])
+    assert len(taken.signatures) == 2
+    assert [one.reason for one in taken.refused] == ["more than 2 signatures of members of containers"]
 
 
 @pytest.mark.parametrize(
