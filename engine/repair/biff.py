@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Final
 
-from engine.repair.allowance import Allowance
+from engine.repair.allowance import Allowance, Irregular
 
 MACRO_SHEETS: Final = "Excel 4.0 macros"
 NAMES: Final = "names that start macros"
@@ -61,17 +61,24 @@ class _Book:
                     break
         return found
 
+    def is_macro_sheet(self, at: int) -> bool:
+        """Whether one of the two that tell says so: the entry of the sheet at at, or the sheet itself."""
+        (begin,) = struct.unpack_from("<L", self.octets, at)
+        sheet = self.octets[begin : begin + 8]
+        told = len(sheet) == 8 and struct.unpack_from("<HxxxxH", sheet) == (_BOF, _MACRO_BOF)
+        return told or self.octets[at + 5] & 0x0F == _MACRO
+
 
 def cleaned(stream: bytes, allowance: Allowance) -> tuple[bytes, tuple[str, ...]]:
-    """A Workbook or Book stream, and what was taken out of it."""
+    """A Workbook or Book stream, and what was taken out of it. Raises Irregular and Spent."""
     book = _Book(stream, allowance)
     wide = stream[4:6] == b"\0\x06"  # BIFF8: texts carry a flag
     sheets: list[int] = []
     records = book.records(0)
-    if any(kind == _FILE_PASS for kind, _, _ in records):  # their contents are not what they seem
-        return stream, ()
+    if any(kind == _FILE_PASS for kind, _, _ in records):
+        raise Irregular  # encrypted, and Excel may know the password without being told
     for kind, at, size in records:
-        if kind == _BOUND_SHEET and size >= 6 and book.octets[at + 5] & 0x0F == _MACRO:
+        if kind == _BOUND_SHEET and size >= 6 and book.is_macro_sheet(at):
             sheets.append(struct.unpack_from("<L", book.octets, at)[0])
             book.octets[at + 5] &= 0xF0
             book.done[MACRO_SHEETS] = None

@@ -106,6 +106,7 @@ class Compound(CompoundFile):
         seen = {0}
         storages = [self.root]
         for storage in storages:
+            names = set()
             (child,) = struct.unpack_from("<L", self._raw, storage.number * ENTRY_LEN + 76)
             waiting = [child]
             while waiting:
@@ -117,8 +118,9 @@ class Compound(CompoundFile):
                 seen.add(number)
                 self._allowance.step()
                 entry = self._read(number, storage.path, storage)
-                if entry.kind not in (STORAGE, STREAM):
-                    raise Irregular
+                if entry.kind not in (STORAGE, STREAM) or entry.name.lower() in names:
+                    raise Irregular  # of two with one name, which one is read depends on the reader
+                names.add(entry.name.lower())
                 storage.children.append(entry)
                 waiting.extend(struct.unpack_from("<LL", self._raw, number * ENTRY_LEN + 68))
                 if entry.kind == STORAGE:

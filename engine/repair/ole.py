@@ -8,9 +8,9 @@
 
 Octets of what is taken out are overwritten, and so is what lies in free sectors. The length of the file stays.
 
-Known gaps: in encrypted documents only storages are taken out; a compound file that is nothing but a VBA project is not
-cleaned, for its document would break; installer packages are programs and are left as they are; attachments of
-messages are cleaned only if their length can stay.
+Known gaps: in encrypted documents and presentations only storages are taken out, encrypted workbooks are refused; a
+compound file that is nothing but a VBA project is not cleaned, for its document would break; installer packages are
+programs and are left as they are; attachments of messages are cleaned only if their length can stay.
 """
 
 from typing import Final
@@ -102,6 +102,7 @@ class _Cleaning:
     def _remove_project(self, storage: Entry) -> None:
         """A project's storage: that around the one with its modules, unless that is the whole file."""
         around = storage.parent
+        self._allowance.step(len(around.children) if around is not None else 1)
         if storage.name.lower() in _PROJECTS or around is None:
             self._remove(storage, _MACROS)
         elif around.parent is not None and not {one.name.lower() for one in around.children} & _MAIN:

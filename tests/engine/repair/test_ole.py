@@ -206,6 +206,18 @@ def test_storages_in_storages() -> None:
         )
 
 
+def test_two_of_one_name_are_refused() -> None:
+    """AV-05: which one a reader takes is up to it."""
+    assert ole.cleaned(compound({"\x01Ole10Native": native(MARK), "Contents": TEXT})) is not None
+    assert ole.cleaned(compound({"\x01Ole10Native": native(MARK), "Contents": TEXT, "CONTENTS": TEXT})) is None
+
+
+def test_many_projects_in_one_storage() -> None:
+    """AV-13: each of them looks at all its neighbours, and that is paid for."""
+    tree: Tree = {f"s{number}": {"_VBA_PROJECT": b"a"} for number in range(2_200)}
+    assert ole.cleaned(compound({"WordDocument": TEXT, **tree})) is None
+
+
 def test_damage_is_refused() -> None:
     """AV-13: chains that run in circles or share sectors, entries that two lead to: the file is left as it is."""
     content = storage(compound({"WordDocument": TEXT}), "doc")
