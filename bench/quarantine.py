@@ -41,7 +41,7 @@ CLEAN: Final = 180
 INFECTED: Final = 20  # different files, so that digests tell one from another
 LOOK_S: Final = 0.5
 DRAIN_S: Final = 1800.0
-OTHERS_S: Final = 60.0  # for the two runs to compare with, at most
+OTHERS_S: Final = 30.0  # for the two runs to compare with, at most
 
 
 class Server:

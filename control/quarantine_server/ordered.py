@@ -9,6 +9,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._closed = False
         self._waiting: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
 
     def ring(self, gateway: str) -> None:
@@ -20,6 +21,8 @@ class Bell:
         """Until it rings for this gateway, or so long."""
         mine = (asyncio.get_running_loop(), asyncio.Event())
         with self._lock:
+            if self._closed:
+                return
             self._waiting.setdefault(gateway, set()).add(mine)
         try:
             async with asyncio.timeout(seconds):
@@ -33,8 +36,9 @@ class Bell:
                     del self._waiting[gateway]
 
     def close(self) -> None:
-        """Nobody waits any more: the server stops."""
+        """Nobody waits any more, nor begins to: the server stops."""
         with self._lock:
+            self._closed = True
             for waiting in self._waiting.values():
                 for loop, event in waiting:
                     loop.call_soon_threadsafe(event.set)
