@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from engine import definitions
+from engine import definitions, durable
 from engine.config import Settings
 from engine.definitions import DefinitionsRefused
 from engine.layout import Layout
@@ -177,9 +177,9 @@ class Library:
                 raise Unfit(found.problem)
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(path, kept)
-                _sync(kept)
+                durable.sync(kept)
                 os.replace(kept, self._layout.definitions / PREVIOUS)
-            _sync(new)
+            durable.sync(new)
             os.chmod(new, 0o640)
             record = msgspec.json.encode(Record(found.revision, user, now_us, how))
             (self._layout.definitions / RECORD).write_bytes(record)
@@ -210,11 +210,3 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
     definitions.from_file(path)  # what lies in it is used unchecked below
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as octets:
         yield octets
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -6,8 +6,8 @@ know the file by a name that nobody gave it before; `clean`, when they find noth
 before them, found something in here, and it is offered for release.
 """
 
+import contextlib
 import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from control.quarantine_server.protocol import Item
 from control.quarantine_server.sandboxed import Scanned, scanned
 from control.quarantine_server.store import Store
 from control.quarantine_server.vault import Damaged
+from control.quarantine_server.work import Work
 from control.sandbox import Busy
 from engine import definitions
 from engine.definitions import DefinitionsRefused, mark_of
@@ -31,7 +32,7 @@ BATCH_LEN: Final = 64 << 20  # octets, but for one that is larger
 log: Final = logging.getLogger(__name__)
 
 
-class Rescan(threading.Thread):
+class Rescan(Work):
     """told: called with each verdict and what that changes: `named`, `clean`, or nothing to tell.
 
     state, revision: what it is doing, for the pages. `stop` ends it after the batch in hand.
@@ -40,13 +41,11 @@ class Rescan(threading.Thread):
     def __init__(
         self, store: Store, image: Path, now_us: Callable[[], int], told: Callable[[str, Scanned, str], None]
     ) -> None:
-        super().__init__(name="rescan", daemon=True)
+        super().__init__("rescan", LOOK_S, "quarantined files cannot be scanned again")
         self._store = store
         self._image = image
         self._now_us = now_us
         self._told = told
-        self._ended = threading.Event()
-        self._wake = threading.Event()
         self._seen: object = self  # no mark: that there is no file is told, too
         self.revision = ""
         self.problem = ""
@@ -55,28 +54,11 @@ class Rescan(threading.Thread):
     def _index(self) -> Index:
         return self._store.index
 
-    def run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                self._look()
-                while self.revision and not self._ended.is_set() and self._batch():
-                    pass
-            except Busy:
-                pass  # only rehearsals use the same places: the next time
-            except Exception as error:  # noqa: BLE001 - the thread must go on: a full disk passes
-                log.error("quarantined files cannot be scanned again for now: %s: %s", type(error).__name__, error)
-            self._wake.wait(LOOK_S)
-            self._wake.clear()
-
-    def stop(self) -> None:
-        self._ended.set()
-        self._wake.set()
-        if self.is_alive():
-            self.join()
-
-    def wake(self) -> None:
-        """There is something new."""
-        self._wake.set()
+    def look(self) -> None:
+        self._load()
+        with contextlib.suppress(Busy):  # only rehearsals use the same places: the next time
+            while self.revision and self.goes_on and self._batch():
+                pass
 
     def left(self) -> int:
         """Contents that the definitions in force have not seen yet."""
@@ -84,7 +66,7 @@ class Rescan(threading.Thread):
             row = connection.execute("SELECT COUNT(*) FROM content WHERE revision != ?", (self.revision,)).fetchone()
         return int(row[0]) if self.revision else 0
 
-    def _look(self) -> None:
+    def _load(self) -> None:
         mark = mark_of(self._image)
         if mark == self._seen:
             return

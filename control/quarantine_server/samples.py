@@ -3,7 +3,6 @@ that is set otherwise. docs/samples.md describes what is sent; nothing of it say
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from control.quarantine_server import settings as server_settings
 from control.quarantine_server.desk import AUTOMATIC, Desk
 from control.quarantine_server.index import Entry, Index
 from control.quarantine_server.store import Store
+from control.quarantine_server.work import Work
 from engine.policy.metatags import clean
 from engine.scan.facts import Verdict
 
@@ -48,20 +48,18 @@ class Answer(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class Samples(threading.Thread):
+class Samples(Work):
     """Sends what waits, one after the other. States of a sample: waiting, sent, refused, failed."""
 
     def __init__(
         self, store: Store, desk: Desk, settings: server_settings.Samples, root: Path, now_us: Callable[[], int]
     ) -> None:
-        super().__init__(name="samples", daemon=True)
+        super().__init__("samples", LOOK_S, "samples are not sent")
         self._store = store
         self._desk = desk
         self.settings = settings
         self._root = root
         self._now_us = now_us
-        self._wake = threading.Event()
-        self._ended = threading.Event()
 
     @property
     def _index(self) -> Index:
@@ -95,25 +93,16 @@ class Samples(threading.Thread):
                 "INSERT OR REPLACE INTO sample (sha256, state, user, time, due) VALUES (?, 'waiting', ?, ?, ?)",
                 (entry.item.sha256, user, now, now),
             )
-        self._wake.set()
+        self.wake()
 
     # --- sending ------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                while self.settings.enabled and not self._ended.is_set() and self._one():
-                    pass
-            except Exception as error:  # noqa: BLE001 - the thread must go on: a full disk passes
-                log.error("samples are not sent for now: %s: %s", type(error).__name__, error)
-            self._wake.wait(LOOK_S)
-            self._wake.clear()
+    def look(self) -> None:
+        while self.settings.enabled and self.goes_on and self._one():
+            pass
 
-    def stop(self) -> None:
-        self._ended.set()
-        self._wake.set()
-        if self.is_alive():
-            self.join(self.settings.timeout_s)
+    def stop(self, patience_s: float | None = None) -> None:
+        super().stop(self.settings.timeout_s if patience_s is None else patience_s)
 
     def _one(self) -> bool:
         """Send what is due. False: nothing is."""

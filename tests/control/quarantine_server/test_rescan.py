@@ -132,6 +132,6 @@ def test_a_file_that_was_changed_on_disk_is_unscanned(shelf: Shelf, image: Path)
     path.write_bytes(b"MWQ1")
     shelf.put(b"two", 2)
     thread = Rescan(shelf.store, image, lambda: shelf.now, lambda *_: None)
-    thread._look()
-    assert thread._batch() and not thread._batch() and thread.left() == 0
+    thread.look()
+    assert thread.left() == 0 and not thread._batch()
     assert [one.verdict for one in entries(shelf)] == [CLEAN, UNSCANNED]
