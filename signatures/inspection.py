@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cext.automaton import REGEX_FLAGS, Image, fold_name
-from signatures import conditions, image
+from signatures import conditions, image, members
 from signatures.hexpattern import FORMS, NO_LIMIT
 from signatures.model import FAMILIES, ORIGINS, PROGRAM_FACTS, SEVERITIES, Kind
 
@@ -78,6 +78,7 @@ class Contents:
                     anchors[number].append(literal)
         self._digests()
         self._names()
+        self._members()
         self._conditions(anchors)
 
     def _table(self, kind: int, layout: str) -> list[tuple[int, ...]]:
@@ -122,6 +123,13 @@ class Contents:
                 for _, number in self._does(program):
                     self.signatures[number].globs.append(glob)
                     self.signatures[number].looks_for.append(f"name {glob}")
+
+    def _members(self) -> None:
+        """What is asked of members of containers. Heads are found by name: their rules are in an annex."""
+        by_name = {s.name: s for s in self.signatures}
+        for rule in members.read(self.image.annex(members.ANNEX)):
+            if (head := by_name.get(rule.name)) is not None:
+                head.looks_for.append(members.shown(rule))
 
     def _element(self, op: int, a: int, b: int, c: int) -> tuple[str, bytes]:
         """(as text, as an expression)."""

@@ -53,3 +53,27 @@ def _rule(name: str, body: Member) -> Rule:
         body.encrypted,
         body.position,
     )
+
+
+def read(annex: memoryview | None) -> tuple[Rule, ...]:
+    """Of the annex of an image. Raises ValueError if it is damaged."""
+    if annex is None:
+        return ()
+    try:
+        return msgspec.msgpack.decode(annex, type=Annex).rules
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"signatures of members of containers: {error}") from None
+
+
+def shown(rule: Rule) -> str:
+    """In words, for people."""
+    words = [f"member of {rule.container}"]
+    if rule.expression:
+        words.append(f"name {'(?i)' * rule.nocase}{rule.expression.decode('utf-8', 'replace')}")
+    for key in ("container_size", "packed", "size", "position"):
+        found: Range = getattr(rule, key)
+        if found is not None:
+            words.append(f"{key.replace('_', ' ')} {found[0]}-{found[1]}")
+    if rule.encrypted is not None:
+        words.append("encrypted" if rule.encrypted else "not encrypted")
+    return ", ".join(words)

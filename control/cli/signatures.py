@@ -16,6 +16,7 @@ from engine.scan import magic
 from engine.scan.yara_rules import rules_of
 from signatures import export, yara_rules
 from signatures import image as layout
+from signatures.clamav import phishing
 from signatures.clamav.collect import Taken, collect
 from signatures.compile import Info, completed, describe, read_all, read_sources, test_vectors
 from signatures.diagnostics import SourceErrors
@@ -177,6 +178,9 @@ def export_(sources: tuple[Path, ...], output: Path, form: str) -> None:
         click.echo(f"{output / name}: {len(text.encode())} octets")
     for one in (*taken.refused, *left):
         click.echo(str(one), err=True)
+    for suffix in sorted(phishing.READERS):
+        if taken.counts[suffix]:
+            click.echo(f"{taken.counts[suffix]} lines of {suffix}: lists of links are not written, keep them", err=True)
     click.echo(f"{len(found) - len(left)} signatures written, {len(left)} cannot be said so")
 
 

@@ -111,9 +111,11 @@ def test_the_command(tmp_path: Path, form: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.ndb").write_text("One:0:*:6162636465666768\nOne:0:*:6d6e6f7071727374\n")
     (tmp_path / "in" / "own.toml").write_text('[[signature]]\nname = "Two"\ntext = "some words"\n')
+    (tmp_path / "in" / "a.pdb").write_text("H:bank.example\n")
     (tmp_path / "in" / "rules.yar").write_text('rule Three { strings: $a = "third" condition: $a }\n')
     told = CliRunner().invoke(command, ["export", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--format", form])
     assert told.exit_code == 0, told.output
+    assert "1 lines of .pdb: lists of links are not written" in told.output
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     if form == "toml":
         assert names == ["rules.yar", "signatures.toml"]

@@ -15,6 +15,7 @@ from signatures import grammar, image, members, source
 from signatures.clamav import member
 from signatures.clamav.collect import collect
 from signatures.clamav.line import NotTaken
+from signatures.inspection import Contents
 from signatures.model import Member, Signature
 from tests.engine.scan.formats.archives_made import rar5
 
@@ -45,6 +46,15 @@ def test_the_member_is_named_and_only_it() -> None:
     assert found(Member(expression="[.]pdf[.]exe$"), content, "a.zip") == ["a.zip/invoice.pdf.exe"]
     assert found(Member(position=(3, 3)), content, "a.zip") == ["a.zip/b.txt"]
     assert not found(Member(position=(4, 9)), content, "a.zip")
+
+
+def test_they_are_shown_and_compared() -> None:
+    """What `find` prints, and `diff` goes by."""
+    bodies = (Member("rar", expression="(?i)exe$", encrypted=True), Member("rar", expression="(?i)exe$", size=(1, 9)))
+    one, other = (Contents(image.build([Signature("One", body)])).signatures[0] for body in bodies)
+    assert one.looks_for == ["member of rar, name (?i)exe$, encrypted"]
+    assert other.looks_for == ["member of rar, name (?i)exe$, size 1-9"]
+    assert not one.same_as(other)
 
 
 def test_rar_tells_of_encrypted_members() -> None:
