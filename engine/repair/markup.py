@@ -47,7 +47,7 @@ class Markup:
     """One part while it is changed."""
 
     def __init__(self, octets: bytes, allowance: Allowance) -> None:
-        self.octets = _utf8(octets)
+        self.octets = utf8(octets)
         allowance.unpacked(len(self.octets))
         self._allowance = allowance
         self._edits: list[tuple[int, int, bytes]] = []
@@ -160,7 +160,7 @@ def _nothing(_: Element) -> None:
     """For who does not want to know of the beginning of elements."""
 
 
-def _utf8(octets: bytes) -> bytes:
+def utf8(octets: bytes) -> bytes:
     """The part in UTF-8, without a declared encoding if it had another one. Raises Irregular."""
     encoding = ""
     for mark, name in _BOMS:
@@ -176,6 +176,8 @@ def _utf8(octets: bytes) -> bytes:
     if not encoding:
         declared = _ENCODING.search(found[0]) if (found := _DECLARATION.match(octets)) else None
         named = declared[1].decode().lower() if declared else "utf-8"
+        if octets.lstrip()[:1] not in (b"<", b""):
+            raise Irregular  # EBCDIC, say
         if named in ("utf-8", "utf8"):
             return octets
         if named not in _CHARSETS:

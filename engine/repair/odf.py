@@ -13,7 +13,7 @@ from typing import Final
 
 from engine.repair import ole, ooxml
 from engine.repair.allowance import Allowance, Irregular, Spent
-from engine.repair.markup import Element, Markup
+from engine.repair.markup import Element, Markup, utf8
 from engine.repair.relations import is_remote
 from engine.repair.repaired import Repaired
 from engine.repair.zipped import Zipped
@@ -35,8 +35,8 @@ _HARMLESS_EVENTS: Final = frozenset(
 _MACRO_LINK: Final = re.compile(r"\s*(?:vnd\.sun\.star\.(?:script|expand)|macro|service|slot|\.uno|javascript):", re.I)
 _FORMULA: Final = re.compile(r"\b(?:dde|webservice)\s*\(", re.I)
 _SUSPECT: Final = re.compile(
-    rb"vnd\.sun\.star\.|macro:|service:|slot:|\.uno:|javascript:|dde|webservice|event-listener|<office:script|script:"
-    rb"|:applet|:plugin|:floating-frame|:template|auto-reload|&#", re.I
+    rb"vnd\.sun\.star\.|macro:|service:|slot:|\.uno:|javascript:|dde|webservice|event-listener|script"
+    rb"|applet|plugin|floating-frame|template|auto-reload|&#", re.I
 )  # fmt: skip
 _PROGRAMS: Final = frozenset({"pe", "elf", "macho", "lnk", "script", "java"})
 
@@ -109,8 +109,8 @@ class _Cleaning:
     # --- texts ----------------------------------------------------------------------------------------
 
     def _text(self, name: str) -> None:
-        octets = self._parts.read(name)
-        if not _SUSPECT.search(octets) and octets[:2] not in (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<"):
+        octets = utf8(self._parts.read(name))
+        if not _SUSPECT.search(octets):
             return
         self._markup = Markup(octets, self._allowance)
         self._markup.walk(None, self._visit)

@@ -22,7 +22,7 @@ from typing import Final
 from engine.repair import ole, rtf
 from engine.repair.allowance import DEPTH, Allowance, Irregular, Spent
 from engine.repair.fields import DDE, Fields
-from engine.repair.markup import Element, Markup
+from engine.repair.markup import Element, Markup, utf8
 from engine.repair.relations import NOWHERE, Relation, Relations, Types
 from engine.repair.repaired import Repaired
 from engine.repair.zipped import Zipped
@@ -223,7 +223,7 @@ class _Cleaning:
         data = _DATA_PARTS.match(name) is not None or kind.endswith(_DATA_TYPES)
         if not (cuts or fields or clicks or links or names or data):
             return
-        octets = self._parts.read(name)
+        octets = utf8(self._parts.read(name))
         fields = fields and Fields.may_have(octets)
         clicks = clicks and _CLICK.search(octets) is not None
         visits: list[tuple[frozenset[str], Callable[[Markup, Element], None]]] = []

@@ -91,3 +91,26 @@ def test_changed_octets_never_raise(changes: list[tuple[int, bytes]]) -> None:
     for where, octets in changes:
         content[where : where + len(octets)] = octets
     odf.cleaned(bytes(content))
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "cp037"])
+def test_texts_in_other_encodings_are_refused(encoding: str) -> None:
+    """AV-05: what some readers take for an encoding that shows no word of it cannot be looked into."""
+    parts = parts_of(infected.odf(odt()))
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>'
+    parts["styles.xml"] = (declared + '<a xlink:href="macro:///M"/>').encode(
+        "cp037" if encoding == "cp037" else "ascii"
+    )
+    assert odf.cleaned(zipped(parts)) is None
+    parts["styles.xml"] = b'<?xml version="1.0" encoding="ISO-8859-1"?><a/>'
+    assert odf.cleaned(zipped(parts)) is not None
+
+
+def test_scripts_with_any_prefix() -> None:
+    """AV-13: prefixes are the writer's choice."""
+    parts = parts_of(odt())
+    parts["content.xml"] = parts["content.xml"].replace(
+        b"<text:p>", b'<t:script xmlns:t="x">MARKED</t:script><text:p>', 1
+    )
+    after, done = done_to(zipped(parts))
+    assert done == ("actions on events",) and b"MARKED" not in after["content.xml"]

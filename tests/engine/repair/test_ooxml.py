@@ -314,3 +314,12 @@ def test_macro_sheets_by_their_content_type() -> None:
             parts[name] = parts[name].replace(b"relationships/xlMacrosheet", b"relationships/worksheet")
     after, done = done_to(parts)
     assert "Excel 4.0 macros" in done and b"macrosheet" not in after["[Content_Types].xml"].lower()
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "cp037"])
+def test_parts_in_other_encodings_are_refused(encoding: str) -> None:
+    """AV-05: what some readers take for an encoding that shows no word of it cannot be looked into."""
+    parts = parts_of(infected.ooxml(docx()))
+    text = f'<?xml version="1.0" encoding="{encoding}"?><w:f xmlns:w="w"><w:fldSimple w:instr="DDE a"/></w:f>'
+    parts["word/footer7.xml"] = text.encode(encoding)
+    assert ooxml.cleaned(zipped(parts)) is None
