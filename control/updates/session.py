@@ -14,14 +14,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from control.definitions import Library, Unfit
-from control.updates import fetch, trial
-from control.updates.clamav import ClamavSource
-from control.updates.fetch import Problem
+from control.updates import trial
 from control.updates.memory import FAILED, NOTHING_NEW, SUCCEEDED, Attempt, Known, Memory, Watched
 from control.updates.trial import NotFit
 from engine import definitions, events
@@ -29,6 +27,9 @@ from engine.config import Settings
 from engine.config.entries import CLAMAV
 from engine.layout import Layout
 from engine.policy.metatags import clean
+
+if TYPE_CHECKING:
+    from control.updates.fetch import Problem
 
 REASON_LEN: Final = 2000  # characters
 WATCHED_S: Final = 600.0  # after it came into force
@@ -117,6 +118,8 @@ class Session:
         return attempt
 
     def _ended(self, user: str, began: int) -> Attempt:
+        from control.updates import fetch  # dear (TUF, HTTP), and wanted once in hours
+
         known = Known("", 0, 0, "")
         try:
             found, problems = self._found()
@@ -129,7 +132,8 @@ class Session:
                 self.memory = self.memory.with_known(known)
                 result = NOTHING_NEW
             else:
-                self._tried(found, user)
+                tried = self._tried(found, user)
+                told = "; ".join(filter(None, (told, tried)))
             return Attempt(self._now_us, began, user, result, told, known.source, known.revision, known.number)
         except Interrupted:
             raise
@@ -146,14 +150,19 @@ class Session:
                 self._tell(FAILED, known, reason)
             return Attempt(self._now_us, began, user, FAILED, reason, known.source, known.revision, known.number)
         finally:
-            with contextlib.suppress(OSError):
+            try:
                 self._library.withdraw()
+            except OSError as error:
+                log.error("relays go on trying definitions on copies of mail: %s", error)
 
     # --- fetching -----------------------------------------------------------------------------------
 
-    def _found(self) -> tuple[Candidate | str, tuple[Problem, ...]]:
+    def _found(self) -> "tuple[Candidate | str, tuple[Problem, ...]]":
         """From the first source that answers; only its name if it has nothing new. With what others said before it."""
-        updates, problems = self._settings.updates, list[Problem]()
+        from control.updates.fetch import NoSource
+
+        updates = self._settings.updates
+        problems: list[Problem] = []
         if not updates.sources:
             raise Failed("no source of updates is named: add one to the settings of updates")
         for is_clamav, some in itertools.groupby(updates.sources, lambda one: one.startswith(CLAMAV)):
@@ -161,13 +170,15 @@ class Session:
                 self._begun(Stage("Looking for new definitions"))
                 try:
                     found = self._from_clamav(sources[0]) if is_clamav else self._from_publisher(sources)
-                except fetch.NoSource as error:
+                except NoSource as error:
                     problems.extend(error.problems)
                     continue
                 return found[0], (*problems, *found[1])
-        raise fetch.NoSource(tuple(problems))
+        raise NoSource(tuple(problems))
 
-    def _from_publisher(self, sources: list[str]) -> tuple[Candidate | str, tuple[Problem, ...]]:
+    def _from_publisher(self, sources: list[str]) -> "tuple[Candidate | str, tuple[Problem, ...]]":
+        from control.updates import fetch
+
         in_force = self._library.in_force()
         known = self.memory.of(in_force.revision) if in_force else None
         found = fetch.fetch(
@@ -185,7 +196,9 @@ class Session:
         known = Known(revision_of(found.path), told.number, told.date_us, found.source)
         return Candidate(found.path, known), found.problems
 
-    def _from_clamav(self, source: str) -> tuple[Candidate | str, tuple[Problem, ...]]:
+    def _from_clamav(self, source: str) -> "tuple[Candidate | str, tuple[Problem, ...]]":
+        from control.updates.clamav import ClamavSource
+
         clamav = ClamavSource(source.removeprefix(CLAMAV), self._layout.definitions / "clamav", self._stopped.is_set)
         found = clamav.update(lambda text: self._begun(Stage(text)))
         known = Known(revision_of(found.path), found.number, found.date, clamav.name, clamav=True)
@@ -195,13 +208,14 @@ class Session:
 
     # --- trying -------------------------------------------------------------------------------------
 
-    def _tried(self, found: Candidate, user: str) -> None:
+    def _tried(self, found: Candidate, user: str) -> str:
+        """Returns what of the trial is worth to be known."""
         try:
             self._begun(Stage("Testing them on their own vectors, and on ordinary mail"))
             before = self._library.in_force()
             trial.counted(definitions.from_file(found.path).signatures, before.signatures if before else 0)
             trial.self_test(found.path)
-            self._canary(found)
+            tried = self._canary(found)
         except NotFit as error:
             if self._stopped.is_set():
                 raise Interrupted from error
@@ -212,28 +226,32 @@ class Session:
             raise Interrupted
         self._begun(Stage("Putting them in force"))
         self._force(found, user)
+        return tried
 
-    def _canary(self, found: Candidate) -> None:
-        """Raises NotFit, OSError."""
+    def _canary(self, found: Candidate) -> str:
+        """On how many messages, in words; empty if there is none. Raises NotFit, OSError."""
         updates = self._settings.updates
         if not updates.canary_minutes or self._journal is None or not self._settings.antivirus.enabled:
-            return
+            return ""
         began, lasts_s = time.monotonic(), updates.canary_minutes * MINUTE_S  # the clock may be set meanwhile
-        first = self._now_us
+        first, messages = self._now_us, 0
         self._library.offer(found.path)
         self._begun(Stage("Trying them on copies of live mail", first + round(lasts_s * 1e6)))
         while (passed_s := time.monotonic() - began) < lasts_s:
             if self._stopped.wait(min(LOOK_S, lasts_s - passed_s)):
                 raise Interrupted
             first = min(first, self._now_us - round((time.monotonic() - began) * 1e6))
-            self._judge(found.known.revision, first)
+            messages = max(messages, self._judge(found.known.revision, first))
+        return f"tried on copies of {messages:,} live messages" if messages else "no live mail came to try them on"
 
-    def _judge(self, revision: str, first: int) -> None:
+    def _judge(self, revision: str, first: int) -> int:
+        """Of how many messages. Raises NotFit."""
         assert self._journal is not None
         seen = self._journal(frozenset({"definitions-compared"}), first)
         mine = [one for one in seen if isinstance(one, events.DefinitionsCompared) and one.revision == revision]
         if why := trial.judged(mine):
             raise NotFit(why)
+        return sum(one.messages for one in mine)
 
     # --- force --------------------------------------------------------------------------------------
 

@@ -133,9 +133,10 @@ class FolderSource(Source):
             fd = os.open(self._base / url, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             raise DownloadHTTPError(f"{url}: there is no such file", _NOT_FOUND) from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise DownloadError(f"{url}: is no file")
         with open(fd, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise DownloadError(f"{url}: is no file")
             while chunk := file.read(_CHUNK_LEN):
                 yield chunk
 

@@ -168,6 +168,15 @@ def test_a_file_that_is_none(tmp_path: Path, gateway: Gateway) -> None:
         gateway.fetch(tmp_path / "share")
 
 
+def test_a_directory_in_place_of_a_file(tmp_path: Path, gateway: Gateway) -> None:
+    """It is told of, and leaves nothing open."""
+    (tmp_path / "share" / "metadata" / "2.root.json").mkdir(parents=True)
+    opened = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(NoSource, match="is no file"):
+        gateway.fetch(tmp_path / "share")
+    assert len(os.listdir("/proc/self/fd")) == opened
+
+
 def test_a_directory_that_is_too_slow(gateway: Gateway, both: Path) -> None:
     """DEF-09: a file server may trickle too."""
     with pytest.raises(NoSource, match="slower than"):

@@ -413,16 +413,17 @@ def test_the_clock_may_be_set_while_a_set_is_on_trial(
     monkeypatch.setattr(session, "MINUTE_S", 0.05)
     site = Site(tmp_path, publisher, canary_minutes=1)
     try:
-        published(publisher, "Clock", tmp_path.name)
+        _, revision = published(publisher, "Clock", tmp_path.name)
         monkeypatch.setattr(site.context.definitions, "offer", lambda path: setattr(site, "late_s", -365 * DAY_S))
         firsts: list[int] = []
 
         def journal(kinds: frozenset[str], first: int) -> list[events.AnyEvent]:
             firsts.append(first)
-            return []
+            return [events.DefinitionsCompared(revision=revision, messages=one) for one in (1000, 234)]
 
         monkeypatch.setattr(site.context.updates, "journal", journal)
-        assert site.update().result == SUCCEEDED
+        attempt = site.update()
+        assert (attempt.result, attempt.reason) == (SUCCEEDED, "tried on copies of 1,234 live messages")
         assert firsts[-1] <= site.context.now_us()
         watched = site.memory.watched
         site.late_s -= DAY_S
