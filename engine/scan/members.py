@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol, cast
 
 import msgspec
 
-from cext.expression import Expression
+from cext.expression import LONGEST, Expression
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -84,7 +84,7 @@ class Members:
 
     def names(self, told: Told) -> tuple[str, ...]:
         """Names of the signatures that fit, each once. Raises TimeoutError if an expression takes too long."""
-        names = [name.encode("utf-8", "replace") for name in told.names]
+        names = [_shortened(name.encode("utf-8", "replace")) for name in told.names]
         return tuple(dict.fromkeys(self._fitting(told, names)))
 
     def _fitting(self, told: Told, names: list[bytes]) -> "Iterator[str]":
@@ -92,6 +92,11 @@ class Members:
             for rule, expression in self._by_container.get(container, ()):
                 if _fits(rule, told) and (expression is None or any(map(expression.search, names))):
                     yield rule.name
+
+
+def _shortened(name: bytes) -> bytes:
+    """Without the middle of what is too long for an expression: the end says what the file is."""
+    return name if len(name) <= LONGEST else name[: LONGEST // 2] + name[-LONGEST // 2 :]
 
 
 def _fits(rule: Rule, told: Told) -> bool:

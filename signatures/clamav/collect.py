@@ -34,12 +34,13 @@ OTHERS = {
     ".crb": "signers of programs are not looked at; block a program by its digest (.hsb) instead",
     ".cat": "signers of programs are not looked at; trust a program by its digest (.sfp) instead",
     ".pwdb": "passwords are not tried; let policy block encrypted archives instead",
+    ".mwd": "compiled definitions are not read, they do not hold all that their sources say; take the sources",
     ".dat": "a list of Linux Malware Detect; take its .ndb and .hdb, which hold the same",
 }
 IGNORES = (".ign", ".ign2")
 CONTAINERS = (".cvd", ".cld", ".cud")
 SILENT = (".info", ".cfg")  # say something about a database, no signatures
-WHOLE_FILE = (".cbc", ".dat")  # their lines are no entries
+WHOLE_FILE = (".cbc", ".dat", ".mwd")  # their lines are no entries
 
 
 @dataclass(frozen=True, slots=True)

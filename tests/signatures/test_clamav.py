@@ -146,6 +146,8 @@ def test_a_blank_in_a_name(tmp_path: Path) -> None:
         ("cdb", "P:CL_TYPE_ARJ:*:a:*:*:*:*:*:*", "container"),
         ("pdb", "R:evil", "R:address:shown"),
         ("xyz", "anything", "no format"),
+        ("mwd", "anything", "take the sources"),
+        ("dat", "00:{MD5}a.1", "Linux Malware Detect"),
     ],
 )
 def test_what_is_not_taken_is_listed(tmp_path: Path, suffix: str, line: str, reason: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cext.expression import LONGEST
 from engine.scan import knowledge
 from engine.scan import members as engine_side
 from engine.scan.facts import Cause
@@ -55,6 +56,12 @@ def test_they_are_shown_and_compared() -> None:
     assert one.looks_for == ["member of rar, name (?i)exe$, encrypted"]
     assert other.looks_for == ["member of rar, name (?i)exe$, size 1-9"]
     assert not one.same_as(other)
+
+
+def test_a_long_name_hides_nothing_at_its_end() -> None:
+    for length in (LONGEST - 4, LONGEST - 3, 3 * LONGEST):
+        content = zipped("a" * length + ".exe")
+        assert found(Member(expression="^a+[.]exe$"), content, "a.zip")
 
 
 def test_rar_tells_of_encrypted_members() -> None:
