@@ -16,7 +16,7 @@ class Passwords:
         """hasher: by default argon2id with the parameters of RFC 9106 s4 for little memory."""
         self._hasher = hasher or argon2.PasswordHasher()
         self._one_at_a_time = threading.Lock()  # bounds memory: 64 MiB a hash
-        self._decoy = self._hasher.hash("the time this takes must not tell which users exist")
+        self._decoy = ""
 
     def hash(self, password: str) -> str:
         with self._one_at_a_time:
@@ -25,6 +25,8 @@ class Passwords:
     def matches(self, hashed: str, password: str) -> bool:
         """hashed: empty when there is no such account, or none that a password opens. One hash is made in any case."""
         with self._one_at_a_time:
+            # At the first question, whatever it is about: most processes are never asked.
+            self._decoy = self._decoy or self._hasher.hash("the time this takes must not tell which users exist")
             try:
                 return self._hasher.verify(hashed or self._decoy, password[: PASSWORD_MAX_LEN + 1]) and bool(hashed)
             except argon2.exceptions.VerifyMismatchError:

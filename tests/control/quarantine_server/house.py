@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import argon2
 import msgspec
+import pytest
 from click.testing import CliRunner
 
 from bench.ports import free_port
@@ -29,6 +31,7 @@ from control.quarantine_server.protocol import Item, OrderResult, Orders
 from control.sessions import Sessions
 from tests.control.harness import PASSWORD, PATIENCE_S, Browser
 
+CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
@@ -167,13 +170,15 @@ def made(root: Path, *more: str, scans: bool = True) -> House:
     gateways, pages = free_port(), free_port()
     password = root.parent / "password"
     password.write_text(PASSWORD)
-    result = CliRunner().invoke(
-        main,
-        [
-            *("quarantine", "init", f"--root={root}", "--name=127.0.0.1", f"--admin-password-file={password}"),
-            *(f"--gateways=127.0.0.1:{gateways}", f"--pages=127.0.0.1:{pages}"),
-        ],
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argon2, "PasswordHasher", lambda: CHEAP)
+        result = CliRunner().invoke(
+            main,
+            [
+                *("quarantine", "init", f"--root={root}", "--name=127.0.0.1", f"--admin-password-file={password}"),
+                *(f"--gateways=127.0.0.1:{gateways}", f"--pages=127.0.0.1:{pages}"),
+            ],
+        )
     assert result.exit_code == 0, (result.output, result.exception)
     file = ServerLayout(root).config
     file.write_text(file.read_text() + "\n".join(["", *more, ""]))

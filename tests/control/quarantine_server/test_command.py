@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import argon2
 import pytest
 from click.testing import CliRunner, Result
 
@@ -9,12 +10,17 @@ from control.cli import main
 from control.quarantine_server import authority
 from signatures.compile import compile_sources, starter
 from tests.control.harness import Browser
-from tests.control.quarantine_server.house import House, made
+from tests.control.quarantine_server.house import CHEAP, House, made
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     return made(tmp_path_factory.mktemp("q") / "root")
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(argon2, "PasswordHasher", lambda: CHEAP)
 
 
 def run(house: House, *arguments: str) -> Result:
