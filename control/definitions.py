@@ -159,10 +159,12 @@ class Library:
             return self._put(self._copied(self._layout.definitions / PREVIOUS), user, now_us, "rolled back")
 
     def _copied(self, source: Path) -> Path:
+        """With its time, by which the age of a set is told of which nothing else is known (DEF-13)."""
         handle, name = tempfile.mkstemp(dir=self._layout.definitions, prefix=_HALF)
         try:
             with os.fdopen(handle, "wb") as target, source.open("rb") as file:
                 shutil.copyfileobj(file, target, _COPY_LEN)
+            _date(Path(name), source)
         except BaseException:
             os.unlink(name)
             raise
@@ -177,6 +179,7 @@ class Library:
                 raise Unfit(found.problem)
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(path, kept)
+                _date(kept, path)
                 durable.sync(kept)
                 os.replace(kept, self._layout.definitions / PREVIOUS)
             durable.sync(new)
@@ -189,6 +192,11 @@ class Library:
             kept.unlink(missing_ok=True)
             raise
         return msgspec.structs.replace(found, name=path.name)
+
+
+def _date(copy: Path, source: Path) -> None:
+    status = source.stat()
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _described(path: Path) -> DefinitionsFile | None:

@@ -82,12 +82,19 @@ def show(visit: Visit) -> Response:
         story = messages.story_of(visit.call, msgspec.convert({"id": smtp_id.upper()}, OneTracked))
     except msgspec.ValidationError:
         raise NotFound(f"“{smtp_id[:40]}” is no SMTP ID: these have 13 characters, 0 to 9 and A to V.") from None
-    return visit.render("messages/message.html", **of_story(story))
+    return visit.render("messages/message.html", **of_story(visit, story))
 
 
-def of_story(story: messages.MessageStory | None) -> dict[str, Any]:
+def of_story(visit: Visit, story: messages.MessageStory | None) -> dict[str, Any]:
     """What the template of a story needs."""
-    return {"story": story, "outcomes": OUTCOMES, "good_ends": GOOD_ENDS, "bad_ends": BAD_ENDS}
+    put_aside = story is not None and any(one.event == "file-quarantined" for one in story.events)
+    return {
+        "story": story,
+        "outcomes": OUTCOMES,
+        "good_ends": GOOD_ENDS,
+        "bad_ends": BAD_ENDS,
+        "put_aside": put_aside and visit.actor.may(Scope.QUARANTINE),
+    }
 
 
 routes: Final = [page("/messages", Scope.MESSAGES, search), page("/messages/{id}", Scope.MESSAGES, show)]

@@ -38,7 +38,7 @@ def show(visit: Visit) -> Response:
         outline=outline,
         problem=problem,
         words=WORDS,
-        **of_story(story),
+        **of_story(visit, story),
     )
 
 

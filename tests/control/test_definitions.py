@@ -1,5 +1,6 @@
 """The Definitions page and its operations, with a real control process."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from control.definitions import PREVIOUS, RECORD
+from control.definitions import PREVIOUS, RECORD, Library
 from control.operations.definitions import UPLOAD_LEN
 from control.updates.session import alone
 from engine import events
+from engine.config import Settings
 from engine.layout import Layout
 from signatures import image
 from signatures.compile import compile_sources, starter
@@ -224,3 +226,19 @@ def test_while_an_update_runs_there_is_no_second_one(gateway: Gateway, admin: Br
         assert "running already" in admin.get("/definitions/updates").text
         headers = {"content-type": "application/json", "x-mailward-token": fields["token"]}
         assert admin.request("POST", "/api/v1/definitions/updates", body=b"{}", headers=headers).status == 409
+
+
+def test_going_back_makes_no_set_younger(tmp_path: Path) -> None:
+    """DEF-13: the alarm of the age goes by the time of the file where nothing else is known of it."""
+    layout = Layout(tmp_path)
+    layout.definitions.mkdir()
+    library = Library(layout, Settings)
+    library.path.write_bytes(image_of("Old"))
+    os.utime(library.path, (1e9, 1e9))
+    library.install(image_of("New"), "admin", 1, "uploaded")
+    young = library.path.stat().st_mtime
+    assert young > 1e9
+    library.roll_back("admin", 2)
+    assert library.path.stat().st_mtime == 1e9
+    library.roll_back("admin", 3)
+    assert library.path.stat().st_mtime == young
