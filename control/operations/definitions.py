@@ -20,12 +20,14 @@ _BASE64_LEN: Final = UPLOAD_LEN // 3 * 4 + 1024
 class Definitions(Answer, frozen=True):
     """in_force: None if there is no such file. outcome: of the last attempt to load a file: Succeeded, Failed, Never.
 
-    attempt: its time, microseconds since 1970. reason: why it failed.
+    attempt: its time, microseconds since 1970. reason: why it failed. previous_was_left: those before were taken back,
+    by a person or since they did not do well.
     """
 
     in_force: DefinitionsFile | None
     record: Record | None
     previous: DefinitionsFile | None
+    previous_was_left: bool
     others: list[DefinitionsFile]
     attempt: int
     outcome: str
@@ -69,11 +71,13 @@ class Signatures(Answer, frozen=True):
 def read(call: Call, given: Nothing) -> Definitions:
     """Which definitions are in force, who put them there, and what became of the last file."""
     library = call.context.definitions
+    previous, unwanted = library.previous(), call.context.updates.memory.unwanted
     attempt, outcome, reason = _attempt(call)
     return Definitions(
         in_force=library.in_force(),
         record=library.record(),
-        previous=library.previous(),
+        previous=previous,
+        previous_was_left=previous is not None and any(one.revision == previous.revision for one in unwanted),
         others=library.others(),
         attempt=attempt,
         outcome=outcome,

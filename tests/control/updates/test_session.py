@@ -10,7 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from control.actor import Actor, Role
 from control.context import Context
+from control.operation import Call, Nothing
+from control.operations.definitions import read
 from control.updates import memory as memories
 from control.updates import session, trial
 from control.updates.keeper import CRASHES, REQUEST, ask
@@ -26,6 +29,7 @@ from signatures.model import Literal, Signature
 from tests.control.harness import wait_until
 from tests.control.updates.publisher import Publisher, image_of
 
+ADMIN = Actor("admin", Role.ADMINISTRATOR, frozenset(), "192.0.2.1")
 DAY_S = 86_400.0
 
 
@@ -291,6 +295,8 @@ def test_who_rolls_back_keeps_it_so_until_there_is_a_newer_one(site: Site, publi
     site.tell(events.DefinitionsRefused(reason="whatever"))
     site.look()
     assert site.revision == before
+    call = Call(site.context, ADMIN)
+    assert read(call, Nothing()).previous_was_left, "who goes on to them again is warned"
     site.context.definitions.roll_back("admin", 0)
     site.look()
     assert (site.revision, site.memory.unwanted) == (revision, ()), "doing it once more undoes it"
