@@ -8,11 +8,11 @@ A failure is told by an event and an alert, and leaves what is in force as it is
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from control import kept
 from control.certificates import request
 from control.certificates.account import Account, NotIssued
 from control.certificates.challenges import Challenges
@@ -62,7 +62,7 @@ class Renewal:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
-        self._memory = _read(self._path)
+        self._memory = kept.read(self._path, Memory)  # without it an account can be registered again
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -161,14 +161,3 @@ class Renewal:
     def _keep(self, memory: Memory) -> None:
         self._memory = memory
         durable.put(self._path, msgspec.json.encode(memory))
-
-
-def _read(path: Path) -> Memory:
-    """What cannot be read is as if nothing had been asked: an account can be registered again."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Memory)
-    except FileNotFoundError:
-        return Memory()
-    except (OSError, msgspec.MsgspecError) as error:
-        log.error("%s cannot be read, and is made anew: %s", path, error)
-        return Memory()

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import msgspec
 import urllib3
 
+from control import kept
 from control.updates.compiling import COMPILED, Keys, NotCompiled, Task, compiled
 from control.updates.fetch import NoSource, Problem
 from control.updates.sources import remembering, shut
@@ -111,7 +112,7 @@ class ClamavSource:
     def update(self, begun: Callable[[str], None]) -> Compiled:
         """The compiled file, also if nothing is new. Raises NoSource, OSError."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._state = self._read()
+        self._state = kept.read(self._directory / STATE, State)  # without it everything is fetched anew
         now = self._clock()
         if now < self._state.again_at <= now + WAIT_S[2]:
             minutes = (self._state.again_at - now) / 60
@@ -143,12 +144,6 @@ class ClamavSource:
         return NoSource((Problem(self.name, reason),))
 
     # --- state --------------------------------------------------------------------------------------
-
-    def _read(self) -> State:
-        try:
-            return msgspec.json.decode((self._directory / STATE).read_bytes(), type=State)
-        except (OSError, msgspec.MsgspecError):
-            return State()  # everything is fetched anew
 
     def _write(self, state: State) -> None:
         self._state = state

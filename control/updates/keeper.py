@@ -114,8 +114,10 @@ class Updates:
 
     def _run(self) -> None:
         lower_priority()
-        with contextlib.suppress(OSError):
+        try:
             self.tidy()
+        except OSError as error:
+            log.error("what updates of the definitions left behind is still there: %s", error)
         while not self._stopped.is_set():
             try:
                 self.step()

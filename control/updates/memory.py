@@ -1,12 +1,12 @@
 """What updates must not forget: what was tried and what came of it, which revision is which, what is not wanted."""
 
-import logging
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from engine import certificate
+from control import kept
+from engine import durable
 
 FILE_NAME: Final = "updates.json"
 HISTORY: Final = 50  # attempts
@@ -14,7 +14,6 @@ KNOWN: Final = 50  # sets, by the revision of their image
 UNWANTED: Final = 20  # sets
 SHOWN: Final = 200  # of what was found later, and of what is offered for release
 SUCCEEDED, NOTHING_NEW, FAILED = "Succeeded", "Nothing new", "Failed"
-log = logging.getLogger(__name__)
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -157,15 +156,9 @@ class Memory(msgspec.Struct, frozen=True):
 
 def read(path: Path) -> Memory:
     """What cannot be read is as if nothing had been tried: sets are told apart by what is in them."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Memory)
-    except FileNotFoundError:
-        return Memory()
-    except (OSError, msgspec.MsgspecError) as error:
-        log.error("%s cannot be read, and is made anew: %s", path, error)
-        return Memory()
+    return kept.read(path, Memory)
 
 
 def write(path: Path, memory: Memory) -> None:
     """Durable, at once. Raises OSError."""
-    certificate.put(path, msgspec.json.encode(memory))
+    durable.put(path, msgspec.json.encode(memory))
