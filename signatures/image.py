@@ -81,12 +81,14 @@ class _Builder:
     known: dict[str, tuple[int, int]] = field(default_factory=dict)
     sections: dict[int, bytes] = field(default_factory=dict)
 
-    def place(self, text: str) -> tuple[int, int]:
-        """(offset, length) in STRINGS."""
+    def place(self, text: str, again: bool = True) -> tuple[int, int]:
+        """(offset, length) in STRINGS. again: whether it may be asked for again, which costs memory."""
         found = self.known.get(text)
         if found is None:
             octets = text.encode()
-            found = self.known[text] = (len(self.strings), len(octets))
+            found = (len(self.strings), len(octets))
+            if again:
+                self.known[text] = found
             self.strings += octets
         return found
 
@@ -124,9 +126,13 @@ class _Builder:
             self.sets[target] = len(masks)
             masks.append(sum(1 << self.targets.index(word) for word in set(target.split(","))))
         self.sections[TARGET_SETS] = struct.pack(f"<{len(masks)}Q", *masks)
-        known: dict[tuple[str, str, str, str], int] = {}
+        known: dict[tuple[str, str, str], int] = {}  # of one name: they lie together
+        name = ""
         for s in self.signatures:
-            key = (s.name, s.target, s.family, s.severity)
+            if s.name != name:
+                known.clear()
+                name = s.name
+            key = (s.target, s.family, s.severity)
             number = known.get(key)
             if number is None:
                 number = known[key] = len(self.heads_of)
@@ -135,8 +141,12 @@ class _Builder:
         words = array("I")  # name, target, and a word of octets
         programs = array("I")
         tail = {}
+        place = (0, 0)
+        name = ""
         for number, s in enumerate(self.heads_of):
-            words.extend(self.place(s.name))
+            if s.name != name:
+                place, name = self.place(s.name, again=False), s.name
+            words.extend(place)
             accepted = self.sets[s.target]
             look = (s.family, s.severity, s.kind)
             if look not in tail:
