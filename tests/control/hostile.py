@@ -72,9 +72,7 @@ def fill(gateway: Gateway) -> None:
     memory = Memory(Layout(gateway.root).control / keeper.FILE_NAME)
     refused = RecipientResult(ADDRESS, False, WORDS)
     state = OrderState.FAILED
-    memory.add(
-        Release("ab" * 16, item, (ADDRESS,), WORDS, 1.0, WORDS, True, state, IDS[0], WORDS, results=(refused,))
-    )
+    memory.add(Release("ab" * 16, item, (ADDRESS,), WORDS, 1.0, WORDS, True, state, IDS[0], WORDS, results=(refused,)))
     memory.close()
     diagnostics = Layout(gateway.root).diagnostics
     diagnostics.mkdir(mode=0o700)
