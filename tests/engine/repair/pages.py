@@ -32,6 +32,7 @@ RUNS: Final = [
     b'<img/src="x:x"/onerror=' + _RUN + b">",
     b"<img src=x:x id='a'onerror='" + _NOW + b"'>",
     b'<img src=x:x title=\x0b" onerror=' + _RUN + b' alt="">',
+    b"<" + b"a" * 64 + b'x=" tabindex=1 autofocus onfocus=' + _RUN + b">",
     b"<svg onload=" + _RUN + b"></svg>",
     b"<svg/onload=" + _RUN + b">",
     b"<svg><script>" + _RUN + b"</script></svg>",
