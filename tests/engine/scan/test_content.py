@@ -1,5 +1,6 @@
 """Content policy in examine(): from a whole message to what becomes of it (PROC-02, PROC-16..19)."""
 
+import hashlib
 import struct
 import zipfile
 from io import BytesIO
@@ -257,9 +258,11 @@ def test_files_are_listed_with_every_name() -> None:
 
 
 def test_members_and_nested_mail_lie_in_their_attachment() -> None:
-    inner = message("t\n", [("x.zip", zipped({"d/m.txt": b"m"}))])
+    attached = zipped({"d/m.txt": b"m"})
+    inner = message("t\n", [("x.zip", attached)])
     found = {file.part: file for file in examined(nested(inner)).evidence.files}
-    assert found["2.2"] == File("2.2", "2", ("x.zip",), "zip", found["2.2"].size)
+    digest = hashlib.sha256(attached).hexdigest()
+    assert found["2.2"] == File("2.2", "2", ("x.zip",), "zip", len(attached), sha256=digest)
     assert found["2.2/x.zip/d/m.txt"].names == ("d/m.txt", "m.txt") and not found["2.2"].is_top
 
 
