@@ -85,7 +85,7 @@ class Channel:
         async def endpoint(request: Request) -> Response:
             gateway = await run_in_threadpool(authority.who, self._context.layout, request.scope[CERTIFICATE])
             if not gateway:
-                return problem(403, "This certificate is not enrolled, or not any more: have the gateway enrolled again (mailward quarantine enroll)")
+                return problem(403, "This certificate is not enrolled, or not any more: enroll the gateway again")
             return await answer(request, gateway)
 
         return endpoint
