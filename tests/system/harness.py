@@ -194,7 +194,7 @@ class Gateway:
         return [event for event in self._all_events()[self._mark :] if not name or event["event"] == name]
 
     def _all_events(self) -> list[dict[str, Any]]:
-        """Of the first relay; there is one unless told otherwise. Tests ask again and again: only what is new is read."""
+        """Of the first relay; there is one unless told otherwise. Only what is new is read."""
         found = []
         for path in sorted((self.root / "log" / "journal").glob("relay-0*.jsonl")):
             place, known = self._journals.setdefault(path, (0, []))
