@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -467,3 +469,17 @@ def test_a_date_of_the_future_does_not_keep_a_set_young(site: Site) -> None:
     site.context.updates._memory = site.memory.with_known(far)
     site.late_s = 9 * DAY_S
     assert site.context.updates.age()[1] == 9
+
+
+def test_a_self_test_that_is_ended_from_outside_is_no_fault_of_the_set(
+    site: Site, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DEF-16: a service that is stopped ends all its processes; the set may come into force afterwards."""
+    monkeypatch.setattr(session, "LOOK_S", 0.01)
+    published(publisher, "Outside", site.layout.root.name)
+    with monkeypatch.context() as ended:
+        done = subprocess.CompletedProcess[bytes]([], -signal.SIGTERM, b"", b"")
+        ended.setattr("control.updates.trial.subprocess.run", lambda *_, **__: done)
+        attempt = site.update()
+    assert (attempt.result, site.memory.unwanted) == (FAILED, ()) and "from outside" in attempt.reason
+    assert site.update().result == SUCCEEDED
