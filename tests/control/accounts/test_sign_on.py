@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from control.accounts import provider as rooms
 from control.accounts import sign_on
-from control.accounts.sign_on_error import SignOnError
 from control.accounts.sign_on import BEGUN_PER_CLIENT, PATIENCE_S, SignOn
+from control.accounts.sign_on_error import SignOnError
 from control.actor import Role
 from engine.certificate import self_signed
 from engine.config import Oidc
