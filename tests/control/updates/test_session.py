@@ -400,12 +400,12 @@ def test_one_that_was_killed_is_made_again_once(tmp_path: Path, publisher: Publi
 def test_a_full_disk_does_not_leave_an_update_running_for_ever(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """DEF-08: what came of it cannot be written, and yet the next may begin."""
 
-    def full(path: Path, octets: bytes) -> None:
+    def full(path: Path, octets: bytes, mode: int = 0) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     site.context.updates.step()
     with monkeypatch.context() as disk:
-        disk.setattr("engine.certificate.put", full)
+        disk.setattr("engine.durable.put", full)
         site.context.updates.now("admin")
         with pytest.raises(OSError, match="No space"):
             site.context.updates.step()
