@@ -9,8 +9,13 @@ from control.web import client_of, entrance_of
 from engine import events
 from engine.policy.metatags import clean
 
-SESSION_COOKIE: Final = "__Host-mailward"
+SESSION_COOKIE: Final = "__Host-mailward"  # of the gateway; each program has its own: cookies do not know of ports
 PATH_LEN: Final = 200  # characters of an address in the journal
+
+
+def session_id_of(request: Request) -> str:
+    """What the cookie says; empty if there is none."""
+    return request.cookies.get(entrance_of(request).session_cookie, "")
 
 
 def actor_of(request: Request, active: bool) -> Actor | None:
@@ -25,7 +30,7 @@ def actor_of(request: Request, active: bool) -> Actor | None:
         if token is None:
             return None
         return Actor(token.user, token.role, token.allowed, client, session=False, expires=token.expires)
-    session_id = request.cookies.get(SESSION_COOKIE, "")
+    session_id = session_id_of(request)
     session = context.sessions.find(session_id, active) if session_id else None
     if session is None:
         return None
@@ -34,7 +39,7 @@ def actor_of(request: Request, active: bool) -> Actor | None:
 
 def has_ended(request: Request) -> bool:
     """Whether the cookie names a session of ours that is over: a page that was left open goes on asking."""
-    session_id = request.cookies.get(SESSION_COOKIE, "")
+    session_id = session_id_of(request)
     if not session_id or "authorization" in request.headers:
         return False
     return entrance_of(request).sessions.is_over(session_id)

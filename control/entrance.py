@@ -16,6 +16,7 @@ from control.accounts import Accounts, Entry, Passwords
 from control.accounts.sign_on import SignOn
 from control.accounts.tokens import Tokens
 from control.actor import Role, Scope
+from control.authentication import SESSION_COOKIE
 from control.flash import Flashes
 from control.navigation import Place
 from control.patience import VIOLATIONS, Patience
@@ -35,6 +36,7 @@ class Entrance(ABC):
     places: tuple[Place, ...]
     role_scopes: Mapping[Role, frozenset[Scope]]
     brand = "Mailward"
+    session_cookie = SESSION_COOKIE
 
     def __init__(
         self, root: Path, clock: Callable[[], float], oidc: Callable[[], Oidc], journal: Path, process: str

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from control.actor import Actor, Scope
-from control.authentication import SESSION_COOKIE, actor_of, unauthorized
+from control.authentication import actor_of, session_id_of, unauthorized
 from control.entrance import Entrance
 from control.form import FORM_LEN, Fields, read_form
 from control.navigation import Navigation, navigation
@@ -43,7 +43,7 @@ class AnyVisit(Generic[C]):
 
     @property
     def session_id(self) -> str:
-        return self.request.cookies.get(SESSION_COOKIE, "")
+        return session_id_of(self.request)
 
     def query(self, name: str, default: str = "") -> str:
         """A value of the address, of limited length and without blanks around it."""
@@ -143,7 +143,7 @@ def form_of(
         # Looked at twice: nobody without a session makes us read a form, and it may end while the form comes in.
         if (refusal := await run_in_threadpool(_refused, request, scope)) is not None:
             return refusal
-        fields = await read_form(request, request.cookies.get(SESSION_COOKIE, ""), length, uploads)
+        fields = await read_form(request, session_id_of(request), length, uploads)
         return await run_in_threadpool(_answer, request, scope, kind, take, fields)
 
     return _route(path, endpoint, "POST", scope)
@@ -161,7 +161,7 @@ def _admit(request: Request, scope: Scope, active: bool) -> Actor | Response:
     if actor is None:
         if not active:
             return render(request, "message.html", None, 401, title="Logged off", text="Your session has ended.")
-        why = {"why": "ended"} if SESSION_COOKIE in request.cookies else {}
+        why = {"why": "ended"} if session_id_of(request) else {}
         return see_other("/logon", **why, next=request.url.path)
     if not actor.may(scope):
         unauthorized(request, actor.user)
@@ -191,7 +191,7 @@ def _answer(
 def render(request: Request, template: str, actor: Actor | None = None, status: int = 200, **values: Any) -> Response:
     """An HTML page. actor: whose pane and log-off button to show, if any."""
     context, path = entrance_of(request), request.url.path
-    session_id = request.cookies.get(SESSION_COOKIE, "")
+    session_id = session_id_of(request)
     text = TEMPLATES.get_template(template).render(
         path=path,
         navigation=navigation(context.places, actor, path, request.app.state.paths)

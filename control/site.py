@@ -14,7 +14,6 @@ from starlette.types import ASGIApp
 from starlette.types import Scope as AsgiScope
 
 from control.api.problem import problem
-from control.authentication import SESSION_COOKIE
 from control.entrance import Entrance
 from control.guard import KnownHost, OutOfPatience, SecureHeaders
 from control.page import PageRoute, render
@@ -63,7 +62,7 @@ def assemble(
     known = KnownHost(app, is_ours, context.http_violation, settings_file)
 
     def is_logged_on(scope: AsgiScope) -> bool:
-        session_id = HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
+        session_id = HTTPConnection(scope).cookies.get(context.session_cookie, "")
         return bool(session_id) and context.sessions.find(session_id, active=False) is not None
 
     return SecureHeaders(OutOfPatience(known, context.patience, is_logged_on))

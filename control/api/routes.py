@@ -15,7 +15,7 @@ import control.operations as _declared
 from control.actor import Actor, Scope
 from control.api.openapi import description
 from control.api.problem import problem
-from control.authentication import SESSION_COOKIE, actor_of, has_ended, unauthorized
+from control.authentication import actor_of, has_ended, session_id_of, unauthorized
 from control.form import read_body
 from control.operation import OPERATIONS, Call, Download, Mistake, Operation, Refused
 from control.page import download
@@ -88,7 +88,7 @@ def _admit(request: Request, one: Operation) -> Actor | Response:
 
 
 def _from_our_page(request: Request) -> bool:
-    expected = form_token(request.cookies.get(SESSION_COOKIE, ""))
+    expected = form_token(session_id_of(request))
     return secrets.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), expected.encode())
 
 

@@ -12,14 +12,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from control.accounts import Attempt, Result
-from control.authentication import SESSION_COOKIE, actor_of
+from control.authentication import SESSION_COOKIE, actor_of, session_id_of
 from control.form import Fields, read_form
 from control.page import PageRoute, render
 from control.sessions import ID_LEN, form_token, new_id
 from control.web import client_of, entrance_of, see_other
 from engine import events
 
-LOGON_COOKIE: Final = "__Host-mailward-logon"  # before there is a session: for the tokens of these forms only
+_BEFORE: Final = "-logon"  # behind the name of the session's cookie: for the tokens of these forms only
+LOGON_COOKIE: Final = SESSION_COOKIE + _BEFORE  # of the gateway
 USER_LEN: Final = 64
 
 _WHY: Final = {
@@ -27,6 +28,15 @@ _WHY: Final = {
     "password": "Your password is changed. Log on with it.",
     "again": "That took too long, or too many codes were wrong. Please begin again.",
 }
+
+
+def _logon_cookie(request: Request) -> str:
+    return entrance_of(request).session_cookie + _BEFORE
+
+
+def _secret(request: Request) -> str:
+    """Of who is not logged on yet; empty if there is none."""
+    return request.cookies.get(_logon_cookie(request), "")
 
 
 def _cookie(response: Response, name: str, value: str) -> None:
@@ -40,14 +50,14 @@ def _clear_cookie(response: Response, name: str) -> None:
 def logon_page(
     request: Request, message: str, failed: bool, status: int = 200, template: str = "logon.html", **values: str
 ) -> Response:
-    secret = request.cookies.get(LOGON_COOKIE, "")
+    secret = _secret(request)
     if len(secret) < ID_LEN:
         secret = new_id()
     shown: dict[str, Any] = {"user": "", "message": message, "failed": failed, **values}
     shown |= {"next": page_address(request, values.get("next", "")), "logon_token": form_token(secret)}
     shown["sign_on"] = entrance_of(request).sign_on.label
     response = render(request, template, None, status, **shown)
-    _cookie(response, LOGON_COOKIE, secret)
+    _cookie(response, _logon_cookie(request), secret)
     return response
 
 
@@ -83,14 +93,14 @@ async def log_on(request: Request) -> Response:
         return await begin(request, attempt.user, "password", to)
     if attempt.result is Result.CODE:
         response = see_other("/logon/code", next=to)
-        _cookie(response, LOGON_COOKIE, attempt.step)
+        _cookie(response, _logon_cookie(request), attempt.step)
         return response
     wrong = "The user name or the password is wrong. Check that Caps Lock is off, and try again."
     return _refusal(request, attempt, wrong, "logon.html", user=user, next=to)
 
 
 async def show_code(request: Request) -> Response:
-    if LOGON_COOKIE not in request.cookies:
+    if not _secret(request):
         return see_other("/logon")
     return logon_page(request, "", failed=False, template="logon_code.html", next=request.query_params.get("next", ""))
 
@@ -100,7 +110,7 @@ async def enter_code(request: Request) -> Response:
     if isinstance(fields, Response):
         return fields
     context, to = entrance_of(request), page_address(request, fields.get("next"))
-    attempt = await _try(request, context.entry.by_code, request.cookies.get(LOGON_COOKIE, ""), fields.get("code"))
+    attempt = await _try(request, context.entry.by_code, _secret(request), fields.get("code"))
     if attempt.result is Result.ENDED:
         return see_other("/logon", why="again", next=to)
     if attempt.result is not Result.WELCOME:
@@ -112,7 +122,7 @@ async def enter_code(request: Request) -> Response:
 
 async def _form(request: Request, template: str) -> Fields | Response:
     try:
-        return await read_form(request, request.cookies.get(LOGON_COOKIE, ""))
+        return await read_form(request, _secret(request))
     except HTTPException as error:
         if error.status_code != 403:
             raise
@@ -149,8 +159,8 @@ async def let_in(request: Request, response: Response, user: str, how: str, text
     session_id = await run_in_threadpool(context.sessions.begin, user, client_of(request), how)
     if text:
         context.flashes.put(session_id, text)
-    _cookie(response, SESSION_COOKIE, session_id)
-    _clear_cookie(response, LOGON_COOKIE)
+    _cookie(response, context.session_cookie, session_id)
+    _clear_cookie(response, _logon_cookie(request))
 
 
 def _refusal(request: Request, attempt: Attempt, wrong: str, template: str, **values: str) -> Response:
@@ -167,17 +177,17 @@ def _refusal(request: Request, attempt: Attempt, wrong: str, template: str, **va
 
 
 async def log_off(request: Request) -> Response:
-    await read_form(request, request.cookies.get(SESSION_COOKIE, ""))
+    await read_form(request, session_id_of(request))
     await _end(request)
     response = see_other("/logon", why="logged-off")
-    _clear_cookie(response, SESSION_COOKIE)
+    _clear_cookie(response, entrance_of(request).session_cookie)
     return response
 
 
 async def _end(request: Request) -> None:
     """The session that the browser has, if any."""
     context = entrance_of(request)
-    session = await run_in_threadpool(context.sessions.end, request.cookies.get(SESSION_COOKIE, ""))
+    session = await run_in_threadpool(context.sessions.end, session_id_of(request))
     if session is not None:
         event = events.Logoff(result="Succeeded", user=session.user, client=client_of(request), reason="request")
         await run_in_threadpool(context.event, event)

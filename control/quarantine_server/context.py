@@ -44,6 +44,7 @@ class ServerContext(Entrance):
         Role.REPORT_ONLY: frozenset({Scope.QUARANTINE, Scope.OWN}),
     }
     brand = "Mailward quarantine"
+    session_cookie = "__Host-mailward-quarantine"
 
     def __init__(self, root: Path, clock: Callable[[], float]) -> None:
         """Raises InUse, ConfigError, OSError, ValueError, sqlite3.Error."""

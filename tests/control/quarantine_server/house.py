@@ -22,9 +22,9 @@ from click.testing import CliRunner
 
 from bench.ports import free_port
 from control.access import AccessDatabase
-from control.authentication import SESSION_COOKIE
 from control.cli import main
 from control.quarantine_server import authority, protocol
+from control.quarantine_server.context import ServerContext
 from control.quarantine_server.index import Index
 from control.quarantine_server.layout import ServerLayout
 from control.quarantine_server.protocol import Item, OrderResult, Orders
@@ -117,7 +117,7 @@ class House:
     def session(self, user: str = "admin") -> dict[str, str]:
         database = AccessDatabase(self.root)
         try:
-            return {SESSION_COOKIE: Sessions(database, time.time, lambda: 300.0).begin(user, "127.0.0.1")}
+            return {ServerContext.session_cookie: Sessions(database, time.time, lambda: 300.0).begin(user, "127.0.0.1")}
         finally:
             database.close()
 

@@ -15,6 +15,8 @@ from playwright.sync_api import Page
 from control.access import AccessDatabase
 from control.accounts import Accounts, Passwords
 from control.actor import Role
+from control.authentication import SESSION_COOKIE
+from control.pages.logon import LOGON_COOKIE
 from control.quarantine.zipped import PASSWORD
 from control.quarantine_server.app import routes
 from control.quarantine_server.index import Index
@@ -211,3 +213,15 @@ def test_what_is_not_there_is_told(house: House) -> None:
     for path in ("/items/999999/release", "/items/999999/download", "/items/999999/sample"):
         assert send(house, path, recipients="a@example.com").status == 404
     assert send(house, "/items/3/withdraw").status == 409
+
+
+def test_a_gateway_on_the_same_host_logs_nobody_off(house: House) -> None:
+    """ACC-04, QRN-06: cookies do not know of ports, so each program has names of its own."""
+    theirs = {SESSION_COOKIE: "x" * 43, LOGON_COOKIE: "y" * 43}
+    with_theirs = Browser(house.pages_port, cookies=house.session() | theirs)
+    assert with_theirs.get("/items").status == 200
+    assert not house.session().keys() & theirs
+    nobody = Browser(house.pages_port, cookies=dict(theirs))
+    assert nobody.get("/items").status == 303
+    assert nobody.get("/logon").status == 200
+    assert {name: nobody.cookies[name] for name in theirs} == theirs
