@@ -32,7 +32,7 @@ from control.reports.saved import SavedReports
 from control.settings import CurrentSettings
 from control.updates.keeper import Updates
 from engine import events
-from engine.alerts import told_to_people
+from engine.alerts import is_written
 from engine.layout import Layout
 
 PROCESS = "control"
@@ -101,9 +101,8 @@ class Context(Entrance):
         return help_for(path).address
 
     def event(self, event: events.Event) -> None:
-        """Write to the journal, at once; from any thread. While local logging is off, what people are told (LOG-01)."""
-        settings = self.settings()
-        if settings.logging.enabled or told_to_people(event, settings):
+        """Write to the journal, at once; from any thread (LOG-01)."""
+        if is_written(event, self.settings()):
             super().event(event)
 
     def close(self) -> None:

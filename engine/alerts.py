@@ -39,6 +39,13 @@ _BY_TYPE: Final[dict[type[events.Event], str]] = {
     events.QuarantineServerFailed: "quarantine",
 }
 INFECTED: Final = (events.VirusLogged, events.FileRepaired, events.FileDeleted)
+# What an update of the definitions is judged by (DEF-16): without these it would be blind, and never go back by itself.
+JUDGED_BY: Final = (
+    events.DefinitionsLoaded,
+    events.DefinitionsRefused,
+    events.DefinitionsCompared,
+    events.ScannerCrashed,
+)
 TOLD: Final[tuple[type[events.Event], ...]] = (events.ServiceStarted, events.NotificationWanted, *INFECTED, *_BY_TYPE)
 
 
@@ -56,6 +63,11 @@ def alert_of(event: events.Event) -> str:
         case events.Logon(failures=failures) if failures < LOGONS:
             return ""
     return _BY_TYPE.get(type(event), "")
+
+
+def is_written(event: events.Event, settings: Settings) -> bool:
+    """Whether it goes into the journal: while logging is off only what is needed all the same (LOG-01)."""
+    return settings.logging.enabled or isinstance(event, JUDGED_BY) or told_to_people(event, settings)
 
 
 def told_to_people(event: events.Event, settings: Settings) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from engine import certificate, definitions, events
-from engine.alerts import told_to_people
+from engine.alerts import is_written
 from engine.by_hand import ByHand
 from engine.command import CommandServer
 from engine.config import Settings
@@ -230,7 +230,7 @@ class Relay:
     # --- Gate: what SMTP sessions ask -------------------------------------------------------------
 
     def event(self, event: events.Event) -> None:
-        if self.settings.logging.enabled or told_to_people(event, self.settings):  # LOG-01
+        if is_written(event, self.settings):
             self.journal.write(event)
 
     def next_smtp_id(self) -> str:

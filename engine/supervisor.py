@@ -22,7 +22,7 @@ from pathlib import Path
 
 import engine
 from engine import config, events, privileges
-from engine.alerts import told_to_people
+from engine.alerts import is_written
 from engine.config import ConfigError, Settings
 from engine.config.fields import differing
 from engine.journal import JournalWriter, expire
@@ -132,8 +132,7 @@ class Supervisor:
         return fd
 
     def _event(self, event: events.Event) -> None:
-        settings = self._watch.settings
-        if settings.logging.enabled or told_to_people(event, settings):  # LOG-01
+        if is_written(event, self._watch.settings):
             self._journal.write(event)
 
     def _start_failed(self, reason: str) -> None:

@@ -156,13 +156,13 @@ def test_mail_to_the_own_account_is_dropped(both: Gateway, mailbox: Mailbox) -> 
 
 
 def test_told_though_logging_is_off(both: Gateway, mailbox: Mailbox) -> None:
-    """LOG-01: the journal has what somebody is told of, and nothing else."""
+    """LOG-01: the journal has what somebody is told of, and how the definitions do, and nothing else."""
     told_by(both, logging={"enabled": False}, alerts={"start": True})
     both.start()
     both.send(HOT)
     wait_for(mailbox, "Gateway started")
     wait_for(mailbox, "Content rule violated")
-    assert {event["event"] for event in both.events()} == {"notification-wanted"}
+    assert {event["event"] for event in both.events()} - {"definitions-loaded"} == {"notification-wanted"}
 
 
 def test_pages_that_are_killed_again_and_again(both: Gateway, mailbox: Mailbox) -> None:

@@ -12,9 +12,10 @@ from control.post.mail import Letter
 from control.post.memory import RATES, SEEN, Memory, Note, Pause
 from control.post.rules import ALERTS_AN_HOUR, NOTIFICATIONS_AN_HOUR, Due, due
 from engine import events
-from engine.alerts import TOLD, alert_of, told_to_people
+from engine.alerts import TOLD, alert_of, is_written, told_to_people
 from engine.config import Alerts, Notifications, Outbreak, Settings
 from engine.config.notices import RECOMMENDED_ALERTS
+from engine.config.smtp import Logging
 from engine.journal import timestamp
 
 ADMINISTRATORS = ("postmaster@example.com", "second@example.com")
@@ -377,6 +378,19 @@ def test_pause(desk: Desk) -> None:
 
 
 # --- memory -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_what_updates_are_judged_by_is_written_always(enabled: bool) -> None:
+    """LOG-01, DEF-16: without it no new definitions would be taken back by themselves."""
+    settings = Settings(logging=Logging(enabled=enabled))
+    for event in (
+        events.DefinitionsLoaded(revision="r", signatures=1),
+        events.DefinitionsRefused(reason="r"),
+        events.ScannerCrashed(smtp_id="1", count=1, reason="r"),
+    ):
+        assert is_written(event, settings) and not told_to_people(event, settings)
+    assert is_written(events.Completed(smtp_id="1"), settings) is enabled
 
 
 def test_memory_is_bounded(desk: Desk) -> None:
