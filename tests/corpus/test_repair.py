@@ -10,6 +10,8 @@ from tests.corpus.material import Unpack
 
 # All that these show is their macros: names of functions that are gone, cells of a macro sheet.
 MACROS_ALONE = {"excel4_sample_macro.xls", "excel4_sample_macro.xlsm", "SquareMacro.xls"}
+# Excel opens it without asking for a password, so its macros may act: it is refused, and deleted (AV-05).
+REFUSED = {"autostart-encrypt-standardpassword.xls"}
 
 
 def test_documents_of_every_kind(unpack: Unpack, tmp_path: Path) -> None:
@@ -19,7 +21,10 @@ def test_documents_of_every_kind(unpack: Unpack, tmp_path: Path) -> None:
     repair.judge(cases, tmp_path)
     print(repair.table([case for case in cases if case.judged]))
     assert len(cases) > 60
+    assert {case.path.name for case in cases if not case.after} == REFUSED
     for case in cases:
+        if case.path.name in REFUSED:
+            continue
         assert case.after and case.clean, case.path.name
         assert not case.judged or case.opens, case.path.name
         assert not case.judged or case.same or case.path.name in MACROS_ALONE, case.path.name
