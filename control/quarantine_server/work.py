@@ -2,12 +2,13 @@
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from typing import Final
 
 log: Final = logging.getLogger(__name__)
 
 
-class Work(threading.Thread):
+class Work(threading.Thread, ABC):
     """look_s: seconds of rest between two looks; `wake` ends it. failing: what does not happen while looks fail."""
 
     def __init__(self, name: str, look_s: float, failing: str) -> None:
@@ -17,9 +18,9 @@ class Work(threading.Thread):
         self._ended = threading.Event()
         self._wake = threading.Event()
 
+    @abstractmethod
     def look(self) -> None:
         """Do what is to be done; of long work, one piece after the other as long as `goes_on`. May raise anything."""
-        raise NotImplementedError
 
     @property
     def goes_on(self) -> bool:
