@@ -56,8 +56,13 @@ class Repository:
         self.now = now
 
     def alone(self) -> Any:
-        """A context in which nobody else changes it. Raises durable.Locked."""
+        """A context in which nobody else changes it. Raises durable.Locked, Refused."""
+        if not self.directory.is_dir():
+            raise self._missing()
         return durable.alone(self.directory / ".lock")
+
+    def _missing(self) -> Refused:
+        return Refused(f"{self.directory} is no repository: make one with `mailward definitions create`")
 
     # --- what is there ------------------------------------------------------------------------------
 
@@ -92,7 +97,7 @@ class Repository:
     def _last_root(self) -> int:
         versions = [int(path.name.split(".")[0]) for path in (self.directory / METADATA).glob("[0-9]*.root.json")]
         if not versions:
-            raise Refused(f"{self.directory} is no repository: make one with `mailward definitions create`")
+            raise self._missing()
         return max(versions)
 
     def _read(self, kind: type[_Role], name: str) -> Metadata[_Role]:

@@ -106,3 +106,14 @@ def test_root_leaves_nothing_that_the_service_cannot_open(site: Site, monkeypatc
     assert command(site.layout.root, "status").exit_code == 0
     owner = site.layout.control.stat()
     assert given == [(owner.st_uid, owner.st_gid)] and lock.exists()
+
+
+def test_publishing_where_no_repository_is_says_how_to_make_one(tmp_path: Path) -> None:
+    """DEF-01: the place and the remedy, not the name of a lock."""
+    image, place = tmp_path / "a.mwd", tmp_path / "none"
+    image.write_bytes(b"x")
+    (tmp_path / "keys").mkdir()
+    arguments = ["publish", str(image), "--repository", str(place), "--keys", str(tmp_path / "keys")]
+    told = CliRunner().invoke(main, ["definitions", *arguments], env={"MAILWARD_KEY_PASSPHRASE": "words"})
+    assert told.exit_code == 1 and not place.exists()
+    assert f"{place} is no repository: make one with `mailward definitions create`" in told.output
