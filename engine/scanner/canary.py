@@ -91,7 +91,7 @@ class Canary:
         self._copies: list[_Copy] = []
         self._first_s = self._rests_until_s = 0.0
         self._batch: asyncio.Task[None] | None = None
-        self._waited_for: asyncio.Future[Any] | None = None
+        self._waited_for: tuple[Scanner, asyncio.Future[Any]] | None = None
         self._dying: set[Scanner] = set()
         self._all_reaped = asyncio.Event()
         self._numbers = 0
@@ -238,7 +238,7 @@ class Canary:
             raise _Ended("there is no scanner", is_fault=False)
         self._numbers += 1
         file.serial = self._numbers
-        answer: protocol.DefinitionsAnswer = await self._asked(lambda: scanner.use_definitions(file))
+        answer: protocol.DefinitionsAnswer = await self._asked(scanner, lambda: scanner.use_definitions(file))
         if answer.refused:
             raise _Ended(f"they were refused: {answer.refused}", is_fault=True)
         self._revision = answer.revision
@@ -247,13 +247,16 @@ class Canary:
             self._numbers += 1
             future = asyncio.get_running_loop().create_future()
             job = Job(self._numbers, copy.smtp_id, [copy], future, _nothing)
-            outcome: Outcome = await self._asked(lambda job=job: scanner.examine(job), future)  # type: ignore[misc]
+            outcome: Outcome = await self._asked(scanner, functools.partial(scanner.examine, job), future)
             found.append(min((match.name for match in outcome.facts.matches), default=""))
         return answer.revision, found, round((_processor_s(scanner.pid) - begun_s) * 1000)
 
-    async def _asked(self, ask: Callable[[], None], future: "asyncio.Future[Any] | None" = None) -> Any:
-        """The answer. Raises _Ended."""
-        self._waited_for = waited = future or asyncio.get_running_loop().create_future()
+    async def _asked(
+        self, scanner: Scanner, ask: Callable[[], None], future: "asyncio.Future[Any] | None" = None
+    ) -> Any:
+        """The answer of this scanner. Raises _Ended."""
+        waited = future or asyncio.get_running_loop().create_future()
+        self._waited_for = scanner, waited
         try:
             ask()
             return await waited
@@ -275,8 +278,8 @@ class Canary:
             job.future.set_result(outcome)
 
     def definitions_answered(self, scanner: Scanner, answer: protocol.DefinitionsAnswer) -> None:
-        if self._waited_for is not None and not self._waited_for.done():
-            self._waited_for.set_result(answer)
+        if (waited := self._waiting_for(scanner)) is not None:
+            waited.set_result(answer)
 
     def lost(self, scanner: Scanner) -> None:
         self._dying.add(scanner)
@@ -288,8 +291,14 @@ class Canary:
         self._dying.discard(scanner)
         if not self._dying:
             self._all_reaped.set()
-        if self._waited_for is not None and not self._waited_for.done():
-            self._waited_for.set_exception(_Ended(detail, is_fault="no answer" not in detail))
+        if (waited := self._waiting_for(scanner)) is not None:
+            waited.set_exception(_Ended(detail, is_fault="no answer" not in detail))
+
+    def _waiting_for(self, scanner: Scanner) -> "asyncio.Future[Any] | None":
+        """What this very scanner owes: one of an earlier candidate may end while the next is asked."""
+        if self._waited_for is None or self._waited_for[0] is not scanner or self._waited_for[1].done():
+            return None
+        return self._waited_for[1]
 
 
 def _nothing() -> None:

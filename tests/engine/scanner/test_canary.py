@@ -172,3 +172,26 @@ def test_a_batch_that_never_began_leaves_nothing_behind(with_trial: Run) -> None
         assert len(os.listdir("/proc/self/fd")) <= before
 
     with_trial(work)
+
+
+def test_the_end_of_an_earlier_scanner_does_not_end_what_the_next_is_asked(with_trial: Run) -> None:
+    """It is reaped late on a busy machine."""
+
+    async def work(trial: Trial) -> None:
+        trial.offer(NEW)
+        await trial.looking()
+        earlier = trial.scanner
+        assert earlier is not None
+        trial.offer(image_of(Other="other virus"))
+        await trial.looking()
+        canary_ = trial.bench.pool.canary
+        mail = MAIL % b"other virus"
+        fd = trial.bench.file(mail)
+        for _ in range(BATCH):
+            canary_.offer("ID", [Extent(fd, 0, len(mail))])
+        while canary_._waited_for is None:
+            await asyncio.sleep(0)
+        canary_.reaped(earlier, "ended by signal 9")
+        assert (await trial.compared()).found == ("Other",) * BATCH
+
+    with_trial(work)
