@@ -2,8 +2,9 @@
 
 from engine.config import Blocking, Characters, Settings, Smtp
 from engine.relay_rule import Field
+from engine.smtp.effect import Effect
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
-from engine.smtp.session import Effect, Session
+from engine.smtp.session import Session
 
 COUNT = 200
 LINE = b"some text in a line, seventy octets or so, as mail has it all the time\r\n"

@@ -26,10 +26,11 @@ from engine.relay_rule import plain_address
 from engine.replies import Reply
 from engine.smtp.admission import Place
 from engine.smtp.decisions import Decisions
+from engine.smtp.effect import Effect
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.intake import Intake
 from engine.smtp.reporter import Reporter
-from engine.smtp.session import Effect, Session
+from engine.smtp.session import Session
 from engine.smtp.submission import SubmissionSession
 from engine.smtp.tls import verified_names
 

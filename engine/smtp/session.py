@@ -24,69 +24,26 @@ it could know that MAIL was refused is answered 503 but is no violation.
 Known gaps: BINARYMIME is not offered. HELO clients may pipeline without being told off.
 """
 
-from collections.abc import Callable
-from enum import Enum, auto
-from typing import Final, NamedTuple
-
 import msgspec
 
-from engine.config import ErrorClass, Settings
-from engine.diagnostics import errors
-from engine.diagnostics.conversation import Conversation
-from engine.diagnostics.masking import AuthMask
-from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
-from engine.queue.record import Received, Recipient
-from engine.replies import Reason, Reply, ehlo_lines
-from engine.smtp import xclient
-from engine.smtp.address import has_character
+from engine.limits import COMMAND_LINE_LEN
+from engine.queue.record import Received
+from engine.replies import Reply
 from engine.smtp.body import ChunkBody, DataBody
-from engine.smtp.command import Refused, parse_bdat, parse_helo, parse_mail, parse_rcpt
-from engine.smtp.gate import Answer, ClientInfo
-from engine.smtp.lines import Input, split_line
-from engine.smtp.transaction import Transaction, size_limit
-
-TURN_LEN: Final = 200  # commands run without letting other connections have a turn
-_SHOWN_LEN = 80  # octets of an offending line that the event shows
+from engine.smtp.command import Refused
+from engine.smtp.commands import HANDLERS, LAST_IN_GROUP, Commands, Handlers
+from engine.smtp.dialogue import SHOWN_LEN, TURN_LEN
+from engine.smtp.effect import Effect, Mode
+from engine.smtp.gate import Answer
+from engine.smtp.lines import split_line
+from engine.smtp.transaction import Transaction
 
 HTTP_VERBS = frozenset(["GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"])
 _NON_ASCII_VERBS = frozenset(("MAIL", "RCPT", "VRFY"))  # RFC 6531 s3.1
 _TLS_HANDSHAKE = b"\x16\x03"
 
 
-class Effect(Enum):
-    """What the edge has to do. Those marked * want an answer before the session goes on."""
-
-    SENDER = auto()  # a transaction with session.reverse_path has begun
-    RECIPIENT = auto()  # * ask about session.recipient: answer_recipient
-    BEGIN = auto()  # * begin a draft of session.received(...): answer_begin
-    CONTENT = auto()  # write session.content to the draft; content_failed if that cannot be
-    ABORT = auto()  # forget the draft
-    COMMIT = auto()  # * make the draft durable: answer_commit
-    AUTH = auto()  # * compare credentials: answer_auth (SubmissionSession)
-    START_TLS = auto()  # * send the replies, shake hands: tls_started
-    CLIENT = auto()  # * session.client is another one now (XCLIENT): answer_client
-    TURN = auto()  # send the replies and come back soon: many commands were run, or one that went wrong
-    CLOSE = auto()  # send the replies, forget a draft, close
-
-
-class _Mode(Enum):
-    COMMANDS = auto()
-    BODY = auto()
-    SKIP = auto()  # a BDAT that is not wanted: its octets must not become commands
-    ANSWER = auto()  # an effect waits for its answer
-    CLOSING = auto()  # Effect.CLOSE is due
-    CLOSED = auto()
-
-
-class Rejection(NamedTuple):
-    """One refusal to be counted (REJ-01..08)."""
-
-    reason: Reason
-    reverse_path: str
-    forward_path: str
-
-
-class Session:
+class Session(Commands):
     """One connection from greeting to close, any number of mail transactions.
 
     settings: replace it when they change. tls_offered: whether STARTTLS is announced. xclient: whether the client may
@@ -97,72 +54,7 @@ class Session:
     Content never raises. Buffered input is what was fed last plus at most one command line.
     """
 
-    takes_auth = False  # the parameter of MAIL that goes with AUTH
-
-    def __init__(
-        self,
-        client: ClientInfo,
-        settings: Settings,
-        hostname: str,
-        refuse: Callable[[], Reply | None],
-        tls_offered: bool = False,
-        xclient: bool = False,
-        record: Conversation | None = None,
-    ) -> None:
-        self.client = client
-        self.settings = settings
-        self.tls_offered = tls_offered
-        self.violations: list[str] = []
-        self.rejections: list[Rejection] = []
-        self.recipient = Recipient("")
-        self.content: bytes = b""
-        self.commands = 0  # executed so far, refused ones too
-        self._hostname = hostname
-        self._refuse = refuse
-        self._xclient = xclient
-        self._record = record
-        self._mask = AuthMask()
-        self._speaks_for_another = False
-        self._handlers = HANDLERS
-        self._replies: list[bytes] = []
-        self._input = Input()
-        self._mode = _Mode.COMMANDS
-        self._line = b""
-        self._skip_left = 0
-        self._violation_count = 0
-        self._turn_ends = TURN_LEN
-        self._extended = False
-        self._transaction: Transaction | None = None
-        self._mail_refused = False  # what was pipelined behind it is out of order, yet no violation
-
-    # --- for the edge ----------------------------------------------------------------------------
-
-    @property
-    def in_body(self) -> bool:
-        """Whether the octets of a message are being waited for."""
-        return self._mode is _Mode.BODY or self._mode is _Mode.SKIP
-
-    @property
-    def busy(self) -> bool:
-        """Whether an effect waits for its answer."""
-        return self._mode is _Mode.ANSWER
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._transaction is not None
-
-    @property
-    def unread_len(self) -> int:
-        """Octets that no command line or message has taken."""
-        return len(self._input.octets) - self._input.offset
-
-    @property
-    def reverse_path(self) -> str:
-        """Of the mail transaction; empty also when there is none."""
-        return self._transaction.mail.reverse_path if self._transaction else ""
-
-    def greet(self) -> None:
-        self._say(Reply.GREETING.line(self._hostname))
+    _handlers: Handlers = HANDLERS
 
     def feed(self, octets: bytes) -> None:
         """Take input."""
@@ -173,7 +65,7 @@ class Session:
         while True:
             mode = self._mode
             try:
-                if mode is _Mode.COMMANDS:
+                if mode is Mode.COMMANDS:
                     if self.commands >= self._turn_ends:
                         self._turn_ends = self.commands + TURN_LEN
                         return Effect.TURN
@@ -184,7 +76,7 @@ class Session:
                         return None
                     self.commands += 1
                     effect = self._run(line)
-                elif mode is _Mode.BODY:
+                elif mode is Mode.BODY:
                     transaction = self._transaction
                     assert transaction is not None and transaction.body is not None
                     if transaction.body.ended:
@@ -193,12 +85,12 @@ class Session:
                         effect = self._read_body(transaction.body)
                     else:
                         return None
-                elif mode is _Mode.SKIP:
+                elif mode is Mode.SKIP:
                     if not self._skipped():
                         return None
                     effect = None
-                elif mode is _Mode.CLOSING:
-                    self._mode = _Mode.CLOSED
+                elif mode is Mode.CLOSING:
+                    self._mode = Mode.CLOSED
                     return Effect.CLOSE
                 else:
                     return None
@@ -208,36 +100,15 @@ class Session:
                 if effect is not None:
                     return effect
 
-    def take_replies(self) -> bytes:
-        """What is to be sent now, possibly nothing."""
-        replies = self._replies
-        if not replies:
-            return b""
-        wire = replies[0] if len(replies) == 1 else b"".join(replies)
-        replies.clear()
-        return wire
-
     def received(self, smtp_id: str, time_ns: int) -> Received:
         """Trace and envelope of the message that begins. Only upon Effect.BEGIN."""
         assert self._transaction is not None
         return self._transaction.received(self.client, self._extended, smtp_id, time_ns)
 
-    def close(self, reply: Reply) -> None:
-        """The edge ends the session (timeout, stop): reply is said, input is not read any more."""
-        self._reject(reply)
-        self._mode = _Mode.CLOSED
-
-    def wait(self) -> None:
-        """Take no input until `resume`."""
-        self._mode = _Mode.ANSWER
-
-    def resume(self) -> None:
-        self._mode = _Mode.COMMANDS
-
     # --- answers ---------------------------------------------------------------------------------
 
     def answer_recipient(self, answer: Answer) -> None:
-        self._mode = _Mode.COMMANDS
+        self._mode = Mode.COMMANDS
         transaction, recipient = self._transaction, self.recipient
         assert transaction is not None
         if answer.reply.code >= 300:
@@ -255,14 +126,14 @@ class Session:
         """None: the draft is there; else what to say instead."""
         assert self._transaction is not None and self._transaction.body is not None
         body = self._transaction.body
-        self._mode = _Mode.BODY
+        self._mode = Mode.BODY
         if isinstance(body, ChunkBody):
             if reply is not None:
                 body.fail(reply)
         elif reply is None:
             self._say(Reply.GO_AHEAD.wire)
         else:
-            self._mode = _Mode.COMMANDS
+            self._mode = Mode.COMMANDS
             self._reject(reply)
             self._drop()
 
@@ -273,7 +144,7 @@ class Session:
 
     def answer_commit(self, reply: Reply | None, smtp_id: str) -> None:
         """None: the message is durable."""
-        self._mode = _Mode.COMMANDS
+        self._mode = Mode.COMMANDS
         if reply is None:
             self._say(Reply.QUEUED.line(smtp_id))
         else:
@@ -282,7 +153,7 @@ class Session:
 
     def answer_client(self, refusal: Reply | None) -> None:
         """None: the client that was named is served, and greeted."""
-        self._mode = _Mode.COMMANDS
+        self._mode = Mode.COMMANDS
         if refusal is None:
             self.greet()
         else:
@@ -297,7 +168,7 @@ class Session:
         self._input.clear()
         self._transaction = None
         self._mail_refused = False
-        self._mode = _Mode.COMMANDS
+        self._mode = Mode.COMMANDS
 
     # --- command lines ---------------------------------------------------------------------------
 
@@ -306,7 +177,7 @@ class Session:
         if self._input.octets.startswith(_TLS_HANDSHAKE):
             self._line = self._input.octets
             if self._record is not None:
-                self._record.client(self._line[:_SHOWN_LEN])
+                self._record.client(self._line[:SHOWN_LEN])
             raise Refused(Reply.NOT_SMTP, closes=True)
 
     def _run(self, line: bytes) -> Effect | None:
@@ -327,157 +198,9 @@ class Session:
         if not argument.isascii() and verb not in _NON_ASCII_VERBS:
             raise Refused(Reply.BAD_OCTETS)
         effect = handler(self, argument)
-        if verb in _LAST_IN_GROUP and self._input.waiting:
+        if verb in LAST_IN_GROUP and self._input.waiting:
             self._violation(f"input behind {verb} before its reply")
         return effect
-
-    def _hello(self, argument: str, extended: bool) -> Effect | None:
-        self.client.helo = parse_helo(argument)
-        self._extended = extended
-        if extended:
-            self._say(ehlo_lines(self._hostname, self._keywords()))
-        else:
-            self._say(Reply.HELO.line(self._hostname))
-        return self._abandon()
-
-    def _keywords(self) -> list[str]:
-        keywords = ["PIPELINING", f"SIZE {size_limit(self.settings)}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
-        keywords += ["CHUNKING", "DSN"]
-        if self.tls_offered and not self.client.tls:
-            keywords.append("STARTTLS")
-        if self._xclient:
-            keywords.append(xclient.KEYWORD)
-        return keywords
-
-    def _ehlo(self, argument: str) -> Effect | None:
-        return self._hello(argument, True)
-
-    def _helo(self, argument: str) -> Effect | None:
-        return self._hello(argument, False)
-
-    def _on_mail(self, argument: str) -> Effect | None:
-        if not self.client.helo:
-            raise Refused(Reply.SAY_HELLO)
-        if self._transaction is not None:
-            raise Refused(Reply.BAD_SEQUENCE)
-        self._drop()
-        refusal = self._refuse()
-        if refusal is not None:
-            raise Refused(refusal, violation=False)
-        mail = parse_mail(argument, self._extended, self.takes_auth)
-        self._transaction = Transaction(mail)
-        if self._forbidden(mail.reverse_path):
-            reply = Reply.BAD_SENDER_CHARACTERS
-        elif mail.size > size_limit(self.settings):
-            reply = Reply.TOO_BIG
-        else:
-            self._mail_refused = False
-            self._say(Reply.SENDER_OK.wire)
-            return Effect.SENDER
-        self._reject(reply)
-        self._drop()
-        return None
-
-    def _on_rcpt(self, argument: str) -> Effect | None:
-        transaction = self._in_transaction()
-        if len(transaction.recipients) >= self.settings.smtp.max_recipients:
-            raise Refused(Reply.TOO_MANY_RECIPIENTS, violation=False)
-        recipient = parse_rcpt(argument, self._extended, transaction.mail.smtputf8, self._hostname)
-        if recipient.address in transaction.recipients:
-            self._say(Reply.RECIPIENT_OK.wire)
-            return None
-        if self._forbidden(recipient.address):
-            transaction.refused_any = True
-            self._reject(Reply.BAD_RECIPIENT_CHARACTERS, recipient.address)
-            return None
-        self.recipient = recipient
-        self._mode = _Mode.ANSWER
-        return Effect.RECIPIENT
-
-    def _on_data(self, argument: str) -> Effect:
-        if argument:
-            raise Refused(Reply.SYNTAX)
-        transaction = self._in_transaction()
-        if not transaction.recipients:
-            raise transaction.no_recipients()
-        if self._input.waiting:
-            raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
-        transaction.begin_data(self.settings)
-        self._mode = _Mode.ANSWER
-        return Effect.BEGIN
-
-    def _on_bdat(self, argument: str) -> Effect | None:
-        length, last = parse_bdat(argument)
-        transaction = self._transaction
-        if transaction is None or not transaction.recipients:
-            self._skip_left = length
-            self._mode = _Mode.SKIP
-            return None
-        if isinstance(transaction.body, ChunkBody):
-            transaction.body.chunk(length, last)
-            self._mode = _Mode.BODY
-            return None
-        transaction.begin_chunks(self.settings).chunk(length, last)
-        self._mode = _Mode.ANSWER
-        return Effect.BEGIN
-
-    def _on_rset(self, argument: str) -> Effect | None:
-        if argument:
-            raise Refused(Reply.SYNTAX)
-        self._say(Reply.OK.wire)
-        return self._abandon()
-
-    def _on_noop(self, _argument: str) -> None:
-        self._say(Reply.OK.wire)
-
-    def _on_vrfy(self, argument: str) -> None:
-        if not argument:
-            raise Refused(Reply.SYNTAX)
-        self._say(Reply.CANNOT_VERIFY.wire)  # whoever it is: nothing about users is told (RFC 5321 s7.3)
-
-    def _on_help(self, _argument: str) -> None:
-        self._say(Reply.HELP.wire)
-
-    def _on_quit(self, argument: str) -> None:
-        if argument:
-            raise Refused(Reply.SYNTAX)
-        self._say(Reply.BYE.wire)
-        if self._input.waiting:
-            self._violation("input behind QUIT")
-        self._mode = _Mode.CLOSING
-
-    def _on_starttls(self, argument: str) -> Effect:
-        if not self.tls_offered:
-            raise Refused(Reply.UNSUPPORTED)
-        if argument:
-            raise Refused(Reply.SYNTAX)
-        if self.client.tls or not self.client.helo:
-            raise Refused(Reply.ALREADY_TLS if self.client.tls else Reply.SAY_HELLO)
-        if self._transaction is not None and self._transaction.body is not None:
-            raise Refused(Reply.BAD_SEQUENCE)
-        if self._input.waiting:
-            raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
-        self._say(Reply.TLS_READY.wire)
-        self._mode = _Mode.ANSWER
-        return Effect.START_TLS
-
-    def _on_xclient(self, argument: str) -> Effect:
-        if not self._xclient:
-            raise Refused(Reply.UNKNOWN_COMMAND)
-        if self._transaction is not None:
-            raise Refused(Reply.BAD_SEQUENCE)
-        named = xclient.parse(argument)
-        if self._input.waiting:  # who said that, nobody knows
-            raise Refused(Reply.NOT_SYNCHRONIZED, closes=True)
-        named.apply(self.client)
-        self._speaks_for_another = True
-        self._extended = bool(named.extended)
-        self._mail_refused = False
-        self._mode = _Mode.ANSWER
-        return Effect.CLIENT
-
-    def _on_unsupported(self, _argument: str) -> None:
-        raise Refused(Reply.UNSUPPORTED)
 
     # --- the octets of a message -----------------------------------------------------------------
 
@@ -496,7 +219,7 @@ class Session:
 
     def _end_body(self, transaction: Transaction, body: DataBody | ChunkBody) -> Effect | None:
         """All octets of DATA or of one BDAT are read: answer, or have it made durable."""
-        self._mode = _Mode.COMMANDS
+        self._mode = Mode.COMMANDS
         if self._record is not None:
             self._record.data_ended()
         refusal = body.verdict()
@@ -506,7 +229,7 @@ class Session:
             self._drop()
             return Effect.ABORT if body.kept else None
         if body.last:
-            self._mode = _Mode.ANSWER
+            self._mode = Mode.ANSWER
             return Effect.COMMIT
         assert isinstance(body, ChunkBody)
         self._say(Reply.CHUNK_OK.line(str(body.chunk_len)))
@@ -521,98 +244,7 @@ class Session:
             self._record.data(source.octets[start : source.offset])
         if self._skip_left:
             return False
-        self._mode = _Mode.COMMANDS
+        self._mode = Mode.COMMANDS
         if self._record is not None:
             self._record.data_ended()
         raise self._in_transaction().no_recipients()
-
-    def _forbidden(self, address: str) -> bool:
-        """CHAR-01, CHAR-04: whoever the client is."""
-        characters = self.settings.blocking.characters
-        return characters.enabled and has_character(address, characters.characters)
-
-    # --- transaction -----------------------------------------------------------------------------
-
-    def _drop(self) -> None:
-        """The transaction ended badly."""
-        self._transaction = None
-        self._mail_refused = True
-
-    def _abandon(self) -> Effect | None:
-        """The client ended the transaction (RFC 5321 s4.1.1.5); chunks may have been kept for it."""
-        begun = self._transaction is not None and self._transaction.body is not None
-        self._transaction = None
-        self._mail_refused = False
-        return Effect.ABORT if begun else None
-
-    def _in_transaction(self) -> Transaction:
-        """The one that is under way. Raises Refused if there is none, or it is past its recipients."""
-        if self._transaction is None:
-            raise Refused(Reply.NEED_MAIL, violation=not self._mail_refused)
-        if self._transaction.body is not None:
-            raise Refused(Reply.BAD_SEQUENCE)
-        return self._transaction
-
-    # --- words -----------------------------------------------------------------------------------
-
-    def _say(self, wire: bytes) -> None:
-        self._replies.append(wire)
-        if self._record is not None:
-            self._record.server(wire)
-
-    def _reject(self, reply: Reply, forward_path: str = "", blank: str = "") -> None:
-        """Refused by policy or for now: no violation of the client's."""
-        self._say(reply.line(blank) if blank else reply.wire)
-        if self._record is not None:
-            self._record.error(errors.of_ours(reply))
-        if reply.reason is not None:
-            self.rejections.append(Rejection(reply.reason, self.reverse_path, forward_path))
-            self._went_wrong()
-        if reply.code == 421:
-            self._mode = _Mode.CLOSING
-
-    def _refused(self, refused: Refused) -> None:
-        reply = refused.reply
-        if refused.violation:
-            self._say(reply.wire)
-            line = ascii(self._mask.line(self._line)[:_SHOWN_LEN])[2:-1]  # DIAG-12
-            self._violation(f"{reply.code} {reply.text}: {line}", errors.of_ours(reply))
-        else:
-            self._reject(reply)
-        if refused.closes:
-            self._mode = _Mode.CLOSING
-
-    def _went_wrong(self) -> None:
-        """The next command has to wait if that is wanted: the edge does so at a TURN with something to report."""
-        if self.settings.smtp.error_delay_s:
-            self._turn_ends = self.commands
-
-    def _violation(self, words: str, error: ErrorClass = ErrorClass.PROTOCOL) -> None:
-        """The client broke the protocol, or wants what is not served (SMTP-13, SMTP-14)."""
-        self.violations.append(words)
-        if self._record is not None:
-            self._record.error(error)
-        self._went_wrong()
-        self._violation_count += 1
-        if self._violation_count >= PROTOCOL_ERRORS and self._mode is not _Mode.CLOSING:
-            self._reject(Reply.TOO_MANY_ERRORS)
-
-
-HANDLERS: Final[dict[str, Callable[[Session, str], Effect | None]]] = {
-    "EHLO": Session._ehlo,
-    "HELO": Session._helo,
-    "MAIL": Session._on_mail,
-    "RCPT": Session._on_rcpt,
-    "DATA": Session._on_data,
-    "BDAT": Session._on_bdat,
-    "RSET": Session._on_rset,
-    "NOOP": Session._on_noop,
-    "VRFY": Session._on_vrfy,
-    "HELP": Session._on_help,
-    "QUIT": Session._on_quit,
-    "STARTTLS": Session._on_starttls,
-    "XCLIENT": Session._on_xclient,
-    # RFC 5321 s3.8 and App. F.1, RFC 1985, RFC 4954: known, and not served (SMTP-13)
-    **dict.fromkeys(["EXPN", "TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML", "AUTH"], Session._on_unsupported),
-}
-_LAST_IN_GROUP: Final = frozenset(["EHLO", "HELO", "VRFY", "HELP"])

@@ -4,7 +4,6 @@ What a client says during an exchange is a secret: it is neither recorded nor sh
 the session; how long a failure takes is the affair of who compares the passwords (submitters.py).
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from engine.diagnostics.masking import MASK
@@ -12,7 +11,9 @@ from engine.limits import AUTH_FAILURES, COMMAND_LINE_LEN
 from engine.replies import Reply
 from engine.smtp.auth import MECHANISMS, Credentials, Exchange
 from engine.smtp.command import Refused
-from engine.smtp.session import HANDLERS, Effect, Session
+from engine.smtp.commands import HANDLERS
+from engine.smtp.effect import Effect
+from engine.smtp.session import Session
 
 _KEYWORD: Final = " ".join(("AUTH", *MECHANISMS))
 
@@ -25,7 +26,6 @@ class SubmissionSession(Session):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.credentials = Credentials("", "")
-        self._handlers = _HANDLERS
         self._exchange: Exchange | None = None
         self._failures = 0
 
@@ -93,7 +93,7 @@ class SubmissionSession(Session):
         return effect
 
 
-_HANDLERS: Final[dict[str, Callable[[Any, str], Effect | None]]] = {
+SubmissionSession._handlers = {
     **HANDLERS,
     "AUTH": SubmissionSession._on_auth,
     "MAIL": SubmissionSession._on_mail,

@@ -8,8 +8,8 @@ from engine.passwords import PASSWORD_MAX_LEN
 from engine.replies import Reply
 from engine.smtp.auth import Credentials
 from engine.smtp.command import is_text
+from engine.smtp.effect import Effect
 from engine.smtp.gate import ACCEPTED, ClientInfo
-from engine.smtp.session import Effect
 from engine.smtp.submission import SubmissionSession
 
 GOOD = Credentials("anna", "horse")

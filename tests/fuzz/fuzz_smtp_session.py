@@ -10,8 +10,9 @@ from engine.limits import COMMAND_LINE_LEN, PROTOCOL_ERRORS
 from engine.relay_rule import Field
 from engine.replies import Reply
 from engine.smtp.address import check_mailbox, domain_of
+from engine.smtp.effect import Effect
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
-from engine.smtp.session import Effect, Session
+from engine.smtp.session import Session
 
 WORDS = [
     b"EHLO c.example\r\n",

@@ -19,9 +19,10 @@ from engine.replies import Reply
 from engine.smtp.admission import Admission, SlotTable
 from engine.smtp.auth import Credentials
 from engine.smtp.connection import Connection
+from engine.smtp.effect import Effect, Rejection
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
 from engine.smtp.server import SmtpServer
-from engine.smtp.session import Effect, Rejection, Session
+from engine.smtp.session import Session
 from engine.smtp.submission import SubmissionSession
 
 UPPER_S = 20.0  # nothing here takes a hundredth of it

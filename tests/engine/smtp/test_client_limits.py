@@ -13,7 +13,8 @@ from engine.config import Relay, Settings
 from engine.replies import Reply
 from engine.smtp import client_limits
 from engine.smtp.client_limits import ClientLimits
-from engine.smtp.session import TURN_LEN, Effect
+from engine.smtp.dialogue import TURN_LEN
+from engine.smtp.effect import Effect
 from tests.engine.smtp.conftest import Run
 from tests.engine.smtp.harness import ENVELOPE, HELLO, UPPER_S, Driver, Running, running, settings
 

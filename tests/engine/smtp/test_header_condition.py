@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from engine.limits import CONDITION_HEADER_LEN
 from engine.relay_rule import Field
 from engine.replies import Reason
+from engine.smtp.effect import Effect
 from engine.smtp.gate import ACCEPTED, Answer
 from engine.smtp.header_condition import HeaderCondition
-from engine.smtp.session import Effect
 from tests.engine.smtp.harness import HELLO, Driver, Outcome, talk_in_turn
 
 TENANT = Field("x-tenant", "id 1")

@@ -9,7 +9,7 @@ from engine.config import Blocking, Characters, ConfigError, Settings, Size, par
 from engine.limits import HARD_MESSAGE_LEN, MIB
 from engine.replies import Reason
 from engine.smtp.address import BadAddress, check_mailbox, has_character
-from engine.smtp.session import Effect
+from engine.smtp.effect import Effect
 from tests.engine.smtp.harness import ENVELOPE, HELLO, Driver, Outcome, settings, talk, talk_in_turn
 
 LINE = b"x" * 998 + b"\r\n"

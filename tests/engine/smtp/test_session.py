@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from engine.limits import COMMAND_LINE_LEN, MIB, PROTOCOL_ERRORS
 from engine.queue.record import Received, Recipient
 from engine.replies import Reason, Reply
+from engine.smtp.dialogue import TURN_LEN
+from engine.smtp.effect import Effect
 from engine.smtp.gate import ACCEPTED, Answer
-from engine.smtp.session import TURN_LEN, Effect
 from tests.engine.smtp.harness import ENVELOPE, HELLO, REFUSED, Driver, Outcome, settings, talk, talk_in_turn
 
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"

@@ -12,8 +12,8 @@ from engine.config import Relay
 from engine.relay_rule import Decision, RelayRule, Source
 from engine.replies import Reply
 from engine.smtp.command import Refused
+from engine.smtp.effect import Effect
 from engine.smtp.gate import ClientInfo
-from engine.smtp.session import Effect
 from engine.smtp.xclient import KEYWORD, UNKNOWN_ADDRESS, Named, parse
 from tests.engine.smtp.conftest import Run
 from tests.engine.smtp.harness import ENVELOPE, HELLO, UPPER_S, Driver, running, settings, talk, talk_in_turn
