@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Awaitable, Sequence
@@ -16,11 +15,11 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from engine import certificate, definitions, events
+from engine import definitions, events
 from engine.alerts import is_written
 from engine.by_hand import ByHand
 from engine.command import CommandServer
-from engine.config import Settings
+from engine.config import Acceptance, Settings
 from engine.delivery.deliver import Deliverer
 from engine.delivery.route import Router
 from engine.diagnostics.keeper import Keeper
@@ -32,6 +31,7 @@ from engine.layout import Layout
 from engine.limits import LISTENERS
 from engine.listening import Entrance, Kind
 from engine.pipeline import Pipeline
+from engine.processing.offers import Offer
 from engine.processing.quarantining import Quarantine
 from engine.processing.release import Release
 from engine.queue.errors import QueueError
@@ -44,10 +44,10 @@ from engine.scanner.pool import ScannerPool
 from engine.sender.block_lists import BlockListClient
 from engine.smtp.admission import Admission, SlotTable
 from engine.smtp.auth import Credentials
+from engine.smtp.certificates import Certificates
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.server import SmtpServer
 from engine.smtp.submitters import Submitters
-from engine.smtp.tls import asking_context
 from engine.watch import ConfigWatch, last_good
 
 JOURNAL_DELAY_S = 0.02
@@ -78,7 +78,7 @@ class Relay:
         self._loop = loop
         self.store = Store(self.layout.queue.parent, number, count, report=self._queue_trouble)
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
-        self.resolver = Resolver(settings.dns.servers)
+        self.resolver = Resolver(settings.dns.servers, validating=settings.dns.validating)
         self.block_lists = BlockListClient(self.resolver, self.event)
         self._submitters = Submitters(loop.time)
         self._adopt(settings)
@@ -96,6 +96,8 @@ class Relay:
             hostname=self.hostname,
             recorder=self.keeper.recorder,
             root=self.layout.root,
+            policies=self.layout.policies,
+            relays=count,
         )
         judge = Judge(self, self.resolver, self.block_lists, self._is_ours)
         self.quarantine = Quarantine(self, self.store, self.pool, self.layout.quarantine, number, count, time.time_ns)
@@ -105,9 +107,9 @@ class Relay:
         release = Release(self.layout.quarantine, self.pipeline.submit_pieces, lambda: self.own_address)
         by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address, release)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
-        self._certificate = self.layout.tls / certificate.FILE_NAME
         self.server = SmtpServer(self, Admission(slots, number, settings.smtp), None, self.hostname)
-        self._use_certificate()
+        self.certificates = Certificates(self.layout, self.server, self.event, loop.time)
+        self.certificates.apply(settings, self._reception.rule.has_tls_names)
         self.server.recorder = self.keeper.recorder
         self._lengths = (-1, -1, -1, -1)  # as told last, and in which minute
         self._definitions_seen: tuple[Path, definitions.Mark | None] | None = None
@@ -134,46 +136,29 @@ class Relay:
 
     def _adopt(self, settings: Settings) -> None:
         listeners = [settings.smtp.listen, *settings.smtp.listeners]
-        self.router = Router(settings.routing, listeners, tls=settings.delivery.tls)
+        delivery = settings.delivery
+        self.router = Router(
+            settings.routing,
+            listeners,
+            tls=delivery.tls,
+            connections=delivery.connections,
+            messages_per_minute=delivery.messages_per_minute,
+        )
         self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists, self.hostname)
         named = settings.smtp.submitters
         self._submitters.path = self.layout.root / named if named else None
 
     def _applied(self, settings: Settings) -> None:
-        self.resolver.configure(settings.dns.servers)
+        self.resolver.configure(settings.dns.servers, settings.dns.validating)
         self._adopt(settings)
         self.deliverer.apply(self._share_of(settings), self.router)
         self.pool.apply(settings)
         self.server.apply(settings)
-        self.server.asking = self._asking()
+        self.certificates.apply(settings, self._reception.rule.has_tls_names)
         self.keeper.apply(settings.diagnostics)
         self.quarantine.apply(settings)
         self.pipeline.settings_changed()
         self.event(events.ConfigurationAdopted())
-
-    def _asking(self) -> ssl.SSLContext | None:
-        """The context that asks clients for certificates, if a relay grant hangs on one."""
-        if not self._reception.rule.has_tls_names:
-            return None
-        authorities = self.settings.relay.authorities
-        path = self.layout.root / authorities if authorities else None
-        try:
-            return asking_context(self.layout.tls, certificate.own_names(self.settings), path)
-        except OSError as error:
-            log.error("relay.authorities %s: %s; no grant with tls_name holds", path, error)
-            return None
-
-    def _use_certificate(self) -> None:
-        """For handshakes from now on (CERT-06). One that cannot be used leaves the one before in use, if any."""
-        self._certificate_seen = definitions.mark_of(self._certificate)
-        try:
-            self.server.tls = certificate.server_context(self.layout.tls, *certificate.own_names(self.settings))
-        except OSError as error:
-            reason = f"{error}; {'the one before stays in use' if self.server.tls else 'STARTTLS is not offered'}"
-            self.event(events.FileAccessError(path=str(self._certificate), reason=reason))
-            log.error("the certificate %s cannot be used: %s", self._certificate, reason)
-        else:
-            self.server.asking = self._asking()
 
     def _refused(self, reason: str) -> None:
         log.warning("configuration refused, the one in force stays: %s", reason)
@@ -186,8 +171,7 @@ class Relay:
         """Settings, certificate and definitions. force: also where the files look as they did."""
         if force:
             self._watch.check(self._applied, self._refused, force)
-        if force or self._certificate_seen != definitions.mark_of(self._certificate):
-            self._use_certificate()
+        self.certificates.look(force)
         path = self.layout.root / self.settings.antivirus.definitions
         seen = (path, definitions.mark_of(path))
         if (force or seen != self._definitions_seen) and self._adopting is None:
@@ -243,6 +227,10 @@ class Relay:
         return self.store.begin(received)
 
     def accepted(self, message: MessageState, client: ClientInfo) -> None:
+        self._told_accepted(message)
+        self.pipeline.submit(message)
+
+    def _told_accepted(self, message: MessageState) -> None:
         received = message.received
         self.event(
             events.Accepted(
@@ -255,7 +243,9 @@ class Relay:
                 submitter=received.submitter,
             )
         )
-        self.pipeline.submit(message)
+
+    def offer(self, draft: Draft, accept: Acceptance, client: ClientInfo) -> Offer | None:
+        return self.pipeline.offer(draft, accept, self._told_accepted)
 
     def refuse_connection(self) -> Reply | None:
         return Reply.REJECTING if self.settings.delivery.reject_incoming else None

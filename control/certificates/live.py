@@ -9,6 +9,7 @@ from engine import certificate, events
 from engine.config import Settings
 from engine.definitions import mark_of
 from engine.layout import Layout
+from engine.named_certificates import FOLDER, NamedCertificates
 
 log: Final = logging.getLogger(__name__)
 
@@ -28,9 +29,13 @@ class LiveTls:
         except ssl.SSLError as error:  # the pages have to come up, for a better one to be installed there
             self._tell(f"{error}; the pages use one of their own for now")
             self.context = certificate.server_context(layout.run, *self._names())
+        self._named = NamedCertificates(layout.tls / FOLDER)
+        self._named.look()  # of its troubles the relays tell
+        self.context.sni_callback = self._named.choose
 
     def look(self) -> None:
         """Use the file if it is another than before. One that cannot be used leaves things as they are."""
+        self._named.look()
         mark = mark_of(self._path)
         if mark == self._seen:
             return

@@ -23,13 +23,18 @@ def asking_context(directory: Path, names: Sequence[str], authorities: Path | No
     that this machine trusts. Raises OSError, ssl.SSLError also if the file holds none.
     """
     context = server_context(directory, *names)
+    ask(context, authorities)
+    return context
+
+
+def ask(context: ssl.SSLContext, authorities: Path | None) -> None:
+    """Make a server's context one that asks. Raises as asking_context."""
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if authorities is None:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     else:
         context.load_verify_locations(authorities)
-    return context
 
 
 def verified_names(tls: ssl.SSLObject) -> tuple[str, ...]:
