@@ -119,6 +119,11 @@ class Session:
         return self.state is State.CLOSED
 
     @property
+    def content_ended(self) -> bool:
+        """Whether all of the content was sent: the server may have taken the message, whatever comes now."""
+        return self._content_ended
+
+    @property
     def takes_dsn(self) -> bool:
         """Whether the host takes over what the sender wants to be told (RFC 3461); known from READY on."""
         return "DSN" in self.capabilities

@@ -62,6 +62,11 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         return self.session.state is State.READY and not self._lost
 
+    @property
+    def waits_since(self) -> float:
+        """Loop time since which nothing has moved that is waited for; 0: nothing is."""
+        return self._deadline - self._reply_timeout_s if self._deadline else 0.0
+
     # --- protocol callbacks -------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -70,9 +75,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         session = self.session
+        last_reply = session.last_reply
         session.receive(data)
         self._write(session.output())
-        if self._deadline:
+        if self._deadline and session.last_reply is not last_reply:  # a reply has to be whole in time
             self._deadline = self._loop.time() + self._reply_timeout_s
         if session.state is not State.BUSY and session.state is not State.OPENING:
             self._wake()

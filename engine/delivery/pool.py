@@ -2,7 +2,8 @@
 
 A connection is idle in its lane, or lent to one transaction. When none is idle and no more may be opened, tasks wait
 in their lane, first come first served, and a connection that is given back goes to the next one without being
-idle. A lane that waits without any connection of its own goes before lanes that have some.
+idle. A lane that waits without any connection of its own goes before lanes that have some, and gets the place of what
+does not move. What a lane may have is in lane.py.
 
 A next hop that cannot be reached is not asked again by each waiting message: all of them fail with its reason, and so
 do new ones for some seconds. If some connections to it stand, it only wants no more of them: the lane goes on with
@@ -10,33 +11,20 @@ those.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Collection
+from typing import Final
 
 from engine import limits
 from engine.config import Settings
 from engine.delivery.connection import Connection
 from engine.delivery.connector import ConnectFailed, Connector
+from engine.delivery.lane import GIVEN_UP, Lane
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
 from engine.events import ConnectedTo, Event
 
-
-class _Lane:
-    """One next hop. open: connections that are idle, lent or being opened."""
-
-    __slots__ = ("connections", "down", "down_until", "hop", "idle", "limit", "limit_until", "open", "waiters")
-
-    def __init__(self, hop: NextHop) -> None:
-        self.hop = hop
-        self.idle: list[Connection] = []
-        self.connections: set[Connection] = set()
-        self.open = 0
-        self.waiters: deque[asyncio.Future[Connection | None]] = deque()
-        self.down: Reply | None = None
-        self.down_until = 0.0
-        self.limit = 0  # 0: no limit of its own
-        self.limit_until = 0.0
+LOOK_S: Final = 1.0
+_STALLED: Final = own_words("4.4.2", "no answer for some seconds, and mail to others waited for the connection")
 
 
 class Pool:
@@ -45,9 +33,11 @@ class Pool:
     def __init__(self, settings: Settings, connector: Connector, event: Callable[[Event], None]) -> None:
         self._connector = connector
         self._event = event
-        self._lanes: dict[NextHop, _Lane] = {}
-        self._waiting: dict[_Lane, None] = {}  # lanes with waiters, the longest waiting first
+        self._lanes: dict[NextHop, Lane] = {}
+        self._waiting: dict[Lane, None] = {}  # lanes with waiters, the longest waiting first
+        self._proven: dict[NextHop, None] = {}  # the last that took mail, also without a connection now
         self._open = 0
+        self._looking: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
         self.apply(settings)
@@ -55,8 +45,8 @@ class Pool:
     def apply(self, settings: Settings) -> None:
         """Settings for what comes; connections above a lower maximum end as they are given back."""
         self._max = settings.smtp.max_outgoing
-        # No next hop takes the last ones: a hanging host must not stop mail to all others (PROC-06).
-        self._lane_max = self._max - self._max // 8
+        # What did not take mail yet leaves some: hosts that hang must not stop mail to all others (PROC-06).
+        self._unproven_max = max(1, self._max - max(1, self._max // 4))
         self._max_idle = settings.delivery.cached_connections
         self._idle_s = float(settings.delivery.cache_idle_s)
         self._down_s = min(limits.NEXT_HOP_DOWN_S, settings.delivery.retry_first_s / 2)
@@ -86,7 +76,7 @@ class Pool:
         """
         lane = self._lanes.get(hop)
         if lane is None:
-            lane = self._lanes[hop] = _Lane(hop)
+            lane = self._lanes[hop] = Lane(hop, proven=hop in self._proven)
         if fresh:
             for idle in list(lane.idle):
                 idle.quit()
@@ -99,7 +89,7 @@ class Pool:
                 raise ConnectFailed(own_words("4.3.2", "the gateway is stopping"))
             if lane.down is not None and lane.down_until > loop.time() and not without:
                 raise ConnectFailed(lane.down)
-            if self._may_open(lane):
+            if self._may_open(lane, loop.time()):
                 self._reserve(lane)
             else:
                 handed = await self._wait(lane)
@@ -125,8 +115,12 @@ class Pool:
             connection.quit()
             self._forget(connection)
             return
-        if self._waiting and self._hand_over(lane, connection):
-            return
+        self._took(lane)
+        if self._waiting:
+            handed = self._hand_over(lane, connection)
+            self._wake()  # it may have more now
+            if handed:
+                return
         if len(lane.idle) >= self._max_idle:
             connection.quit()
             self._forget(connection)
@@ -141,6 +135,8 @@ class Pool:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
         for lane in list(self._lanes.values()):
             self._fail_waiters(lane, own_words("4.3.2", "the gateway is stopping"))
             for connection in list(lane.connections):
@@ -160,20 +156,32 @@ class Pool:
 
     # --- slots --------------------------------------------------------------------------------------
 
-    def _may_open(self, lane: _Lane) -> bool:
+    def _may_open(self, lane: Lane, now: float) -> bool:
         """Whether there is a place for it, made at the cost of an idle connection elsewhere if need be."""
-        return self._lane_has_room(lane) and (self._open < self._max or self._end_an_idle_one())
+        return self._has_room(lane, now) and (self._open < self._max or self._end_an_idle_one())
 
-    def _lane_has_room(self, lane: _Lane) -> bool:
-        if lane.limit and lane.limit_until > asyncio.get_running_loop().time():
-            return lane.open < lane.limit
-        return lane.open < self._lane_max
+    def _has_room(self, lane: Lane, now: float) -> bool:
+        idle = sum(len(one.idle) for one in self._lanes.values())
+        if not lane.has_room(self._max - self._open + idle, now):
+            return False
+        return lane.proven or sum(one.open for one in self._lanes.values() if not one.proven) < self._unproven_max
 
-    def _reserve(self, lane: _Lane) -> None:
+    def _took(self, lane: Lane) -> None:
+        lane.took()
+        if lane.hop not in self._proven:
+            self._proven[lane.hop] = None
+            if len(self._proven) > limits.BACKOFF_ENTRIES:
+                del self._proven[next(iter(self._proven))]
+
+    def _doubt(self, lane: Lane) -> None:
+        lane.doubted()
+        self._proven.pop(lane.hop, None)
+
+    def _reserve(self, lane: Lane) -> None:
         lane.open += 1
         self._open += 1
 
-    def _unreserve(self, lane: _Lane) -> None:
+    def _unreserve(self, lane: Lane) -> None:
         lane.open -= 1
         self._open -= 1
         self._wake()
@@ -190,9 +198,12 @@ class Pool:
         self._forget(oldest, wake=False)
         return True
 
-    async def _open_reserved(self, lane: _Lane, without: Collection[Exchange]) -> Connection:
+    async def _open_reserved(self, lane: Lane, without: Collection[Exchange]) -> Connection:
+        loop = asyncio.get_running_loop()
+        opening = loop.create_task(self._connector.open(lane.hop, without))
+        lane.opening[opening] = loop.time()
         try:
-            connection = await self._connector.open(lane.hop, without)
+            connection = await self._opened(lane, opening)
         except ConnectFailed as error:
             lane.open -= 1
             self._open -= 1
@@ -203,17 +214,29 @@ class Pool:
         except BaseException:
             self._unreserve(lane)
             raise
+        finally:
+            del lane.opening[opening]
         lane.down = None
         lane.connections.add(connection)
         connection.hop = lane.hop
         connection.on_lost = self._forget
         return connection
 
-    def _failed(self, lane: _Lane, reply: Reply) -> None:
+    @staticmethod
+    async def _opened(lane: Lane, opening: "asyncio.Task[Connection]") -> Connection:
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            if lane.opening[opening]:
+                raise
+            raise ConnectFailed(_STALLED) from None
+
+    def _failed(self, lane: Lane, reply: Reply) -> None:
         now = asyncio.get_running_loop().time()
         if lane.open:
             lane.limit, lane.limit_until = lane.open, now + limits.NEXT_HOP_DOWN_S
             return
+        self._doubt(lane)
         lane.down, lane.down_until = reply, now + self._down_s
         self._fail_waiters(lane, reply)
         if self._sweeper is None:
@@ -221,11 +244,13 @@ class Pool:
 
     # --- waiting ------------------------------------------------------------------------------------
 
-    async def _wait(self, lane: _Lane) -> Connection | None:
+    async def _wait(self, lane: Lane) -> Connection | None:
         """A connection that was handed over, or None: a place was reserved for a new one. Raises ConnectFailed."""
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         lane.waiters.append(waiter)
         self._waiting.setdefault(lane)
+        if not lane.open:
+            self._look_later()
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -241,7 +266,7 @@ class Pool:
                     self._waiting.pop(lane, None)
             raise
 
-    def _next_waiter(self, lane: _Lane) -> asyncio.Future[Connection | None] | None:
+    def _next_waiter(self, lane: Lane) -> asyncio.Future[Connection | None] | None:
         while lane.waiters:
             waiter = lane.waiters.popleft()
             if not lane.waiters:
@@ -251,10 +276,10 @@ class Pool:
         self._waiting.pop(lane, None)
         return None
 
-    def _hand_over(self, lane: _Lane, connection: Connection) -> bool:
+    def _hand_over(self, lane: Lane, connection: Connection) -> bool:
         """To the next waiter of its lane; or it ends in favour of a lane that has none. Returns whether it went."""
-        starving = next((other for other in self._waiting if not other.open), None)
-        if starving is not None and self._open >= self._max:
+        starving = self._starving(asyncio.get_running_loop().time()) if self._open >= self._max else None
+        if starving is not None:
             connection.quit()
             self._forget(connection)
             return True
@@ -264,19 +289,49 @@ class Pool:
         waiter.set_result(connection)
         return True
 
+    def _starving(self, now: float) -> Lane | None:
+        """A lane that waits without any connection and may have one; those that are proven before others."""
+        lanes = [lane for lane in self._waiting if not lane.open]
+        lanes.sort(key=lambda lane: not lane.proven)
+        return next((lane for lane in lanes if self._has_room(lane, now)), None)
+
     def _wake(self) -> None:
         """Places became free: reserve them for those who wait, lanes without a connection first."""
+        now = asyncio.get_running_loop().time() if self._waiting else 0.0
         while self._waiting and not self._closed:
-            ready = [lane for lane in self._waiting if self._lane_has_room(lane)]
-            if not ready or not self._may_open(ready[0]):
+            lane = self._starving(now) or next((one for one in self._waiting if self._has_room(one, now)), None)
+            if lane is None or not self._may_open(lane, now):
                 return
-            lane = next((lane for lane in ready if not lane.open), ready[0])
             waiter = self._next_waiter(lane)
             if waiter is not None:
                 self._reserve(lane)
                 waiter.set_result(None)
 
-    def _fail_waiters(self, lane: _Lane, reply: Reply) -> None:
+    def _look_later(self) -> None:
+        if self._looking is None and not self._closed:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """What has not moved for long makes room for lanes that wait without a connection."""
+        self._looking = None
+        now = asyncio.get_running_loop().time()
+        starving = sum(not lane.open for lane in self._waiting)
+        if not starving:
+            return
+        found = [(since, lane, one) for lane in self._lanes.values() for since, one in lane.stalled(now)]
+        found.sort(key=lambda entry: (-entry[1].open, entry[0]))
+        for lane in self._lanes.values():
+            if lane.open and not lane.moves(now):
+                self._doubt(lane)
+        for _, lane, one in found[:starving]:
+            if isinstance(one, Connection):
+                one.abort(_STALLED)
+            else:
+                lane.opening[one] = GIVEN_UP
+                one.cancel()
+        self._look_later()
+
+    def _fail_waiters(self, lane: Lane, reply: Reply) -> None:
         while (waiter := self._next_waiter(lane)) is not None:
             waiter.set_exception(ConnectFailed(reply))
 

@@ -2,7 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from engine.config import Route
+from engine.delivery import lane, pool
+from engine.delivery.lane import FIRST_PLACES
 from engine.events import ConnectedTo, ConnectionClosed
 from engine.queue.record import Attempt, Result
 from tests.engine.delivery.peers import CONTENT, Room, mail, run, settings_for, until
@@ -10,6 +14,12 @@ from tests.engine.delivery.peers import CONTENT, Room, mail, run, settings_for, 
 
 def all_delivered(attempts: list[list[Attempt]]) -> bool:
     return all(one.result is Result.DELIVERED for found in attempts for one in found)
+
+
+def assert_stalled(attempts: list[Attempt]) -> None:
+    (one,) = attempts
+    assert one.result is Result.PENDING
+    assert "waited for the connection" in one.reply
 
 
 def test_a_connection_is_used_again_and_says_so_rsmtp_02() -> None:
@@ -66,12 +76,79 @@ def test_a_hanging_next_hop_leaves_room_for_others_proc_06() -> None:
         hanging.answers["MAIL"] = lambda _: b""
         out = room.outbound(settings_for(good.port, Route("slow.example", "127.0.0.1", hanging.port), max_outgoing=8))
         work = [asyncio.create_task(out.deliverer.deliver(mail("to@slow.example"))) for _ in range(20)]
-        await until(lambda: hanging.connections == 7)
+        await until(lambda: hanging.connections == FIRST_PLACES)
         assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         assert out.deliverer.pool.open == 1
+
+    run(test)
+
+
+def test_a_next_hop_that_takes_mail_gets_more_places_but_not_the_last_ones_proc_06() -> None:
+    """PROC-06: also one that hangs after it took much leaves places to others."""
+
+    async def test(room: Room) -> None:
+        hanging, good = await room.hop(), await room.hop()
+        out = room.outbound(settings_for(good.port, Route("slow.example", "127.0.0.1", hanging.port), max_outgoing=8))
+        work = [asyncio.create_task(out.deliverer.deliver(mail("to@slow.example"))) for _ in range(50)]
+        await asyncio.gather(*work)
+        hanging.answers["MAIL"] = lambda _: b""
+        work = [asyncio.create_task(out.deliverer.deliver(mail("to@slow.example"))) for _ in range(50)]
+        await until(lambda: len(hanging.said("MAIL")) == 50 + 6)
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        assert out.deliverer.pool.open == 6 + 1  # six of eight: two must be free for each that it has, but for the last
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+
+    run(test)
+
+
+def test_hosts_that_say_nothing_leave_places_to_what_takes_mail_proc_06() -> None:
+    async def test(room: Room) -> None:
+        good = await room.hop()
+        hanging = [await room.hop() for _ in range(12)]
+        for hop in hanging:
+            hop.answers["MAIL"] = lambda _: b""
+        routes = [Route(f"slow{at}.example", "127.0.0.1", hop.port) for at, hop in enumerate(hanging)]
+        out = room.outbound(settings_for(good.port, *routes, max_outgoing=4))
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        work = [asyncio.create_task(out.deliverer.deliver(mail(f"to@slow{at}.example"))) for at in range(12)]
+        await until(lambda: sum(hop.connections for hop in hanging) >= 3)
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        assert out.deliverer.pool.open <= 4
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+
+    run(test)
+
+
+def test_the_place_of_what_does_not_move_goes_to_who_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROC-06: with every place taken by hosts that say nothing, mail to another next hop goes on."""
+    monkeypatch.setattr(lane, "STALL_S", 0.2)
+    monkeypatch.setattr(pool, "LOOK_S", 0.05)
+
+    async def test(room: Room) -> None:
+        good, silent, stopped, other = [await room.hop() for _ in range(4)]
+        silent.answers["GREETING"] = lambda _: b""
+        stopped.capabilities = ("PIPELINING",)  # with CHUNKING all is sent at once, and it may have taken it
+        stopped.answers["MAIL"] = lambda _: b""
+        ports = {"a": silent.port, "b": stopped.port, "c": other.port}
+        routes = [Route(f"{name}.example", "127.0.0.1", port) for name, port in ports.items()]
+        out = room.outbound(settings_for(good.port, *routes, max_outgoing=2))
+        first, second = [asyncio.create_task(out.deliverer.deliver(mail(f"to@{one}.example"))) for one in "ab"]
+        assert_stalled(await first)
+        await until(lambda: stopped.said("MAIL") != [])
+        third = asyncio.create_task(out.deliverer.deliver(mail("to@a.example")))
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        assert (await third)[0].result is Result.PENDING  # it is known to be down
+        third = asyncio.create_task(out.deliverer.deliver(mail("to@c.example")))
+        assert_stalled(await second)
+        third.cancel()
+        await asyncio.gather(third, return_exceptions=True)
 
     run(test)
 
