@@ -175,6 +175,7 @@ OF_CONNECTIONS: Final = frozenset(
         "rejected",
         "connected-to",
         "connection-closed",
+        "tls-result",
     }
 )
 
@@ -183,9 +184,10 @@ _SENTENCES: Final = {
     "disconnected": "connection with {client} ended by the {side}",
     "protocol-violation": "{client} broke the protocol: {violation}",
     "submitter-refused": "{client} could not log on as {submitter}: {reason}",
-    "rejected": "refused from {reverse_path} for {forward_path}: {reason}",
+    "rejected": "refused from {reverse_path} for {forward_path}: {reason} {reply}",
     "connected-to": "connection to {server}: {result} {tls}",
     "connection-closed": "connection to {server} closed",
+    "tls-result": "TLS: {session} {reason}",
     "accepted": "accepted from {reverse_path} for {forward_paths}, {size} octets, client {client}",
     "scanned": "examined: {verdict} {signatures} {unscanned}",
     "dropped": "dropped: {reason}",
@@ -198,6 +200,7 @@ _SENTENCES: Final = {
     "delivery-suppressed": "not delivered to {forward_path} on purpose: {reason}",
     "forwarding": "queued as {forward_id} for {forward_path} in place of its recipients: {reason}",
     "forwarded": "forwarded to {forward_path} as {forward_id}",
+    "abandoned": "its client {client} left before it was answered: not accepted, it will come again",
     "completed": "completed: nothing is left to do",
     "queue-moved": "moved to the {place} queue: {reason}",
     "scanner-crashed": "the scanner ended on it (crash {count}): {reason}",
@@ -207,6 +210,7 @@ _SENTENCES: Final = {
     "file-quarantined": "original of {file} in part {part} put into quarantine ({virus})",
     "quarantine-failed": "infected files could not be put into quarantine: {reason}",
     "quarantine-released": "{file} released from quarantine for {forward_paths} by {by}",
+    "file-refused": "infected, refused with its message: {virus} in part {part}",
     "file-deleted": "infected file deleted: {virus} in part {part}",
     "attachment-deleted": "attachment deleted: {file} ({reason})",
     "subject-blocked": "its subject is blocked by the entry {entry}: {handling}",

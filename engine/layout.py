@@ -20,6 +20,7 @@ class Layout:
         self.definitions = root / "definitions"
         self.control = root / "control"
         self.run = root / "run"
+        self.policies = root / "mta-sts"  # of other domains (RFC 8461); made by who puts something there
         self.quarantine = root / "quarantine"  # made by who puts something there
         self.diagnostics = self.queue / "diagnosticfiles"  # DIR-05; made by who puts something there
         self.candidate = self.definitions / "candidate.mwd"  # tried on copies of live mail first (DEF-16)

@@ -181,20 +181,32 @@ class Relay:
 
     async def _adopt_definitions(self, path: Path) -> None:
         """A broken file is refused, and the last good one stays in force, also when we have just been started."""
-        fd: int | None
         try:
-            fd = await asyncio.to_thread(definitions.adopt, path, self.layout.run)
+            fd, copy = await asyncio.to_thread(definitions.copied, path, self.layout.run)
         except definitions.Unsettled:
             self._definitions_seen = None  # look again at the next tick
             return
         except definitions.DefinitionsRefused as error:
             self.event(events.DefinitionsRefused(reason=str(error)))
-            self.event(events.FileAccessError(path=str(path), reason=str(error)))
-            log.warning("definitions refused: %s", error)
-            fd = None if self._has_definitions else definitions.last_good(self.layout.run)
-        if fd is not None:
+            self._definitions_refused(path, str(error))
+            return
+        self.pool.use_definitions(fd, functools.partial(self._definitions_decided, path, copy))
+
+    def _definitions_decided(self, path: Path, copy: Path, refused: str) -> None:
+        """What scanners said of a copy of that file. refused: why, or nothing."""
+        if refused:
+            definitions.drop(copy)
+            self._definitions_refused(path, f"{path}: {refused}")
+        else:
             self._has_definitions = True
-            self.pool.use_definitions(fd)
+            self._loop.run_in_executor(None, definitions.keep, copy)
+
+    def _definitions_refused(self, path: Path, reason: str) -> None:
+        self.event(events.FileAccessError(path=str(path), reason=reason))
+        log.warning("definitions refused: %s", reason)
+        if not self._has_definitions and (found := definitions.last_good(self.layout.run)) is not None:
+            fd, copy = found
+            self.pool.use_definitions(fd, functools.partial(self._definitions_decided, copy, copy))
 
     def _adopted(self, task: "asyncio.Task[None]") -> None:
         self._adopting = None

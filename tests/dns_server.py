@@ -162,15 +162,18 @@ def _until(condition: Callable[[], bool], what: str) -> None:
 class Names(asyncio.DatagramProtocol):
     """A DNS server over UDP and TCP: zone maps (name, type) to records as text; `*.name` stands for all names below.
 
-    A name without entries is NXDOMAIN. A CNAME is answered as it stands, with what it leads to. What else is wanted of
-    a name (lower case, or `*` for all): broken: SERVFAIL. refused: REFUSED. silent: no answer. silent_tcp: none over
-    TCP. truncated: only over TCP. garbage: octets that are no message. forged: before the answer come some with a
-    wrong id, a wrong name, and a wrong kind. delay_s: each answer takes that long.
+    A name without entries is NXDOMAIN. A CNAME is answered as it stands, with what it leads to. What else is wanted
+    of a name (lower case, or `*` for all): broken: SERVFAIL. refused: REFUSED. silent: no answer. silent_tcp: none
+    over TCP. signed: said to be proven by DNSSEC, with all names that an alias leads to. truncated: only over TCP.
+    garbage: octets that are no message. forged: before the answer come some with a wrong id, a wrong name, and a
+    wrong kind. delay_s: each answer takes that long.
     """
 
     def __init__(self, zone: Zone) -> None:
         self.zone: dict[tuple[str, str], Sequence[str]] = dict(zone)
         self.broken: set[str] = set()
+        self.signed: set[str] = set()
+        self.failing: set[tuple[str, str]] = set()  # SERVFAIL for a name and type alone
         self.refused: set[str] = set()
         self.silent: set[str] = set()
         self.silent_tcp: set[str] = set()
@@ -273,13 +276,15 @@ class Names(asyncio.DatagramProtocol):
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA | dns.flags.RA
         name, kind = self._asked(query)
-        if self._is(name, self.broken):
+        if self._is(name, self.broken) or (name, kind) in self.failing:
             response.set_rcode(dns.rcode.SERVFAIL)
             return response
         if self._is(name, self.refused):
             response.set_rcode(dns.rcode.REFUSED)
             return response
+        authentic = bool(query.flags & dns.flags.AD)
         for _ in range(20):  # a chain that is longer is a loop
+            authentic = authentic and self._is(name, self.signed)
             owner = self._owner(name)
             kinds = {known for at, known in self.zone if at == owner}
             at = dns.name.from_text(name)
@@ -288,6 +293,7 @@ class Names(asyncio.DatagramProtocol):
                 response.answer.append(dns.rrset.from_text(at, self.ttl, "IN", "CNAME", target))
                 name = target.removesuffix(".").lower()
                 continue
+            response.flags |= dns.flags.AD if authentic else 0
             if records := self.zone.get((owner, kind)):
                 response.answer.append(dns.rrset.from_text_list(at, self.ttl, "IN", kind, records))
                 return response

@@ -17,10 +17,12 @@ NAMED: Final = {
     "attachment-deleted": "file",
     "encrypted-container": "handling",
     "file-deleted": "virus",
+    "file-refused": "virus",
     "file-repaired": "virus",
     "rejected": "reason",
     "scanned": "verdict",
     "subject-blocked": "subject",
+    "tls-result": "session",
     "virus-logged": "virus",
 }
 
@@ -38,6 +40,7 @@ class Line(msgspec.Struct):
     file: str = ""
     handling: str = ""
     reason: str = ""
+    session: str = ""
     subject: str = ""
     verdict: str = ""
     virus: str = ""

@@ -61,6 +61,7 @@ _SMTP: Final = {
     "connection-closed": "Connection closed",
     "connection-failed": "Connection failed",
     "protocol-violation": "Protocol violation",
+    "tls-result": "TLS with a domain",
     "submitter-refused": "Logon for submission refused",
     "rejected": "Rejected",
 }
@@ -79,12 +80,14 @@ _MESSAGE: Final = {
     "forwarded": "Forwarded",
     "queue-moved": "Moved to another queue",
     "scanner-crashed": "Scanner crashed",
+    "abandoned": "Abandoned by its client",
     "completed": "Completed",
 }
 _BLOCKING: Final = {
     "virus-logged": "Virus logged",
     "file-repaired": "File repaired",
     "file-deleted": "File deleted",
+    "file-refused": "File refused",
     "found-later": "Found after delivery",
     "file-quarantined": "File quarantined",
     "quarantine-failed": "Not put into quarantine",

@@ -124,6 +124,7 @@ def _names(settings: Settings) -> Iterator[Problem]:
     yield from _each(("smtp", "proxies"), smtp.proxies, entries.network_error)
     yield from _each(("smtp", "xclient"), smtp.xclient, entries.network_error)
     yield from _each(("dns", "servers"), settings.dns.servers, entries.name_server_error)
+    yield from _each(("dns", "validating"), settings.dns.validating, entries.bare_address_error)
 
 
 def _own_address(settings: Settings) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ class TlsPolicy(StrEnum):
     """What TLS a next hop has to have (DLV-06). Where it has less than REQUIRED or VERIFIED ask for, mail waits."""
 
     NONE = "none"
-    OPPORTUNISTIC = "opportunistic"  # where it is offered and works; certificates are not looked at
+    OPPORTUNISTIC = "opportunistic"  # as the domain publishes by DANE or MTA-STS; else where it is offered and works
     REQUIRED = "required"  # nothing in the clear; certificates are not looked at
     VERIFIED = "verified"  # as REQUIRED, with a certificate for the name of the host
 
@@ -34,7 +34,11 @@ class Delivery(Section, frozen=True):
     """Delivery options (DLV-01..06).
 
     tls_authorities: PEM file of those who vouch for certificates of next hops, or such certificates themselves; empty:
-    the authorities that the machine trusts.
+    the authorities that the machine trusts. public_authorities: the same for hosts that an MTA-STS policy or the sender
+    wants verified, and for the servers that have such policies.
+
+    connections, messages_per_minute: to one next hop, of all relays together, each of which has its part; 0: no limit.
+    greylist_retry_s: until the first retry of mail that was refused for now at RCPT.
     """
 
     pause: bool = False
@@ -50,13 +54,20 @@ class Delivery(Section, frozen=True):
     cache_idle_s: Positive = 30
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC  # DLV-06: where no route says otherwise
     tls_authorities: str = ""
+    dane: bool = True  # DLV-06
+    mta_sts: bool = True  # DLV-06
+    public_authorities: str = ""
+    connections: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 0
+    messages_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    greylist_retry_s: Positive = 90
 
 
 class Route(Section, frozen=True):
     """One entry of the local routing list (RTE-03..08).
 
     name: domain, host or IP address, wildcards as RTE-08. host empty: kind A, delivered where MX of name points;
-    else kind B, handed to host:port. mx: look host up as a mail domain instead of as a host. tls: DLV-06.
+    else kind B, handed to host:port. mx: look host up as a mail domain instead of as a host. tls: DLV-06. connections,
+    messages_per_minute: as in `delivery`; 0: as set there.
     """
 
     name: str
@@ -64,6 +75,8 @@ class Route(Section, frozen=True):
     port: Port = 25
     mx: bool = False
     tls: RouteTls = RouteTls.DEFAULT
+    connections: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 0
+    messages_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
 
 
 class Routing(Section, frozen=True):

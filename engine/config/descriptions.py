@@ -59,6 +59,21 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "host": W("Address", "Address to listen on; 0.0.0.0 takes every IPv4 address of the machine, :: all of them."),
         "port": W("Port", "TCP port to listen on.", "SMTP-03"),
     },
+    "MailListener": {
+        "accept": W("Accept mail", "When a client is told that its message was taken. queue: as soon as it is safe on "
+            "disk; what turns out unwanted later is dropped or returned. scan: when it was examined, so that infected "
+            "and blocked mail is refused with 550. deliver: when the next hop has it, so that its refusal, too, "
+            "reaches the sender.", "SMTP-01"),
+    },
+    "BeforeQueue": {
+        "wait_s": W("Longest wait", "Seconds that a client waits for the examination and delivery of its message. "
+            "After that the message is put on disk and accepted, and goes on as in mode queue. Clients give up after "
+            "600."),
+        "waiting": W("Clients that may wait", "Messages of one relay process whose clients may wait. More are "
+            "accepted as in mode queue. Each holds one of the incoming connections."),
+        "infected": W("Infected mail", "refuse: the whole message, with 550. treat: it is cleaned and accepted, as "
+            "the settings of the virus scan say.", "AV-04"),
+    },
     "FurtherListener": {
         "mode": W("Mode", "mx: mail servers, as on the first listener. submission: people who log on by SMTP AUTH, and "
             "may then send everywhere.", "RELAY-14"),
@@ -77,6 +92,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "max_outgoing": W("Outgoing connections", "SMTP connections to next hops at the same time.", "SMTP-05"),
         "max_queued": W("Waiting connections", "Connections beyond the limit that wait for a place; 0 refuses them at "
             "once.", "SMTP-07"),
+        "max_messages_per_connection": W("Messages per connection", "Messages that one connection may bring before the "
+            "client has to open another, which gives others a turn. 0: any number.", "SMTP-17"),
         "max_recipients": W("Recipients", "Recipients that one message may have.", "SMTP-18"),
         "max_hops": W("Hops", "Received fields that one message may have; more mean that it goes round and round.",
             "SMTP-18"),
@@ -98,6 +115,7 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "(version 1 or 2) who their client is. They have to say it on every connection, and nobody else can."),
         "xclient": W("Hosts with XCLIENT", "Addresses and networks of mail servers and filters that may say with "
             "XCLIENT (as in Postfix and nginx) which client they speak for."),
+        "before_queue": W("Clients that wait", "At listeners that accept mail when it was examined or delivered."),
         "from_name": W("Name of the sender", "Name that mail of Mailward's own comes from.", "SMTP-09"),
         "from_address": W("Address of the sender", "Address that mail of Mailward's own comes from; empty is "
             "mailward-noreply@ and the host name.", "SMTP-09"),
@@ -150,6 +168,9 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
     "Dns": {
         "servers": W("Name servers", "Addresses, or address#port, asked for everything that is looked up; empty takes "
             "those of the machine. Name your own resolver if block lists refuse public ones."),
+        "validating": W("Validating name servers", "Addresses of name servers that check DNSSEC and that nobody can "
+            "get in between to: what they say is proven is believed, which DANE needs. One on this machine "
+            "(127.0.0.1) is believed without being named here.", "DLV-06"),
     },
     "Delivery": {
         "pause": W("Pause delivery", "Accepted mail waits until this is cleared.", "DLV-01"),
@@ -166,11 +187,26 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "reply_timeout_s": W("Time to reply", "Seconds that a next hop has to answer a command."),
         "cached_connections": W("Kept connections", "Connections that are kept open for each next hop and relay."),
         "cache_idle_s": W("Keep for", "Seconds that an unused connection to a next hop is kept."),
-        "tls": W("Encryption", "none: never; opportunistic: where the next hop offers it and it works, without a look "
-            "at the certificate; required: mail waits rather than go in the clear; verified: and waits unless the "
-            "certificate is for the host's name.", "DLV-06"),
+        "tls": W("Encryption", "none: never; opportunistic: as the domain of the recipient publishes (DANE, MTA-STS), "
+            "else where the next hop offers it and it works, without a look at the certificate; required: mail waits "
+            "rather than go in the clear; verified: and waits unless the certificate is for the host's name.",
+            "DLV-06"),
         "tls_authorities": W("Authorities of next hops", "PEM file of those who vouch for certificates of next hops; "
             "empty takes those that the machine trusts.", "DLV-06"),
+        "dane": W("DANE", "Keep to what domains publish by TLSA records: mail for them waits rather than go to a host "
+            "that shows another certificate. Needs a name server that checks DNSSEC (dns.validating).", "DLV-06"),
+        "mta_sts": W("MTA-STS", "Keep to the policies that domains publish by HTTPS: mail for them waits rather than "
+            "go to another host, or to one without a good certificate.", "DLV-06"),
+        "public_authorities": W("Authorities of the Internet", "PEM file of those who vouch for hosts that an MTA-STS "
+            "policy or the sender (REQUIRETLS) wants verified, and for the servers with such policies; empty takes "
+            "those that the machine trusts.", "DLV-06"),
+        "connections": W("Connections to one next hop", "At most so many at the same time, of all relays together, "
+            "each of which takes its part and at least one; 0: no limit but that of all.", "SMTP-05"),
+        "messages_per_minute": W("Messages to one next hop", "At most so many a minute; what is more waits its turn. "
+            "0: no limit."),
+        "greylist_retry_s": W("Retry after greylisting", "Seconds until mail that a host refuses for now for the first "
+            "time (450 or 451) is tried again; most that do so take it then. Later retries follow the times above.",
+            "PROC-06"),
     },
     "Route": {
         "name": W("Mail for", "Domain, host or address whose mail this entry is for, and which it makes local; * "
@@ -181,6 +217,10 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "port": W("Port", "Port of hosts that name none themselves.", "RTE-09"),
         "mx": W("By MX of the host", "Look the host up as a mail domain instead of as a host.", "RTE-05"),
         "tls": W("Encryption", "As delivery.tls, for this route alone; default takes what is set there.", "DLV-06"),
+        "connections": W("Connections", "As delivery.connections, for this route alone; 0 takes what is set there.",
+            "SMTP-05"),
+        "messages_per_minute": W("Messages a minute", "As delivery.messages_per_minute, for this route alone; 0 takes "
+            "what is set there."),
     },
     "Routing": {
         "default_host": W("Default route", "Host for all mail whose destination is not listed; empty delivers it by "

@@ -253,6 +253,14 @@ def name_server_error(entry: str) -> str:
     return ""
 
 
+def bare_address_error(entry: str) -> str:
+    try:
+        ipaddress.ip_address(entry)
+    except ValueError:
+        return "is not an address: write one such as 192.0.2.53 or 2001:db8::53"
+    return ""
+
+
 def route_name_error(entry: str) -> str:
     """RTE-08: a domain, host or address that mail is for; `*` for any characters."""
     if not entry:

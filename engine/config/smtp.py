@@ -19,6 +19,18 @@ class Listener(Section, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Acceptance(StrEnum):
+    """When a message is acknowledged that is complete."""
+
+    QUEUE = "queue"  # as soon as it is durable; it is examined afterwards
+    SCAN = "scan"  # when it was examined, and is durable
+    DELIVER = "deliver"  # when the next hop has taken it, or it is durable
+
+
+class MailListener(Listener, frozen=True):
+    accept: Acceptance = Acceptance.QUEUE
+
+
 class ListenMode(StrEnum):
     MX = "mx"  # mail servers, that nobody knows
     SUBMISSION = "submission"  # people of the site, after AUTH (RFC 6409)
@@ -29,7 +41,7 @@ class ListenTls(StrEnum):
     IMPLICIT = "implicit"  # from the first octet on (RFC 8314 s3)
 
 
-class FurtherListener(Listener, frozen=True):
+class FurtherListener(MailListener, frozen=True):
     """One more address where mail comes in (RELAY-14)."""
 
     port: Port = 587
@@ -37,10 +49,23 @@ class FurtherListener(Listener, frozen=True):
     tls: ListenTls = ListenTls.STARTTLS
 
 
+class InfectedAction(StrEnum):
+    REFUSE = "refuse"
+    TREAT = "treat"  # as antivirus.detected says
+
+
+class BeforeQueue(Section, frozen=True):
+    """Clients of listeners with accept scan or deliver wait for what becomes of their mail."""
+
+    wait_s: Annotated[int, msgspec.Meta(ge=1, le=300)] = 60  # they give up after 600 (RFC 5321 s4.5.3.2.6)
+    waiting: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    infected: InfectedAction = InfectedAction.REFUSE
+
+
 class Smtp(Section, frozen=True):
     """SMTP options (SMTP-01..19)."""
 
-    listen: Listener = Listener()
+    listen: MailListener = MailListener()
     listeners: tuple[FurtherListener, ...] = ()
     submitters: str = ""  # file of `user:hash` lines, below the root
     hostname: str = ""  # empty: the name of the machine
@@ -48,6 +73,7 @@ class Smtp(Section, frozen=True):
     max_outgoing: Connections = 30  # SMTP-05
     max_queued: Annotated[int, msgspec.Meta(ge=0)] = limits.CONNECT_QUEUE  # SMTP-07
     max_recipients: Positive = limits.RECIPIENTS  # SMTP-18
+    max_messages_per_connection: Annotated[int, msgspec.Meta(ge=0)] = 0  # 0: any number
     max_hops: Positive = limits.HOPS
     command_timeout_s: Positive = int(limits.COMMAND_TIMEOUT_S)
     data_timeout_s: Positive = int(limits.DATA_BLOCK_TIMEOUT_S)
@@ -57,6 +83,7 @@ class Smtp(Section, frozen=True):
     error_delay_s: Annotated[int, msgspec.Meta(ge=0, le=60)] = 0
     proxies: tuple[str, ...] = ()  # addresses and networks that have to send a PROXY header
     xclient: tuple[str, ...] = ()  # addresses and networks that may say with XCLIENT whom they speak for
+    before_queue: BeforeQueue = BeforeQueue()
     from_name: str = "Mailward"  # SMTP-09
     from_address: str = ""  # empty: mailward-noreply@hostname
 
@@ -86,9 +113,14 @@ class Web(Section, frozen=True):
 
 
 class Dns(Section, frozen=True):
-    """Name servers for everything that is looked up. servers: addresses, or address#port; empty: the machine's own."""
+    """Name servers for everything that is looked up. servers: addresses, or address#port; empty: the machine's own.
+
+    validating: addresses of those that validate DNSSEC and are reached by a way that nobody can get into; servers on
+    loopback are believed without that.
+    """
 
     servers: tuple[str, ...] = ()
+    validating: tuple[str, ...] = ()
 
 
 class Processes(Section, frozen=True):

@@ -46,13 +46,15 @@ class State(StrEnum):
 class Envelope(msgspec.Struct):
     """What one transaction carries. size: octets of the content.
 
-    smtputf8: the content needs SMTPUTF8. For a host that does not `takes_8bit`, it is in 7 bits.
+    smtputf8: the content needs SMTPUTF8. require_tls: it must not go without TLS (RFC 8689). For a host that does not
+    `takes_8bit`, it is in 7 bits.
     """
 
     reverse_path: str
     recipients: Sequence[Recipient]
     size: int
     smtputf8: bool = False
+    require_tls: bool = False
     seven_bit_declared: bool = False
     ret: str = ""
     envid: str = ""
@@ -278,6 +280,9 @@ class Session:
             return own_words("5.3.4", text)
         if not self._smtputf8 and (envelope.smtputf8 or self._has_utf8_path(envelope)):
             return own_words("5.6.7", "the next hop does not offer SMTPUTF8, which the message needs")
+        if envelope.require_tls and "REQUIRETLS" not in self.capabilities:
+            text = "the sender requires TLS all the way (REQUIRETLS), which the next hop does not offer"
+            return own_words("5.7.30", text)
         return None
 
     @staticmethod
@@ -371,6 +376,8 @@ class Session:
             line += " BODY=8BITMIME"
         if self._utf8:
             line += " SMTPUTF8"
+        if envelope.require_tls:
+            line += " REQUIRETLS"
         if self.takes_dsn:
             line += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
         return f"{line}\r\n".encode()

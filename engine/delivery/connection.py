@@ -6,15 +6,41 @@ A transaction costs one wake-up of its task: the edge wakes it only when the ses
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import NamedTuple, cast
 
 from engine.delivery.client import Envelope, Session, State
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
+from engine.delivery.security import dane
+from engine.delivery.security.dane import Tlsas
 from engine.diagnostics.recorder import Recorder
 from engine.events import ConnectionClosed, Event
 
 HIGH_WATER = 1 << 20  # octets waiting in the transport before a large content pauses
+
+
+class Handshake(NamedTuple):
+    """How TLS begins. name: for SNI. tlsas: what the certificate has to fit beside what the context looks at; names:
+    what the host may be called, for that."""
+
+    context: ssl.SSLContext
+    name: str
+    tlsas: Tlsas | None = None
+    names: tuple[str, ...] = ()
+
+    def refusal(self, tls: ssl.SSLObject) -> str:
+        """Why the certificate is not good enough; empty: it is."""
+        return dane.refusal(dane.chain_of(tls), self.tlsas, self.names) if self.tlsas is not None else ""
+
+    @property
+    def word(self) -> str:
+        if self.tlsas is not None:
+            return "verified by DANE"
+        return "not verified" if self.context.verify_mode is ssl.CERT_NONE else "verified"
+
+
+class Untrusted(Exception):
+    """The certificate is not one that TLSA records want. Its text says why."""
 
 
 class Connection(asyncio.Protocol):
@@ -181,36 +207,38 @@ class Connection(asyncio.Protocol):
 
     # --- life ---------------------------------------------------------------------------------------
 
-    async def open(self, context: ssl.SSLContext, handshake_timeout_s: float) -> None:
-        """From the greeting to READY, through STARTTLS if the session wants it. Raises OSError (also TLS), or
-        leaves the session CLOSED with its failure."""
+    async def open(self, tls: Handshake, handshake_timeout_s: float) -> None:
+        """From the greeting to READY, through STARTTLS if the session wants it. Raises OSError (also TLS), Untrusted,
+        or leaves the session CLOSED with its failure."""
         await self._settled()
         if self.session.state is State.TLS:
             assert self._transport is not None
             transport = await self._loop.start_tls(
                 self._transport,
                 self,
-                context,
-                server_hostname=self.exchange.name,
+                tls.context,
+                server_hostname=tls.name,
                 ssl_handshake_timeout=handshake_timeout_s,
             )
             if transport is None:
                 raise ConnectionResetError("connection lost during the TLS handshake")
             self._transport = transport
             transport.set_write_buffer_limits(high=HIGH_WATER)
-            self.tls_begun(context)
+            self.tls_begun(tls)
             self.session.tls_started()
             self._write(self.session.output())
             await self._settled()
         self._opened = self.session.state is State.READY
 
-    def tls_begun(self, context: ssl.SSLContext) -> None:
-        """Note what the handshake with this context came to."""
+    def tls_begun(self, tls: Handshake) -> None:
+        """Note what the handshake came to. Raises Untrusted."""
         assert self._transport is not None
+        reason = tls.refusal(self._transport.get_extra_info("ssl_object"))
+        if reason:
+            raise Untrusted(reason)
         cipher = self._transport.get_extra_info("cipher")
         if cipher:
-            verified = "not verified" if context.verify_mode is ssl.CERT_NONE else "verified"
-            self.tls = f"{cipher[1]} {cipher[0]} {verified}"
+            self.tls = f"{cipher[1]} {cipher[0]} {tls.word}"
         if self.session.record is not None:
             self.session.record.note(f"TLS begins: {self.tls}")
 

@@ -1,26 +1,31 @@
 """Connecting to a next hop: through its hosts and their addresses, until one has greeted us and is good enough.
 
-What TLS a host has to have is the policy of its next hop (DLV-06). A host that cannot have it is one that cannot be
-used now, and the next one is tried. Only OPPORTUNISTIC goes on in the clear where STARTTLS is accepted and then comes
-to nothing, on a new connection. A socket of this machine has no TLS, whatever the policy: nothing leaves the machine.
-
-Known gaps: no MTA-STS and no DANE, so VERIFIED by MX is as good as the answer of DNS.
+What a host has to have is security/demand.py's to say (DLV-06). A host that does not have it is one that cannot be used
+now, and the next one is tried. Only OPPORTUNISTIC goes on in the clear where STARTTLS is accepted and then comes to
+nothing, on a new connection; so does a domain whose MTA-STS policy is only being tested. A socket of this machine has
+no TLS, whatever the policy: nothing leaves the machine.
 """
 
 import asyncio
 import contextlib
 import random
+import socket
 import ssl
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import msgspec
+
 from engine.config import Delivery, TlsPolicy
 from engine.delivery.client import Session, State
-from engine.delivery.connection import Connection
-from engine.delivery.contexts import Contexts
+from engine.delivery.connection import Connection, Handshake, Untrusted
+from engine.delivery.contexts import Contexts, Unreadable
 from engine.delivery.nexthop import Exchange, NextHop
+from engine.delivery.reach import Reach, Unreachable
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Protocol, address_text
+from engine.delivery.security.demand import Demand, Unfit, demand
+from engine.delivery.security.results import SUCCESS, Kind, outcome_of, result
 from engine.delivery.trace import address_literal
 from engine.diagnostics.recorder import Recorder
 from engine.dns import DnsFailure, Resolver
@@ -36,7 +41,7 @@ class ConnectFailed(Exception):
 
 
 class Connector:
-    """Opens connections. root: where delivery.tls_authorities is below, unless it is absolute."""
+    """Opens connections. root: where files with authorities are below, unless their paths are absolute."""
 
     def __init__(
         self,
@@ -56,36 +61,42 @@ class Connector:
         self._rng = rng or random.Random()
         self._recorder = recorder
         self._root = root
+        self._reach = Reach(self._rng)
         self.apply(delivery)
 
     def apply(self, delivery: Delivery) -> None:
         """Settings for connections to come."""
         self._delivery = delivery
-        self._contexts = Contexts(self._root / delivery.tls_authorities if delivery.tls_authorities else None)
+        self.contexts = Contexts(delivery, self._root)
 
-    async def open(self, hop: NextHop, without: Collection[Exchange] = ()) -> Connection:
+    async def open(self, hop: NextHop, without: Collection[Exchange] = (), domain: str = "") -> Connection:
         """A connection in READY to the first host that takes us, in order of preference, equals at random.
 
-        Raises ConnectFailed: permanent only if that is true of every host.
+        domain: that it is opened for, if MX leads from it: how TLS went is told of it (RFC 8460). Raises ConnectFailed:
+        permanent only if that is true of every host.
         """
         failures: list[Reply] = []
         for exchange in self._ordered(hop):
             if exchange in without:
                 continue
             try:
-                addresses = list(await self._addresses(exchange))
+                addresses = await self._addresses(exchange)
+                wanted = await demand(hop, exchange, self._resolver, dane=self._delivery.dane)
             except DnsFailure as error:
                 # a host that the operator named is put right by the operator: never for good
                 wrong = exchange.fixed and error.permanent
                 failures.append(own_words("4.4.4", error.reply.text.partition(" ")[2]) if wrong else error.reply)
                 continue
-            self._rng.shuffle(addresses)
-            policy = TlsPolicy.NONE if exchange.is_socket else hop.tls
-            for address in addresses:
-                result = await self._try(exchange, address, policy)
-                if isinstance(result, Connection):
-                    return result
-                failures.append(result)
+            except Unfit as error:
+                self._tell(domain, error.kind, error.outcome, exchange, "", error.reply)
+                failures.append(error.reply)
+                continue
+            attempt = _Attempt(hop, exchange, wanted, domain)
+            left = self._reach.ordered(addresses)
+            while left:
+                found, left = await self._next(attempt, left, failures)
+                if found is not None:
+                    return found
         lasting = [reply for reply in failures if not reply.permanent] or failures
         raise ConnectFailed(lasting[-1] if lasting else own_words("4.4.4", f"{hop} has no host"))
 
@@ -103,101 +114,175 @@ class Connector:
             return await self._resolver.host_addresses(exchange.name)
         return await self._resolver.addresses(exchange.name)
 
-    async def _try(self, exchange: Exchange, address: str, policy: TlsPolicy) -> Connection | Reply:
-        result = await self._once(exchange, address, policy)
-        if isinstance(result, _TlsFailed) and policy is TlsPolicy.OPPORTUNISTIC:
-            result = await self._once(exchange, address, TlsPolicy.NONE)
-        return result.reply if isinstance(result, _TlsFailed) else result
+    async def _next(
+        self, attempt: "_Attempt", addresses: list[str], failures: list[Reply]
+    ) -> tuple[Connection | None, list[str]]:
+        """One of the addresses, the first that takes a connection, and those that are left to try."""
+        sock: socket.socket | None = None
+        address, left = addresses[0], []
+        if len(addresses) > 1:
+            exchange = attempt.exchange
+            try:
+                reached = await self._reach.first(addresses, exchange.port, float(self._delivery.connect_timeout_s))
+            except Unreachable as error:
+                failures += [self._unreached(exchange, one, words) for one, words in error.failed.items()]
+                return None, []
+            address, sock, left = reached.address, reached.sock, reached.rest
+            failures += [self._unreached(exchange, one, words) for one, words in reached.failed.items()]
+        found = await self._try(attempt, address, sock)
+        if isinstance(found, Connection):
+            return found, []
+        failures.append(found)
+        return None, left
 
-    async def _once(self, exchange: Exchange, address: str, policy: TlsPolicy) -> "Connection | Reply | _TlsFailed":
-        connection = Connection(
-            exchange,
-            _server(exchange, address),
-            self._next_connection_id(),
-            Session(
-                self._hostname,
-                tls=policy,
-                secure=exchange.protocol is Protocol.SMTPS,
-                lmtp=exchange.protocol is Protocol.LMTP,
-            ),
-            float(self._delivery.reply_timeout_s),
-            self._event,
-            self._recorder,
-        )
+    async def _try(self, attempt: "_Attempt", address: str, sock: socket.socket | None) -> Connection | Reply:
+        found = await self._once(attempt, address, sock)
+        weaker = attempt.weaker()
+        if isinstance(found, _TlsFailed) and weaker is not None:
+            found = await self._once(weaker, address, None)
+            last = weaker.weaker()
+            if isinstance(found, _TlsFailed) and last is not None:
+                found = await self._once(last, address, None)
+        return found.reply if isinstance(found, _TlsFailed) else found
+
+    async def _once(
+        self, attempt: "_Attempt", address: str, sock: socket.socket | None
+    ) -> "Connection | Reply | _TlsFailed":
+        exchange, wanted = attempt.exchange, attempt.demand
+        connection = self._connection(exchange, address, wanted.tls)
         connection.begin_record()
         try:
-            reply = await self._established(connection, address, policy)
+            failure = await self._established(connection, address, attempt, sock)
         except BaseException:
             connection.abort(own_words("4.3.0", "given up"))
             raise
-        result = reply or connection
+        reply = failure.reply if isinstance(failure, _TlsFailed) else failure
         if reply is not None:
             connection.end_record(f"no connection: {reply}")
-        tls_failed = isinstance(result, Reply) and connection.session.last_command == "STARTTLS"
-        words = "ok" if reply is None else str(reply)
+        self._connected(connection, reply)
+        outcome = failure.outcome if isinstance(failure, _TlsFailed) else SUCCESS if connection.tls else ""
+        if not outcome and wanted.tls is not TlsPolicy.NONE and connection.session.capabilities:
+            outcome = "starttls-not-supported"
+        if outcome:
+            outcome = wanted.outcome if outcome == SUCCESS and wanted.outcome else outcome
+            self._tell(attempt.domain, wanted.kind, outcome, exchange, address, reply)
+        if reply is None:
+            return connection
+        if outcome not in ("", SUCCESS) and attempt.hop.require_tls and not reply.permanent:
+            text = f"the sender requires TLS (REQUIRETLS), and it cannot be had: {reply.text.partition(' ')[2]}"
+            return own_words("5.7.30", text)
+        if outcome == "starttls-not-supported" and wanted.lenient:
+            return _TlsFailed(reply, outcome)
+        return failure if isinstance(failure, _TlsFailed) else reply
+
+    def _connection(self, exchange: Exchange, address: str, tls: TlsPolicy) -> Connection:
+        session = Session(
+            self._hostname,
+            tls=tls,
+            secure=exchange.protocol is Protocol.SMTPS,
+            lmtp=exchange.protocol is Protocol.LMTP,
+        )
+        timeout_s = float(self._delivery.reply_timeout_s)
+        server = _server(exchange, address)
+        number = self._next_connection_id()
+        return Connection(exchange, server, number, session, timeout_s, self._event, self._recorder)
+
+    def _connected(self, connection: Connection, failure: Reply | None) -> None:
         self._event(
             ConnectedTo(
-                result=words,
+                result="ok" if failure is None else str(failure),
                 server=connection.server,
                 connection_id=connection.connection_id,
                 kind="Actual",
                 tls=connection.tls,
             )
         )
-        return _TlsFailed(result) if tls_failed and isinstance(result, Reply) else result
 
-    async def _established(self, connection: Connection, address: str, policy: TlsPolicy) -> Reply | None:
+    def _tell(
+        self, domain: str, kind: Kind, outcome: str, exchange: Exchange, address: str, reply: Reply | None
+    ) -> None:
+        if domain:
+            reason = reply.text if reply is not None else ""
+            self._event(result(domain, kind, outcome, host=exchange.name, address=address, reason=reason))
+
+    def _unreached(self, exchange: Exchange, address: str, words: str) -> Reply:
+        connection = self._connection(exchange, address, TlsPolicy.NONE)
+        connection.begin_record()
+        reply = self._unreachable(connection, words)
+        connection.end_record(f"no connection: {reply}")
+        self._connected(connection, reply)
+        return reply
+
+    async def _established(
+        self, connection: Connection, address: str, attempt: "_Attempt", sock: socket.socket | None
+    ) -> "Reply | _TlsFailed | None":
         """Connect and open. Returns why it failed, or None."""
         timeout_s = self._delivery.connect_timeout_s
         try:
-            context = self._contexts.of(policy)
-        except OSError as error:
-            path = self._delivery.tls_authorities
-            reply = own_words("4.7.5", f"delivery.tls_authorities {path} cannot be read: {error.strerror or error}")
-            connection.session.close(reply)
-            return reply
+            tls = self._handshake(attempt)
+        except Unreadable as error:
+            connection.session.close(error.reply)
+            if sock is not None:
+                sock.close()
+            return error.reply
         try:
             async with asyncio.timeout(timeout_s):
-                await self._connect(connection, address, context)
+                await self._connect(connection, address, tls, sock)
         except TimeoutError:
             return self._unreachable(connection, f"no answer within {timeout_s} s")
-        except ssl.SSLError as error:
+        except (ssl.SSLError, Untrusted) as error:
             return self._tls_failed(connection, error)
         except OSError as error:
             return self._unreachable(connection, error.strerror or str(error))
         try:
-            await connection.open(context, float(timeout_s))
-        except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot carry
+            await connection.open(tls, float(timeout_s))
+        except (OSError, ValueError, Untrusted) as error:  # ValueError: a host name that TLS cannot carry
             return self._tls_failed(connection, error)
         if connection.session.state is State.READY:
             return None
         with contextlib.suppress(OSError):
             connection.quit()
-        return connection.session.failure or own_words("4.4.2", f"{connection.server} closed the connection")
+        failure = connection.session.failure or own_words("4.4.2", f"{connection.server} closed the connection")
+        if connection.session.last_command != "STARTTLS":
+            return failure
+        return _TlsFailed(failure, "starttls-not-supported" if failure.enhanced == "4.7.4" else "validation-failure")
 
-    async def _connect(self, connection: Connection, address: str, context: ssl.SSLContext) -> None:
+    def _handshake(self, attempt: "_Attempt") -> Handshake:
+        wanted, name = attempt.demand, attempt.exchange.name
+        if wanted.tls is not TlsPolicy.VERIFIED:
+            return Handshake(self.contexts.unchecked, name)
+        if wanted.tlsas is not None:
+            names = tuple(dict.fromkeys((wanted.tlsas.name, name, *filter(None, (attempt.domain,)))))
+            return Handshake(self.contexts.unchecked, wanted.tlsas.name, wanted.tlsas, names)
+        return Handshake(self.contexts.public() if wanted.public else self.contexts.verifying(), name)
+
+    async def _connect(self, connection: Connection, address: str, tls: Handshake, sock: socket.socket | None) -> None:
         loop = asyncio.get_running_loop()
         exchange = connection.exchange
         if exchange.is_socket:
             await loop.create_unix_connection(lambda: connection, address)
-        elif exchange.protocol is Protocol.SMTPS:
-            await loop.create_connection(
-                lambda: connection, address, exchange.port, ssl=context, server_hostname=exchange.name
-            )
-            connection.tls_begun(context)
+            return
+        place = {"sock": sock} if sock is not None else {"host": address, "port": exchange.port}
+        if exchange.protocol is Protocol.SMTPS:
+            await loop.create_connection(lambda: connection, **place, ssl=tls.context, server_hostname=tls.name)
+            connection.tls_begun(tls)
         else:
-            await loop.create_connection(lambda: connection, address, exchange.port)
+            await loop.create_connection(lambda: connection, **place)
 
     @staticmethod
-    def _tls_failed(connection: Connection, error: Exception) -> Reply:
+    def _tls_failed(connection: Connection, error: Exception) -> "_TlsFailed":
         if isinstance(error, ssl.SSLCertVerificationError):
             name = connection.exchange.name
             text = f"the certificate of {connection.server} is not good for {name}: {error.verify_message}"
+        elif isinstance(error, Untrusted):
+            text = (
+                f"{connection.server} is not what DANE says: {error}. Its postmaster has to publish the right records"
+            )
         else:
             text = f"TLS with {connection.server} failed: {error}"
         reply = own_words("4.7.5", text)
         connection.abort(reply)
-        return reply
+        return _TlsFailed(reply, outcome_of(error))
 
     @staticmethod
     def _unreachable(connection: Connection, words: str) -> Reply:
@@ -215,10 +300,31 @@ def _server(exchange: Exchange, address: str) -> str:
     return f"{name}:{exchange.port}"
 
 
+class _Attempt(msgspec.Struct, frozen=True):
+    """What is tried at the addresses of a host. domain: that results are told of; empty: they are not."""
+
+    hop: NextHop
+    exchange: Exchange
+    demand: Demand
+    domain: str
+
+    def weaker(self) -> "_Attempt | None":
+        """The same with less, where TLS came to nothing; None: that is not allowed."""
+        wanted = self.demand
+        if wanted.lenient:
+            less = Demand(self.hop.tls)
+        elif wanted.tls is TlsPolicy.OPPORTUNISTIC:
+            less = Demand(TlsPolicy.NONE)
+        else:
+            return None
+        return msgspec.structs.replace(self, demand=less, domain="")  # a session is told of once
+
+
 class _TlsFailed:
-    """STARTTLS was accepted and then came to nothing: where the policy allows, the host is tried in the clear."""
+    """TLS came to nothing: where less is allowed, the host is tried again. outcome: see security.results."""
 
-    __slots__ = ("reply",)
+    __slots__ = ("outcome", "reply")
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, outcome: str) -> None:
         self.reply = reply
+        self.outcome = outcome

@@ -24,7 +24,8 @@ from engine.delivery.nexthop import Exchange, NextHop, NextHops, Unroutable, is_
 from engine.delivery.parts import Unconvertible
 from engine.delivery.pool import Pool
 from engine.delivery.reply import Reply, own_words
-from engine.delivery.route import Decision, Router, domain_of
+from engine.delivery.route import Decision, Kind, Router, domain_of
+from engine.delivery.security.policies import Policies
 from engine.diagnostics.recorder import Recorder
 from engine.dns import Resolver
 from engine.events import Converted, Delivered, DeliveryDeferred, DeliveryFailed, Event
@@ -51,7 +52,8 @@ class Deliverer(Generic[M]):
 
     content: the octets of a message with its edits applied, in pieces of at most limits.BODY_CHUNK_LEN; event:
     takes what is for the journal; next_connection_id: names outgoing connections; clock_ns: since 1970; root: of the
-    installation.
+    installation. policies: where those of MTA-STS are kept (None: in memory); policy_port: of their servers. relays:
+    how many share the limits of a next hop.
     """
 
     def __init__(
@@ -68,20 +70,26 @@ class Deliverer(Generic[M]):
         is_machine: Callable[[str], bool] = is_machine_address,
         recorder: Recorder | None = None,
         root: Path = Path(),
+        policies: Path | None = None,
+        relays: int = 1,
+        policy_port: int = 443,
     ) -> None:
         self.hostname = hostname or settings.smtp.hostname or socket.gethostname()
         self._content = content
         self._event = event
         self._clock_ns = clock_ns
-        self._next_hops = NextHops(router, resolver, self.hostname, is_machine)
         connector = Connector(
             settings.delivery, resolver, event, self.hostname, next_connection_id, recorder=recorder, root=root
         )
-        self.pool = Pool(settings, connector, event)
+        self.pool = Pool(settings, connector, event, relays)
+        self._policies = Policies(resolver, policies, lambda: connector.contexts.public(), event, port=policy_port)
+        self._next_hops = NextHops(
+            router, resolver, self.hostname, is_machine, policies=self._policies if settings.delivery.mta_sts else None
+        )
 
     def apply(self, settings: Settings, router: Router) -> None:
         """Settings for the attempts to come (PROC-15, RTE-10)."""
-        self._next_hops.adopt(router)
+        self._next_hops.adopt(router, self._policies if settings.delivery.mta_sts else None)
         self.pool.apply(settings)
 
     def key_of(self, forward_path: str) -> str:
@@ -89,6 +97,7 @@ class Deliverer(Generic[M]):
         return self._next_hops.router.route(domain_of(forward_path)).key
 
     async def close(self) -> None:
+        await self._policies.close()
         await self.pool.close()
 
     async def deliver(self, message: M) -> list[Attempt]:
@@ -133,14 +142,15 @@ class Deliverer(Generic[M]):
     async def _safely(self, mail: Mail[M], decision: Decision, indexes: list[int]) -> list[Fate]:
         try:
             hop = self._next_hops.known(decision) or await self._next_hops.find(decision)
-            return await self._to_next_hop(mail, hop, indexes)
+            domain = decision.name if decision.kind is Kind.MX else ""
+            return await self._to_next_hop(mail, _for(mail, hop), indexes, domain)
         except (Unroutable, ConnectFailed) as failure:
             return _all(indexes, failure.reply)
         except Exception as error:
             log.error("%s: delivery failed", mail.received.id, exc_info=error)
             return _all(indexes, _internal(error))
 
-    async def _to_next_hop(self, mail: Mail[M], hop: NextHop, indexes: list[int]) -> list[Fate]:
+    async def _to_next_hop(self, mail: Mail[M], hop: NextHop, indexes: list[int], domain: str) -> list[Fate]:
         recipients = mail.received.recipients
         # One path that needs SMTPUTF8 must not spoil the transaction of the others.
         plain = [index for index in indexes if not is_utf8_path(recipients[index].address)]
@@ -151,7 +161,8 @@ class Deliverer(Generic[M]):
             while rest:
                 batch, rest = rest[: limits.TRANSACTION_RECIPIENTS], rest[limits.TRANSACTION_RECIPIENTS :]
                 try:
-                    found = await self._transaction(mail, hop, batch)
+                    await self.pool.turn(hop)
+                    found = await self._transaction(mail, hop, batch, domain)
                 except ConnectFailed as failure:
                     if not fates:
                         raise
@@ -163,7 +174,7 @@ class Deliverer(Generic[M]):
                 fates += found
         return fates
 
-    async def _transaction(self, mail: Mail[M], hop: NextHop, indexes: list[int]) -> list[Fate]:
+    async def _transaction(self, mail: Mail[M], hop: NextHop, indexes: list[int], domain: str) -> list[Fate]:
         """One transaction; on a kept connection that turns out dead, once more on a new one. Raises ConnectFailed."""
         received = mail.received
         envelope = Envelope(
@@ -171,15 +182,16 @@ class Deliverer(Generic[M]):
             recipients=[received.recipients[index] for index in indexes],
             size=mail.size,
             smtputf8=received.smtputf8 and mail.eight_bit_header(),
+            require_tls=hop.require_tls,
             seven_bit_declared=received.body == "7BIT",
             ret=received.ret,
             envid=received.envid,
         )
-        connection = self.pool.take(hop) or await self.pool.acquire(hop)
+        connection = self.pool.take(hop) or await self.pool.acquire(hop, domain=domain)
         alone = len(hop.exchanges) == 1
         replies = await self._on(connection, envelope, mail, convert=alone)
         if not connection.session.mail_answered and connection.reused and connection.session.closed:
-            connection = await self.pool.acquire(hop, fresh=True)
+            connection = await self.pool.acquire(hop, fresh=True, domain=domain)
             replies = await self._on(connection, envelope, mail, convert=alone)
         lacking: dict[Exchange, bool] = {}  # whether it could take a conversion
         while isinstance(replies, _Lacks):
@@ -187,7 +199,7 @@ class Deliverer(Generic[M]):
             if len(lacking) == len(hop.exchanges):
                 break
             try:  # another host may offer what this one does not
-                connection = await self.pool.acquire(hop, without=list(lacking))
+                connection = await self.pool.acquire(hop, without=list(lacking), domain=domain)
             except ConnectFailed as failure:
                 if failure.reply.permanent or any(lacking.values()):
                     break
@@ -195,7 +207,7 @@ class Deliverer(Generic[M]):
             replies = await self._on(connection, envelope, mail)
         if isinstance(replies, _Lacks) and any(lacking.values()):  # better converted than not at all
             unable = [exchange for exchange, convertible in lacking.items() if not convertible]
-            connection = await self.pool.acquire(hop, without=unable)
+            connection = await self.pool.acquire(hop, without=unable, domain=domain)
             replies = await self._on(connection, envelope, mail, convert=True)
         if isinstance(replies, _Lacks):
             replies = [replies.reply] * len(indexes)
@@ -293,6 +305,15 @@ class _Lacks(NamedTuple):
 
     reply: Reply
     convertible: bool = False
+
+
+def _for(mail: Mail[M], hop: NextHop) -> NextHop:
+    """The next hop as this message may use it (RFC 8689)."""
+    if mail.received.require_tls:
+        return msgspec.structs.replace(hop, require_tls=True)
+    if hop.guarded and mail.tls_not_required():
+        return msgspec.structs.replace(hop, relaxed=True)
+    return hop
 
 
 def _all(indexes: Sequence[int], reply: Reply) -> list[Fate]:

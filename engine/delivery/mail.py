@@ -1,6 +1,7 @@
 """A message as it is sent: our trace fields before its content, and converted to 7bit where a next hop needs that."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -33,6 +34,15 @@ class Message(Protocol):
 
 
 M = TypeVar("M", bound=Message)
+
+
+_TLS_REQUIRED = re.compile(rb"^TLS-Required[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+
+
+def says_tls_not_required(head: bytes) -> bool:
+    """head: of a message, from its begin on."""
+    found = _TLS_REQUIRED.findall(head[: end + 2] if (end := head.find(b"\r\n\r\n")) >= 0 else head)
+    return len(found) == 1 and found[0].strip().lower() == b"no"
 
 
 class SevenBit:
@@ -89,6 +99,18 @@ class Mail(Generic[M]):
             if end >= 0 or len(seen) >= limits.HEADER_LEN:
                 return not seen[: end if end >= 0 else limits.HEADER_LEN].isascii()
         return not seen.isascii()
+
+    def tls_not_required(self) -> bool:
+        """Whether the sender wants it to arrive rather than to be safe: `TLS-Required: No` (RFC 8689 s3).
+
+        Looks no further than limits.HEADER_LEN. More than one such field, or another value, counts as none.
+        """
+        seen = b""
+        for piece in (self.body,) if self.body is not None else self.pieces():
+            seen += piece
+            if b"\r\n\r\n" in seen or len(seen) >= limits.HEADER_LEN:
+                break
+        return says_tls_not_required(seen[: limits.HEADER_LEN])
 
     @property
     def converted(self) -> bool:

@@ -1,5 +1,6 @@
 """From a routing decision to the hosts that are tried: MX lookup, own addresses cut out (RTE-04, RTE-12)."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from engine import limits
 from engine.config import TlsPolicy
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Decision, Host, Kind, Router, address_text
+from engine.delivery.security.policies import Policies
+from engine.delivery.security.policy import Mode, Policy
 from engine.dns import DnsFailure, Resolver
 
 FOUND_S = 60.0  # a finding is kept this long; what is below it, DNS, has its own times
@@ -24,10 +27,26 @@ class Exchange(Host, frozen=True):
 
 class NextHop(msgspec.Struct, frozen=True, cache_hash=True):
     """Hosts in order of preference, and what TLS they have to have. Equal next hops share connections: those of domains
-    with the same hosts, but never those of another policy (DLV-06)."""
+    with the same hosts, but never those of another policy (DLV-06).
+
+    signed: DNSSEC proves that these are the hosts of the domain. sts: the policy of the domain, without what only tells
+    policies apart. require_tls: for mail that must not go without TLS (RFC 8689); relaxed: for mail whose sender wants
+    it to arrive rather than to be safe. connections, messages_per_minute: at most; 0: no limit.
+    """
 
     exchanges: tuple[Exchange, ...]
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
+    signed: bool = False
+    sts: Policy | None = None
+    require_tls: bool = False
+    relaxed: bool = False
+    connections: int = 0
+    messages_per_minute: int = 0
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the domain may want more than the route."""
+        return self.signed or self.sts is not None
 
     @property
     def fixed(self) -> bool:
@@ -57,7 +76,8 @@ def is_machine_address(address: str) -> bool:
 
 
 class NextHops:
-    """Finds the next hop of a decision. router may be replaced by `adopt` when settings change."""
+    """Finds the next hop of a decision. router and policies (None: MTA-STS is off) may be replaced by `adopt` when
+    settings change."""
 
     def __init__(
         self,
@@ -66,7 +86,9 @@ class NextHops:
         hostname: str = "",
         is_machine: Callable[[str], bool] = is_machine_address,
         clock: Callable[[], float] = time.monotonic,
+        policies: Policies | None = None,
     ) -> None:
+        self._policies = policies
         self._resolver = resolver
         self._hostname = hostname
         self._is_machine = is_machine
@@ -74,8 +96,9 @@ class NextHops:
         self._found: dict[Decision, tuple[float, NextHop]] = {}
         self.router = router
 
-    def adopt(self, router: Router) -> None:
+    def adopt(self, router: Router, policies: Policies | None = None) -> None:
         self.router = router
+        self._policies = policies
         self._found.clear()
 
     def known(self, decision: Decision) -> NextHop | None:
@@ -98,6 +121,7 @@ class NextHops:
             raise Unroutable(_loop(decision.name))
         if decision.kind is Kind.NONE:
             raise Unroutable(own_words("5.1.2", f"there is no route to {decision.name or 'an address without domain'}"))
+        signed, policy = False, None
         if decision.kind is Kind.HOSTS:
             exchanges = [
                 Exchange(host.name, host.port, host.protocol, index, fixed=True)
@@ -105,14 +129,29 @@ class NextHops:
             ]
         else:
             try:
-                found = await self._resolver.exchanges(decision.name)
+                (found, signed), policy = await asyncio.gather(
+                    self._resolver.mail_hosts(decision.name), self._policy(decision)
+                )
             except DnsFailure as error:
                 raise Unroutable(error.reply) from None
             exchanges = [Exchange(host, decision.port, preference=preference) for preference, host in found]
         kept = await self._without_own(exchanges)
         if not kept:
             raise Unroutable(_loop(decision.name or str(decision.hosts[0])))
-        return NextHop(tuple(kept), decision.tls)
+        return NextHop(
+            tuple(kept),
+            decision.tls,
+            signed=signed,
+            sts=policy,
+            connections=decision.connections,
+            messages_per_minute=decision.messages_per_minute,
+        )
+
+    async def _policy(self, decision: Decision) -> Policy | None:
+        if self._policies is None or decision.tls is TlsPolicy.NONE:
+            return None
+        policy = await self._policies.of(decision.name)
+        return Policy(policy.mode, policy.mx) if policy is not None and policy.mode is not Mode.NONE else None
 
     async def _without_own(self, exchanges: list[Exchange]) -> list[Exchange]:
         """RFC 5321 s5.1: a host that is ourselves goes, and all that are not more preferred than it."""

@@ -20,7 +20,7 @@ from engine.delivery.connection import Connection
 from engine.delivery.connector import ConnectFailed, Connector
 from engine.delivery.lane import GIVEN_UP, Lane
 from engine.delivery.nexthop import Exchange, NextHop
-from engine.delivery.reply import Reply, own_words
+from engine.delivery.reply import Reply, no_turn, own_words
 from engine.events import ConnectedTo, Event
 
 LOOK_S: Final = 1.0
@@ -28,9 +28,12 @@ _STALLED: Final = own_words("4.4.2", "no answer for some seconds, and mail to ot
 
 
 class Pool:
-    """All outgoing connections of one relay."""
+    """All outgoing connections of one relay. relays: how many share the limits of a next hop."""
 
-    def __init__(self, settings: Settings, connector: Connector, event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, settings: Settings, connector: Connector, event: Callable[[Event], None], relays: int = 1
+    ) -> None:
+        self._relays = relays
         self._connector = connector
         self._event = event
         self._lanes: dict[NextHop, Lane] = {}
@@ -68,15 +71,15 @@ class Pool:
                 return connection
         return None
 
-    async def acquire(self, hop: NextHop, *, fresh: bool = False, without: Collection[Exchange] = ()) -> Connection:
+    async def acquire(
+        self, hop: NextHop, *, fresh: bool = False, without: Collection[Exchange] = (), domain: str = ""
+    ) -> Connection:
         """A connection; give it back by `release`. Waits while the maximum is reached.
 
         fresh: a new one, and those idle are dropped, because one of them turned out dead. without: hosts that
-        will not do; the connection is a new one. Raises ConnectFailed.
+        will not do; the connection is a new one. domain: see Connector.open. Raises ConnectFailed.
         """
-        lane = self._lanes.get(hop)
-        if lane is None:
-            lane = self._lanes[hop] = Lane(hop, proven=hop in self._proven)
+        lane = self._lane(hop)
         if fresh:
             for idle in list(lane.idle):
                 idle.quit()
@@ -100,11 +103,28 @@ class Pool:
                     self.release(handed)
                     continue
             try:
-                return await self._open_reserved(lane, without)
+                return await self._open_reserved(lane, without, domain)
             except ConnectFailed:
                 if without or not lane.open:
                     raise
                 # it takes no more than stand, or the others being opened will fail as well: wait for those
+
+    async def turn(self, hop: NextHop) -> None:
+        """Wait until one more message may go there (messages_per_minute), first come first served.
+
+        Raises ConnectFailed with a reply that `is_no_turn`, if that takes longer than limits.TURN_S.
+        """
+        rate = hop.messages_per_minute
+        if not rate:
+            return
+        lane = self._lane(hop)
+        now = asyncio.get_running_loop().time()
+        wait_s = max(0.0, lane.turn - now)
+        if wait_s > limits.TURN_S:
+            raise ConnectFailed(no_turn(f"{hop} gets at most {rate} messages a minute (messages_per_minute)"))
+        lane.turn = max(lane.turn, now) + 60.0 * self._relays / rate
+        if wait_s:
+            await asyncio.sleep(wait_s)
 
     def release(self, connection: Connection) -> None:
         """Give a connection back, whatever its state."""
@@ -160,7 +180,15 @@ class Pool:
         """Whether there is a place for it, made at the cost of an idle connection elsewhere if need be."""
         return self._has_room(lane, now) and (self._open < self._max or self._end_an_idle_one())
 
+    def _lane(self, hop: NextHop) -> Lane:
+        lane = self._lanes.get(hop)
+        if lane is None:
+            lane = self._lanes[hop] = Lane(hop, proven=hop in self._proven)
+        return lane
+
     def _has_room(self, lane: Lane, now: float) -> bool:
+        if lane.open and lane.open >= (lane.hop.connections // self._relays or 1) and lane.hop.connections:
+            return False
         idle = sum(len(one.idle) for one in self._lanes.values())
         if not lane.has_room(self._max - self._open + idle, now):
             return False
@@ -198,9 +226,9 @@ class Pool:
         self._forget(oldest, wake=False)
         return True
 
-    async def _open_reserved(self, lane: Lane, without: Collection[Exchange]) -> Connection:
+    async def _open_reserved(self, lane: Lane, without: Collection[Exchange], domain: str) -> Connection:
         loop = asyncio.get_running_loop()
-        opening = loop.create_task(self._connector.open(lane.hop, without))
+        opening = loop.create_task(self._connector.open(lane.hop, without, domain))
         lane.opening[opening] = loop.time()
         try:
             connection = await self._opened(lane, opening)
@@ -362,9 +390,9 @@ class Pool:
             for connection in [one for one in lane.idle if now - one.idle_since >= self._idle_s]:
                 connection.quit()
                 self._forget(connection)
-            if not lane.open and not lane.waiters and lane.down_until <= now:
+            if not lane.open and not lane.waiters and lane.down_until <= now and lane.turn <= now:
                 del self._lanes[hop]
-        if any(lane.idle or lane.down_until > now for lane in self._lanes.values()):
+        if any(lane.idle or max(lane.down_until, lane.turn) > now for lane in self._lanes.values()):
             self._sweep_later()
 
 

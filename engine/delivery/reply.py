@@ -7,6 +7,7 @@ import msgspec
 from engine import limits
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
+_NO_TURN = "4.4.5"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -50,6 +51,16 @@ class Reply(msgspec.Struct, frozen=True):
 def own_words(enhanced: str, text: str) -> Reply:
     """A failure that no next hop said: connection, DNS, routing. text may hold anything."""
     return Reply(0, printable(f"{enhanced} {text}"))
+
+
+def no_turn(text: str) -> Reply:
+    """A message waits for no other reason than a limit of our own."""
+    return own_words(_NO_TURN, text)
+
+
+def is_no_turn(text: str) -> bool:
+    """Whether that is what a reply (as text) says."""
+    return text.startswith(f"{_NO_TURN} ")
 
 
 def printable(text: str) -> str:

@@ -59,6 +59,8 @@ class Decision(msgspec.Struct, frozen=True, cache_hash=True):
     port: int = 25
     local: bool = False  # by an entry of the local routing list (RTE-06)
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
+    connections: int = 0
+    messages_per_minute: int = 0
 
     @property
     def key(self) -> str:
@@ -146,8 +148,9 @@ def _tcp(item: str, text: str, port: int, protocol: Protocol) -> Host:
 class Router:
     """The routing settings, compiled.
 
-    listeners: where this gateway listens; hostname: what it calls itself; tls: where no route says otherwise. An entry
-    whose relay cannot be read gives Kind.NONE, and is named by `problems`.
+    listeners: where this gateway listens; hostname: what it calls itself; tls, connections, messages_per_minute: where
+    no route says otherwise (0: no limit). An entry whose relay cannot be read gives Kind.NONE, and is named by
+    `problems`.
     """
 
     def __init__(
@@ -156,9 +159,14 @@ class Router:
         listeners: Sequence[Listener] = (),
         hostname: str = "",
         tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC,
+        *,
+        connections: int = 0,
+        messages_per_minute: int = 0,
     ) -> None:
         self._listeners = tuple(listeners)
         self._tls = tls
+        self._connections = connections
+        self._messages_per_minute = messages_per_minute
         self._hostname = a_label(hostname)
         self._default = routing
         self._exact: dict[str, Route] = {}
@@ -177,7 +185,7 @@ class Router:
         """Where mail for domain (the host part of a recipient, address literals in brackets) goes. Never raises."""
         decision = self._memo.get(domain)
         if decision is None:
-            decision = self._checked(self._decide(domain))
+            decision = self._checked(self._limited(domain, self._decide(domain)))
             if len(self._memo) >= limits.ROUTE_MEMO_ENTRIES:
                 self._memo.clear()
             self._memo[domain] = decision
@@ -223,7 +231,7 @@ class Router:
     def _decide(self, domain: str) -> Decision:
         address = address_text(domain)
         name = address or a_label(domain)
-        entry = self._exact.get(name) or next((e for pattern, e in self._wild if pattern.fullmatch(name)), None)
+        entry = self._entry(name)
         if entry is not None:
             tls = entry.tls.policy(self._tls)
             if not entry.host:
@@ -235,6 +243,18 @@ class Router:
             tls = self._default.default_tls.policy(self._tls)
             return self._by_hosts(self._default.default_host, self._default.default_port, tls, local=False)
         return self._by_mx(name, address, self._tls, local=False)
+
+    def _entry(self, name: str) -> Route | None:
+        return self._exact.get(name) or next((e for pattern, e in self._wild if pattern.fullmatch(name)), None)
+
+    def _limited(self, domain: str, decision: Decision) -> Decision:
+        """With what its next hop may get at a time."""
+        entry = self._entry(address_text(domain) or a_label(domain))
+        return msgspec.structs.replace(
+            decision,
+            connections=(entry.connections if entry else 0) or self._connections,
+            messages_per_minute=(entry.messages_per_minute if entry else 0) or self._messages_per_minute,
+        )
 
     @staticmethod
     def _by_mx(name: str, address: str, tls: TlsPolicy, *, local: bool) -> Decision:

@@ -16,12 +16,23 @@ _PIECE_LEN: Final = 48  # of a string or label, beside its octets: an answer of 
 class Answer:
     """records: empty for a name that exists without them; None for a name that does not exist.
 
-    expires: by the clock of the cache. failure: there was no answer, and why.
+    expires: by the clock of the cache. failure: there was no answer, and why. authentic: DNSSEC proves it, says a name
+    server that is believed. canonical: where aliases led to; empty: there were none.
     """
 
-    __slots__ = ("expires", "failure", "len", "records")
+    __slots__ = ("authentic", "canonical", "expires", "failure", "len", "records")
 
-    def __init__(self, records: tuple[Any, ...] | None, expires: float, failure: Reply | None = None) -> None:
+    def __init__(
+        self,
+        records: tuple[Any, ...] | None,
+        expires: float,
+        failure: Reply | None = None,
+        *,
+        authentic: bool = False,
+        canonical: str = "",
+    ) -> None:
+        self.authentic = authentic
+        self.canonical = canonical
         self.records = records
         self.expires = expires
         self.failure = failure

@@ -15,14 +15,16 @@ from typing import Any, Final, NamedTuple
 
 import dns.exception
 import dns.message
+import dns.name
 import dns.rdataclass
 import dns.rdatatype
 import dns.rdtypes.IN.A
 
 from engine import limits
 
-_KINDS: Final = {"A": 1, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+_KINDS: Final = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 _SOA: Final = 6
+_AUTHENTIC: Final = 0x0020  # RFC 4035 s3.2.3
 _HEADER: Final = struct.Struct("!HHHHHH")
 _RECORD: Final = struct.Struct("!HHIH")  # behind the owner name: type, class, TTL, length
 _TO_QUESTION: Final = b"\xc0\x0c"  # a name that is the name of the question (RFC 1035 s4.1.4)
@@ -34,10 +36,16 @@ _TTL_MAX: Final = 0x7FFFFFFF  # more means none (RFC 2181 s8)
 
 
 class Found(NamedTuple):
-    """records: dnspython's; None: there is no such name. ttl: seconds."""
+    """records: dnspython's; None: there is no such name. ttl: seconds.
+
+    authentic: the server says that DNSSEC proves it (the AD bit), which is worth as much as the server and the way to
+    it. canonical: where aliases led to; empty: there were none.
+    """
 
     records: tuple[Any, ...] | None
     ttl: int
+    authentic: bool = False
+    canonical: str = ""
 
 
 class Odd(Enum):
@@ -54,7 +62,8 @@ def question(name: str, kind: str) -> bytes:
     if not all(0 < len(label) < 64 for label in labels):
         return b""
     wire = b"".join(bytes((len(label),)) + label.encode() for label in labels)
-    header = _HEADER.pack(secrets.randbits(16), 0x0100, 1, 0, 0, 1)  # recursion desired
+    # recursion desired, and AD: tell whether DNSSEC proves it, without the signatures (RFC 6840 s5.7)
+    header = _HEADER.pack(secrets.randbits(16), 0x0100 | _AUTHENTIC, 1, 0, 0, 1)
     return header + wire + b"\0" + struct.pack("!HH", _KINDS[kind], 1) + _OPT
 
 
@@ -79,7 +88,8 @@ def read(asked: bytes, packet: bytes) -> Found | Odd:
             found = _nothing(packet, end, authorities, None if rcode else ())
         elif not rcode and asked[end - 4 : end] == b"\0\1\0\1" and answers <= limits.DNS_RECORDS:
             found = _addresses(packet, end, answers)
-        return found or _by_dnspython(packet)
+        found = found or _by_dnspython(packet)
+        return found._replace(authentic=True) if flags & _AUTHENTIC else found
     except (dns.exception.DNSException, struct.error, IndexError, ValueError):
         return Odd.REFUSED
 
@@ -131,9 +141,14 @@ def _by_dnspython(packet: bytes) -> Found:
     if not isinstance(message, dns.message.QueryMessage) or message.rcode() not in (0, 3):
         raise dns.exception.FormError
     chain = message.resolve_chaining()
+    records: tuple[Any, ...] | None = None if message.rcode() else ()
     if chain.answer is not None:
-        return Found(tuple(itertools.islice(chain.answer, limits.DNS_RECORDS)), chain.minimum_ttl)
-    return Found(None if message.rcode() else (), chain.minimum_ttl)
+        records = tuple(itertools.islice(chain.answer, limits.DNS_RECORDS))
+    return Found(records, chain.minimum_ttl, canonical=name_text(chain.canonical_name) if chain.cnames else "")
+
+
+def name_text(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower()
 
 
 async def ask(address: str, port: int, asked: bytes, timeout_s: float) -> Found | Odd:

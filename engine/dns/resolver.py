@@ -4,7 +4,9 @@ Asynchronous, cached by TTL (also that there is nothing, RFC 2308), bounded. dns
 too long for it, TCP; what it answers is kept here as finished tuples, because most mail goes to few domains and its
 own cache would build a query for each hit. Lookups of one name at the same time share one query.
 
-Known gaps: DNSSEC is not looked at, so that DANE cannot be honoured yet.
+DNSSEC is validated by the name server, which says so with the AD bit. That bit is believed where nobody between can
+set it: from a server on loopback, or one that the operator names (`dns.validating`). Validation in this process was
+left out: each look-up would cost a chain of others and a millisecond for each signature, and root keys to keep.
 """
 
 import asyncio
@@ -13,10 +15,11 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
@@ -30,6 +33,21 @@ from engine.dns import query
 from engine.dns.cache import Answer, Cache, Key
 
 Exchanges = tuple[tuple[int, str], ...]
+
+
+class MailHosts(NamedTuple):
+    """Hosts that take mail for a domain. authentic: DNSSEC proves that they do."""
+
+    exchanges: Exchanges
+    authentic: bool = False
+
+
+class Addresses(NamedTuple):
+    """Of a host, never empty. authentic: DNSSEC proves them. canonical: where aliases led to; empty: to none."""
+
+    texts: tuple[str, ...]
+    authentic: bool = False
+    canonical: str = ""
 
 
 def _key(name: str, kind: str) -> Key:
@@ -93,7 +111,8 @@ def _forget(asking: dict[Key, _Lookup], key: Key, lookup: _Lookup) -> None:
 class Resolver:
     """Asks these name servers, or those of the machine if none are given.
 
-    servers: addresses, or `address#port`, as the setting `dns.servers`. timeout_s: for one server's answer, then the
+    servers: addresses, or `address#port`, as the setting `dns.servers`. validating: addresses of those whose word on
+    DNSSEC is believed beside servers on loopback (`dns.validating`). timeout_s: for one server's answer, then the
     next one is asked; lifetime_s: for one lookup. clock: seconds, monotonic. hosts_file is consulted first by
     `host_addresses` only: it speaks for hosts that the operator named, not for mail domains.
     """
@@ -102,6 +121,7 @@ class Resolver:
         self,
         servers: Sequence[str] = (),
         *,
+        validating: Sequence[str] = (),
         timeout_s: float = 2.0,
         lifetime_s: float = 15.0,
         cache_entries: int = limits.DNS_CACHE_ENTRIES,
@@ -109,6 +129,7 @@ class Resolver:
         hosts_file: Path | None = Path("/etc/hosts"),
     ) -> None:
         self._servers = tuple(servers)
+        self._validating = tuple(validating)
         self._timeout_s = timeout_s
         self._lifetime_s = lifetime_s
         self._clock = clock
@@ -119,11 +140,12 @@ class Resolver:
         self._slots = asyncio.Semaphore(limits.DNS_AT_ONCE)
         self._slots_of_senders = asyncio.Semaphore(limits.DNS_OF_SENDERS)
 
-    def configure(self, servers: Sequence[str]) -> None:
+    def configure(self, servers: Sequence[str], validating: Sequence[str] = ()) -> None:
         """Ask these from now on. What others said is forgotten: they may be left because it was wrong."""
-        if tuple(servers) == self._servers:
+        if (tuple(servers), tuple(validating)) == (self._servers, self._validating):
             return
         self._servers = tuple(servers)
+        self._validating = tuple(validating)
         self._resolver = None
         self._asking = {}
         self._cache.clear()
@@ -134,7 +156,12 @@ class Resolver:
         Without MX the domain itself is the only one, with preference 0. Raises DnsFailure: 556 5.1.10 for a
         null MX (RFC 7505), 5.1.2 for a name that does not exist, 4.4.3 when DNS does not answer.
         """
-        found = await self.records(domain, "MX")
+        return (await self.mail_hosts(domain)).exchanges
+
+    async def mail_hosts(self, domain: str) -> MailHosts:
+        """As `exchanges`, and whether that is known for sure."""
+        answer = await self.answer(domain, "MX")
+        found = answer.records
         if found is None:
             raise DnsFailure(own_words("5.1.2", f"there is no domain {domain}"))
         hosts = [(int(mx.preference), mx.exchange.to_text(omit_final_dot=True).lower()) for mx in found]
@@ -142,30 +169,39 @@ class Resolver:
             raise DnsFailure(Reply(556, f"5.1.10 {domain} accepts no mail (null MX)"))
         hosts = [(preference, host) for preference, host in hosts if host not in ("", ".")]
         if hosts:
-            return tuple(sorted(hosts)[: limits.DNS_NAMES])
+            return MailHosts(tuple(sorted(hosts)[: limits.DNS_NAMES]), answer.authentic)
         await self.addresses(domain)  # implicit MX: raises if there is no address either
-        return ((0, domain),)
+        return MailHosts(((0, domain),), answer.authentic)
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The IPv6 and IPv4 addresses of host, never empty. An address is its own answer.
 
         Raises DnsFailure: 5.1.2 if there are none for good, 4.4.3 when DNS does not answer.
         """
+        return (await self.proven_addresses(host)).texts
+
+    async def proven_addresses(self, host: str) -> Addresses:
+        """As `addresses`, and whether they are known for sure."""
         if own := address_text(host):
-            return (own,)
+            return Addresses((own,))
         found: list[str] = []
         failure: DnsFailure | None = None
         exists = False
-        for result in await asyncio.gather(self.records(host, "A"), self.records(host, "AAAA"), return_exceptions=True):
+        authentic = True
+        canonical = ""
+        for result in await asyncio.gather(self.answer(host, "A"), self.answer(host, "AAAA"), return_exceptions=True):
             if isinstance(result, DnsFailure):
                 failure = result
             elif isinstance(result, BaseException):
                 raise result
-            elif result is not None:
+            elif result.records is not None:
                 exists = True
-                found += [record.address for record in result]
+                canonical = canonical or result.canonical
+                if result.records:
+                    authentic = authentic and result.authentic
+                    found += [record.address for record in result.records]
         if found:
-            return tuple(found[: limits.DNS_NAMES])
+            return Addresses(tuple(found[: limits.DNS_NAMES]), authentic, canonical)
         if failure is not None:
             raise failure
         what = f"{host} has no address" if exists else f"there is no host {host}"
@@ -208,13 +244,17 @@ class Resolver:
         else, when DNS does not answer. kind: "A", "TXT", ... fresh: ask in any case. lasting: the answer is kept for
         those to come, also if this caller gives up.
         """
+        return (await self.answer(name, kind, fresh=fresh, lasting=lasting)).records
+
+    async def answer(self, name: str, kind: str, *, fresh: bool = False, lasting: bool = True) -> Answer:
+        """As `records`, with what else is known about them."""
         key = _key(name, kind)
         answer = None if fresh else self._cache.get(key)
         if answer is None:
             answer = await self._asked(key, lasting)
         if answer.failure is not None:
             raise DnsFailure(answer.failure)
-        return answer.records
+        return answer
 
     async def claimed(self, name: str, kind: str) -> tuple[Any, ...] | None:
         """As `records`, of a name that a sender chose. Only limits.DNS_OF_SENDERS of these are under way at a time, and
@@ -268,7 +308,7 @@ class Resolver:
         try:
             found = await self._asked_at_first(name, kind)
             if isinstance(found, query.Found):
-                return self._kept(found.records, found.ttl)
+                return self._kept(found.records, found.ttl, found.authentic, found.canonical)
             resolver = self._configured()
             cut = found is query.Odd.TRUNCATED
             left_s = resolver.lifetime - (loop.time() - began)
@@ -283,8 +323,11 @@ class Resolver:
         except (dns.exception.DNSException, OSError) as error:
             reply = own_words("4.4.3", f"looking up {kind} of {name} failed: {error}")
             return Answer(None, self._clock() + limits.DNS_FAILURE_TTL_S, reply)
-        ttl = result.chaining_result.minimum_ttl
-        return self._kept(tuple(itertools.islice(result.rrset or (), limits.DNS_RECORDS)), ttl)
+        chain = result.chaining_result
+        authentic = bool(result.response.flags & dns.flags.AD) and self._believes(result.nameserver or "")
+        canonical = query.name_text(chain.canonical_name) if chain.cnames else ""
+        records = tuple(itertools.islice(result.rrset or (), limits.DNS_RECORDS))
+        return self._kept(records, chain.minimum_ttl, authentic, canonical)
 
     async def _asked_at_first(self, name: str, kind: str) -> "query.Found | query.Odd | None":
         """The answer of the first server to one question, which is what nearly all look-ups take.
@@ -306,11 +349,19 @@ class Resolver:
         server.silent = False
         if found is query.Odd.REFUSED and len(resolver.nameservers) == 1:
             raise _refused(server.address)
+        if isinstance(found, query.Found) and found.authentic and not self._believes(server.address):
+            return found._replace(authentic=False)
         return found
 
-    def _kept(self, records: tuple[Any, ...] | None, ttl: float) -> Answer:
+    def _kept(
+        self, records: tuple[Any, ...] | None, ttl: float, authentic: bool = False, canonical: str = ""
+    ) -> Answer:
         most = limits.DNS_TTL_MAX_S if records else limits.DNS_NEGATIVE_TTL_MAX_S
-        return Answer(records, self._clock() + min(ttl, most))
+        return Answer(records, self._clock() + min(ttl, most), authentic=authentic, canonical=canonical)
+
+    def _believes(self, server: str) -> bool:
+        """Whether what this server says of DNSSEC counts."""
+        return server in self._validating or (bool(server) and ipaddress.ip_address(server).is_loopback)
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         # read late: a machine without resolv.conf must still deliver to addresses
@@ -320,6 +371,7 @@ class Resolver:
             resolver.timeout = self._timeout_s
             resolver.lifetime = self._lifetime_s
             resolver.use_edns(0, 0, limits.DNS_UDP_LEN)
+            resolver.flags = dns.flags.RD | dns.flags.AD
             self._resolver = resolver
         servers = [one for one in self._resolver.nameservers if isinstance(one, _Server)]
         if servers[0].silent:

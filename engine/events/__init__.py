@@ -15,6 +15,7 @@ from engine.events.content import (
     EncryptedContainer,
     FileDeleted,
     FileNameBlocked,
+    FileRefused,
     FileRepaired,
     ScanError,
     SenderBlocked,
@@ -34,6 +35,7 @@ from engine.events.definitions import (
     FoundLater,
 )
 from engine.events.message import (
+    Abandoned,
     Accepted,
     Bounced,
     Completed,
@@ -73,6 +75,7 @@ from engine.events.smtp import (
     Rejected,
     SmtpEvents,
     SubmitterRefused,
+    TlsResult,
 )
 from engine.events.system import (
     CertificateExpires,
@@ -94,6 +97,7 @@ from engine.events.system import (
 )
 
 __all__ = [
+    "Abandoned",
     "Accepted",
     "AlertSent",
     "AlertSuppressed",
@@ -134,6 +138,7 @@ __all__ = [
     "FileDeleted",
     "FileNameBlocked",
     "FileQuarantined",
+    "FileRefused",
     "FileRepaired",
     "Forwarded",
     "Forwarding",
@@ -173,6 +178,7 @@ __all__ = [
     "SpamListBlock",
     "SubjectBlocked",
     "SubmitterRefused",
+    "TlsResult",
     "UnauthorizedAccess",
     "VirusLogged",
 ]

@@ -27,6 +27,14 @@ class FileDeleted(ContentEvent, tag="file-deleted"):
     file: str = ""
 
 
+class FileRefused(ContentEvent, tag="file-refused"):
+    """Refused with its message, while the client waited."""
+
+    virus: str
+    part: str
+    file: str = ""
+
+
 class AttachmentDeleted(ContentEvent, tag="attachment-deleted"):
     """A top-level attachment was stripped (STAT-28)."""
 
@@ -36,7 +44,7 @@ class AttachmentDeleted(ContentEvent, tag="attachment-deleted"):
 
 
 class SubjectBlocked(ContentEvent, tag="subject-blocked"):
-    """RBLK-05. handling, in this event and those below: drop, log, forward, hold or delete."""
+    """RBLK-05. handling, in this event and those below: drop, log, forward, hold, delete or refuse."""
 
     subject: str
     entry: str
@@ -93,6 +101,7 @@ ContentEvents = (
     VirusLogged
     | FileRepaired
     | FileDeleted
+    | FileRefused
     | AttachmentDeleted
     | SubjectBlocked
     | SenderBlocked

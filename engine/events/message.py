@@ -97,6 +97,15 @@ class Forwarded(MessageEvent, tag="forwarded"):
     forward_id: str = ""
 
 
+class Abandoned(MessageEvent, tag="abandoned"):
+    """Its client left while it waited for the answer: nothing was promised, and it will come again."""
+
+    client: str
+    connection_id: str
+    reverse_path: str = ""
+    forward_paths: tuple[str, ...] = ()
+
+
 class Completed(MessageEvent, tag="completed"):
     pass
 
@@ -119,6 +128,7 @@ MessageEvents = (
     | Converted
     | Forwarding
     | Forwarded
+    | Abandoned
     | Completed
     | ScannerCrashed
 )

@@ -38,6 +38,14 @@ class ConnectionFailed(Event, tag="connection-failed"):
     reason: str
 
 
+class TlsResult(Event, tag="tls-result"):
+    """How TLS to a domain went, once for each connection that was opened for it (RFC 8460). session: all of it but the
+    reason as one word list, which is what sessions are counted by (engine.delivery.security.results)."""
+
+    session: str
+    reason: str = ""
+
+
 class ProtocolViolation(Event, tag="protocol-violation"):
     client: str
     connection_id: str
@@ -59,6 +67,8 @@ class Rejected(Event, tag="rejected"):
     reason: str  # an id of engine.replies.Reason
     reverse_path: str = ""
     forward_path: str = ""
+    smtp_id: str = ""  # of a message that was refused after its content was read
+    reply: str = ""  # what its client was told then
 
 
 class BlockListUnusable(Event, tag="block-list-unusable"):
@@ -75,6 +85,7 @@ SmtpEvents = (
     | Disconnected
     | ConnectionClosed
     | ConnectionFailed
+    | TlsResult
     | ProtocolViolation
     | SubmitterRefused
     | Rejected

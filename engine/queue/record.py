@@ -25,13 +25,17 @@ BLOCKED: Final = "blocked"  # in place of a verdict: policy removed it before it
 
 
 class Disposition(StrEnum):
-    """What policy decided for a message, weakest first (PROC-19)."""
+    """What policy decided for a message, weakest first (PROC-19).
+
+    REFUSE: its client still waits, and is told in the reply. What is refused was never promised, so this is in no file.
+    """
 
     DELIVER = "deliver"
     BOUNCE = "bounce"
     HOLD = "hold"
     FORWARD = "forward"
     DROP = "drop"
+    REFUSE = "refuse"
 
 
 class Onward(StrEnum):
@@ -80,6 +84,7 @@ class Received(Record, tag=1):
     forward_of: str = ""  # SMTP ID of the message that this one carries to somebody else (PROC-18)
     word: str = ""  # names a mail of our own that was given to us to send: not queued twice
     submitter: str = ""  # who logged on to hand it in (RELAY-14)
+    require_tls: bool = False  # RFC 8689
 
 
 class Body(Record, tag=2):

@@ -1,5 +1,6 @@
 """Questions and answers of DNS against dnspython, which makes and reads any of them."""
 
+import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
@@ -13,7 +14,7 @@ from engine.dns.query import Found, Odd, question, read
 
 LABEL = st.text("abcxyz0189-_", min_size=1, max_size=63)
 NAME = st.lists(LABEL, min_size=1, max_size=5).map(".".join).filter(lambda name: len(name) <= 253)
-KIND = st.sampled_from(["A", "AAAA", "MX", "PTR", "TXT"])
+KIND = st.sampled_from(["A", "AAAA", "CNAME", "MX", "PTR", "TLSA", "TXT"])
 SOA = "ns.example. root.example. 1 1 1 1 300"
 WITHOUT_SOA_S = 300  # dnspython's
 
@@ -21,7 +22,8 @@ WITHOUT_SOA_S = 300  # dnspython's
 @given(NAME, KIND)
 def test_questions_are_those_of_dnspython(name: str, kind: str) -> None:
     asked = question(name, kind)
-    query = dns.message.make_query(name, kind, use_edns=0, payload=limits.DNS_UDP_LEN)
+    flags = dns.flags.RD | dns.flags.AD
+    query = dns.message.make_query(name, kind, use_edns=0, payload=limits.DNS_UDP_LEN, flags=flags)
     assert asked[2:] == query.to_wire()[2:]
 
 
