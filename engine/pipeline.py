@@ -23,6 +23,7 @@ from engine import events
 from engine.delivery import backoff
 from engine.delivery.deliver import Deliverer
 from engine.diagnostics.queue_files import QueueFileSaver
+from engine.flow import Flow
 from engine.judge import Judge
 from engine.processing.ends import Ends
 from engine.processing.examination import Examination, Suspect
@@ -71,6 +72,8 @@ class Pipeline:
         self._claimed: set[str] = set()
         self._relief_due_ns = self._sweep_due_ns = 0
         self._stopping = False
+        self._unexamined: set[str] = set()
+        self.flow = Flow(self._ahead, lambda: store.is_crowded)
         self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event)
         self._own_mail = OwnMail(services, store, self.submit, clock)
         self._examination = Examination(services, store, pool, judge, saver, quarantine)
@@ -90,6 +93,8 @@ class Pipeline:
             self.slow.add(message, self._sending.keys(message))
             return
         self._line(message).append(message)
+        if message.verdict is None and not message.received.internal:
+            self._unexamined.add(message.id)
         self._take()
 
     async def submit_own(self, recipients: Sequence[str], content: bytes, word: str = "") -> str:
@@ -109,6 +114,10 @@ class Pipeline:
         self._take()
         self.slow.wake()
 
+    def _ahead(self) -> int:
+        """Messages that are to be examined before one that comes now. While delivery is paused none is."""
+        return 0 if self.paused else len(self._unexamined)
+
     def _line(self, message: MessageState) -> deque[MessageState]:
         return self._own if message.received.internal else self._waiting
 
@@ -126,6 +135,7 @@ class Pipeline:
             else:
                 return
             if message.place != FAST or message.done:
+                self._examined(message)
                 continue  # it was moved out of the log or ended meanwhile
             if self.is_busy(message):  # with its last steps perhaps, after which nobody would think of it
                 self._turn_missed[message.id] = message
@@ -199,11 +209,19 @@ class Pipeline:
 
     def _ended(self, message: MessageState, task: "asyncio.Task[None]") -> None:
         self._tasks.pop(message.id, None)
+        self._examined(message)
+        self.flow.left()
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, PoolStopped):
             self._failed(message, error)
         self._free(message)
         self._take()
+
+    def _examined(self, message: MessageState) -> None:
+        """Or whatever it came to: nothing waits for its examination now."""
+        if message.id in self._unexamined:
+            self._unexamined.discard(message.id)
+            self.flow.examined()
 
     def _failed(self, message: MessageState, error: BaseException) -> None:
         """Ours, not the message's fault: it stays in the queue and is tried again later."""
@@ -238,6 +256,7 @@ class Pipeline:
         if verdict is None and not message.received.internal:
             try:
                 verdict = await self._examination.examine(message)
+                self._examined(message)
             except Suspect as suspect:
                 await self._ends.hold(message, str(suspect), suspect=True)
                 return

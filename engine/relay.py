@@ -235,6 +235,9 @@ class Relay:
     def next_connection_id(self) -> str:
         return self._connections.next().lower()
 
+    def room(self) -> asyncio.Future[None] | None:
+        return self.pipeline.flow.room()
+
     def begin(self, received: Received) -> Draft:
         return self.store.begin(received)
 

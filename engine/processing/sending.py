@@ -3,7 +3,7 @@
 Recipients that failed are noted when their bounce is durable, because nobody would make it afterwards; those that were
 relayed are noted as that at once, so that they get it once, and are done with when the notice of it is durable. What
 is left goes to the slow queue. A slow next hop holds up nobody else: of the messages of the fast queue only
-FOR_ONE_HOP may be in delivery to one, the others are parked.
+FOR_ONE_HOP may be in delivery to one, fewer if there are several such, and the others are parked.
 """
 
 from collections import Counter, deque
@@ -135,12 +135,17 @@ class Sending:
 
     def _park(self, message: MessageState, keys: set[str]) -> bool:
         """Whether it has to wait, in the fast queue, until others for the same next hop are through."""
-        key = next((key for key in keys if self._sending[key] >= FOR_ONE_HOP), None)
+        key = next((key for key in keys if self._has_enough(key)), None)
         if key is None:
             return False
         self._parked.setdefault(key, deque()).append(message)
         self._slow.forget(message)
         return True
+
+    def _has_enough(self, key: str) -> bool:
+        """Whether a next hop has its part of what may be in hand: a third of what no other has, so many may hang."""
+        count = self._sending[key]
+        return count >= max(1, (IN_HAND - self._sending.total()) * FOR_ONE_HOP // (IN_HAND - FOR_ONE_HOP))
 
     @property
     def _delivery(self) -> Delivery:

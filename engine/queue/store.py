@@ -171,6 +171,11 @@ class Store:
         """Messages in the fast, slow and hold queues of this relay."""
         return self._counts[FAST], self._counts[SLOW], self._counts[HOLD]
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there is something for `crowded`: three quarters of the log are in use."""
+        return self._log is not None and self._log.crowded
+
     def crowded(self) -> list[MessageState]:
         """Messages that should leave the log by defer(), oldest first, because they keep its segments from use.
 

@@ -277,6 +277,10 @@ class Connection(asyncio.Protocol):
         elif effect is Effect.SENDER:
             self._decisions.mail(self._session.reverse_path)
         elif effect is Effect.BEGIN:
+            room = self._gate.room()
+            if room is not None:
+                self._task = self._loop.create_task(self._begin_later(room))
+                return False
             self._begin()
         elif effect is Effect.COMMIT:
             self._committing = True
@@ -334,6 +338,13 @@ class Connection(asyncio.Protocol):
         reply = self._intake.begin(self._session, self._server.clock())
         self._body_deadline = self._loop.time() + DATA_TOTAL_TIMEOUT_S
         self._session.answer_begin(reply)
+
+    async def _begin_later(self, room: Awaitable[None]) -> None:
+        await room
+        self._task = None
+        if not self._lost and not self._ended:
+            self._begin()
+            self._resume()
 
     async def _commit(self, draft: "Draft") -> None:
         reply = await self._intake.commit(draft)

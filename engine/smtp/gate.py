@@ -87,6 +87,9 @@ class Gate(Protocol):
     def wants_certificate(self, client: ClientInfo) -> bool:
         """Asked at STARTTLS: whether a relay grant hangs on the certificate of this client."""
 
+    def room(self) -> Future[None] | None:
+        """Asked before `begin`: None, or what the client has to wait for, because mail comes faster than it leaves."""
+
     def begin(self, received: Received) -> "Draft":
         """A message begins; may raise QueueFull."""
 

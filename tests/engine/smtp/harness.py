@@ -204,6 +204,7 @@ class MemoryGate:
         self.decide: Decide = lambda path: DENIED if path == REFUSED else ACCEPTED
         self.sender: Callable[[], asyncio.Future[Answer] | None] = lambda: None
         self.wants_certificates = True
+        self.full: asyncio.Future[None] | None = None
         self.refusal: Reply | None = None
         self.passwords = {"anna": "correct horse battery"}  # of submitters
         self.may_authenticate = asyncio.Event()
@@ -237,6 +238,9 @@ class MemoryGate:
 
     def wants_certificate(self, client: ClientInfo) -> bool:
         return self.wants_certificates
+
+    def room(self) -> asyncio.Future[None] | None:
+        return self.full
 
     def begin(self, received: Received) -> Draft:
         if self.fail_begin is not None:

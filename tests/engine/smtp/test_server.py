@@ -93,6 +93,37 @@ def test_a_group_of_everything_in_one_write(run: Run) -> None:
     run(main())
 
 
+def test_a_client_waits_for_354_while_mail_comes_faster_than_it_leaves(run: Run) -> None:
+    async def main() -> None:
+        async with running() as one:
+            one.gate.full = asyncio.get_running_loop().create_future()
+            peer = await one.greeted()
+            await peer.send(ENVELOPE + b"DATA\r\n")
+            assert [(await peer.reply())[:3] for _ in range(2)] == ["250", "250"]
+            assert not one.gate.drafts
+            one.gate.full.set_result(None)
+            assert (await peer.reply()).startswith("354")
+            await peer.send(MESSAGE + b".\r\n")
+            assert (await peer.reply()).startswith("250 ")
+
+    run(main())
+
+
+def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(run: Run) -> None:
+    async def main() -> None:
+        async with running() as one:
+            one.gate.full = asyncio.get_running_loop().create_future()
+            peer = await one.greeted()
+            await peer.send(ENVELOPE + b"DATA\r\n")
+            assert [(await peer.reply())[:3] for _ in range(2)] == ["250", "250"]
+            peer.writer.transport.abort()
+            await one.gate.wait_for(events.Disconnected)
+            assert one.gate.full.cancelled()
+            assert not one.gate.drafts
+
+    run(main())
+
+
 def test_input_waits_while_the_message_is_made_durable(run: Run) -> None:
     async def main() -> None:
         async with running() as one:
