@@ -38,7 +38,7 @@ _BY_TYPE: Final[dict[type[events.Event], str]] = {
     events.QuarantineFailed: "quarantine",
     events.QuarantineServerFailed: "quarantine",
 }
-INFECTED: Final = (events.VirusLogged, events.FileRepaired, events.FileDeleted)
+INFECTED: Final = (events.VirusLogged, events.FileRepaired, events.FileDeleted, events.FileRefused)
 # What an update of the definitions is judged by (DEF-16): without these it would be blind, and never go back by itself.
 JUDGED_BY: Final = (
     events.DefinitionsLoaded,
@@ -77,7 +77,7 @@ def told_to_people(event: events.Event, settings: Settings) -> bool:
             return True
         case events.ServiceStarted():  # besides its own alerts it begins the count of definitions anew
             return any(getattr(settings.alerts, name) for name in settings.alerts.__struct_fields__)
-        case events.VirusLogged() | events.FileRepaired() | events.FileDeleted():
+        case events.VirusLogged() | events.FileRepaired() | events.FileDeleted() | events.FileRefused():
             return settings.outbreak.enabled
     name = alert_of(event)
     return bool(name) and getattr(settings.alerts, name)

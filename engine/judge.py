@@ -18,7 +18,7 @@ from engine.config import Blocking, Forward, Settings
 from engine.dns import Resolver
 from engine.events import NotificationWanted
 from engine.policy import criteria, notify, white_list
-from engine.policy.decision import decide, infections_of, named_forwards
+from engine.policy.decision import decide, infections_of, named_forwards, refuses
 from engine.policy.evidence import Authentication, Envelope, Evidence, Listing
 from engine.policy.violation import Violation, forwards_of
 from engine.processing.services import Services
@@ -59,10 +59,10 @@ class Judgement(msgspec.Struct, frozen=True):
 class Inquiry:
     """What is being asked about one message. Ended by Judge.finish or by close()."""
 
-    __slots__ = ("authentication", "envelope", "is_ours", "listings", "opening", "settings", "smtp_id")
+    __slots__ = ("authentication", "envelope", "is_ours", "listings", "message", "opening", "settings")
 
-    def __init__(self, smtp_id: str, envelope: Envelope, settings: Settings) -> None:
-        self.smtp_id = smtp_id
+    def __init__(self, message: MessageState, envelope: Envelope, settings: Settings) -> None:
+        self.message = message
         self.envelope = envelope
         self.settings = settings  # those when its processing began (PROC-15)
         self.is_ours = False  # known when opening is done, like what is asked then
@@ -114,7 +114,7 @@ class Judge:
             submitter=received.submitter,
         )
         settings = self._services.settings
-        inquiry = Inquiry(message.id, envelope, settings)
+        inquiry = Inquiry(message, envelope, settings)
         if asks_dns(settings):
             inquiry.opening = asyncio.get_running_loop().create_task(self._open(inquiry))
         return inquiry
@@ -152,9 +152,13 @@ class Judge:
             splices = without_results(splices, outcome.claims, results.canonical(name), inquiry.envelope.size)
         notifications: Sequence[NotificationWanted] = ()
         infections = () if removed else infections_of(outcome)
+        if inquiry.message.refusable and refuses(disposition, violations, infections, settings):
+            disposition, forwards = Disposition.REFUSE, ()
+            reason = reason or f"infected: {', '.join(dict.fromkeys(one.virus for one in infections))}"
+            infections = tuple(msgspec.structs.replace(one, handling="refused", done=()) for one in infections)
         if violations or infections:
             notifications = notify.wanted(
-                inquiry.smtp_id,
+                inquiry.message.id,
                 evidence,
                 violations,
                 infections,

@@ -6,33 +6,36 @@ import socket
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Final, NamedTuple
 
 from engine import portuse
-from engine.config import FurtherListener, Listener, ListenMode, ListenTls, Settings
+from engine.config import Acceptance, FurtherListener, Listener, ListenMode, ListenTls, MailListener, Settings
 
 BACKLOG = 1024
 WEB: Final = ("http", "https")
 
 
 class Kind(NamedTuple):
-    """What is served where a client arrives. submission: people, after AUTH. implicit: TLS comes first."""
+    """What is served where a client arrives. submission: people, after AUTH. implicit: TLS comes first. accept: when
+    it is told that a message was taken."""
 
     submission: bool = False
     implicit: bool = False
+    accept: Acceptance = Acceptance.QUEUE
 
     @property
     def code(self) -> str:
         """One character, in which processes tell each other."""
-        return _CODES[self.submission][self.implicit]
+        return ascii_lowercase[_KINDS.index(self)]
 
     @classmethod
     def of(cls, code: str) -> "Kind":
-        return next(one for one in map(cls._make, product((False, True), repeat=2)) if one.code == code)
+        return _KINDS[ascii_lowercase.index(code)]
 
 
 MX: Final = Kind()
-_CODES: Final = ("mM", "sS")
+_KINDS: Final = [Kind(*one) for one in product((False, True), (False, True), Acceptance)]
 
 
 class Entrance(NamedTuple):
@@ -100,9 +103,10 @@ def addresses(settings: Settings) -> dict[str, Listener]:
 
 
 def kind_of(listener: Listener) -> Kind:
+    accept = listener.accept if isinstance(listener, MailListener) else Acceptance.QUEUE
     if not isinstance(listener, FurtherListener):
-        return MX
-    return Kind(listener.mode is ListenMode.SUBMISSION, listener.tls is ListenTls.IMPLICIT)
+        return Kind(accept=accept)
+    return Kind(listener.mode is ListenMode.SUBMISSION, listener.tls is ListenTls.IMPLICIT, accept)
 
 
 def _close(sockets: list[socket.socket]) -> None:

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 
 from engine import events
+from engine.config import Acceptance
 from engine.delivery import backoff
 from engine.delivery.deliver import Deliverer
 from engine.diagnostics.queue_files import QueueFileSaver
@@ -27,10 +28,12 @@ from engine.flow import Flow
 from engine.judge import Judge
 from engine.processing.ends import Ends
 from engine.processing.examination import Examination, Suspect
+from engine.processing.offers import Offer, Offers
 from engine.processing.own_mail import OwnMail
 from engine.processing.quarantining import Quarantine
 from engine.processing.sending import FOR_ONE_HOP, IN_HAND, Sending
 from engine.processing.services import Services
+from engine.queue.draft import Draft
 from engine.queue.errors import QueueError, QueueFull
 from engine.queue.record import Crashed, Onward
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
@@ -79,6 +82,7 @@ class Pipeline:
         self._examination = Examination(services, store, pool, judge, saver, quarantine)
         self._ends = Ends(services, store, self.slow, self._own_mail, clock)
         self._sending = Sending(services, store, deliverer, self.slow, self._own_mail, self._ends, self._first, clock)
+        self._offers = Offers(services, self._examination, self._ends, self._sending, self._work_on)
 
     # --- entry and pace ---------------------------------------------------------------------------
 
@@ -96,6 +100,13 @@ class Pipeline:
         if message.verdict is None and not message.received.internal:
             self._unexamined.add(message.id)
         self._take()
+
+    def offer(self, draft: Draft, accept: Acceptance, accepted: Callable[[MessageState], None]) -> Offer | None:
+        """A message whose client waits; None: it cannot be waited for now, and has to be committed first.
+
+        accepted: told when it is durable or delivered. It is in work then: no submit() follows.
+        """
+        return self._offers.take(draft, accept, accepted)
 
     async def submit_own(self, recipients: Sequence[str], content: bytes, word: str = "") -> str:
         """Mail that the gateway itself wants sent (notifications, alerts), also while delivery is paused (GAP-44).
@@ -202,10 +213,16 @@ class Pipeline:
             self._free(message)
             self._take()
 
-    def _spawn(self, message: MessageState, work: Coroutine[None, None, None]) -> None:
+    def _work_on(self, message: MessageState, work: Coroutine[None, None, None]) -> "asyncio.Task[None] | None":
+        if self._stopping or len(self._tasks) >= IN_HAND:
+            return None
+        return self._spawn(message, work)
+
+    def _spawn(self, message: MessageState, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks[message.id] = task
         task.add_done_callback(lambda done: self._ended(message, done))
+        return task
 
     def _ended(self, message: MessageState, task: "asyncio.Task[None]") -> None:
         self._tasks.pop(message.id, None)
@@ -241,6 +258,7 @@ class Pipeline:
     async def stop(self) -> None:
         """Finish what is in hand, as far as it takes no long; the rest resumes after the next start (PROC-14)."""
         self._stopping = True
+        self._offers.hurry()
         self.slow.stop()
         if self._tasks:
             _, left = await asyncio.wait(self._tasks.values(), timeout=STOP_S)

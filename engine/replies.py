@@ -6,6 +6,7 @@ refusal in the sense of section 28 of the requirements: the edge writes one `rej
 """
 
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 
 class Reason(StrEnum):
@@ -20,6 +21,8 @@ class Reason(StrEnum):
     BLOCK_LIST = "block-list"  # REJ-07
     RECIPIENTS = "recipients"  # REJ-08 and so are the rest
     HOPS = "hops"
+    CONTENT = "content"
+    NEXT_HOP = "next-hop"
     CONNECTIONS = "connections"
     PROTOCOL = "protocol-errors"
 
@@ -68,6 +71,7 @@ class Reply(Enum):
     GO_AHEAD = (354, "", "end data with <CR><LF>.<CR><LF>")
     CHUNK_OK = (250, "2.0.0", "%s octets received")
     QUEUED = (250, "2.0.0", "ok, queued as %s")
+    DELIVERED = (250, "2.0.0", "ok, delivered as %s")
     HELP = (214, "2.0.0", "commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS QUIT")
     CANNOT_VERIFY = (252, "2.5.2", "cannot verify, but will take mail for it if it may come this way")
     AUTHENTICATED = (235, "2.7.0", "welcome")
@@ -83,6 +87,8 @@ class Reply(Enum):
     TOO_OFTEN = (421, "4.7.0", "your host connects too often, try again later", Reason.CONNECTIONS)
     TOO_MANY_ERRORS = (421, "4.7.0", "too many protocol errors", Reason.PROTOCOL)
     TIMEOUT = (421, "4.4.2", "timed out waiting for the client")
+    TOO_SLOW = (421, "4.4.2", "too slow while others wait, try again later", Reason.CONNECTIONS)
+    ENOUGH_MESSAGES = (421, "4.7.0", "enough messages for one connection, open another")
     TOO_MANY_FAILURES = (421, "4.7.0", "too many failed attempts to log on")
     TRY_AGAIN = (451, "4.3.0", "cannot do this now, try again later")
     QUEUE_FULL = (452, "4.3.1", "cannot store mail now, try again later")
@@ -137,8 +143,23 @@ class Reply(Enum):
     BAD_LINE_ENDS = (550, "5.6.0", "message contains line terminators that are not <CR><LF>", Reason.LINE_ENDS)
     NUL_CHARACTERS = (550, "5.6.0", "message contains NUL characters", Reason.NUL)
     TOO_MANY_HOPS = (554, "5.4.6", "too many Received fields, the message is in a loop", Reason.HOPS)
+    INFECTED = (550, "5.7.1", "refused: the message contains a virus; reference %s", Reason.CONTENT)
+    AGAINST_RULES = (550, "5.7.1", "refused: such mail is not accepted here; reference %s", Reason.CONTENT)
+    NEXT_HOP_REFUSES = (550, "5.0.0", "refused by the next hop; reference %s", Reason.NEXT_HOP)
     BAD_CREDENTIALS = (535, "5.7.8", "user name or password is wrong")
     BLOCK_LISTED = (554, "5.7.1", "client is on the block list %s", Reason.BLOCK_LIST)
+
+
+class Ending(NamedTuple):
+    """What a client is told at the end of a message that it waited for. wire: the whole line, perhaps with the words of
+    a next hop."""
+
+    reply: Reply
+    wire: bytes
+
+    @property
+    def text(self) -> str:
+        return self.wire.decode("ascii").rstrip()
 
 
 def ehlo_lines(hostname: str, keywords: list[str]) -> bytes:

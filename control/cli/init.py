@@ -11,7 +11,7 @@ import click
 from control import accounts
 from control.cli.options import HOST_PORT, need_short, root_option
 from engine import config, privileges
-from engine.config import ConfigError, Listener, Relay, Route, Routing, Settings
+from engine.config import ConfigError, Listener, MailListener, Relay, Route, Routing, Settings
 from engine.delivery.route import Router
 from engine.layout import Layout
 from engine.portuse import user_of_port
@@ -65,7 +65,9 @@ def init(
             f"{layout.root} is in use for something else ({strange}): choose a directory that only Mailward uses"
         )
     settings = Settings(
-        smtp=config.Smtp(listen=smtp, hostname=name if "." in (name := socket.getfqdn()) else ""),
+        smtp=config.Smtp(
+            listen=MailListener(smtp.host, smtp.port), hostname=name if "." in (name := socket.getfqdn()) else ""
+        ),
         web=config.Web(http=config.PlainPages(http.host, http.port), https=config.Pages(https.host, https.port)),
         routing=Routing(
             default_host=default_route.host if default_route else "",

@@ -9,7 +9,7 @@ from control.records.view import View
 from control.reports.period import Period
 from engine.replies import Reason
 
-INFECTED: Final = ("virus-logged", "file-repaired", "file-deleted")
+INFECTED: Final = ("virus-logged", "file-repaired", "file-deleted", "file-refused")
 NAMED: Final = frozenset({*INFECTED, "subject-blocked", "attachment-deleted", "rejected", "encrypted-container"})
 LISTED: Final = 500  # names of each list; the others are counted
 
@@ -47,12 +47,13 @@ class Summary(msgspec.Struct, frozen=True):
 def summary(view: View, period: Period) -> Summary:
     tally = view.tally(period.first, period.until, NAMED)
     count = tally.counts
-    logged, repaired, deleted = (count[kind] for kind in INFECTED)
+    logged, repaired, deleted, refused = (count[kind] for kind in INFECTED)
     infections = [
         SummaryLine("infections_logged", "Infections logged", logged),
         SummaryLine("infections_repaired", "Infections repaired", repaired),
         SummaryLine("infections_deleted", "Infections deleted", deleted),
-        SummaryLine("infections_total", "Total", logged + repaired + deleted),
+        SummaryLine("infections_refused", "Infections refused", refused),
+        SummaryLine("infections_total", "Total", logged + repaired + deleted + refused),
         SummaryLine("infections_quarantined", "Infections quarantined", count["file-quarantined"]),
     ]
     viruses = sum((tally.names.get(kind, Counter()) for kind in INFECTED), Counter[str]())

@@ -51,6 +51,7 @@ _MESSAGES: Final = (
 _INFECTIONS: Final = (
     ("repaired", "Repaired", "file-repaired", "files whose virus was taken out"),
     ("deleted", "Deleted", "file-deleted", "infected files that were removed"),
+    ("refused", "Refused", "file-refused", "infected files that were refused with their messages"),
     ("logged", "Logged", "virus-logged", "infected files that were only noted"),
 )
 _FORWARDED: Final = {

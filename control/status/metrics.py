@@ -49,7 +49,12 @@ _COUNTED: Final = (
         "mailward_infected_files",
         "Infected files by what was done to them.",
         "treatment",
-        {"repaired": "file-repaired", "deleted": "file-deleted", "logged": "virus-logged"},
+        {
+            "repaired": "file-repaired",
+            "deleted": "file-deleted",
+            "refused": "file-refused",
+            "logged": "virus-logged",
+        },
     ),
     ("mailward_quarantined_files", "Files that were put into the quarantine.", "", {"": "file-quarantined"}),
     (

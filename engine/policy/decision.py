@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from engine.config import Blocking, Forward
+from engine.config import Blocking, Forward, InfectedAction, ListAction, Settings
 from engine.delivery.reply import printable
 from engine.policy.evidence import Authentication
 from engine.policy.notify import Infection
-from engine.policy.violation import Violation, disposition_of, sentence, strength
+from engine.policy.violation import Criterion, Violation, disposition_of, sentence, strength
 from engine.queue.record import Disposition
 
 if TYPE_CHECKING:
@@ -38,6 +38,26 @@ def decide(
     if disposition is Disposition.BOUNCE and "fail" in (authentication.spf, authentication.dmarc):
         return Disposition.DROP, f"{said}; not returned, the sender is forged", False  # SCAN-08
     return disposition, said, False
+
+
+def refuses(
+    disposition: Disposition, violations: Iterable[Violation], infections: Iterable[Infection], settings: Settings
+) -> bool:
+    """Whether a message whose client still waits is refused instead: then its sender knows, and nobody is written to.
+
+    So is what else would be dropped or returned, what a block list is to reject and was not asked in time for, and what
+    is infected, unless settings want it cleaned, or only logged. Held and forwarded mail is taken: a person decides.
+    """
+    match disposition:
+        case Disposition.DROP | Disposition.BOUNCE:
+            return True
+        case Disposition.HOLD:
+            rejects = settings.blocking.block_lists.action is ListAction.REJECT
+            return rejects and any(one.criterion is Criterion.BLOCK_LIST for one in violations)
+        case Disposition.DELIVER:
+            strict = settings.smtp.before_queue.infected is InfectedAction.REFUSE
+            return strict and any(one.handling != "logged" for one in infections)
+    return False
 
 
 def reason_of(violations: Iterable[Violation], disposition: Disposition) -> str:

@@ -1,7 +1,8 @@
 """Who has to be told about a message (NTF-00..17): pure. control/post/postman.py writes the mail.
 
 A sender is only told if that can hit nobody else: what answers forged senders is itself abuse (NTF-15, GAP-33). What
-was refused during SMTP never comes here (NTF-14).
+was refused before its content was read never comes here (NTF-14), and of what was refused after that no sender is told:
+the refusal has done so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,12 +44,13 @@ _SENTENCE: Final = {
     Disposition.FORWARD: "The message was forwarded to another address instead of its recipients.",
     Disposition.HOLD: "The message was set aside in the hold queue.",
     Disposition.BOUNCE: "The message was returned to its sender.",
+    Disposition.REFUSE: "The message was refused while its client waited.",
 }
 
 
 class Infection(msgspec.Struct, frozen=True):
-    """One infected file. virus: all that was found in it. handling: repaired, deleted or logged, as in events. done:
-    what its repair took out."""
+    """One infected file. virus: all that was found in it. handling: repaired, deleted or logged, as in events, or
+    refused with its message. done: what its repair took out."""
 
     virus: str
     part: str
@@ -81,7 +83,9 @@ def wanted(
         found[Kind.VIRUS] = []
     notices = []
     for kind in Kind:
-        audiences = _audiences(kind, evidence, settings.notifications, own_address) if kind in found else ()
+        audiences = _audiences(kind, evidence, settings.notifications, own_address) if kind in found else []
+        if disposition is Disposition.REFUSE:
+            audiences = [one for one in audiences if one != SENDER]
         if audiences:
             values = _values(kind, evidence, found[kind], infections, disposition)
             notices += [_notice(smtp_id, evidence, kind, audience, values) for audience in audiences]

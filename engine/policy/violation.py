@@ -52,7 +52,7 @@ def disposition_of(violations: Iterable[Violation]) -> Disposition:
 
 
 def strength(disposition: Disposition) -> int:
-    """For max(): drop, forward, hold, bounce, deliver."""
+    """For max(): refuse (which only a judge says, at the end), drop, forward, hold, bounce, deliver."""
     return _STRENGTH.index(disposition)
 
 
@@ -62,6 +62,7 @@ _STRENGTH: Final = (
     Disposition.HOLD,
     Disposition.FORWARD,
     Disposition.DROP,
+    Disposition.REFUSE,
 )
 
 

@@ -31,7 +31,7 @@ class Ends:
                 return True
             case Disposition.HOLD:
                 await self.hold(message, verdict.reason, verdict.suspect)
-            case Disposition.DROP:
+            case Disposition.DROP | Disposition.REFUSE:  # the latter is told to a client that waits, and is in no queue
                 self.drop(message, verdict.reason)
             case Disposition.BOUNCE:
                 await self._return_to_sender(message, verdict.reason)

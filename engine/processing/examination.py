@@ -79,13 +79,15 @@ class Examination:
             await self._saver.save(message, cause, words)
 
     def _acquit(self, message: MessageState, why: str) -> None:
-        """Whatever ends the relay from here on, it is not this message."""
-        self._store.note(message, Crashed(message.id, message.crashes, why))
+        """Whatever ends the relay from here on, it is not this message. One that its client gave up is nothing more."""
+        if not message.done:
+            self._store.note(message, Crashed(message.id, message.crashes, why))
 
     async def _scanned(self, message: MessageState) -> Outcome:
         def begun() -> None:
             """Only now: a relay that is killed must not blame what waits behind other messages (PROC-12)."""
-            self._store.note(message, Started(message.id))
+            if not message.done:  # its client gave up
+                self._store.note(message, Started(message.id))
 
         while message.crashes < limits.CRASHES_TO_HOLD:
             try:
@@ -100,8 +102,8 @@ class Examination:
     async def _put_aside(
         self, message: MessageState, outcome: Outcome, judgement: Judgement, settings: Settings
     ) -> list[events.Event]:
-        if self._quarantine is None or not outcome.facts.matches:
-            return []
+        if self._quarantine is None or not outcome.facts.matches or judgement.disposition is Disposition.REFUSE:
+            return []  # what is refused stays with its sender
         if message.started:
             self._acquit(message, "it was read, and its infected files are put aside")
         return await self._quarantine.take(message, outcome, judgement, settings)

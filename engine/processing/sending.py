@@ -6,6 +6,7 @@ is left goes to the slow queue. A slow next hop holds up nobody else: of the mes
 FOR_ONE_HOP may be in delivery to one, fewer if there are several such, and the others are parked.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -15,6 +16,7 @@ from engine.config import Delivery
 from engine.delivery import backoff
 from engine.delivery.bounce import wanted
 from engine.delivery.deliver import Deliverer
+from engine.delivery.reply import is_no_turn
 from engine.processing.ends import Ends
 from engine.processing.own_mail import OwnMail
 from engine.processing.services import Services
@@ -25,6 +27,8 @@ from engine.slow import SlowQueue
 
 IN_HAND: Final = 500  # messages of one relay in work at once; the others wait in the fast queue, a few octets each
 FOR_ONE_HOP: Final = IN_HAND // 4  # of these in delivery to one next hop: a slow one must not hold up others (PROC-06)
+
+_GREYLISTED: Final = re.compile("45[01] ")  # what hosts answer that want to see a client again
 
 
 class Sending:
@@ -58,7 +62,6 @@ class Sending:
         """One attempt for every recipient without a result. Raises QueueFull: what was not noted is to be repeated."""
         if await self._suppress_own(message):
             return
-        failed: list[Attempt] = []
         attempts: list[Attempt] = []
         if message.pending:
             keys = self.keys(message)
@@ -69,9 +72,29 @@ class Sending:
                 if self._park(message, keys):
                     return
             attempts = await self._attempt(message, keys)
-            failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
-            self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
-            self._learn(message, attempts)
+        await self.conclude(message, attempts)
+
+    async def at_once(self, message: MessageState) -> list[Attempt] | None:
+        """The same attempt, for a message whose client waits; None: not now, a queue has to do it. conclude() follows,
+        unless nothing is left to do but to tell the client."""
+        keys = self.keys(message)
+        own = self._services.own_address
+        if (
+            self._delivery.pause
+            or self._is_hopeless(keys)
+            or any(self._sending[key] >= FOR_ONE_HOP for key in keys)
+            or any(one.address.lower() == own for one in message.received.recipients)
+        ):
+            return None
+        return await self._attempt(message, keys)
+
+    def wait(self, message: MessageState) -> None:
+        """Delivery is paused: it goes on when that is over, before others."""
+        self._go_on((message,))
+
+    async def conclude(self, message: MessageState, attempts: Sequence[Attempt]) -> None:
+        """What follows from an attempt. Raises QueueFull: it is to be repeated."""
+        failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
         if backoff.expired(message.waits_since_ns, self._clock(), self._delivery):
             failed += self._expire(message, {attempt.recipient for attempt in failed})
         if failed and message.received.forward_of:
@@ -114,14 +137,19 @@ class Sending:
         await self._ends.hold(message, about)
 
     async def _attempt(self, message: MessageState, keys: set[str]) -> list[Attempt]:
+        """One for each recipient that waits. All but failures are noted."""
         if message.place != FAST:
-            return await self._deliverer.deliver(message)
-        self._sending.update(keys)
-        try:
-            return await self._deliverer.deliver(message)
-        finally:
-            for key in keys:
-                self._sent(key)
+            attempts = await self._deliverer.deliver(message)
+        else:
+            self._sending.update(keys)
+            try:
+                attempts = await self._deliverer.deliver(message)
+            finally:
+                for key in keys:
+                    self._sent(key)
+        self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
+        self._learn(message, attempts)
+        return attempts
 
     def _sent(self, key: str) -> None:
         """One of those in delivery to a next hop is through: another one may go, after the last one all that wait."""
@@ -189,7 +217,7 @@ class Sending:
                 self._took_mail(key)
                 if self._backoff.accepted(key):
                     self._slow.next_hop_accepts(key)
-            elif not attempt.next_hop and attempt.result is Result.PENDING:
+            elif not attempt.next_hop and attempt.result is Result.PENDING and not is_no_turn(attempt.reply):
                 now = self._clock()
                 if self._backoff.due_ns(key) <= now:  # the first of a round (ALR-14)
                     self._services.event(events.ConnectionFailed(server=key, reason=attempt.reply))
@@ -202,10 +230,20 @@ class Sending:
         own_ns = now + backoff.interval_s(max(message.attempts, 1), self._delivery) * backoff.S_NS
         # A next hop whose time has come did answer, only not with 250: then the message has its own interval.
         due_ns = min((due if (due := self._backoff.due_ns(key)) > now else own_ns for key in keys), default=own_ns)
+        if self._comes_soon(message):
+            due_ns = min(due_ns, now + self._delivery.greylist_retry_s * backoff.S_NS)
         if due_ns > (warning_ns := self._warning_ns(message)) > now and self._unwarned(message):
             due_ns = warning_ns  # once more then, so that what is told of the delay is new
         await self._store.defer(message, due_ns, reason)
         self._slow.add(message, keys)
+
+    @staticmethod
+    def _comes_soon(message: MessageState) -> bool:
+        """Whether it waits for its turn alone, or for a host that was asked once and may only want to see it again."""
+        replies = [message.replies[index] for index in message.pending]
+        if replies and all(map(is_no_turn, replies)):
+            return True
+        return message.attempts <= 1 and any(_GREYLISTED.match(reply) for reply in replies)
 
     async def _suppress_own(self, message: MessageState) -> bool:
         """Mail to the account that our own mail comes from is never delivered (SMTP-11, PROC-27).

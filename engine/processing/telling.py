@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from engine import events
+from engine.config import Action
 from engine.judge import Judgement
 from engine.policy.violation import Criterion, Violation
-from engine.queue.record import Verdict
+from engine.queue.record import Disposition, Verdict
 from engine.scan.facts import Cause
 from engine.scan.outcome import Fate, InfectedFile, Outcome
 
@@ -41,7 +42,7 @@ def _events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iter
     for violation in judgement.violations:
         yield from _of_violation(verdict.id, violation, judgement)
     if not judgement.removed:
-        yield from _of_scan(verdict.id, outcome)
+        yield from _of_scan(verdict.id, outcome, refused=judgement.disposition is Disposition.REFUSE)
         told = {Cause.DISABLED}
         if any(one.criterion is Criterion.ENCRYPTED for one in judgement.violations):
             told.add(Cause.ENCRYPTED)  # a violation, and nothing that failed (ENC-05)
@@ -50,9 +51,14 @@ def _events_of(verdict: Verdict, outcome: Outcome, judgement: Judgement) -> Iter
     yield from judgement.notifications
 
 
-def _of_scan(smtp_id: str, outcome: Outcome) -> Iterator[events.Event]:
+def _of_scan(smtp_id: str, outcome: Outcome, *, refused: bool) -> Iterator[events.Event]:
     for one in outcome.infected:
-        yield _of_infected(smtp_id, one)
+        if refused and one.fate is not Fate.LOGGED:
+            yield events.FileRefused(smtp_id=smtp_id, virus=one.joined, part=one.part, file=one.name)
+        else:
+            yield _of_infected(smtp_id, one)
+    if refused:
+        return
     for part, file, reason in outcome.attachments_deleted:
         yield events.AttachmentDeleted(smtp_id=smtp_id, part=part, file=file, reason=reason)
 
@@ -71,7 +77,7 @@ def _of_infected(smtp_id: str, one: InfectedFile) -> events.Event:
 
 def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> Iterator[events.Event]:
     """One event, or one for each file that it names."""
-    evidence, handling = judgement.evidence, str(violation.action)
+    evidence, handling = judgement.evidence, _handling(violation, judgement)
     match violation.criterion:
         case Criterion.SENDER:
             yield events.SenderBlocked(
@@ -108,12 +114,17 @@ def _of_violation(smtp_id: str, violation: Violation, judgement: Judgement) -> I
                 handling=handling,
             )
         case Criterion.ENCRYPTED | Criterion.FILE_NAME:
-            yield from _of_files(smtp_id, violation)
+            yield from _of_files(smtp_id, violation, handling)
 
 
-def _of_files(smtp_id: str, violation: Violation) -> Iterator[events.Event]:
+def _handling(violation: Violation, judgement: Judgement) -> str:
+    refused = judgement.disposition is Disposition.REFUSE and violation.action is not Action.LOG
+    return "refuse" if refused else str(violation.action)
+
+
+def _of_files(smtp_id: str, violation: Violation, handling: str) -> Iterator[events.Event]:
     """By the name that matched, which need not be the one that a file shows first (FILE-06)."""
-    file, handling = violation.value, str(violation.action)
+    file = violation.value
     for part in violation.parts or ("",):
         if violation.criterion is Criterion.ENCRYPTED:
             yield events.EncryptedContainer(smtp_id=smtp_id, part=part, file=file, handling=handling)

@@ -19,6 +19,9 @@ MOST_PARTS: Final = 256
 class Draft:
     """One message between DATA and the reply to its end. Begun by the store, ended by commit() or abort().
 
+    Its client may wait for more than the disk: what is offered can be read, examined and even delivered before it is
+    committed, or never is. Notes about it stay in memory until then. A restart finds no End, so it knows nothing of it.
+
     A message of at most SMALL_LEN octets costs no write before commit(). A larger one is appended as it arrives.
     Trouble on the way is kept for commit(), because the client listens only then.
     """
@@ -51,6 +54,10 @@ class Draft:
         self._spill = min(SMALL_LEN, self._most)
 
     @property
+    def message(self) -> MessageState:
+        return self._message
+
+    @property
     def id(self) -> str:
         return self._message.id
 
@@ -78,6 +85,30 @@ class Draft:
         """For who has all octets at hand: waited for before each write(), other work of the event loop goes on."""
         await self._log.ready()
         await asyncio.sleep(0)
+
+    async def offer(self) -> MessageState:
+        """The message is complete, can be read, and nothing is promised: commit() or abort() follow, soon.
+
+        What is not kept in memory is synced first: octets of which a failed sync says nothing must not be delivered.
+        Raises QueueFull: abort() follows.
+        """
+        if self._ended:
+            raise RuntimeError(f"draft {self.id} has ended")
+        if self._error is not None:
+            raise self._error
+        self._gather(0)
+        self._message.offered = self._message.refusable = True
+        self._append(whole=True)
+        self._log.write()
+        if self._message.cached is None:
+            await self._log.commit()
+        self._check()
+        return self._message
+
+    @property
+    def intact(self) -> bool:
+        """Whether what was written so far can still be committed."""
+        return self._epoch == self._log.epoch and not self._message.done
 
     async def commit(self) -> MessageState:
         """The message is complete: durable when this returns. The caller may say 250 then, and not before (PROC-03).
@@ -109,15 +140,23 @@ class Draft:
             raise self._error
         message = self._message
         end = framing.encode(End(message.id, message.size, self._crc))
-        if self._epoch < 0:  # in one segment, so that only one has to wait for this message
-            self._first(3 * framing.HEADER_LEN + 64 + len(end) + self._buffered)
-            if len(self._parts) > 1:
-                self._parts = [b"".join(self._parts)]
-            message.cached = self._parts[0] if self._parts else b""
+        self._gather(len(end))
         self._append(whole=True)
         message.committed = True  # from here on it may be on disk, complete
         self._log.append(message, end)
+        message.offered = message.refusable = False
+        notes, message.unwritten = message.unwritten, []
+        for payload in notes:  # of what was offered: behind its End, and durable with it
+            self._log.note(message, payload)
         self._check()
+
+    def _gather(self, more: int) -> None:
+        """A small message, and so many octets more, into one segment, so that only one has to wait for it."""
+        if self._epoch < 0:
+            self._first(3 * framing.HEADER_LEN + 64 + more + self._buffered)
+            if len(self._parts) > 1:
+                self._parts = [b"".join(self._parts)]
+            self._message.cached = self._parts[0] if self._parts else b""
 
     def _first(self, octets: int) -> None:
         received = framing.encode(self._message.received)
@@ -161,8 +200,9 @@ class Draft:
 
     def _take_back(self) -> None:
         message = self._message
-        message.done = True
+        message.done, message.offered, message.refusable = True, False, False
         message.cached = None
+        message.unwritten = []
         self._parts, self._buffered = [], 0
         if message.committed:  # its End may reach the disk: say that it was not meant
             message.committed = False

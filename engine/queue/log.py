@@ -241,6 +241,10 @@ class Log:
 
     # --- write and sync ----------------------------------------------------------------------------
 
+    def write(self) -> None:
+        """Hand what was appended to the kernel now: it can be read then, and is not durable. A failure counts epoch."""
+        self._flush()
+
     def commit(self) -> "asyncio.Future[None]":
         """Done when all that was appended so far is durable. Fails with QueueFull, and then nothing of it counts."""
         if self._backlog:
@@ -447,7 +451,7 @@ class Log:
     def _evict(self) -> None:
         """The log is full: mail that is still arriving may not keep its oldest segment from use."""
         for message in list(self._segments[0].live):
-            if not message.committed and not message.done:
+            if not (message.committed or message.offered or message.done):
                 message.done = True  # its draft sees that and fails
                 self.forget(message)
 

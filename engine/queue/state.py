@@ -69,9 +69,11 @@ class MessageState:
         "lock",
         "moving",
         "next_hop",
+        "offered",
         "place",
         "reason",
         "received",
+        "refusable",
         "relayed",
         "replies",
         "results",
@@ -107,6 +109,8 @@ class MessageState:
         self.reason = ""
         self.clock_ns = self.held_ns = self.held_since_ns = 0
         self.committed = False  # has its End
+        self.offered = False  # complete, and being examined or delivered before it has its End
+        self.refusable = False  # its client waits, and nothing was promised: policy may refuse it
         self.done = False
         self.moving = False  # on its way from one place to another: no notes meanwhile
         self.segments: list[Segment] = []  # with a record of it

@@ -211,7 +211,7 @@ class Store:
         """Apply to the message at once, append without waiting: Started, Crashed, Verdict, Edited, Attempt,
         Told.
 
-        They are durable after the next commit(), or a second or so later.
+        They are durable after the next commit(), or a second or so later; of a message that is only offered, with it.
         """
         self._may_change(message)
         for record in records:
@@ -223,6 +223,9 @@ class Store:
                 self._append(message, framing.encode(piece))
 
     def _append(self, message: MessageState, payload: bytes) -> None:
+        if message.offered:
+            message.unwritten.append(payload)
+            return
         if message.place == FAST:
             self._opened().note(message, payload)
             return

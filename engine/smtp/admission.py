@@ -97,6 +97,11 @@ class Admission(Generic[T]):
         """Connections of this relay that wait."""
         return len(self._queue)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether anybody waits, at any relay."""
+        return self._table.waiting() > 0
+
     def enter(self, connection: T, now: float) -> Place:
         """A place for a new connection: OPEN, WAITING (poll now and then), or REFUSED."""
         if not self._queue and self._take(connection):

@@ -1,7 +1,7 @@
 """Command lines taken apart: RFC 5321 s4.1.1 and the parameters of the extensions that we offer.
 
     mail-parameters: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461),
-                     AUTH (RFC 4954)
+                     AUTH (RFC 4954), REQUIRETLS (RFC 8689)
     rcpt-parameters: NOTIFY and ORCPT (RFC 3461)
     esmtp-param    = esmtp-keyword ["=" esmtp-value]
 
@@ -53,6 +53,7 @@ class Mail:
     size: int = 0
     body: str = ""
     smtputf8: bool = False
+    require_tls: bool = False
     ret: str = ""
     envid: str = ""
     auth: str = ""  # RFC 4954 s5: as declared; nothing is made of it
@@ -76,8 +77,9 @@ def parse_helo(argument: str) -> str:
     return argument
 
 
-def parse_mail(argument: str, extended: bool, takes_auth: bool = False) -> Mail:
+def parse_mail(argument: str, extended: bool, takes_auth: bool = False, secure: bool = False) -> Mail:
     """Argument of MAIL, from `FROM:` on. extended: after EHLO, parameters may follow. takes_auth: AUTH among them.
+    secure: REQUIRETLS, too, which is offered within TLS only.
 
     Raises Refused.
     """
@@ -96,6 +98,10 @@ def parse_mail(argument: str, extended: bool, takes_auth: bool = False) -> Mail:
                 if not value or len(value) > AUTH_LEN or not _xtext(value):
                     raise Refused(Reply.BAD_PARAMETER)
                 mail.auth = value
+            elif keyword == "REQUIRETLS" and secure:
+                if value is not None:
+                    raise Refused(Reply.BAD_PARAMETER)
+                mail.require_tls = True
             else:
                 _set_mail_parameter(mail, keyword, value)
     if not mail.smtputf8 and not argument.isascii():

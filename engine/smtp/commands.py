@@ -11,7 +11,7 @@ from engine.smtp.body import ChunkBody
 from engine.smtp.command import Refused, parse_bdat, parse_helo, parse_mail, parse_rcpt
 from engine.smtp.dialogue import Dialogue
 from engine.smtp.effect import Effect, Mode
-from engine.smtp.transaction import Transaction, size_limit
+from engine.smtp.transaction import Transaction, limits_keyword, size_limit
 
 
 class Commands(Dialogue):
@@ -24,13 +24,16 @@ class Commands(Dialogue):
             self._say(ehlo_lines(self._hostname, self._keywords()))
         else:
             self._say(Reply.HELO.line(self._hostname))
+        self._leads_nowhere()
         return self._abandon()
 
     def _keywords(self) -> list[str]:
         keywords = ["PIPELINING", f"SIZE {size_limit(self.settings)}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
-        keywords += ["CHUNKING", "DSN"]
+        keywords += ["CHUNKING", "DSN", limits_keyword(self.settings)]
         if self.tls_offered and not self.client.tls:
             keywords.append("STARTTLS")
+        if self.client.tls:
+            keywords.append("REQUIRETLS")
         if self._xclient:
             keywords.append(xclient.KEYWORD)
         return keywords
@@ -47,10 +50,13 @@ class Commands(Dialogue):
         if self._transaction is not None:
             raise Refused(Reply.BAD_SEQUENCE)
         self._drop()
+        most = self.settings.smtp.max_messages_per_connection
+        if most and self._messages >= most:
+            raise Refused(Reply.ENOUGH_MESSAGES, violation=False)
         refusal = self._refuse()
         if refusal is not None:
             raise Refused(refusal, violation=False)
-        mail = parse_mail(argument, self._extended, self.takes_auth)
+        mail = parse_mail(argument, self._extended, self.takes_auth, bool(self.client.tls))
         self._transaction = Transaction(mail)
         if self._forbidden(mail.reverse_path):
             reply = Reply.BAD_SENDER_CHARACTERS
@@ -58,6 +64,7 @@ class Commands(Dialogue):
             reply = Reply.TOO_BIG
         else:
             self._mail_refused = False
+            self._messages += 1
             self._say(Reply.SENDER_OK.wire)
             return Effect.SENDER
         self._reject(reply)
@@ -111,18 +118,22 @@ class Commands(Dialogue):
         if argument:
             raise Refused(Reply.SYNTAX)
         self._say(Reply.OK.wire)
+        self._leads_nowhere()
         return self._abandon()
 
     def _on_noop(self, _argument: str) -> None:
         self._say(Reply.OK.wire)
+        self._leads_nowhere()
 
     def _on_vrfy(self, argument: str) -> None:
         if not argument:
             raise Refused(Reply.SYNTAX)
         self._say(Reply.CANNOT_VERIFY.wire)  # whoever it is: nothing about users is told (RFC 5321 s7.3)
+        self._leads_nowhere()
 
     def _on_help(self, _argument: str) -> None:
         self._say(Reply.HELP.wire)
+        self._leads_nowhere()
 
     def _on_quit(self, argument: str) -> None:
         if argument:

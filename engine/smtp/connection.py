@@ -29,6 +29,7 @@ from engine.smtp.decisions import Decisions
 from engine.smtp.effect import Effect
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.intake import Intake
+from engine.smtp.pace import Pace
 from engine.smtp.reporter import Reporter
 from engine.smtp.session import Session
 from engine.smtp.submission import SubmissionSession
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._body_deadline = 0.0
         self._commands_seen = 0
         self._greeted = False
+        self._pace = Pace()
         self._turn_due = False  # many commands were run: others first
         self._choked = False  # the client does not read
         self._mute = kind.implicit  # until there is TLS nothing can be said
@@ -100,7 +102,7 @@ class Connection(asyncio.Protocol):
         recorder = server.recorder
         self._record = record = recorder.inbound(self.client) if recorder is not None else None
         self._reporter = Reporter(gate, self.client)
-        self._intake = Intake(gate, self.client)
+        self._intake = Intake(gate, self.client, self._kind.accept)
         self._decisions = Decisions(gate, self.client)
         self._session = (SubmissionSession if self._kind.submission else Session)(
             self.client,
@@ -136,6 +138,7 @@ class Connection(asyncio.Protocol):
             self._reporter.violation("input before the greeting")
             self._say_last(Reply.NOT_SYNCHRONIZED)
         else:
+            self._pace.taken += len(data)
             self._session.feed(data)
             if self._held():
                 self._transport.pause_reading()
@@ -145,9 +148,12 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Kept open for writing if replies are still owed to commands that are complete, above all to the end of data.
 
-        Not for a decision on a recipient: without DATA, which has to wait for it, nothing can come of it.
+        Not for a decision on a recipient: without DATA, which has to wait for it, nothing can come of it. And who waits
+        for more than the disk, and has nothing more to say, is taken to be gone: it will come again.
         """
         self._half_closed = True
+        if self._committing and not self._session.unread_len and self._give_up():
+            return False
         owed = self._committing or self._turn_due or self._choked
         return owed and not self._ended and not self.client.tls
 
@@ -167,6 +173,8 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._intake.abort()
         self._decisions.cancel()
+        if self._committing:
+            self._give_up()
         if self._task is not None and not self._committing:  # what is being made durable is accepted
             self._task.cancel()
         side = "server" if self._ended else "client"
@@ -210,6 +218,7 @@ class Connection(asyncio.Protocol):
 
     def _greet(self) -> None:
         self._greeted = True
+        self._pace.useful(self._loop.time())
         self._session.greet()
         self._flush()
         self._deadline = self._loop.time() + self._gate.settings.smtp.command_timeout_s
@@ -219,10 +228,28 @@ class Connection(asyncio.Protocol):
         """No place became free in time (SMTP-07)."""
         self._refuse(Reply.TOO_MANY_CONNECTIONS)
 
+    def hurry(self) -> None:
+        """Others wait for a place."""
+        if self._ended or self._lost:
+            return
+        session = self._session
+        if self._handshaking:
+            key: object = "handshake" if self._task is not None else None  # or it waits for its place
+        elif not self._greeted or self._turn_due or session.busy:
+            key = None
+        else:
+            key = session.commands, session.in_body
+        if self._pace.too_slow(self._loop.time(), key, session.in_body):
+            if self._handshaking:
+                self._fail("TLS handshake too slow while others wait")
+            else:
+                self._say_last(Reply.TOO_SLOW)
+
     def stop(self) -> None:
         """The service stops: 421, after the message that is being made durable has got its reply."""
         self._stopping = True
         if self._lost or self._committing:
+            self._intake.hurry()
             return
         if self._ended:
             self._transport.close()
@@ -354,10 +381,20 @@ class Connection(asyncio.Protocol):
             self._server.gone(self)
             return
         self._session.answer_commit(reply, self._intake.smtp_id)
+        self._pace.useful(self._loop.time())
         if self._stopping:
             self._say_last(Reply.SHUTTING_DOWN)
         elif not self._ended:
             self._resume()
+
+    def _give_up(self) -> bool:
+        """The client has left before its message was taken. Returns whether that is forgotten."""
+        if not self._intake.give_up():
+            return False
+        self._committing = False
+        if self._task is not None:
+            self._task.cancel()
+        return True
 
     async def _authenticate(self) -> None:
         session = self._session

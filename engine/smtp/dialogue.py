@@ -7,9 +7,9 @@ from engine.config import ErrorClass, Settings
 from engine.diagnostics import errors
 from engine.diagnostics.conversation import Conversation
 from engine.diagnostics.masking import AuthMask
-from engine.limits import PROTOCOL_ERRORS
+from engine.limits import JUNK_COMMANDS, PROTOCOL_ERRORS
 from engine.queue.record import Recipient
-from engine.replies import Reply
+from engine.replies import Ending, Reply
 from engine.smtp.command import Refused
 from engine.smtp.effect import Effect, Mode, Rejection
 from engine.smtp.gate import ClientInfo
@@ -17,6 +17,7 @@ from engine.smtp.lines import Input
 from engine.smtp.transaction import Transaction
 
 TURN_LEN: Final = 200  # commands run without letting other connections have a turn
+RECIPIENTS_TOLD: Final = 10  # in the event of a message that was refused
 SHOWN_LEN: Final = 80  # octets of an offending line that the event shows
 
 
@@ -55,6 +56,8 @@ class Dialogue:
         self._line = b""
         self._skip_left = 0
         self._violation_count = 0
+        self._junk_count = 0  # commands that lead to no message, since the last one
+        self._messages = 0  # transactions begun
         self._turn_ends = TURN_LEN
         self._extended = False
         self._transaction: Transaction | None = None
@@ -150,6 +153,21 @@ class Dialogue:
         if reply.code == 421:
             self._mode = Mode.CLOSING
 
+    def _end_message(self, ending: Ending, smtp_id: str) -> None:
+        """A message was taken or refused while its client waited for that."""
+        reply = ending.reply
+        self._say(ending.wire)
+        if reply.reason is None or self._transaction is None:
+            return
+        if self._record is not None:
+            self._record.error(errors.of_ours(reply))
+        paths = list(self._transaction.recipients)
+        told = ", ".join(paths[:RECIPIENTS_TOLD])
+        if more := len(paths[RECIPIENTS_TOLD:]):
+            told += f" and {more} more"
+        self.rejections.append(Rejection(reply.reason, self.reverse_path, told, smtp_id, ending.text))
+        self._went_wrong()
+
     def _refused(self, refused: Refused) -> None:
         reply = refused.reply
         if refused.violation:
@@ -175,3 +193,9 @@ class Dialogue:
         self._violation_count += 1
         if self._violation_count >= PROTOCOL_ERRORS and self._mode is not Mode.CLOSING:
             self._reject(Reply.TOO_MANY_ERRORS)
+
+    def _leads_nowhere(self) -> None:
+        """A command that no message comes of: a few are in order, and a client that goes on with them wants no mail."""
+        self._junk_count += 1
+        if self._junk_count > JUNK_COMMANDS:
+            self._violation(f"more than {JUNK_COMMANDS} commands without a message")

@@ -14,7 +14,7 @@ class Effect(Enum):
     BEGIN = auto()  # * begin a draft of session.received(...): answer_begin
     CONTENT = auto()  # write session.content to the draft; content_failed if that cannot be
     ABORT = auto()  # forget the draft
-    COMMIT = auto()  # * make the draft durable: answer_commit
+    COMMIT = auto()  # * the draft is whole, take it or not: answer_commit
     AUTH = auto()  # * compare credentials: answer_auth (SubmissionSession)
     START_TLS = auto()  # * send the replies, shake hands: tls_started
     CLIENT = auto()  # * session.client is another one now (XCLIENT): answer_client
@@ -37,3 +37,5 @@ class Rejection(NamedTuple):
     reason: Reason
     reverse_path: str
     forward_path: str
+    smtp_id: str = ""  # of a message that was refused after its content was read
+    reply: str = ""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from engine.config import Settings
+from engine.config import Acceptance, Settings
 from engine.events import Event
 from engine.queue.record import Received
 from engine.relay_rule import Field
@@ -13,6 +13,7 @@ from engine.replies import Reply
 from engine.smtp.auth import Credentials
 
 if TYPE_CHECKING:
+    from engine.processing.offers import Offer
     from engine.queue.state import MessageState
     from engine.queue.store import Draft
 
@@ -95,6 +96,9 @@ class Gate(Protocol):
 
     def accepted(self, message: "MessageState", client: ClientInfo) -> None:
         """The message is durable; 250 is said next."""
+
+    def offer(self, draft: "Draft", accept: Acceptance, client: ClientInfo) -> "Offer | None":
+        """The message is whole, and its client waits for what becomes of it; None: it cannot be waited for now."""
 
     def event(self, event: Event) -> None:
         """Write to the journal, which stamps the time."""

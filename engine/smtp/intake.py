@@ -4,11 +4,13 @@ under the SMTP ID: never an exception for the connection, and never a 250."""
 import logging
 from typing import TYPE_CHECKING
 
+from engine.config import Acceptance
 from engine.queue.errors import QueueFull
-from engine.replies import Reply
+from engine.replies import Ending, Reply
 from engine.smtp.gate import ClientInfo, Gate
 
 if TYPE_CHECKING:
+    from engine.processing.offers import Offer
     from engine.queue.store import Draft
     from engine.smtp.session import Session
 
@@ -18,8 +20,10 @@ log = logging.getLogger("mailward.smtp")
 class Intake:
     """Of one connection. smtp_id: of the message that began last."""
 
-    def __init__(self, gate: Gate, client: ClientInfo) -> None:
+    def __init__(self, gate: Gate, client: ClientInfo, accept: Acceptance = Acceptance.QUEUE) -> None:
         self.smtp_id = ""
+        self._accept = accept
+        self._offer: Offer | None = None
         self._gate = gate
         self._client = client
         self._draft: Draft | None = None
@@ -61,8 +65,27 @@ class Intake:
         assert draft is not None
         return draft
 
-    async def commit(self, draft: "Draft") -> Reply | None:
+    async def commit(self, draft: "Draft") -> Reply | Ending | None:
         """None: the message is durable and handed on."""
+        if self._accept is not Acceptance.QUEUE:
+            self._offer = self._gate.offer(draft, self._accept, self._client)
+        if self._offer is None:
+            return await self._enqueue(draft)
+        try:
+            return await self._offer.answer
+        finally:
+            self._offer = None
+
+    def hurry(self) -> None:
+        """Who waits shall have an answer soon."""
+        if self._offer is not None:
+            self._offer.hurry()
+
+    def give_up(self) -> bool:
+        """The client has left. Returns whether the message whose end it has sent is forgotten."""
+        return self._offer is not None and self._offer.give_up()
+
+    async def _enqueue(self, draft: "Draft") -> Reply | None:
         try:
             message = await draft.commit()
         except QueueFull as error:

@@ -45,6 +45,8 @@ class Reporter:
                     reason=rejection.reason,
                     reverse_path=rejection.reverse_path,
                     forward_path=rejection.forward_path,
+                    smtp_id=rejection.smtp_id,
+                    reply=rejection.reply,
                 )
             )
         session.violations.clear()

@@ -22,6 +22,7 @@ from engine.smtp.gate import ClientInfo, Gate
 from engine.smtp.tls import Unverified
 
 BACKLOG: Final = 1024
+LOOK_S: Final = 1.0
 STOP_PATIENCE_S: Final = 10.0  # for a commit under way and for replies to be read
 
 
@@ -55,6 +56,7 @@ class SmtpServer:
         self._polling = False  # places that become free while places are given are seen by that round
         self._poll_timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
+        self._look_timer: asyncio.TimerHandle | None = None
         self.unverified = Unverified(self.loop.time)
         self._limits: ClientLimits[Connection] = ClientLimits(gate.settings)
         self._proxies: HostList | None = None
@@ -65,6 +67,8 @@ class SmtpServer:
         """Listen on a bound socket, in addition to others. Closing the result ends that and no connection."""
         server = await self.loop.create_server(partial(self._arrives, kind), sock=sock, backlog=BACKLOG)
         self._listening.append(server)
+        if self._look_timer is None:
+            self._look()
         return server
 
     def apply(self, settings: Settings) -> None:
@@ -90,8 +94,9 @@ class SmtpServer:
             except TimeoutError:
                 for connection in list(self.connections):
                     connection.abort()
-        if self._poll_timer is not None:
-            self._poll_timer.cancel()
+        for timer in (self._poll_timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
 
     def tls_for(self, client: ClientInfo) -> ssl.SSLContext:
         """The context for a STARTTLS of this client."""
@@ -149,6 +154,13 @@ class SmtpServer:
         self.connections.discard(connection)
         if self.stopping and not self.connections:
             self._all_gone.set()
+
+    def _look(self) -> None:
+        """Once a second: while anybody waits for a place, those that have one have to make use of it."""
+        self._look_timer = self.loop.call_later(LOOK_S, self._look)
+        if self._admission.crowded:
+            for connection in list(self.connections):
+                connection.hurry()
 
     def _poll(self) -> None:
         if not self._admission.waiting or self.stopping or self._polling:

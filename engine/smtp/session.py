@@ -28,7 +28,7 @@ import msgspec
 
 from engine.limits import COMMAND_LINE_LEN
 from engine.queue.record import Received
-from engine.replies import Reply
+from engine.replies import Ending, Reply
 from engine.smtp.body import ChunkBody, DataBody
 from engine.smtp.command import Refused
 from engine.smtp.commands import HANDLERS, LAST_IN_GROUP, Commands, Handlers
@@ -142,11 +142,14 @@ class Session(Commands):
         assert self._transaction is not None and self._transaction.body is not None
         self._transaction.body.fail(reply)
 
-    def answer_commit(self, reply: Reply | None, smtp_id: str) -> None:
+    def answer_commit(self, reply: Reply | Ending | None, smtp_id: str) -> None:
         """None: the message is durable."""
         self._mode = Mode.COMMANDS
+        self._junk_count = 0
         if reply is None:
             self._say(Reply.QUEUED.line(smtp_id))
+        elif isinstance(reply, Ending):
+            self._end_message(reply, smtp_id)
         else:
             self._reject(reply)
         self._transaction = None

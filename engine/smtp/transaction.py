@@ -17,6 +17,13 @@ def size_limit(settings: Settings) -> int:
     return size.max_mb * MIB if size.enabled else HARD_MESSAGE_LEN
 
 
+def limits_keyword(settings: Settings) -> str:
+    """LIMITS (RFC 9422): recipients of a transaction and, if they are bounded, transactions of a session."""
+    smtp = settings.smtp
+    mails = f" MAILMAX={smtp.max_messages_per_connection}" if smtp.max_messages_per_connection else ""
+    return f"LIMITS{mails} RCPTMAX={smtp.max_recipients}"
+
+
 class Transaction:
     """From an accepted MAIL to its end.
 
@@ -67,6 +74,7 @@ class Transaction:
             recipients=tuple(self.recipients.values()),
             body=mail.body or "8BITMIME",
             smtputf8=mail.smtputf8,
+            require_tls=mail.require_tls,
             ret=mail.ret,
             envid=mail.envid,
             submitter=client.submitter,

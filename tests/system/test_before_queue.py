@@ -1,0 +1,159 @@
+"""Listeners whose clients wait until their mail was examined, or delivered, at a running gateway."""
+
+import asyncio
+import os
+import signal
+import smtplib
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.ports import free_port
+from control.samples import EICAR
+from tests.engine.delivery.peers import Hop
+from tests.system.harness import PATIENCE_S, Gateway, until
+from tests.system.test_policy import message
+
+FULL = ("PIPELINING", "SIZE 50000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+GOOD, OTHER, DEAD = "good.example", "other.example", "dead.example"
+
+
+class Site:
+    """A gateway with a listener for each way to accept, and two next hops that do what they are told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.good, self.other = Hop(FULL), Hop(FULL)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        for hop in (self.good, self.other):
+            asyncio.run_coroutine_threadsafe(hop.start(), self._loop).result(PATIENCE_S)
+        self.gateway = Gateway(
+            folder / "gateway", {GOOD: self.good.port, OTHER: self.other.port, DEAD: free_port()}, "127.0.0.1"
+        )
+        self.scan, self.deliver = free_port(), free_port()
+        self.configure()
+        self.gateway.start()
+
+    def configure(self, **fields: Any) -> None:
+        at = {"host": "127.0.0.1"}
+        listeners = [
+            {**at, "port": self.scan, "accept": "scan"},
+            {**at, "port": self.deliver, "accept": "deliver"},
+        ]
+        self.gateway.configure(smtp={"listeners": listeners, "before_queue": fields})
+
+    def close(self) -> None:
+        self.gateway.stop()
+        for hop in (self.good, self.other):
+            asyncio.run_coroutine_threadsafe(hop.stop(), self._loop).result(PATIENCE_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def anew(self) -> None:
+        for hop in (self.good, self.other):
+            hop.answers.clear()
+            hop.taken.clear()
+            hop.commands.clear()
+        self.gateway.forget()
+
+    def send(self, port: int, content: bytes, *recipients: str) -> tuple[int, str]:
+        """The reply to the end of data."""
+        with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S) as client:
+            client.ehlo()
+            client.mail("ann@sender.example")
+            for one in recipients or (f"user@{GOOD}",):
+                assert client.rcpt(one)[0] == 250
+            code, text = client.data(content)
+            return code, text.decode()
+
+    def begin(self, port: int, content: bytes, *recipients: str, behind: bytes = b"") -> socket.socket:
+        """A client that has sent the end of data, and whatever comes behind it, and has no reply yet."""
+        sock = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        file = sock.makefile("rb")
+        paths = b"".join(b"RCPT TO:<%b>\r\n" % one.encode() for one in recipients or (f"user@{GOOD}",))
+        assert file.readline().startswith(b"220")
+        sock.sendall(b"EHLO me.example\r\n")
+        while not file.readline().startswith(b"250 "):
+            pass
+        sock.sendall(b"MAIL FROM:<ann@sender.example>\r\n" + paths + b"DATA\r\n")
+        while not file.readline().startswith(b"354"):
+            pass
+        sock.sendall(content + b".\r\n" + behind)
+        file.close()
+        return sock
+
+    @contextmanager
+    def no_scanner(self) -> Iterator[None]:
+        """They all stand still meanwhile."""
+        pids = [event["pid"] for event in self.gateway._all_events() if event["event"] == "scanner-started"]
+        alive = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        for pid in alive:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in alive:
+                if Path(f"/proc/{pid}").exists():
+                    os.kill(pid, signal.SIGCONT)
+
+    def names(self) -> list[str]:
+        return [event["event"] for event in self.gateway.events() if "smtp_id" in event]
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("before-queue"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    shared_site.anew()
+    return shared_site
+
+
+@pytest.mark.parametrize("way", ["scan", "deliver"])
+def test_an_infected_message_is_refused(site: Site, way: str) -> None:
+    """AV-04, PROC-16: the client hears it, nobody gets it, nobody else is written to, and the journal says so."""
+    code, text = site.send(getattr(site, way), message("hello", eicar_com=EICAR))
+    [rejected] = site.gateway.wait_event("rejected")
+    assert code == 550 and "5.7.1" in text and "virus" in text and rejected["smtp_id"] in text
+    assert rejected["reason"] == "content" and rejected["forward_path"] == f"user@{GOOD}"
+    assert site.names() == ["scanned", "file-refused", "rejected"]
+    assert not site.good.taken and not list(site.gateway.queued())
+
+
+def test_a_clean_message_is_delivered_before_it_is_accepted(site: Site) -> None:
+    """PROC-05: the words of the next hop reach the client."""
+    site.good.answers["CONTENT"] = lambda _: b"250 2.0.0 mine now\r\n"
+    code, text = site.send(site.deliver, message())
+    assert code == 250 and text.endswith("mine now") and len(site.good.taken) == 1
+    site.gateway.wait_event("completed")
+    assert site.names() == ["scanned", "delivered", "accepted", "completed"]
+
+
+def test_the_refusal_of_a_next_hop_reaches_the_client(site: Site) -> None:
+    """PROC-10: and there is no bounce."""
+    site.good.answers["RCPT"] = lambda _: b"552 5.2.2 mailbox is full\r\n"
+    code, text = site.send(site.deliver, message())
+    [rejected] = site.gateway.wait_event("rejected")
+    assert (code, text) == (552, f"5.2.2 mailbox is full; reference {rejected['smtp_id']}")
+    assert rejected["reason"] == "next-hop" and "bounced" not in site.names()
+    assert not list(site.gateway.queued())
+
+
+def test_what_fails_for_now_waits_in_the_queue(site: Site) -> None:
+    """PROC-06: a next hop that says 451, one that is dead: accepted, and tried again."""
+    site.good.answers["RCPT"] = lambda _: b"451 4.7.1 greylisted\r\n"
+    assert site.send(site.deliver, message())[0] == 250
+    assert site.send(site.deliver, message(), f"user@{DEAD}")[0] == 250
+    until(lambda: len(list(site.gateway.queued())) == 2, "both are in the slow queue")
