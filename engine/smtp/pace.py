@@ -1,6 +1,6 @@
 """How fast one client is: looked at once a second, and only while others wait for a place (SMTP-07).
 
-    otherwise           a command within smtp.command_timeout_s, and octets of a message now and then, for an hour at most
+    otherwise           a command within smtp.command_timeout_s, octets of a message now and then, for an hour at most
     while others wait   a command within HURRIED_S, HURRIED_RATE octets of a message a second, and a message within
                         HURRIED_SESSION_S
 

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from engine.smtp import dialogue
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -21,3 +23,9 @@ def run(request: pytest.FixtureRequest) -> Run:
         assert not troubles
 
     return run
+
+
+@pytest.fixture
+def chatty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of commands that lead nowhere."""
+    monkeypatch.setattr(dialogue, "JUNK_COMMANDS", 1 << 30)

@@ -282,7 +282,7 @@ class Timers:
         return self._loop.call_later(delay, callback, *arguments)
 
 
-def test_errors_wait(run: Run) -> None:
+def test_errors_wait(run: Run, chatty: None) -> None:
     """SMTP-14: the reply comes, the next command waits; without the setting none does."""
 
     async def main() -> None:

@@ -124,7 +124,7 @@ def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(run: Run) -> 
     run(main())
 
 
-def test_input_waits_while_the_message_is_made_durable(run: Run) -> None:
+def test_input_waits_while_the_message_is_made_durable(run: Run, chatty: None) -> None:
     async def main() -> None:
         async with running() as one:
             peer = await one.greeted()
@@ -143,7 +143,7 @@ def test_input_waits_while_the_message_is_made_durable(run: Run) -> None:
     run(main())
 
 
-def test_replies_that_nobody_reads_are_not_piled_up(run: Run) -> None:
+def test_replies_that_nobody_reads_are_not_piled_up(run: Run, chatty: None) -> None:
     count = 50_000
 
     async def main() -> None:

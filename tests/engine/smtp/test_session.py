@@ -39,6 +39,7 @@ def test_ehlo_announces_what_smtp_17_says() -> None:
         "ENHANCEDSTATUSCODES",
         "CHUNKING",
         "DSN",
+        "LIMITS",
     }
 
 
@@ -425,7 +426,7 @@ def test_nothing_runs_behind_quit() -> None:
     assert outcome.closed and len(outcome.violations) == 1
 
 
-def test_others_get_a_turn() -> None:
+def test_others_get_a_turn(chatty: None) -> None:
     driver = Driver()
     driver.feed(b"NOOP\r\n" * (3 * TURN_LEN))
     assert driver.trace.count(Effect.TURN) == 3
