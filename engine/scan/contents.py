@@ -205,6 +205,9 @@ class Contents:
         if item.mime:
             self._entity(node, part, item.data, inside)
         else:
+            if item.of:
+                found = names_in(self._image, self._ledger, node, item.data, item.of, inside.container)
+                self._ledger.matched(node, found)
             self.examine(node, part, item.data, 0, len(item.data), inside)
         return True
 

@@ -40,7 +40,8 @@ class Member(msgspec.Struct, frozen=True):
     plain: too short or too arbitrary to be told by its first octets; it is matched and not opened.
     mime: data is a MIME entity, whatever it looks like. text, fork: of a file in BinHex, where it stands in the text
     that it was found in, from colon to colon, and whether this is its data (0) or resource fork (1).
-    entry: what the container says of it.
+    entry: what the container says of it. of: a document of this type consists of such as this, so that what
+    signatures look for in one is looked for here as well.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Member(msgspec.Struct, frozen=True):
     text: tuple[int, int] | None = None
     fork: int = 0
     entry: Entry | None = None
+    of: str = ""
 
 
 class Unread(msgspec.Struct, frozen=True):

@@ -194,7 +194,7 @@ class _Document:
                 continue
             code = code or vba.holds_code(text.data)
             path = "/".join((*storage, f"{shown}.bas"))
-            yield Member(path, text.data, text.over, text.complete, stream=True)
+            yield Member(path, text.data, text.over, text.complete, stream=True, of="ole")
         if code:
             yield Odd("macro-vba")
 

@@ -7,9 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cext.automaton import Image
 from engine.scan.facts import Verdict
 from engine.scan.formats import office, ole
 from engine.scan.formats.item import Member
+from engine.scan.offline import examine
+from signatures import image
+from signatures.hexpattern import parse
+from signatures.logic import Sub
+from signatures.model import Condition, Signature, Start, SubPattern
 from tests.engine.scan.formats.compound import END, Tree, compound, native, ole1, packed, project
 from tests.engine.scan.formats.rooms import Found, Room
 from tests.engine.scan.material import EICAR, VIRUS, walk_file, zipped
@@ -213,6 +219,15 @@ def test_code_is_matched_where_no_stream_shows_it() -> None:
     octets = compound(project({"M": source}, compiled=b"\0" * 500))
     facts = walk_file(octets, "vbaProject.bin").facts
     assert (VIRUS, "vbaProject.bin/VBA/M.bas") in {(one.name, one.part) for one in facts.matches}
+
+
+def test_what_is_looked_for_in_documents_is_looked_for_in_the_source_of_macros() -> None:
+    """AV-02: ClamAV's signatures of macros are for its target 2, and begin where the source of a module does."""
+    text = SubPattern(parse(b"Attribute VB_".hex()), start=Start("start"))
+    known = Image(image.build([Signature("macro", Condition((text,), Sub(0)), target="ole")]))
+    tree = {"Macros": project({"M": "Attribute VB_Name = 1\r\n"})}
+    assert [one.part for one in examine(compound(tree), "a.doc", known).matches] == ["a.doc/Macros/VBA/M.bas"]
+    assert not examine(b"Attribute VB_Name = 1\r\n", "a.bas", known).matches
 
 
 def test_packed_file_has_all_its_names() -> None:
