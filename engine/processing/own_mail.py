@@ -85,13 +85,14 @@ class OwnMail:
             lambda: self._store.content(message),
             self._clock(),
             hostname=self._services.hostname,
-            headers_only=message.verdict is not None and message.verdict.disposition is Disposition.BOUNCE,
+            headers_only=message.received.require_tls
+            or (message.verdict is not None and message.verdict.disposition is Disposition.BOUNCE),
         )
         if made is None:
             return
         recipient, content = made
         try:
-            await self.send((recipient,), content)
+            await self._commit(self._notice((recipient,), content, message.received.require_tls))
         except QueueFull:
             log.error("%s: the queue is full, its sender is told later that it %s", message.id, _SAID[notice])
             raise
@@ -123,7 +124,7 @@ class OwnMail:
             is_copy=is_copy,
             boundary=f"mailward-{secrets.token_hex(16)}",  # nobody who wrote the message could know it
         )
-        draft = self._begin((to,), forward_of=message.id, word=word)
+        draft = self._begin((to,), forward_of=message.id, word=word, require_tls=message.received.require_tls)
         try:
             draft.write(forward.head(message.received, letter, survey))
             for piece in self._store.content(message):
@@ -136,7 +137,15 @@ class OwnMail:
         forward_id = await self._commit(draft)
         services.event(events.Forwarding(smtp_id=message.id, forward_path=to, forward_id=forward_id, reason=reason))
 
-    def _begin(self, recipients: Sequence[str], *, forward_of: str = "", word: str = "") -> Draft:
+    def _notice(self, recipients: Sequence[str], content: bytes, require_tls: bool) -> Draft:
+        """What is told of a message that must not go without TLS must not either (RFC 8689 s5)."""
+        draft = self._begin(recipients, require_tls=require_tls)
+        draft.write(content)
+        return draft
+
+    def _begin(
+        self, recipients: Sequence[str], *, forward_of: str = "", word: str = "", require_tls: bool = False
+    ) -> Draft:
         return self._store.begin(
             Received(
                 id=self._services.next_smtp_id(),
@@ -153,6 +162,7 @@ class OwnMail:
                 internal=True,
                 forward_of=forward_of,
                 word=word,
+                require_tls=require_tls,
             )
         )
 

@@ -4,6 +4,8 @@ Nothing counts that DNSSEC does not prove. What DNS does not answer for a host i
 whoever stands in between could make it so. Such a host is not used for now.
 
 Deviations: DANE-TA(2) records that hold a bare key of an authority which the server does not send along match nothing.
+A digest of a wrong length makes the whole answer one that cannot be read, so that mail waits, where it would be of no
+use alone.
 """
 
 import hashlib

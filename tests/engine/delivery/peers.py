@@ -324,6 +324,7 @@ class Room:
         self._hops: list[Hop] = []
         self._names: list[Names] = []
         self._outbound: list[Outbound] = []
+        self.cleanups: list[Callable[[], None]] = []
 
     async def hop(
         self,
@@ -355,6 +356,8 @@ class Room:
             await hop.stop()
         for names in self._names:
             names.stop()
+        for cleanup in self.cleanups:
+            cleanup()
         await asyncio.sleep(0)  # transports tell their protocols on the next turn
 
 
