@@ -90,13 +90,16 @@ class Mailward:
             self._init()
         with (self.root.parent / "mailward.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "control.cli", "serve", "--root", str(self.root)],
+                [*self.command(), "serve", "--root", str(self.root)],
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
         assert self.process.stdout is not None
         if not self.process.stdout.readline().startswith(b"ready"):
             raise SystemExit(f"mailward did not start: see {self.root.parent / 'mailward.log'}")
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "control.cli"]
 
     def _init(self) -> None:
         arguments = [f"--smtp=127.0.0.1:{self.port}", f"--http=127.0.0.1:{free_port()}"]
