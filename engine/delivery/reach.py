@@ -5,6 +5,7 @@ others for SLOW_S.
 """
 
 import asyncio
+import os
 import random
 import socket
 import time
@@ -93,7 +94,7 @@ class Reach:
                             self.failed(other)
                         return Connected(address, task.result(), failed, [*begun.values(), *waiting])
                     self.failed(address)
-                    failed[address] = getattr(error, "strerror", None) or str(error)
+                    failed[address] = _words(error)
             for address in [*begun.values(), *waiting]:
                 self.failed(address)
                 failed[address] = f"no answer within {timeout_s:g} s"
@@ -102,6 +103,12 @@ class Reach:
             for task in begun:
                 task.cancel()
                 task.add_done_callback(_close)
+
+
+def _words(error: BaseException) -> str:
+    """As the system says it: event loops have words of their own."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
 
 
 async def _connect(address: str, port: int) -> socket.socket:

@@ -289,7 +289,14 @@ class Outbound:
         numbers = itertools.count(1)
         self.deliverer: Deliverer[Mail] = Deliverer(
             settings,
-            Router(settings.routing, [settings.smtp.listen], "gw.example.net", settings.delivery.tls),
+            Router(
+                settings.routing,
+                [settings.smtp.listen],
+                "gw.example.net",
+                settings.delivery.tls,
+                connections=settings.delivery.connections,
+                messages_per_minute=settings.delivery.messages_per_minute,
+            ),
             resolver or Resolver(hosts_file=None),
             Mail.pieces,
             self.events.append,
