@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--ready-fd", type=int)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
+    pass_over_odd_names()
     plain, tls = socket.socket(fileno=arguments.http_fd), socket.socket(fileno=arguments.https_fd)
     context = Context(arguments.root, time.time)
     context.follower.start()

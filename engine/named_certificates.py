@@ -13,6 +13,7 @@ clients for certificates needs contexts of its own for this (`prepare`).
 import datetime
 import os
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -25,6 +26,20 @@ from engine.limits import NAMED_CERTIFICATES
 
 FOLDER: Final = "names"  # below that of certificate.pem
 _SUFFIX: Final = ".pem"
+
+
+def pass_over_odd_names() -> None:
+    """For the whole process, once: a name beyond ASCII ends its handshake without a word.
+
+    Python reports it as an exception that nobody can catch, with a traceback for each: a stranger could fill the log.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not (isinstance(unraisable.exc_value, UnicodeDecodeError) and isinstance(unraisable.object, bytes)):
+            before(unraisable)
+
+    sys.unraisablehook = hook
 
 
 class Trouble(NamedTuple):

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -30,6 +31,7 @@ from engine.judge import Judge
 from engine.layout import Layout
 from engine.limits import LISTENERS
 from engine.listening import Entrance, Kind
+from engine.named_certificates import pass_over_odd_names
 from engine.pipeline import Pipeline
 from engine.processing.offers import Offer
 from engine.processing.quarantining import Quarantine
@@ -421,6 +423,7 @@ def main() -> None:
     for name in ("number", "count", "slots-fd", "channel-fd", "ready-fd", "lifeline-fd"):
         parser.add_argument(f"--{name}", type=int, required=True)
     logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    pass_over_odd_names()
     uvloop.run(_run(parser.parse_args()))
 
 
