@@ -97,7 +97,7 @@ def probes() -> Iterator[Probe]:
     yield Probe("TLSv1.3", client_hello(TLS13, OF_TLS13), ("TLSv1.3",))
     yield Probe("TLSv1.2, fallback told", client_hello(TLS12, (*MODERN, FALLBACK)), REFUSED)
     for name, suites in SUITES.items():
-        wanted = ("TLSv1.2",) if suites is MODERN else REFUSED
+        wanted: tuple[str, ...] = ("TLSv1.2",) if suites is MODERN else REFUSED
         if name == "CBC with SHA-2":
             wanted = ("TLSv1.2", *REFUSED)
         yield Probe(f"suites: {name}", client_hello(TLS12, suites), wanted)

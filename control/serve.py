@@ -25,6 +25,7 @@ from control.certificates.live import LiveTls
 from control.context import Context
 from control.guard import OutOfPatience, RedirectToHttps
 from control.serving import Server, config_of
+from engine.named_certificates import pass_over_odd_names
 
 SWEEP_S: Final = 1.0  # how often sessions are looked at for their timeout, and the certificate for a new one
 log = logging.getLogger("control")

@@ -116,7 +116,7 @@ def test_who_waits_gets_the_place_of_who_is_slow(run: Run, hurried: None, said: 
             assert not one.gate.stored
             assert all(draft.aborted for draft in one.gate.drafts)
             (told,) = await one.gate.wait_for(events.Rejected)
-            assert told.reason == "connections"  # type: ignore[attr-defined]
+            assert told.reason == "connections"
 
     run(main())
 
@@ -159,7 +159,7 @@ def test_a_handshake_that_does_not_go_on(run: Run, hurried: None, tmp_path: Path
             assert await slow.rest() == b""
             await one.gate.wait_for(events.ConnectionFrom, 3)
             told = await one.gate.wait_for(events.ProtocolViolation)
-            assert "too slow while others wait" in told[0].violation  # type: ignore[attr-defined]
+            assert "too slow while others wait" in told[0].violation
             await other.close()
 
     run(main())
