@@ -1,6 +1,7 @@
 """`mailward scan`: examine messages or plain files offline. A contract for scripts: keep it stable."""
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from engine import definitions as engine_definitions
 from engine import limits
 from engine.config import Antivirus, HeuristicsLevel
 from engine.scan.facts import Facts, Finding, Match, Suspicion, Unscanned, Verdict
+from engine.scan.mapped import Mapped, Octets
 from engine.scan.matcher import Matcher
 from engine.scan.offline import examine
 from signatures.compile import compile_sources, starter
 
 CLEAN, INFECTED, ERROR, UNSCANNED = 0, 1, 2, 3
+_MAPPED_LEN = 8 << 20
 STATUS = {Verdict.CLEAN: CLEAN, Verdict.INFECTED: INFECTED, Verdict.UNSCANNED: UNSCANNED}
 
 
@@ -96,10 +99,18 @@ def _scan(as_json: bool, parts: bool, definitions: Path | None, heuristics: Anti
     return next(status for status in (ERROR, INFECTED, UNSCANNED, CLEAN) if status in statuses)
 
 
+def _octets(path: Path) -> Octets:
+    """What is to be examined; a large file is not read into memory. Raises OSError."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_size >= _MAPPED_LEN:
+            return Mapped(file.fileno())
+        return file.read(limits.HARD_MESSAGE_LEN + 1)
+
+
 def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool, heuristics: Antivirus) -> int:
     try:
-        with path.open("rb") as file:
-            data = file.read(limits.HARD_MESSAGE_LEN + 1)
+        data = _octets(path)
     except OSError as error:
         click.echo(f"{shown(path)}: {error.strerror}", err=True)
         return ERROR

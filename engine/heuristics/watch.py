@@ -22,6 +22,7 @@ from engine.config import Antivirus
 from engine.heuristics import names, other, program, shortcut, texts
 from engine.heuristics.rules import Rules, rules_of
 from engine.scan.facts import Suspicion
+from engine.scan.mapped import Octets
 from engine.scan.node import ENTITY, MARGIN, MEMBER, Node
 
 if TYPE_CHECKING:
@@ -94,12 +95,12 @@ class Watch:
         self._budget = budget
         self._rules: Rules | None = _NOT_READ
         self._open: list[_Sheet] = []
-        self._texts: tuple[tuple[bytes, int, int], ...] = ()
+        self._texts: tuple[tuple[Octets, int, int], ...] = ()
         self.closed: dict[int, tuple[Node, dict[str, int]]] | None = None
 
     # --- while the walk goes on -------------------------------------------------------------------------
 
-    def open(self, node: Node, kind: str, buf: bytes, start: int, end: int) -> _Sheet | None:
+    def open(self, node: Node, kind: str, buf: Octets, start: int, end: int) -> _Sheet | None:
         """Content of node is about to be examined. None: there is nothing to be judged about it."""
         if not node.names and kind in _BODY and (node.role == ENTITY or node.role == MARGIN):
             if len(self._texts) < TEXTS:
@@ -160,7 +161,7 @@ class Watch:
             if "name.script" in said:
                 found["closed.script"] = found.get("closed.script", 0) + 1
 
-    def close(self, sheet: _Sheet, kind: str, buf: bytes, start: int, end: int) -> None:
+    def close(self, sheet: _Sheet, kind: str, buf: Octets, start: int, end: int) -> None:
         """The content of the sheet's node was examined."""
         self._open.pop()
         node = sheet.node
@@ -187,7 +188,7 @@ class Watch:
         if over is not None:
             _pass_on(sheet, over, flagged)
 
-    def _look(self, rules: Rules, sheet: _Sheet, kind: str, buf: bytes, start: int, end: int) -> None:
+    def _look(self, rules: Rules, sheet: _Sheet, kind: str, buf: Octets, start: int, end: int) -> None:
         """Gather what the content says of itself."""
         node, found, subject = sheet.node, sheet.features, sheet.subject
         if not sheet.piece:

@@ -19,6 +19,7 @@ from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opener, Unr
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
+from engine.scan.mapped import Octets
 from engine.scan.matcher import match_links, match_member, names_in
 from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import BINHEX, ENTITY, MEMBER, TEXT, UUE, Node
@@ -39,13 +40,13 @@ class Contents:
         self._budget = course.budget
         self._digests = course.digests
 
-    def examine(self, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> None:
+    def examine(self, node: Node, part: Part, buf: Octets, start: int, end: int, place: Place) -> None:
         """Examine the decoded octets buf[start:end] of node: open them, or match them."""
         self._examine(node, part, buf, start, end, place)
         if self._course.taker is not None:
             self._course.taker.see(node, buf, start, end)
 
-    def _examine(self, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> None:
+    def _examine(self, node: Node, part: Part, buf: Octets, start: int, end: int, place: Place) -> None:
         told = bool(part.type)
         part.type = kind = part.type or magic.identify(buf, start, end, part.content_type)
         part.size = node.size = end - start
@@ -76,7 +77,7 @@ class Contents:
         kind: str,
         told: bool,
         octets: bytes | memoryview,
-        buf: bytes,
+        buf: Octets,
         start: int,
         end: int,
         place: Place,
@@ -112,9 +113,9 @@ class Contents:
                 self._ledger.over(node.part, self._budget.depth_limit)
         self._zip_behind(node, buf, start, end, place)
 
-    def _zip_behind(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:
+    def _zip_behind(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
         tail = max(start, end - zip_file.END_SEARCH_LEN)
-        if buf.find(5, tail, end) >= 0 and buf.rfind(b"PK\x05\x06", tail, end) >= 0:  # texts hold no octet 5
+        if buf.find(b"\5", tail, end) >= 0 and buf.rfind(b"PK\x05\x06", tail, end) >= 0:  # texts hold no octet 5
             self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
 
     def encrypted_mail(self, node: Node, kind: str) -> None:
@@ -130,7 +131,7 @@ class Contents:
             if found:
                 self._ledger.matched(node, found)
 
-    def _open(self, kind: str, node: Node, part: Part, buf: bytes, start: int, end: int, place: Place) -> bool:
+    def _open(self, kind: str, node: Node, part: Part, buf: Octets, start: int, end: int, place: Place) -> bool:
         """Open a container by its type. Returns False if it is none after all."""
         if kind == "mail":
             self._course.entities.nested_message(node, buf, start, end, place)
@@ -263,7 +264,7 @@ class Contents:
         else:
             self._ledger.unscanned(node.part, cause, detail)
 
-    def too_deep(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> bool:
+    def too_deep(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> bool:
         """Whether a container must stay closed because of the depth (CONT-03). It is matched as it is then."""
         if place.containers < self._budget.depth and place.mime < limits.MIME_DEPTH:
             return False
@@ -274,7 +275,7 @@ class Contents:
         self._ledger.matched(node, names_in(self._image, self._ledger, node, span(buf, start, end)))
         return True
 
-    def _text(self, node: Node, buf: bytes, start: int, end: int, place: Place) -> None:
+    def _text(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
         """Look for files that are spelled out in a text. Its octets were matched already."""
         octets = span(buf, start, end)
         text = span_bytes(buf, start, end)
@@ -304,7 +305,7 @@ class Contents:
                 node.format = TEXT
                 node.children.append(child)
 
-    def _uue(self, node: Node, buf: bytes, place: Place) -> bool:
+    def _uue(self, node: Node, buf: Octets, place: Place) -> bool:
         """Walk one UUE file. Returns False if there is nothing in it: a line of prose that begins like one."""
         room = self._budget.room()
         end = node.end
@@ -324,6 +325,6 @@ class Contents:
         return True
 
 
-def span_bytes(buf: bytes, start: int, end: int) -> bytes:
-    """buf[start:end] as an object of its own; no copy if it is all of buf."""
+def span_bytes(buf: Octets, start: int, end: int) -> bytes:
+    """buf[start:end] as an object of its own; no copy if it is all of bytes."""
     return buf[start:end]

@@ -13,6 +13,7 @@ import msgspec
 
 from engine.scan.budget import Budget
 from engine.scan.ledger import Ledger
+from engine.scan.mapped import Octets
 from engine.scan.matcher import Matcher
 from engine.scan.node import Node
 
@@ -44,7 +45,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Taker(Protocol):
-    def see(self, node: Node, buf: bytes, start: int, end: int) -> None:
+    def see(self, node: Node, buf: Octets, start: int, end: int) -> None:
         """buf[start:end] is the decoded content of node, with which the walk is through."""
 
 

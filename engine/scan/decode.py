@@ -8,6 +8,7 @@ from typing import Final
 
 from cext import base64, quoted_printable, uue
 from cext.mime import trailing_blank
+from engine.scan.mapped import Octets
 
 _FINDINGS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "base64": (
@@ -28,7 +29,7 @@ class Undecodable(Exception):
     """Nothing in the octets is of that encoding: a UUE part without a begin line."""
 
 
-def decode(encoding: str, buf: bytes, start: int, end: int) -> tuple[bytes, tuple[str, ...]]:
+def decode(encoding: str, buf: Octets, start: int, end: int) -> tuple[bytes, tuple[str, ...]]:
     """(content, kinds of findings) of buf[start:end]. Raises Undecodable and nothing else.
 
     encoding: base64, quoted-printable, uue (a begin line is looked for), uue-body (the lines behind it), as in nodes.
@@ -51,7 +52,7 @@ def decode(encoding: str, buf: bytes, start: int, end: int) -> tuple[bytes, tupl
     return data, tuple(kind for flag, kind in _FINDINGS[encoding] if flags & flag)
 
 
-def other_decodings(encoding: str, buf: bytes, start: int, end: int) -> Iterator[tuple[bytes, str]]:
+def other_decodings(encoding: str, buf: Octets, start: int, end: int) -> Iterator[tuple[bytes, str]]:
     """(content, why) of what other decoders are known to give for octets that `decode` takes in one way.
 
     Nothing for what is well formed, at the cost of a search. The contents may equal the usual one.
@@ -80,6 +81,6 @@ def encoded_room(encoding: str, room: int) -> int:
     return int(room * _ENCODED_PER_OCTET[encoding]) + 4
 
 
-def span(buf: bytes, start: int, end: int) -> bytes | memoryview:
+def span(buf: Octets, start: int, end: int) -> bytes | memoryview:
     """buf[start:end] without a copy."""
-    return buf if start == 0 and end == len(buf) else memoryview(buf)[start:end]
+    return buf if type(buf) is bytes and start == 0 and end == len(buf) else memoryview(buf)[start:end]

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from engine.scan.gather import Gathered
+from engine.scan.mapped import Octets
 from engine.scan.node import ENTITY, Node
 
 COUNT: Final = 100  # attachments of one message; of more, the first
@@ -23,7 +24,7 @@ class AttachmentDigests:
     def __init__(self) -> None:
         self._found: dict[int, tuple[str, Node]] = {}  # nodes are kept alive, so that no other gets the same id
 
-    def see(self, node: Node, buf: bytes, start: int, end: int) -> None:
+    def see(self, node: Node, buf: Octets, start: int, end: int) -> None:
         if node.names and node.role == ENTITY and end > start and len(self._found) < COUNT:
             self._found[id(node)] = hashlib.sha256(memoryview(buf)[start:end]).hexdigest(), node
 

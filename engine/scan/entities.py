@@ -19,6 +19,7 @@ from engine.scan.course import Course, Place
 from engine.scan.decode import Undecodable, decode, encoded_room, other_decodings, span
 from engine.scan.facts import Cause, Part
 from engine.scan.header import Fields, Value, collect, filenames, parse, read, subject_text, text_of
+from engine.scan.mapped import Octets
 from engine.scan.matcher import names_in
 from engine.scan.node import ENTITY, LEAF, MESSAGE, MULTIPART, Node
 from engine.scan.readings import EXACT, PARTIAL, Reading, guess_boundary, readings
@@ -34,7 +35,7 @@ class Entities:
         self._budget = course.budget
         self._digests = course.digests
 
-    def walk(self, node: Node, buf: bytes, prefix: str, place: Place, digest: bool = False, top: bool = False) -> None:
+    def walk(self, node: Node, buf: Octets, prefix: str, place: Place, digest: bool = False, top: bool = False) -> None:
         """Walk buf[node.start:node.end] as an entity. node.part: its number; empty or ending in a separator: the
         entity of a whole message, whose number depends on whether it is a multipart. prefix: of its parts' numbers.
         """
@@ -96,7 +97,7 @@ class Entities:
     def _other_bodies(
         self,
         node: Node,
-        buf: bytes,
+        buf: Octets,
         fields: Fields,
         found: tuple[Reading, ...],
         prefix: str,
@@ -137,7 +138,7 @@ class Entities:
     def alternate(
         self,
         node: Node,
-        buf: bytes,
+        buf: Octets,
         reading: Reading,
         prefix: str,
         whole: bool,
@@ -157,7 +158,7 @@ class Entities:
         inside = msgspec.structs.replace(place, alternate=True, reading=reading.why or reading.kind)
         self._read(other, buf, reading, prefix, whole, inside)
 
-    def _read(self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: Place) -> None:
+    def _read(self, node: Node, buf: Octets, reading: Reading, prefix: str, whole: bool, place: Place) -> None:
         """Walk node by one reading. whole: node is the entity of a whole message."""
         if reading.kind == MULTIPART:
             if whole:
@@ -177,7 +178,7 @@ class Entities:
                 assumed = Reading(MULTIPART, reading.content_type, "", guess, f"boundary {text_of(guess)!r}")
                 self.alternate(node, buf, assumed, prefix, whole, place)
 
-    def _message(self, node: Node, buf: bytes, reading: Reading, place: Place) -> None:
+    def _message(self, node: Node, buf: Octets, reading: Reading, place: Place) -> None:
         """A nested message (RFC 2046 s5.2.1), encoded or not."""
         start, end = node.body, node.end
         if reading.encoding:
@@ -207,7 +208,7 @@ class Entities:
             self._course.taker.see(node, buf, start, end)
 
     def nested_message(
-        self, node: Node, buf: bytes, start: int, end: int, place: Place, around: tuple[tuple[bytes, int], ...] = ()
+        self, node: Node, buf: Octets, start: int, end: int, place: Place, around: tuple[tuple[bytes, int], ...] = ()
     ) -> None:
         """Walk buf[start:end] as a message inside node. around: as in Place, if buf is what node itself lies in."""
         if self._course.contents.too_deep(node, buf, start, end, place):
@@ -222,7 +223,7 @@ class Entities:
         )
         self.walk(child, buf, prefix, inside)
 
-    def _leaf(self, node: Node, buf: bytes, reading: Reading, place: Place) -> None:
+    def _leaf(self, node: Node, buf: Octets, reading: Reading, place: Place) -> None:
         part = Part(node.part, reading.content_type, reading.type, node.names, reading=place.reading)
         if not reading.encoding:
             self._course.contents.examine(node, part, buf, node.body, node.end, place)
@@ -239,7 +240,7 @@ class Entities:
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "message/partial")
 
     def _other_contents(
-        self, node: Node, buf: bytes, encoding: str, content: bytes, kinds: tuple[str, ...], place: Place
+        self, node: Node, buf: Octets, encoding: str, content: bytes, kinds: tuple[str, ...], place: Place
     ) -> None:
         """Examine what other decoders make of the same octets, where it can differ by more than its length.
 
@@ -259,7 +260,7 @@ class Entities:
             part = Part(node.part, filenames=node.names, reading=why)
             self._course.contents.examine(child, part, other, 0, len(other), inside)
 
-    def decoded(self, node: Node, buf: bytes, encoding: str) -> tuple[bytes, tuple[str, ...]] | None:
+    def decoded(self, node: Node, buf: Octets, encoding: str) -> tuple[bytes, tuple[str, ...]] | None:
         """(content, kinds of findings) of an encoded entity, cut at the limits (then listed as unscanned), or None."""
         end = node.end
         room = self._budget.room()
@@ -288,7 +289,7 @@ def _begins_with_field(header: bytes) -> bool:
     return colon > 0 and b" " not in line[:colon].rstrip()
 
 
-def _lf_body(buf: bytes, start: int, end: int) -> int:
+def _lf_body(buf: Octets, start: int, end: int) -> int:
     """Where the body begins if only LF ends a line."""
     found = [at + len(mark) for mark in (b"\n\n", b"\n\r\n") if (at := buf.find(mark, start, end)) >= 0]
     return min(found, default=end)

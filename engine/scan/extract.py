@@ -14,6 +14,7 @@ import msgspec
 
 from engine.config import Settings
 from engine.scan.decode import span
+from engine.scan.mapped import Octets
 from engine.scan.matcher import Matcher
 from engine.scan.node import ENTITY, Node
 from engine.scan.outcome import Taken
@@ -51,7 +52,7 @@ class Taker:
         self._keep = keep
         self.too_large = 0  # contents that there was no room for
 
-    def see(self, node: Node, buf: bytes, start: int, end: int) -> None:
+    def see(self, node: Node, buf: Octets, start: int, end: int) -> None:
         """buf[start:end] is the decoded content of node."""
         parts = [part for part in self._lacking if part != node.part and _is_around(node, part)]
         if node.part in self._wanted and (node.part in self._suspected or _is_infected(node)):

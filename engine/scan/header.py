@@ -16,6 +16,7 @@ import msgspec
 from cext import mime
 from cext.base64 import decode as decode_base64
 from engine import limits
+from engine.scan.mapped import Octets
 
 _ENCODED_PER_CHARACTER: Final = 12  # octets of an encoded-word for a character, at the very most
 _USUAL_LEN: Final = 120  # octets of a field-body that is likely to come again
@@ -87,7 +88,7 @@ def collect(header: bytes, whole: bool = False) -> Fields:
     return read(header, 0, len(header), whole)
 
 
-def read(buf: bytes, start: int, end: int, whole: bool = False) -> Fields:
+def read(buf: Octets, start: int, end: int, whole: bool = False) -> Fields:
     """The wanted fields of the entity buf[start:end]. Never raises. O(length of its header section)."""
     fields = Fields()
     fields.body, flags, not_field, blank, wanted = mime.section(
@@ -118,7 +119,7 @@ def _read_odd(fields: Fields, header: bytes, whole: bool) -> None:
         _keep(fields, text, wanted)
 
 
-def _keep(fields: Fields, buf: bytes, wanted: Iterable[tuple[int, int, int]]) -> None:
+def _keep(fields: Fields, buf: Octets, wanted: Iterable[tuple[int, int, int]]) -> None:
     for kind, start, end in wanted:
         body = buf[start:end]
         if b"\n" in body or b"\r" in body:  # unfolded (RFC 5322 s2.2.3): line ends go, the white space stays

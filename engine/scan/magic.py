@@ -7,6 +7,8 @@ first one picks the candidates, so that plain text costs a microsecond or two.
 import re
 from typing import Final
 
+from engine.scan.mapped import Octets
+
 OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
@@ -137,7 +139,7 @@ _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CD001_OFFS: Final = (32769, 34817, 36865)
 
 
-def identify(buf: bytes, start: int, end: int, declared: str = "") -> str:
+def identify(buf: Octets, start: int, end: int, declared: str = "") -> str:
     """Type of content buf[start:end]. declared: media type that its header names, to tell HTML from text.
 
     Returns "empty", a name of the table above, "tar", "mail", "html", "text" or "data". Never raises; O(1) but for
@@ -171,7 +173,7 @@ def _text_type(head: bytes, declared: str) -> str:
     return "text"
 
 
-def _deeper(buf: bytes, start: int, end: int, head: bytes) -> str:
+def _deeper(buf: Octets, start: int, end: int, head: bytes) -> str:
     """Types whose mark is not at offset 0."""
     if is_tar_header(head) or head[257:262] == b"ustar":  # with a wrong checksum too: readers go on to the next header
         return "tar"

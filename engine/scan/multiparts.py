@@ -6,6 +6,7 @@ from cext.mime import delimiter_lines
 from engine import limits
 from engine.scan.course import Course, Place
 from engine.scan.facts import Cause, Part
+from engine.scan.mapped import WINDOW_LEN, Mapped, Octets, give_back
 from engine.scan.node import ENTITY, MARGIN, MULTIPART, Node
 from engine.scan.readings import EXACT, LF_ONLY, PREFIX, Reading
 
@@ -21,7 +22,7 @@ class Multiparts:
         self._ledger = course.ledger
         self._budget = course.budget
 
-    def walk(self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: Place) -> bool:
+    def walk(self, node: Node, buf: Octets, reading: Reading, prefix: str, whole: bool, place: Place) -> bool:
         """Walk the parts of a multipart. Returns False if no delimiter was found: then it is none.
 
         prefix, whole: as for entities; node has its number.
@@ -44,7 +45,7 @@ class Multiparts:
         if most <= 0:
             self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.DELIMITERS} delimiters")
             return False
-        lines, near = delimiter_lines(buf, start, end, reading.boundary, most, reading.lines == PREFIX)
+        lines, near, bare = _delimiter_lines(buf, start, end, reading.boundary, most, reading.lines == PREFIX)
         if reading.lines == LF_ONLY:
             lines = [line for line in lines if _ends_with_lf(buf, start, end, line)]
         self._budget.delimiters_left -= len(lines)
@@ -67,7 +68,7 @@ class Multiparts:
         if not reading.encoding and place.around and not any(closes for _, _, closes in lines):
             self._goes_on(node, buf, reading, prefix, whole, place)
         if reading.lines == EXACT:
-            self._other_lines(node, outer, buf, (start, end), reading, lines, near, prefix, whole, place)
+            self._other_lines(node, outer, buf, (start, end), reading, len(lines), near, bare, prefix, whole, place)
         return bool(lines)
 
     def _list(self, node: Node, reading: Reading, size: int, place: Place) -> None:
@@ -78,7 +79,7 @@ class Multiparts:
         if reading.content_type == "multipart/encrypted":
             self._course.contents.encrypted_mail(node, "pgp-encrypted")
 
-    def _goes_on(self, node: Node, buf: bytes, reading: Reading, prefix: str, whole: bool, place: Place) -> None:
+    def _goes_on(self, node: Node, buf: Octets, reading: Reading, prefix: str, whole: bool, place: Place) -> None:
         """It has no end of its own: a delimiter of a multipart around it came first, or both have the same boundary.
         Clients for which the innermost multipart takes its delimiters go on behind that; so do we if there are some."""
         for _, end in place.around:
@@ -92,17 +93,21 @@ class Multiparts:
     def _other_lines(
         self,
         node: Node,
-        outer: bytes,
-        buf: bytes,
+        outer: Octets,
+        buf: Octets,
         body: tuple[int, int],
         reading: Reading,
-        lines: Lines,
+        lines: int,
         near: int,
+        bare: bool,
         prefix: str,
         whole: bool,
         place: Place,
     ) -> None:
-        """Walk the multipart with other delimiters, if there are some: outer is what node lies in."""
+        """Walk the multipart with other delimiters, if there are some: outer is what node lies in.
+
+        lines: how many were found; near, bare: as _delimiter_lines tells.
+        """
         start, end = body
         others = []
         if near:
@@ -110,11 +115,11 @@ class Multiparts:
             others.append(msgspec.structs.replace(reading, lines=PREFIX, why="lines that begin with the boundary"))
         short = reading.boundary[:_OLD_BOUNDARY_LEN]
         if short != reading.boundary:
-            found, more = delimiter_lines(buf, start, end, short, len(lines) + near + 1)
-            if len(found) + more > len(lines) + near:
+            found, more = delimiter_lines(buf, start, end, short, lines + near + 1)
+            if len(found) + more > lines + near:
                 why = f"{_OLD_BOUNDARY_LEN} octets of the boundary"
                 others.append(msgspec.structs.replace(reading, boundary=short, lines=PREFIX, why=why))
-        if not all(_ends_with_lf(buf, start, end, line) for line in lines):
+        if bare:
             self._ledger.finding(node.part, "multipart-bare-cr")
             others.append(msgspec.structs.replace(reading, lines=LF_ONLY, why="a bare CR ends no line"))
         for other in others:
@@ -123,7 +128,7 @@ class Multiparts:
     def _parts(
         self,
         node: Node,
-        buf: bytes,
+        buf: Octets,
         start: int,
         end: int,
         lines: Lines,
@@ -151,10 +156,11 @@ class Multiparts:
             child = Node(f"{prefix}{number}", ENTITY, behind, behind, stop, alternate=place.alternate)
             node.children.append(child)
             self._course.entities.walk(child, buf, f"{prefix}{number}.", place, digest)
+            give_back(buf, behind, stop)
         if closed_at < 0:
             self._ledger.finding(node.part, "multipart-not-closed")
 
-    def margin(self, node: Node, buf: bytes, start: int, end: int, name: str, place: Place) -> None:
+    def margin(self, node: Node, buf: Octets, start: int, end: int, name: str, place: Place) -> None:
         """Preamble or epilogue: no client need show it, but some do, and UUE readers look at it."""
         while start < end and buf[start] in _BLANKS:  # a second message may begin behind empty lines
             start += 1
@@ -166,7 +172,30 @@ class Multiparts:
         self._course.contents.examine(child, Part(part, reading=place.reading), buf, start, end, place)
 
 
-def _before_line_end(buf: bytes, start: int, delimiter: int) -> int:
+def _delimiter_lines(
+    buf: Octets, start: int, end: int, boundary: bytes, most: int, prefix: bool
+) -> tuple[Lines, int, bool]:
+    """(what cext.mime.delimiter_lines gives, whether one of them begins or ends at a bare CR).
+
+    Over a file piece by piece, each of which ends with a line.
+    """
+    lines: Lines = []
+    near = 0
+    bare = False
+    while start < end and len(lines) < most:
+        stop = end
+        if type(buf) is Mapped:
+            stop = buf.find(b"\n", min(end, start + WINDOW_LEN), end) + 1 or end
+        found, more = delimiter_lines(buf, start, stop, boundary, most - len(lines), prefix)
+        bare = bare or not all(_ends_with_lf(buf, start, stop, line) for line in found)
+        lines += found
+        near += more
+        give_back(buf, start, stop)
+        start = stop
+    return lines, near, bare
+
+
+def _before_line_end(buf: Octets, start: int, delimiter: int) -> int:
     """End of the content before a delimiter line: the line end in front of it belongs to the delimiter."""
     end = delimiter
     if end > start and buf[end - 1] == _LF:
@@ -178,6 +207,6 @@ def _before_line_end(buf: bytes, start: int, delimiter: int) -> int:
     return end
 
 
-def _ends_with_lf(buf: bytes, start: int, end: int, line: tuple[int, int, bool]) -> bool:
+def _ends_with_lf(buf: Octets, start: int, end: int, line: tuple[int, int, bool]) -> bool:
     """Whether a delimiter line is one too where a bare CR ends no line."""
     return (line[0] == start or buf[line[0] - 1] == _LF) and (line[1] == end or buf[line[1] - 1] == _LF)

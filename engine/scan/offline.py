@@ -10,6 +10,7 @@ from engine.repair.recipes import recipes_of
 from engine.rewrite import CannotRepair, CannotRewrite, apply, spliced
 from engine.scan.facts import Cause, Facts, Unscanned
 from engine.scan.infected import Repairs, files
+from engine.scan.mapped import Octets
 from engine.scan.matcher import Matcher
 from engine.scan.outcome import Fate, InfectedFile
 from engine.scan.walk import Walk, Walker, looks_like_message
@@ -25,7 +26,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 def examine(
-    data: bytes, name: str, image: Matcher, digests: bool = False, heuristics: Antivirus | None = None
+    data: Octets, name: str, image: Matcher, digests: bool = False, heuristics: Antivirus | None = None
 ) -> Facts:
     """The facts of one input. A failure of ours is a verdict too, and never clean. heuristics: as of Walker."""
     walker = Walker(image, ContainerLimits(), digests=digests, heuristics=heuristics, clock=time.monotonic)
@@ -58,5 +59,5 @@ def repaired(data: bytes, name: str, image: Matcher) -> Attempt:
     return Attempt(content, told, walk.facts if content is data else _walk(walker, content, name).facts)
 
 
-def _walk(walker: Walker, data: bytes, name: str) -> Walk:
+def _walk(walker: Walker, data: Octets, name: str) -> Walk:
     return walker.walk_message(data) if looks_like_message(data, name) else walker.walk_file(data, name)

@@ -12,6 +12,7 @@ import msgspec
 
 from engine import limits
 from engine.scan.header import Fields, Value, text_of, without_comments
+from engine.scan.mapped import Octets
 from engine.scan.node import LEAF, MESSAGE, MULTIPART
 
 _IDENTITY: Final = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7", "8", "none", "plain", "bit"})
@@ -169,7 +170,7 @@ def _cut(boundary: bytes) -> list[bytes]:
     return found
 
 
-def guess_boundary(buf: bytes, start: int, end: int) -> bytes:
+def guess_boundary(buf: Octets, start: int, end: int) -> bytes:
     """Boundary of the first line in buf[start:end] that looks like a delimiter, or an empty string."""
     match = _DELIMITER.search(buf, max(0, start - 1), end)  # the line end in front of the body begins the pattern
     return match.group(1).rstrip(b" \t") if match else b""

@@ -19,6 +19,7 @@ from engine.scan.course import IN_MESSAGE, TOP, Course, Taker
 from engine.scan.entities import Entities
 from engine.scan.facts import Facts, Part
 from engine.scan.header import Fields, clean_name
+from engine.scan.mapped import Mapped, Octets
 from engine.scan.matcher import Matcher
 from engine.scan.multiparts import Multiparts
 from engine.scan.node import ENTITY, FILE, Node
@@ -74,12 +75,12 @@ class Walker:
         deadline_s: on the clock; default is the limit on time from now. taker: is shown every content.
         Cost O(len(data)) for each layer.
         """
-        buf = data if isinstance(data, bytes) else bytes(data)
+        buf = data if isinstance(data, bytes | Mapped) else bytes(data)
         return self._walk(lambda course: course.message(buf), deadline_s, taker)
 
     def walk_file(self, data: "Buffer", name: str, deadline_s: float | None = None) -> Walk:
         """Walk a file whose base name is name; paths of its members begin with it."""
-        buf = data if isinstance(data, bytes) else bytes(data)
+        buf = data if isinstance(data, bytes | Mapped) else bytes(data)
         return self._walk(lambda course: course.file(buf, name), deadline_s)
 
     def _walk(self, begin: "Callable[[_Course], Node]", deadline_s: float | None, taker: Taker | None = None) -> Walk:
@@ -98,7 +99,7 @@ class Walker:
         return Walk(ledger.facts, root, ledger.fields, ledger.limit, ledger.limit_part)
 
 
-def looks_like_message(data: bytes, name: str) -> bool:
+def looks_like_message(data: Octets, name: str) -> bool:
     """Whether a file on its own is to be walked as a message: by its first fields, or since it is called one."""
     return magic.identify(data, 0, len(data)) == "mail" or name.lower().endswith(".eml")
 
@@ -113,12 +114,12 @@ class _Course(Course):
         self.contents = Contents(self)
         self.archives = Archives(self)
 
-    def message(self, buf: bytes) -> Node:
+    def message(self, buf: Octets) -> Node:
         root = Node("", ENTITY, 0, 0, len(buf))
         self._in_time(lambda: self.entities.walk(root, buf, "", IN_MESSAGE, top=True))
         return root
 
-    def file(self, buf: bytes, name: str) -> Node:
+    def file(self, buf: Octets, name: str) -> Node:
         base = clean_name(name) or "file"
         root = Node(base, FILE, 0, 0, len(buf), names=(base,))
         part = Part(base, filenames=root.names)

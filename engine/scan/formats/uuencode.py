@@ -13,6 +13,7 @@ from cext.uue import body_end, find_line
 from engine import limits
 from engine.scan.formats.item import Item, Member, Odd, Room
 from engine.scan.header import text_of
+from engine.scan.mapped import Octets
 
 # A begin line; GNU's also encodes the name (`uuencode -m -e`).
 _BEGIN: Final = re.compile(rb"begin(-base64)?(-encoded)? [0-7]{1,6} [ \t]*([^\r\n]*[^\r\n \t])[ \t]*(?:\r\n|\r|\n|\Z)")
@@ -42,7 +43,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
             yield from _xx(buf, body, at, ended, text_of(match.group(3)), room)
 
 
-def is_xx(buf: bytes, body: int) -> bool:
+def is_xx(buf: Octets, body: int) -> bool:
     """Whether the line at body, behind a begin line, is data in XX rather than in UUE.
 
     Its first value says how many octets it has, and its length has to agree; UUE knows no lower-case letters.
