@@ -35,6 +35,7 @@ from control.pages import (
     settings,
     sign_on,
     status,
+    tls_reports,
     updates,
 )
 from control.site import STATIC, assemble
@@ -76,6 +77,7 @@ def routes() -> list[BaseRoute]:
         *quarantine.routes,
         *assistant.routes,
         *reports.routes,
+        *tls_reports.routes,
         *events.routes,
         *settings.routes,
         *policy.routes,

@@ -111,6 +111,7 @@ PLACES: Final = (
         places=(
             Place("Summary", "/reports/summary", Scope.REPORTS),
             Place("Detail", "/reports/detail", Scope.REPORTS),
+            Place("TLS", "/reports/tls", Scope.REPORTS),
             Place("Saved and scheduled", "/reports/saved", Scope.REPORTS),
         ),
     ),

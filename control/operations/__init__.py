@@ -20,6 +20,7 @@ from control.operations import (
     sessions,
     settings,
     status,
+    tls_reports,
     tokens,
     updates,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "sessions",
     "settings",
     "status",
+    "tls_reports",
     "tokens",
     "updates",
 ]

@@ -46,6 +46,7 @@ class Room:
         self.asked: list[str] = []  # clients, of block lists
         self.sent: list[tuple[Received, bytes]] = []  # delivered, each message with its content
         self.takes_dsn = False
+        self.words = "the other side's words"
         self.next_hop = "mail.example[192.0.2.1]:25"
         self.gates: dict[str, asyncio.Event] = {}  # a delivery to that domain waits for it
         self.scan_gate = asyncio.Event()
@@ -149,7 +150,7 @@ class Room:
                 self.now_ns,
                 index,
                 answer,
-                "the other side's words",
+                self.words,
                 self.next_hop,
                 self.relays(answer, message.received.recipients[index]),
             )

@@ -182,6 +182,38 @@ def test_deferral_without_room_is_no_loss_and_no_loop(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("words", "next_hop", "soon"),
+    [
+        ("451 4.7.1 greylisted", "mail.example[192.0.2.1]:25", True),
+        ("450 4.2.0 come again", "mail.example[192.0.2.1]:25", True),
+        ("452 4.2.2 mailbox full", "mail.example[192.0.2.1]:25", False),
+        ("4.4.5 it gets at most 60 messages a minute", "", True),
+    ],
+)
+def test_greylisted_mail_comes_again_soon_the_first_time(
+    tmp_path: Path, words: str, next_hop: str, soon: bool
+) -> None:
+    """PROC-06: later it has the interval of all other mail; what waits for its turn alone always comes soon, and its
+    next hop does not count as down."""
+
+    async def test(room: Room) -> None:
+        room.answer = lambda smtp_id, address: Result.PENDING
+        room.next_hop, room.words = next_hop, words
+        message = await room.accept()
+        await room.until(lambda: message.place == SLOW and not room.pipeline._tasks, "slow")
+        first_s = DELIVERY.greylist_retry_s if soon else DELIVERY.retry_first_s
+        assert message.due_ns == room.now_ns + first_s * 1_000_000_000
+        room.now_ns = message.due_ns
+        room.pipeline.slow.wake()
+        await room.until(lambda: len(room.attempted) == 2 and not room.pipeline._tasks, "tried again")
+        again_s = DELIVERY.greylist_retry_s if not next_hop else 2 * DELIVERY.retry_first_s
+        assert message.due_ns == room.now_ns + again_s * 1_000_000_000
+        assert not room.said(events.ConnectionFailed)
+
+    run(tmp_path, test)
+
+
 def test_next_hop_that_is_back_with_4xx_is_not_hammered(tmp_path: Path) -> None:
     """PROC-06: its back-off is over, so each message has an interval of its own."""
 

@@ -48,6 +48,28 @@ class Kept(msgspec.Struct, frozen=True):
         return now >= self.fetched + min(REFRESH_S, self.policy.max_age_s / 2)
 
 
+def held(directory: Path, domain: str) -> Policy | None:
+    """The policy of a domain that was fetched last, whether it holds or not; None: there is none to be read."""
+    try:
+        kept = _read(directory, domain)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return kept.policy if kept is not None else None
+
+
+def _path(directory: Path, domain: str) -> Path:
+    return directory / f"{hashlib.sha256(domain.encode()).hexdigest()[:40]}.json"
+
+
+def _read(directory: Path, domain: str) -> Kept | None:
+    """Raises OSError, MsgspecError."""
+    try:
+        kept = msgspec.json.decode(_path(directory, domain).read_bytes(), type=Kept)
+    except FileNotFoundError:
+        return None
+    return kept if kept.domain == domain else None
+
+
 class Policies:
     """directory: where policies are kept; None: in memory only. context: for fetches; raises OSError. clock: seconds
     since 1970. port: of the servers that have the policies."""
@@ -153,27 +175,19 @@ class Policies:
         if len(self._kept) > limits.STS_POLICIES:
             del self._kept[next(iter(self._kept))]
 
-    def _path(self, domain: str) -> Path | None:
-        name = hashlib.sha256(domain.encode()).hexdigest()[:40]
-        return self._directory / f"{name}.json" if self._directory is not None else None
-
     def _load(self, domain: str) -> Kept | None:
-        path = self._path(domain)
-        if path is None:
+        if self._directory is None:
             return None
         try:
-            kept = msgspec.json.decode(path.read_bytes(), type=Kept)
-        except FileNotFoundError:
-            return None
+            return _read(self._directory, domain)
         except (OSError, msgspec.MsgspecError) as error:
-            log.warning("the MTA-STS policy of %s in %s cannot be read, it is fetched again: %s", domain, path, error)
+            log.warning("the MTA-STS policy of %s on disk cannot be read, it is fetched again: %s", domain, error)
             return None
-        return kept if kept.domain == domain else None
 
     def _save(self, kept: Kept) -> None:
-        path = self._path(kept.domain)
-        if path is None:
+        if self._directory is None:
             return
+        path = _path(self._directory, kept.domain)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._make_room(path.parent)

@@ -57,6 +57,21 @@ def test_is_retried_while_paused(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize("require_tls", [True, False])
+def test_a_notice_of_mail_that_requires_tls_does_so_too(tmp_path: Path, require_tls: bool) -> None:
+    """DLV-06, RFC 8689 s5: and it carries the header alone, whatever RET says."""
+
+    async def test(room: Room) -> None:
+        room.answer = lambda smtp_id, address: Result.DELIVERED if address == "a@example.org" else Result.FAILED
+        await room.accept(sender="a@example.org", require_tls=require_tls, ret="FULL")
+        await room.until(lambda: room.sent, "the bounce")
+        ((received, content),) = room.sent
+        assert received.require_tls is require_tls and received.reverse_path == ""
+        assert (b"text/rfc822-headers" in content) is require_tls
+
+    run(tmp_path, test)
+
+
 def test_a_bounce_is_not_paused(tmp_path: Path) -> None:
     async def test(room: Room) -> None:
         room.answer = lambda smtp_id, address: Result.FAILED if "no" in address else Result.DELIVERED

@@ -44,6 +44,15 @@ def test_mail(argument: str, mail: Mail) -> None:
     assert parse_mail(argument, True) == mail
 
 
+def test_requiretls_is_a_parameter_within_tls_only() -> None:
+    """DLV-06, RFC 8689 s2: without a value."""
+    assert parse_mail(PATH + " REQUIRETLS", True, secure=True) == Mail("a@c.example", require_tls=True)
+    assert refusal(PATH + " REQUIRETLS") is Reply.UNKNOWN_PARAMETER
+    with pytest.raises(Refused) as refused:
+        parse_mail(PATH + " REQUIRETLS=yes", True, secure=True)
+    assert refused.value.reply is Reply.BAD_PARAMETER
+
+
 @pytest.mark.parametrize(
     ("argument", "reply"),
     [

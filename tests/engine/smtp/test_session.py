@@ -50,6 +50,16 @@ def test_starttls_is_announced_only_with_a_certificate_and_not_twice() -> None:
     assert talk(HELLO, b"STARTTLS\r\n").codes == [250, 502]
 
 
+def test_requiretls_is_announced_within_tls_and_kept() -> None:
+    """DLV-06, RFC 8689 s2."""
+    parameter = b"MAIL FROM:<a@c.example>"
+    required = [one.replace(parameter, parameter + b" REQUIRETLS") for one in data()]
+    outcome = talk(HELLO, b"STARTTLS\r\n", HELLO, *required, tls_offered=True)
+    assert sum("REQUIRETLS" in line for line in outcome.replies) == 1
+    assert only_message(outcome)[0].require_tls
+    assert not only_message(talk(HELLO, *data()))[0].require_tls
+
+
 def test_size_04_announces_the_limit() -> None:
     outcome = talk(HELLO, settings_=settings(max_mb=3))
     assert f"250-SIZE {3 * MIB}" in outcome.replies
