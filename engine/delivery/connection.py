@@ -8,7 +8,9 @@ import ssl
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, cast
 
-from engine.delivery.client import Envelope, Session, State
+from engine.delivery.client import Session
+from engine.delivery.dialogue import State
+from engine.delivery.envelope import Envelope
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.security import dane

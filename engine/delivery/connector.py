@@ -17,9 +17,10 @@ from pathlib import Path
 import msgspec
 
 from engine.config import Delivery, TlsPolicy
-from engine.delivery.client import Session, State
+from engine.delivery.client import Session
 from engine.delivery.connection import Connection, Handshake, Untrusted
 from engine.delivery.contexts import Contexts, Unreadable
+from engine.delivery.dialogue import State
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reach import Reach, Unreachable
 from engine.delivery.reply import Reply, own_words

@@ -16,9 +16,9 @@ import msgspec
 
 from engine import limits
 from engine.config import ErrorClass, Settings
-from engine.delivery.client import Envelope, is_unsafe_path, is_utf8_path
 from engine.delivery.connection import Connection
 from engine.delivery.connector import ConnectFailed, Connector
+from engine.delivery.envelope import Envelope, is_unsafe_path, is_utf8_path
 from engine.delivery.mail import M, Mail, SevenBit
 from engine.delivery.nexthop import Exchange, NextHop, NextHops, Unroutable, is_machine_address
 from engine.delivery.parts import Unconvertible

@@ -2,7 +2,9 @@
 
 from engine import limits
 from engine.config import TlsPolicy
-from engine.delivery.client import Envelope, Session, State
+from engine.delivery.client import Session
+from engine.delivery.dialogue import State
+from engine.delivery.envelope import Envelope
 from engine.queue.record import Recipient
 
 BODY = b"Subject: x\r\n\r\n.line\r\n"

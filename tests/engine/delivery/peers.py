@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from engine.config import Delivery, Listener, Route, Routing, Settings, Smtp
+from engine.config import Delivery, MailListener, Route, Routing, Settings, Smtp
 from engine.delivery.deliver import Deliverer
 from engine.delivery.route import Router
 from engine.diagnostics.recorder import Recorder
@@ -312,7 +312,7 @@ class Outbound:
 def settings_for(port: int, *local: Route, max_outgoing: int = 30, **delivery: Any) -> Settings:
     """Everything to 127.0.0.1:port but what local says."""
     return Settings(
-        smtp=Smtp(listen=Listener("127.0.0.1", 2525), max_outgoing=max_outgoing),
+        smtp=Smtp(listen=MailListener("127.0.0.1", 2525), max_outgoing=max_outgoing),
         routing=Routing(default_host="127.0.0.1", default_port=port, local=local),
         delivery=Delivery(**delivery),
     )

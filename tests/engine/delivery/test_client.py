@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import limits
-from engine.delivery.client import Envelope, Session, State
+from engine.delivery.client import Session
+from engine.delivery.dialogue import State
+from engine.delivery.envelope import Envelope
 from engine.delivery.reply import Reply, ReplyError, ReplyParser, own_words
 from engine.queue.record import Recipient
 

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import Route, TlsPolicy
-from engine.delivery.client import Envelope, Session, State
+from engine.delivery.client import Session
+from engine.delivery.dialogue import State
+from engine.delivery.envelope import Envelope
 from engine.delivery.reply import Reply, own_words
 from engine.events import ConnectedTo, Delivered, DeliveryFailed
 from engine.queue.record import Recipient, Result
