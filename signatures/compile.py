@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cext.automaton import Image
 from signatures import grammar, heuristics, image, recipes, source, vectors, yara_rules
+from signatures.clamav import phishing
+from signatures.clamav.collect import lines_of
 from signatures.diagnostics import SourceError, SourceErrors
 from signatures.heuristics import grammar as weights
 from signatures.heuristics.model import Family
@@ -21,15 +23,16 @@ __all__ = ["Failure", "Info", "SourceErrors", "compile_sources", "describe", "re
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that was read: signatures, marks and families of heuristics, and YARA rules."""
+    """Everything that was read: signatures, marks and families of heuristics, YARA rules, and lists of links."""
 
     signatures: list[Signature]
     marks: list[Signature]
     families: list[Family]
     rules: yara_rules.Taken
+    links: phishing.Lists
 
     def annexes(self) -> dict[str, bytes]:
-        found = yara_rules.annexes(self.rules)
+        found = {**yara_rules.annexes(self.rules), **self.links.annexes()}
         if self.families:
             found[heuristics.ANNEX] = heuristics.annex(self.marks, self.families)
         if repairs := [recipes.Recipe(one.name, one.repair) for one in self.signatures if one.repair]:
@@ -74,14 +77,19 @@ def read_all(paths: Sequence[Path]) -> Sources:
     tables: list[source.Table] = []
     rules = _rules([path for path in paths if path.suffix.lower() in yara_rules.SUFFIXES])
     errors: list[SourceError] = [*rules.errors]
+    links = phishing.Lists()
     for path in paths:
         if path.suffix.lower() in yara_rules.SUFFIXES:
+            continue
+        if path.suffix.lower() in phishing.READERS:
+            errors.extend(phishing.read(_lines(path, errors), links))
             continue
         read, broken = source.read(path)
         tables.extend(read)
         errors.extend(broken)
     by_kind: dict[str, list[Signature]] = {"signature": [], "mark": []}
     first: dict[tuple[str, str], source.Table] = {}
+    others: list[source.Table] = []
     for table in tables:
         if table.kind not in by_kind:
             continue
@@ -92,14 +100,30 @@ def read_all(paths: Sequence[Path]) -> Sources:
         name = table.values.get("name")
         if table.kind == "mark" or not isinstance(name, str):  # marks of one name are one feature
             continue
-        if (other := first.setdefault((table.kind, name), table)) is not table:
+        if table.kind == "signature" and table.values.get("also") is True:
+            others.append(table)
+        elif (other := first.setdefault((table.kind, name), table)) is not table:
             errors.append(table.error(f'name "{name}" is taken', f"by {other.path}, line {other.line}", "name", name))
+    errors.extend(
+        table.error("another form of a signature that is not there", "leave also out", "also")
+        for table in others
+        if (table.kind, table.values["name"]) not in first
+    )
     marked = {str(table.values.get("name")) for table in tables if table.kind == "mark"}
     families, wrong = weights.families([table for table in tables if table.kind == "family"], marked)
     errors.extend(wrong)
     if errors:
         raise SourceErrors(errors)
-    return Sources(by_kind["signature"], by_kind["mark"], families, rules)
+    return Sources(by_kind["signature"], by_kind["mark"], families, rules, links)
+
+
+def _lines(path: Path, errors: list[SourceError]) -> Iterator[tuple[str, int, str]]:
+    try:
+        octets = path.read_bytes()
+    except OSError as e:
+        errors.append(SourceError(str(path), 1, 0, f"cannot be read: {e.strerror}"))
+    else:
+        yield from ((path.name, number, line) for number, line in lines_of(octets))
 
 
 def _rules(paths: Sequence[Path]) -> yara_rules.Taken:

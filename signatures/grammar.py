@@ -19,6 +19,7 @@ _BODIES = ("text", "hex", "patterns", "filename", "member", *_DIGESTS)
 _NOTES = ("comment", "author", "date", "url")
 KEYS = (
     "name",
+    "also",
     "severity",
     "family",
     "target",
@@ -181,6 +182,10 @@ class _Reader:
                 self.wrong(f'"{key}" holds something else than octets', 'a string, { hex = "..." }, or a list', key)
                 return None
 
+    def steps(self) -> tuple[str, ...]:
+        value = self.table.values.get("repair", ())
+        return (value,) if isinstance(value, str) else tuple(value)
+
     def recipe(self) -> tuple[recipes.Instruction, ...]:
         """The steps of a repair: one string, or a list of them."""
         value = self.table.values.get("repair")
@@ -218,6 +223,8 @@ def signature(table: Table) -> tuple[Signature | None, list[SourceError]]:
         if key != "date" and key in table.values:
             r.text(key)
     name = r.name()
+    if not isinstance(table.values.get("also", False), bool):
+        r.wrong('"also" is neither true nor false', "true: another form of the signature of this name", "also")
     severity = r.choice("severity", model.SEVERITIES, "medium")
     family = r.choice("family", model.FAMILIES, model.FAMILIES[0])
     target = r.target()
@@ -225,13 +232,13 @@ def signature(table: Table) -> tuple[Signature | None, list[SourceError]]:
     if isinstance(body, FileName | Member) and target != model.ANY:
         r.wrong("a file name has no target", "leave target out", "target")
     specimens, cleans = r.vectors("specimen"), r.vectors("clean")
-    steps, repaired = r.recipe(), r.repaired(len(specimens))
+    repair, repaired = r.recipe(), r.repaired(len(specimens))
     if (specimens or cleans) and isinstance(body, Member):
         r.wrong("a member of a container has no vectors", "its content is not looked at", "specimen")
-    if steps and isinstance(body, FileName | Member):
+    if repair and isinstance(body, FileName | Member):
         r.wrong("a file name has no repair", "it goes with content", "repair")
     if r.errors or body is None:
         return None, r.errors
     return Signature(
-        name, body, severity, family, target, specimens, cleans, steps, repaired, table.path, table.line
+        name, body, severity, family, target, specimens, cleans, repair, repaired, r.steps(), table.path, table.line
     ), []

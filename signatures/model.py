@@ -195,6 +195,7 @@ class Signature:
     cleans: tuple[bytes, ...] = ()
     repair: tuple[Instruction, ...] = field(default=(), compare=False)
     repaired: tuple[bytes, ...] = field(default=(), compare=False)
+    steps: tuple[str, ...] = field(default=(), compare=False)  # of repair, as they were written
     path: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
@@ -38,7 +38,8 @@ def _sources(paths: Sequence[Path]) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".toml", *yara_rules.SUFFIXES))
+    known = (".toml", *yara_rules.SUFFIXES, *phishing.READERS)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
 
 
 def _write(image: bytes, output: Path) -> Info:
@@ -156,12 +157,14 @@ def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None, clean: t
 def export_(sources: tuple[Path, ...], output: Path, form: str) -> None:
     """Write SOURCES (our own, ClamAV's databases, YARA rules, folders of them) down again in one language.
 
+    YARA rules and lists of links (.pdb, .wdb, .gdb) stay what they are: `compile` and `import clamav` read them.
     What it cannot say is listed. Compiled definitions are not read: they do not hold all that their sources say.
     """
     own = [path for path in _sources(sources) if path.suffix.lower() == ".toml"]
     taken = collect(_others(sources))
     try:
-        found = [*read_sources(own), *taken.signatures]
+        ours = read_all(own)
+        found = [*ours.signatures, *taken.signatures]
     except SourceErrors as errors:
         _refuse(errors)
         return
@@ -171,17 +174,30 @@ def export_(sources: tuple[Path, ...], output: Path, form: str) -> None:
     else:
         lines, left = export.clamav(found)
         files = {f"signatures{suffix}": "".join(f"{one}\n" for one in ones) for suffix, ones in lines.items()}
-    files |= {PurePath(source.namespace).stem + ".yar": source.text for source in taken.rules.sources}
+    files |= {f"links{suffix}": "".join(f"{one}\n" for one in ones) for suffix, ones in taken.links.lines.items()}
+    for source in taken.rules.sources:
+        files[_free(source.namespace.partition("~")[0], files)] = source.text
     output.mkdir(parents=True, exist_ok=True)
     for name, text in sorted(files.items()):
         (output / name).write_text(text)
         click.echo(f"{output / name}: {len(text.encode())} octets")
     for one in (*taken.refused, *left):
         click.echo(str(one), err=True)
-    for suffix in sorted(phishing.READERS):
-        if taken.counts[suffix]:
-            click.echo(f"{taken.counts[suffix]} lines of {suffix}: lists of links are not written, keep them", err=True)
-    click.echo(f"{len(found) - len(left)} signatures written, {len(left)} cannot be said so")
+    if ours.families:
+        click.echo("weights of heuristics are written in one language only: keep their files", err=True)
+    rules = f", {len(taken.rules.rules)} YARA rules" if taken.rules.rules else ""
+    links = sum(map(len, taken.links.lines.values()))
+    lists = f", {links} lines of lists of links" if links else ""
+    click.echo(f"{len(found) - len(left)} signatures written{rules}{lists}; {len(left)} cannot be said so")
+
+
+def _free(name: str, files: Mapping[str, str]) -> str:
+    """The name of a file of rules, or one like it that no other has."""
+    path, number = PurePath(name), 1
+    while name in files:
+        number += 1
+        name = f"{path.stem}-{number}{path.suffix}"
+    return name
 
 
 def _others(paths: Sequence[Path]) -> list[Path]:

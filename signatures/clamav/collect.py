@@ -103,7 +103,8 @@ def _files(paths: Sequence[Path], refused: list[Refusal]) -> Iterator[tuple[str,
                 refused.append(Refusal(shown, 0, "", str(e)))
 
 
-def _lines(octets: bytes) -> Iterator[tuple[int, str]]:
+def lines_of(octets: bytes) -> Iterator[tuple[int, str]]:
+    """(number from 1, text) of the lines that say something."""
     for number, raw in enumerate(octets.split(b"\n"), 1):
         line = raw.rstrip(b"\r \t").decode("utf-8", "replace")
         if line and not line.startswith("#"):
@@ -114,7 +115,7 @@ def _read(
     shown: str, octets: bytes, reader: Reader, ignored: ignore.Ignored, unwanted: Mapping[str, str], taken: Taken
 ) -> None:
     suffix = PurePath(shown).suffix.lower()
-    for number, line in _lines(octets):
+    for number, line in lines_of(octets):
         name = ""
         try:
             name = ignore.name_of(suffix, line)
@@ -134,9 +135,9 @@ def _read(
 
 def _read_links(shown: str, octets: bytes, taken: Taken) -> None:
     suffix = PurePath(shown).suffix.lower()
-    for number, line in _lines(octets):
+    for number, line in lines_of(octets):
         try:
-            phishing.READERS[suffix](line, taken.links)
+            taken.links.take(suffix, line)
         except NotTaken as e:
             taken.refused.append(Refusal(shown, number, "", str(e)))
         else:
@@ -163,7 +164,7 @@ def collect(paths: Sequence[Path], unwanted: Mapping[str, str] = MappingProxyTyp
     ignored = ignore.Ignored()
     for shown, octets in files:
         if PurePath(shown).suffix.lower() in IGNORES:
-            for _, line in _lines(octets):
+            for _, line in lines_of(octets):
                 ignored.add(line)
     for shown, octets in files:
         suffix = PurePath(shown).suffix.lower()
@@ -178,7 +179,8 @@ def collect(paths: Sequence[Path], unwanted: Mapping[str, str] = MappingProxyTyp
             taken.refused.append(Refusal(shown, 0, PurePath(shown).name, OTHERS[suffix]))
         elif suffix in OTHERS:
             taken.refused.extend(
-                Refusal(shown, number, ignore.name_of(suffix, line), OTHERS[suffix]) for number, line in _lines(octets)
+                Refusal(shown, number, ignore.name_of(suffix, line), OTHERS[suffix])
+                for number, line in lines_of(octets)
             )
         elif suffix not in (*IGNORES, *SILENT) and PurePath(shown).name not in ("COPYING", "README"):
             taken.refused.append(

@@ -4,8 +4,9 @@ Their lines are no signatures: together they are the annex `links`, which engine
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Final, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from cext.expression import Expression
 from signatures import expression
 from signatures.clamav.line import NotTaken, check_level
+from signatures.diagnostics import SourceError
 
 ANNEX: Final = "links"
 VERSION: Final = 1
@@ -25,6 +27,7 @@ PAGES: Final = {
 }
 _LEVELS = re.compile(r":(\d{1,4})(?:-(\d{0,4}))?\Z")
 _HOST = re.compile(r"[a-z0-9_.-]{1,253}")
+_QUOTED = re.compile(r'"([^"]+)"')
 _HEX = re.compile(r"[0-9a-f]+")
 
 Pattern = tuple[bytes, bool]
@@ -52,6 +55,12 @@ class Lists:
     prefixes: dict[str, set[bytes]] = field(default_factory=dict)
     digests: dict[str, set[bytes]] = field(default_factory=dict)
     allowed_pages: set[bytes] = field(default_factory=set)
+    lines: dict[str, dict[str, None]] = field(default_factory=dict)  # by format, as they stand there
+
+    def take(self, suffix: str, line: str) -> None:
+        """A line of a list of this format. Raises NotTaken."""
+        READERS[suffix](line, self)
+        self.lines.setdefault(suffix, {})[line] = None
 
     def annexes(self) -> dict[str, bytes]:
         """What of it travels with definitions. Pairs mean nothing without protected names."""
@@ -144,6 +153,18 @@ def page(line: str, lists: Lists) -> None:
         lists.allowed_pages.add(octets)
     else:
         (lists.prefixes if fields[1] == "P" else lists.digests).setdefault(fields[0], set()).add(octets)
+
+
+def read(lines: Iterable[tuple[str, int, str]], lists: Lists) -> Iterator[SourceError]:
+    """Take (path, number, line) of lists, whose format is told by their path; gives every mistake."""
+    for path, number, line in lines:
+        try:
+            lists.take(PurePath(path).suffix.lower(), line)
+        except NotTaken as error:
+            quoted = _QUOTED.search(str(error))
+            at = line.find(quoted[1]) if quoted else -1
+            place = (at + 1, len(quoted[1])) if quoted and at >= 0 else (1, len(line))
+            yield SourceError(path, number, place[0], str(error), line, "", place[1])
 
 
 READERS: Final[dict[str, Callable[[str, Lists], None]]] = {".pdb": protected, ".wdb": allowed, ".gdb": page}

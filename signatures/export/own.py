@@ -106,10 +106,10 @@ def _member(member: Member) -> str:
     return f"member = {{ {', '.join(f'{key} = {value}' for key, value in fields.items())} }}"
 
 
-def _table(s: Signature) -> tuple[str, str]:
+def _table(s: Signature, *, also: bool) -> tuple[str, str]:
     if not NAME.fullmatch(s.name) or len(s.name) > NAME_LEN:
         raise Unsayable("its name has characters that names have not here")
-    lines = ["[[signature]]", f"name = {_quoted(s.name)}"]
+    lines = ["[[signature]]", f"name = {_quoted(s.name)}", *["also = true"] * also]
     for key, value, default in (
         ("severity", s.severity, "medium"), ("family", s.family, "malware"), ("target", s.target, ANY)
     ):  # fmt: skip
@@ -129,15 +129,22 @@ def _table(s: Signature) -> tuple[str, str]:
             lines += _condition(s.body)
         case Member():
             lines.append(_member(s.body))
-    for key, vectors in (("specimen", s.specimens), ("clean", s.cleans)):
+    if s.steps:
+        lines.append(f"repair = [{', '.join(map(_quoted, s.steps))}]")
+    for key, vectors in (("specimen", s.specimens), ("clean", s.cleans), ("repaired", s.repaired)):
         if vectors:
             lines.append(f"{key} = [{', '.join(f'{{ hex = {_quoted(v.hex())} }}' for v in vectors)}]")
     return ".toml", "\n".join(lines) + "\n"
 
 
 def toml(signatures: Sequence[Signature]) -> tuple[str, list[Left]]:
-    """(source, what it cannot say). Names are unique in it."""
-    first: dict[str, Signature] = {}
-    taken = [s for s in signatures if first.setdefault(s.name, s) is not s]
-    written, left = each_written(list(first.values()), _table)
-    return "\n".join(written.get(".toml", [])), [*left, *(Left(s.name, "its name is taken by another") for s in taken)]
+    """(source, what it cannot say)."""
+    known: set[str] = set()
+
+    def table(signature: Signature) -> tuple[str, str]:
+        kind, text = _table(signature, also=signature.name in known)
+        known.add(signature.name)
+        return kind, text
+
+    written, left = each_written(signatures, table)
+    return "\n".join(written.get(".toml", [])), left

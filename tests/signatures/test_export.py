@@ -10,6 +10,7 @@ from control.cli.signatures import signatures as command
 from signatures import export, grammar, image, source
 from signatures.clamav.collect import collect
 from signatures.compile import compile_sources, read_sources, starter
+from signatures.diagnostics import SourceErrors
 from signatures.model import Condition, Signature
 from tests.cext.test_automaton_conditions import conditions_with_regexes
 from tests.signatures.test_clamscan import LINES
@@ -112,15 +113,44 @@ def test_the_command(tmp_path: Path, form: str) -> None:
     (tmp_path / "in" / "a.ndb").write_text("One:0:*:6162636465666768\nOne:0:*:6d6e6f7071727374\n")
     (tmp_path / "in" / "own.toml").write_text('[[signature]]\nname = "Two"\ntext = "some words"\n')
     (tmp_path / "in" / "a.pdb").write_text("H:bank.example\n")
+    (tmp_path / "in" / "a.gdb").write_text(f"S1:P:{'ab' * 4}\n")
     (tmp_path / "in" / "rules.yar").write_text('rule Three { strings: $a = "third" condition: $a }\n')
     told = CliRunner().invoke(command, ["export", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--format", form])
     assert told.exit_code == 0, told.output
-    assert "1 lines of .pdb: lists of links are not written" in told.output
+    written = "3 signatures written, 1 YARA rules, 2 lines of lists of links; 0 cannot be said so"
+    assert written in told.output
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    lists = ["links.gdb", "links.pdb", "rules.yar"]
+    assert names == [*lists, "signatures.toml" if form == "toml" else "signatures.ndb"]
+    before, after = collect([tmp_path / "in"]), tmp_path / "out"
     if form == "toml":
-        assert names == ["rules.yar", "signatures.toml"]
-        assert "One: its name is taken by another" in told.output and "2 signatures written, 1 cannot" in told.output
-        assert compile_sources(sorted((tmp_path / "out").iterdir()))
+        assert compile_sources(sorted(after.iterdir())) == image.build(
+            [*before.signatures, *read_sources([tmp_path / "in" / "own.toml"])], annexes=before.annexes()
+        )
     else:
-        assert names == ["rules.yar", "signatures.ndb"]
-        assert "3 signatures written, 0 cannot" in told.output
+        assert collect([after]).annexes() == before.annexes()
+
+
+def test_mistakes_in_lists_of_links_have_a_place(tmp_path: Path) -> None:
+    (tmp_path / "a.pdb").write_text("H:bank.example\nR:(:x\n\nH:no host\n")
+    (tmp_path / "b.wdb").write_text("M:one.example\n")
+    told = CliRunner().invoke(command, ["check", str(tmp_path)])
+    assert told.exit_code == 1 and "3 errors" in told.output
+    assert "a.pdb:4:3: error:" in told.output and "    4 | H:no host\n      |   ^^^^^^^" in told.output
+    assert "a.pdb:2:1: error: regular expression" in told.output and "b.wdb:1:1: error: neither" in told.output
+
+
+def test_other_forms_of_a_signature(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    one = '[[signature]]\nname = "One"\ntext = "some words"\n'
+    path.write_text(one + one.replace("some", "more") + "also = true\n")
+    assert [signature.name for signature in read_sources([path])] == ["One", "One"]
+    path.write_text(one + one)
+    with pytest.raises(SourceErrors, match='name "One" is taken'):
+        read_sources([path])
+    path.write_text(one + "also = true\n")
+    with pytest.raises(SourceErrors, match="another form of a signature that is not there"):
+        read_sources([path])
+    path.write_text(one + "also = 1\n")
+    with pytest.raises(SourceErrors, match='"also" is neither true nor false'):
+        read_sources([path])
