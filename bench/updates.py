@@ -11,7 +11,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -35,31 +35,41 @@ from engine import events
 from engine.config import Settings
 from engine.layout import Layout
 from signatures import image
+from signatures.clamav.collect import collect
 from signatures.compile import read_all, starter
 from signatures.model import Digest, Signature
 
 POLL_S: Final = 0.02
-REST_S: Final = 5.0  # after each update, which is not counted for either
+REST_S: Final = 5.0  # after each update
 _decode: Final = msgspec.json.Decoder(events.AnyEvent).decode
 
 
 class Publisher:
-    """A repository in a folder, and definitions of so many signatures, each time with another one."""
+    """A repository in a folder, and definitions of so many signatures, each time with another one. databases: of
+    ClamAV or YARA, whose signatures and rules come to that."""
 
-    def __init__(self, folder: Path, signatures: int, rounds: int) -> None:
+    def __init__(self, folder: Path, signatures: int, rounds: int, databases: Path | None) -> None:
         self.repository = Repository(folder / "repository", lambda: datetime.now(UTC))
         self._keys = Keys([folder / "keys"], lambda path: None)
         self.root = self.repository.create({}, {}, self._keys, None).to_bytes()
         self._folder = folder
-        own = read_all(starter())
-        many = [_digest(number) for number in range(signatures)]
-        for number in range(rounds):  # before the load begins: a publisher has a machine of its own
-            found = [*own.signatures, *many, _digest(-number - 1)]
-            (folder / f"{number}.mwd").write_bytes(image.build(found, annexes=own.annexes()))
+        built(folder, signatures, rounds, databases)  # before the load begins: a publisher has a machine of its own
 
     def publish(self, number: int) -> str:
         """The revision of the image."""
         return publish(self.repository, self._folder / f"{number}.mwd", self._keys).revision.image
+
+
+def built(folder: Path, signatures: int, rounds: int, databases: Path | None) -> list[Path]:
+    """Files of definitions, each with one signature of its own."""
+    own = read_all(starter())
+    taken = collect([databases] if databases else [])
+    annexes = own.annexes() | taken.annexes()
+    many = [*own.signatures, *taken.signatures, *(_digest(number) for number in range(signatures))]
+    paths = [folder / f"{number}.mwd" for number in range(rounds)]
+    for number, path in enumerate(paths):
+        path.write_bytes(image.build([*many, _digest(-number - 1)], annexes=annexes))
+    return paths
 
 
 def _digest(number: int) -> Signature:
@@ -166,20 +176,26 @@ def _last(layout: Layout) -> Attempt | None:
 @click.option("--sessions", default=20, show_default=True, help="SMTP connections of the load.")
 @click.option("--rounds", default=5, show_default=True, help="Updates.")
 @click.option("--quiet", default=10.0, show_default=True, help="Seconds of load between them.")
+@click.option("--rate", default=0.0, help="Messages a second, each due at its time; 0: as many as go through.")
+@click.option("--databases", type=click.Path(exists=True, path_type=Path), help="Of ClamAV or YARA, in addition.")
 @click.option("--canary", default=0, show_default=True, help="Minutes on copies of live mail.")
-def main(signatures: int, sessions: int, rounds: int, quiet: float, canary: int) -> None:
+def main(
+    signatures: int, sessions: int, rounds: int, quiet: float, rate: float, databases: Path | None, canary: int
+) -> None:
     """How long an update of the definitions takes on a loaded gateway, and whether mail waits for it."""
     base = Path(tempfile.mkdtemp(prefix="mailward-bench-", dir="/var/tmp"))
     base.chmod(0o755)
     try:
-        publisher = Publisher(base / "publisher", signatures, rounds)
+        publisher = Publisher(base / "publisher", signatures, rounds, databases)
         run.compile_tools(base)
         items = corpus.build(base / "mix", "mix", 200)
         port, sink = free_port(), free_port()
         gateway = Updating(base, port, sink, publisher, canary)
         disturbance = Disturbance(gateway, publisher, rounds, quiet, 120.0 + canary * 60)
         try:
-            result = run.measure(gateway, base, port, sink, items, 100_000_000, sessions, disturb=disturbance)
+            result = run.measure(
+                gateway, base, port, sink, items, 100_000_000, sessions, disturb=disturbance, rate=rate
+            )
         finally:
             gateway.stop()
         _print(result, disturbance, base / "load.log")
@@ -189,19 +205,34 @@ def main(signatures: int, sessions: int, rounds: int, quiet: float, canary: int)
         raise SystemExit("messages were lost, changed, or came through infected")
 
 
-def _print(result: run.Result, disturbance: Disturbance, log: Path) -> None:
-    quiet: list[float] = []
+def latencies(log: Path, load_begun: float, updates: Sequence[Update]) -> tuple[list[float], list[float]]:
+    """(during an update, otherwise): how long the transactions of a load took, in ms."""
     during: list[float] = []
+    otherwise: list[float] = []
     for line in log.read_text().splitlines():
         _, code, latency, since_start = line.split()
         if code == "resent":
             continue
-        ended = disturbance.load_begun + float(since_start)
+        ended = load_begun + float(since_start)
         begun = ended - float(latency)
-        if any(begun < one.ended + POLL_S and ended > one.begun for one in disturbance.updates):
+        if any(begun < one.ended and ended > one.published for one in updates):
             during.append(float(latency) * 1000)
-        elif not any(begun < one.ended + REST_S and ended > one.begun for one in disturbance.updates):
-            quiet.append(float(latency) * 1000)
+        elif not any(begun < one.ended and ended > one.begun for one in updates):
+            otherwise.append(float(latency) * 1000)
+    return during, otherwise
+
+
+def print_latencies(console: Console, during: list[float], otherwise: list[float]) -> None:
+    table = Table(title="SMTP transactions, ms")
+    for name in ("", "number", "median", "99 %", "99.9 %", "longest"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, taken in (("nothing is updated", sorted(otherwise)), ("during an update", sorted(during))):
+        shares = [f"{_quantile(taken, share):.1f}" for share in (0.5, 0.99, 0.999, 1.0)]
+        table.add_row(name, f"{len(taken):,}", *shares)
+    console.print(table)
+
+
+def _print(result: run.Result, disturbance: Disturbance, log: Path) -> None:
     console = Console(width=110)
     table = Table(title=f"{len(disturbance.updates)} updates, at {result.rate:,.0f} messages a second")
     for name in ("", "median", "longest"):
@@ -210,17 +241,8 @@ def _print(result: run.Result, disturbance: Disturbance, log: Path) -> None:
         times = sorted(find(one) for one in disturbance.updates)
         table.add_row(name, f"{_quantile(times, 0.5):.2f} s", f"{times[-1]:.2f} s")
     console.print(table)
-    table = Table(title="SMTP transactions, ms")
-    for name in ("", "number", "median", "99 %", "99.9 %", "longest"):
-        table.add_column(name, justify="left" if not name else "right")
-    for name, taken in (("nothing is updated", sorted(quiet)), ("during an update", sorted(during))):
-        shares = [f"{_quantile(taken, share):.1f}" for share in (0.5, 0.99, 0.999, 1.0)]
-        table.add_row(name, f"{len(taken):,}", *shares)
-    console.print(table)
-    console.print(
-        f"{result.accepted:,} accepted, {result.refused} refused, {result.lost} lost, {result.doubled} doubled,"
-        f" {result.changed} changed, {result.infected_delivered} of {result.infected_sent} infected delivered"
-    )
+    print_latencies(console, *latencies(log, disturbance.load_begun, disturbance.updates))
+    run.print_account(console, result)
 
 
 _SPANS: Final[dict[str, Callable[[Update], float]]] = {

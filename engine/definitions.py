@@ -1,8 +1,8 @@
 """The compiled definitions as the engine uses them: an image mapped read-only, or a clear reason why not.
 
-The gateway does not map the operator's file but a copy of its own, made and checked first: who writes into a file that
-is mapped, as a plain `cp` over it does, would end every process that has it. The copy is also the last good one, for
-processes that start while the operator's file is broken or gone.
+The gateway does not map the operator's file but a copy of its own: who writes into a file that is mapped, as a plain
+`cp` over it does, would end every process that has it. Once scanners have taken it up, the copy is also the last good
+one, for processes that start while the operator's file is broken or gone.
 """
 
 import contextlib
@@ -59,10 +59,11 @@ def mark_of(path: Path) -> Mark | None:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def adopt(source: Path, run: Path) -> int:
-    """Copy the file into the directory run, check it, and make it the last good one there.
+def copied(source: Path, run: Path) -> tuple[int, Path]:
+    """Copy the file into the directory run. Nothing is checked: a relay, which calls this, has no time for that.
 
-    Returns a descriptor, read-only, of a file that nobody writes to. Raises DefinitionsRefused, Unsettled.
+    Returns a descriptor, read-only, of a file that nobody writes to, and where that is. Raises DefinitionsRefused if
+    the source cannot be read, Unsettled.
     """
     mark = mark_of(source)
     if mark is None:
@@ -74,32 +75,36 @@ def adopt(source: Path, run: Path) -> int:
         if mark_of(source) != mark:
             copy.unlink(missing_ok=True)
             raise Unsettled
-        fd = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(copy, os.O_RDONLY | os.O_CLOEXEC), copy
     except FileNotFoundError:  # another relay has seen a newer one
         raise Unsettled from None
     except OSError as error:
         raise DefinitionsRefused(f"{source}: {error.strerror}") from None
-    try:
-        from_file(copy)
-    except DefinitionsRefused as error:
-        os.close(fd)
-        copy.unlink(missing_ok=True)
-        raise DefinitionsRefused(str(error).replace(str(copy), str(source))) from None
-    for other in _copies(run):
-        if other != copy:
-            other.unlink(missing_ok=True)
-    return fd
 
 
-def last_good(run: Path) -> int | None:
-    """A descriptor of the newest copy, or None if there is none."""
+def keep(copy: Path) -> None:
+    """It is in use: the last good one. Those that were made after it are being tried, perhaps by another relay."""
+    copies = _copies(copy.parent)
+    if copy in copies:
+        for older in copies[copies.index(copy) + 1 :]:
+            older.unlink(missing_ok=True)
+
+
+def drop(copy: Path) -> None:
+    """It is no good."""
+    copy.unlink(missing_ok=True)
+
+
+def last_good(run: Path) -> tuple[int, Path] | None:
+    """A descriptor of the newest copy and where it is, or None if there is none."""
     for copy in _copies(run):
         with contextlib.suppress(OSError):
-            return os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(copy, os.O_RDONLY | os.O_CLOEXEC), copy
     return None
 
 
 def _copies(run: Path) -> list[Path]:
+    """The newest first."""
     found = [(mark[1], path) for path in run.glob("definitions-in-force-*.mwd") if (mark := mark_of(path))]
     return [path for _, path in sorted(found, reverse=True)]
 

@@ -1,6 +1,9 @@
-/* SMTP load generator: epoll, one thread, closed loop. Loopback only.
+/* SMTP load generator: epoll, one thread, closed loop, or open with a RATE. Loopback only.
  *
- *   load PORT SESSIONS PER_SESSION COUNT RECIPIENT LOGFILE < list-of-files
+ *   load PORT SESSIONS PER_SESSION COUNT RECIPIENT LOGFILE [RATE] < list-of-files
+ *
+ * With RATE, messages in a second, each is due at its time, and its latency is counted from then on: also the time that
+ * it waits for a session, of which there have to be enough.
  *
  * Message i is file i modulo the list, sent with the header field "X-Bench: i". The log has one line for each
  * final answer: "i code seconds-from-MAIL-to-answer seconds-since-start". A connection that is lost sends its
@@ -17,9 +20,10 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { GREETING, EHLO, ENVELOPE, BODY, QUIT };
+enum { GREETING, EHLO, IDLE, ENVELOPE, BODY, QUIT };
 
 struct file {
     unsigned char *data; /* dot-stuffed, with the final dot */
@@ -43,7 +47,7 @@ static long file_count, count, next_message, answered, per_session, connect_fail
 static int port, epoll_fd;
 static const char *recipient;
 static FILE *record;
-static double start;
+static double start, rate;
 static volatile sig_atomic_t enough;
 
 static void stop(int signal_number)
@@ -147,9 +151,28 @@ static void say(struct session *s, const char *text, int replies)
     flush_out(s);
 }
 
+static double due(long message)
+{
+    return start + (double)message / rate;
+}
+
+/* Sets the alarm for the next message. One that is due waits for no alarm, but for a session. */
+static void wake_for_next(int alarm)
+{
+    double at = due(next_message);
+    if (at <= now_s())
+        return;
+    struct itimerspec when = {.it_value = {(time_t)at, (long)((at - (double)(time_t)at) * 1e9)}};
+    timerfd_settime(alarm, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
 static void next(struct session *s)
 {
     if (s->message < 0 && next_message < count) {
+        if (rate && due(next_message) > now_s()) {
+            s->state = IDLE;
+            return;
+        }
         s->message = next_message++;
         s->resend = 0;
     }
@@ -163,7 +186,7 @@ static void next(struct session *s)
     s->state = ENVELOPE;
     s->failed = 0;
     if (!s->resend)
-        s->started = now_s();
+        s->started = rate ? due(s->message) : now_s();
     s->sent_in_connection++;
     say(s, text, 3);
 }
@@ -255,8 +278,8 @@ static void on_input(struct session *s)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fputs("usage: load PORT SESSIONS PER_SESSION COUNT RECIPIENT LOGFILE < list\n", stderr);
+    if (argc != 7 && argc != 8) {
+        fputs("usage: load PORT SESSIONS PER_SESSION COUNT RECIPIENT LOGFILE [RATE] < list\n", stderr);
         return 2;
     }
     port = atoi(argv[1]);
@@ -265,11 +288,15 @@ int main(int argc, char **argv)
     count = atol(argv[4]);
     recipient = argv[5];
     record = fopen(argv[6], "w");
-    if (!record || sessions < 1 || count < 1)
+    rate = argc == 8 ? atof(argv[7]) : 0;
+    if (!record || sessions < 1 || count < 1 || rate < 0)
         return 2;
     load_files();
     signal(SIGTERM, stop);
     epoll_fd = epoll_create1(0);
+    int alarm = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    struct epoll_event on_alarm = {.events = EPOLLIN, .data.ptr = NULL};
+    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, alarm, &on_alarm);
     struct session *all = calloc((size_t)sessions, sizeof *all);
     start = now_s();
     for (int i = 0; i < sessions; i++) {
@@ -279,6 +306,12 @@ int main(int argc, char **argv)
     while (answered < count) {
         if (enough && count > next_message)
             count = next_message;
+        if (rate && next_message < count) {
+            for (int i = 0; i < sessions && due(next_message) <= now_s(); i++)
+                if (all[i].fd >= 0 && all[i].state == IDLE)
+                    next(&all[i]);
+            wake_for_next(alarm);
+        }
         struct epoll_event events[64];
         int waiting = 0;
         for (int i = 0; i < sessions; i++)
@@ -289,6 +322,11 @@ int main(int argc, char **argv)
         int n = epoll_wait(epoll_fd, events, 64, waiting ? 1 : 1000);
         for (int i = 0; i < n; i++) {
             struct session *s = events[i].data.ptr;
+            if (!s) {
+                uint64_t expirations;
+                (void)!read(alarm, &expirations, sizeof expirations);
+                continue;
+            }
             if (s->fd >= 0 && events[i].events & EPOLLOUT)
                 flush_out(s);
             if (s->fd >= 0 && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.console import Console
+
 from bench.gateway.corpus import Item
 from bench.gateway.peers import Peer
 from cext.crc32c import crc32c
@@ -91,9 +93,10 @@ def measure(
     sessions: int,
     per_session: int = 0,
     disturb: Callable[[], None] | None = None,
+    rate: float = 0.0,
 ) -> Result:
     """Send `count` messages and account for each. disturb: called while the load runs, which ends when it returns
-    (fault tests kill processes there)."""
+    (fault tests kill processes there). rate: messages a second, each due at its time; else as fast as it goes."""
     sink = Sink(work, sink_port)
     log = work / "load.log"
     peer.start()
@@ -103,7 +106,7 @@ def measure(
     files.write_text("".join(f"{item.path}\n" for item in items))
     with files.open() as standard_input:
         load = subprocess.Popen(
-            [work / "load", str(port), str(sessions), str(per_session), str(count), RECIPIENT, log],
+            [work / "load", str(port), str(sessions), str(per_session), str(count), RECIPIENT, log, str(rate)],
             stdin=standard_input,
             stdout=subprocess.PIPE,
             text=True,
@@ -125,6 +128,13 @@ def measure(
     result.delivered_s = max(arrivals - begun, result.answered_s) if arrivals else idle_since - begun
     result.cpu_s = max(0.0, busy - own)
     return result
+
+
+def print_account(console: Console, result: Result) -> None:
+    console.print(
+        f"{result.accepted:,} accepted, {result.refused} refused, {result.lost} lost, {result.doubled} doubled,"
+        f" {result.changed} changed, {result.infected_delivered} of {result.infected_sent} infected delivered"
+    )
 
 
 def _wait_until_quiet(log: Path, count: int) -> float:

@@ -1,10 +1,11 @@
 """The relay's side of the server that forks its scanners (server.py): start it, ask it, start another when it ends.
 
-Until it is ready no scanner starts; if it does not come to be ready, scanners are executed one by one, as on machines
-where there is none: they cost more memory then, and mail flows. It is tried again now and then.
+Scanners are forked from the template of the definitions in force, which the server makes, and makes again if it ends.
+Until server and template are ready no scanner starts; if they do not come to be ready, scanners are executed one by
+one, or forked from the server and load the definitions by themselves, as on machines where there is neither: they cost
+more memory then, and mail flows. A server is tried again now and then.
 """
 
-import array
 import asyncio
 import logging
 import os
@@ -14,10 +15,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
+from engine.limits import CRASHES_TO_HOLD
 from engine.scanner import server
 from engine.scanner.child import Child, Forked, executed
+from engine.scanner.job import DefinitionsFile
+from engine.scanner.template import Template, ask
 
-ANSWER_S = 5.0  # for a fork, which takes a millisecond
 READY_S = 60.0  # for its imports
 FAILURES = 3  # in a row without having been ready; from then on scanners are executed
 AGAIN_S = 60.0  # until it is tried again then
@@ -46,11 +49,70 @@ class Forks:
         self._is_ready = False
         self._failures = FAILURES if not server.possible() else 0
         self._running = False
+        self._file: DefinitionsFile | None = None  # that scanners are forked with
+        self._template: Template | None = None  # which has it
+        self._template_deaths = 0  # in a row
+
+    @property
+    def has_server(self) -> bool:
+        """Whether there is one, or will be in a moment."""
+        return self._control is not None
+
+    @property
+    def can_prepare(self) -> bool:
+        """Whether a template can be made now."""
+        return self._is_ready
 
     @property
     def ready(self) -> bool:
         """Whether a scanner can be started now."""
-        return self._is_ready or self._failures >= FAILURES
+        if not self._is_ready:
+            return self._failures >= FAILURES
+        return self._template is None or self._template.ready
+
+    # --- templates ----------------------------------------------------------------------------------
+
+    def prepare(self, file: DefinitionsFile, told: Callable[[Template], None]) -> Template:
+        """Have definitions loaded, in a process that is the caller's until it is adopted. Raises OSError."""
+
+        def start(descriptors: Sequence[int]) -> Forked:
+            if self._control is None or not self._is_ready:
+                raise OSError("there is no server of scanners")
+            return Forked(self._asked(self._control, server.LOAD, descriptors))
+
+        return Template(file, start, told)
+
+    def adopt(self, file: DefinitionsFile, template: Template | None) -> None:
+        """From now on scanners are forked with these definitions. file stays the caller's, and open until the next
+        call. template: made by `prepare`; None: one is made if that is possible."""
+        if self._template is not None:
+            self._template.end()
+        self._file, self._template, self._template_deaths = file, template, 0
+        if template is not None:
+            template.told = self._template_told
+        elif self._is_ready:
+            self._make_template()
+
+    def _make_template(self) -> None:
+        """If it cannot be made, or ends again and again, scanners load what they need by themselves."""
+        self._template = None
+        if self._file is not None and self._template_deaths < CRASHES_TO_HOLD:
+            try:
+                self._template = self.prepare(self._file, self._template_told)
+            except OSError as error:
+                log.warning("scanners load definitions by themselves: %s", error)
+
+    def _template_told(self, template: Template) -> None:
+        if template is not self._template:
+            return
+        if template.ended and self._running:
+            self._template_deaths += 1
+            log.warning("the template of scanners has ended%s", f": {template.refused}" if template.refused else "")
+            self._make_template()
+        if self.ready:
+            self._on_ready()
+
+    # --- the server ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         self._running = True
@@ -78,29 +140,25 @@ class Forks:
 
     def spawn(self, channel: int) -> Child:
         """Start a scanner on that descriptor. Raises OSError."""
+        if self._template is not None and self._template.ready:
+            child = self._template.spawn(channel)
+            self._template_deaths = 0
+            return child
         if self._is_ready and self._control is not None:
-            try:
-                pid = self._ask(self._control, channel)
-            except OSError as error:
-                log.warning("the server of scanners is started again: %s", error)
-                self.renew()
-                raise
-            if pid <= 0:  # such as no memory; another server would not have more
-                raise OSError(-pid, os.strerror(-pid))
-            return Forked(pid)
+            return Forked(self._asked(self._control, server.FORK, [channel]))
         return executed(self._directly, channel)
 
-    def _ask(self, control: socket.socket, channel: int) -> int:
-        """Its answer: the number of the scanner, or that of an error below 0. Raises OSError."""
-        control.settimeout(ANSWER_S)
+    def _asked(self, control: socket.socket, order: bytes, descriptors: Sequence[int]) -> int:
+        """The number of the new process. Raises OSError."""
         try:
-            control.sendmsg([server.FORK], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [channel]))])
-            answer = control.recv(server.PID.size)
-        finally:
-            control.setblocking(False)
-        if len(answer) != server.PID.size:
-            raise OSError("it has ended")
-        return int(server.PID.unpack(answer)[0])
+            pid = ask(control, order, descriptors)
+        except OSError as error:
+            log.warning("the server of scanners is started again: %s", error)
+            self.renew()
+            raise
+        if pid <= 0:  # such as no memory; another server would not have more
+            raise OSError(-pid, os.strerror(-pid))
+        return pid
 
     def _launch(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -136,6 +194,7 @@ class Forks:
             self._failures = 0
             if self._timer is not None:
                 self._timer.cancel()
+            self._make_template()
             self._on_ready()
             return
         if not self._is_ready:
@@ -147,6 +206,9 @@ class Forks:
 
     def _end(self) -> None:
         self._is_ready = False
+        if self._template is not None:
+            self._template.end()
+            self._template = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

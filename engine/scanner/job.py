@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from engine.scanner.protocol import Intake
+from engine.scanner.protocol import FileKey, Intake
 
 
 class Extent(Protocol):
@@ -46,15 +46,19 @@ class Job:
         self.sent = False  # to its present scanner, to the last octet
 
 
+def key_of(fd: int) -> FileKey:
+    """Raises OSError."""
+    status = os.fstat(fd)
+    return FileKey(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 class DefinitionsFile:
     """A definitions file that the pool has open; `fd` is its own, read-only."""
 
     def __init__(self, serial: int, fd: int) -> None:
         self.serial = serial
         self.fd = fd
-        status = os.fstat(fd)
-        self.length = status.st_size
-        self.key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        self.key = key_of(fd)
 
     def close(self) -> None:
         os.close(self.fd)

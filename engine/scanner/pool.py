@@ -5,8 +5,9 @@ an answer that cannot be), the message at the head of its pipe is to blame: `exa
 The messages behind it go to the front of the line and are sent again; nobody learns of that. A scanner that cannot
 start makes messages wait, never fail: they are durable, and starting is tried again, with growing delay.
 
-Settings and definitions travel in the same pipes as messages, so each message is examined with what was current when
-it was given to its scanner (PROC-15), and a swap stalls nothing.
+Settings travel in the same pipes as messages, so each message is examined with what was current when it was given to
+its scanner (PROC-15). New definitions come with scanners of their own, which take over when all are ready
+(succession.py); where none can be forked, they travel in the pipes, too. A swap stalls nothing.
 
 Known gaps: a message that was sent behind a slow one waits for it, also when another scanner becomes idle meanwhile.
 """
@@ -28,11 +29,13 @@ from engine.scanner.child import Starter, executed
 from engine.scanner.forks import Forks
 from engine.scanner.job import DefinitionsFile, Extent, Job
 from engine.scanner.process import Scanner
+from engine.scanner.succession import Succession
 
 TICK_S = 0.25  # how exactly deadlines are kept
 SPARES = 1
 DELAY_FIRST_S, DELAY_LAST_S = 0.1, 5.0  # between starts of scanners that end without having answered anything
 STOP_S = 5.0
+REPLACED = "replaced"
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +70,20 @@ class ScannerPool:
         self._count = count
         self._event = on_event
         directly = process.command() if command is None else command
-        self._forks = Forks(self._replenish, directly) if command is None else None
+        self._forks = Forks(self._can_fork, directly) if command is None else None
         self._start: Starter = self._forks.spawn if self._forks else lambda channel: executed(directly, channel)
         self._fixed_deadline_s = deadline_s
         self._scanners: list[Scanner] = []  # oldest first; the first `count` that are ready work
         self._working: list[Scanner] = []
+        self._leaving: list[Scanner] = []  # replaced, with messages left in their pipes
         self._dying: dict[Scanner, Job | None] = {}  # until it is known how they ended, with the message to blame
         self._waiting: deque[Job] = deque()
         self._numbers = itertools.count(1)
         self._serials = itertools.count(1)
         self._definitions: DefinitionsFile | None = None  # accepted
-        self._candidate: DefinitionsFile | None = None  # sent, and not yet answered
+        self._candidate: DefinitionsFile | None = None  # tried, and not yet accepted
+        self._decided: Callable[[str], None] = lambda refused: None  # of the candidate
+        self._succession: Succession | None = None  # of the candidate, if there is a server of scanners
         self._candidate_deaths = 0  # of scanners that were loading it
         self._failures = 0  # scanners in a row that answered nothing
         self._due = 0  # starts that wait for their delay
@@ -94,31 +100,71 @@ class ScannerPool:
     def apply(self, settings: Settings) -> None:
         """For all messages from now on."""
         self._adopt(settings)
-        for scanner in self._scanners:
+        for scanner in (*self._scanners, *self._leaving):
             scanner.configure(self._configure)
+        if self._succession is not None:
+            self._succession.configure(self._configure)
         self.canary.apply(settings)
 
     def _adopt(self, settings: Settings) -> None:
         self._configure = bytes(protocol.encode(protocol.Configure(settings)))
         self._deadline_s = protocol.deadline_s(settings) if self._fixed_deadline_s is None else self._fixed_deadline_s
 
-    def use_definitions(self, fd: int) -> None:
-        """Offer a definitions file to all scanners; takes the descriptor over.
+    def use_definitions(self, fd: int, decided: Callable[[str], None] = lambda refused: None) -> None:
+        """Have messages examined with a definitions file; takes the descriptor over.
 
         The file must not be written to any more. The result is an event, DefinitionsLoaded or DefinitionsRefused;
         refused ones change nothing. The file that is in use already is not loaded again.
+
+        decided: told why they are refused, or nothing. Not told about a file that was followed by another.
         """
         file = DefinitionsFile(next(self._serials), fd)
         newest = self._candidate or self._definitions
         if newest is not None and newest.key == file.key:
             file.close()
             return
+        self._forget_candidate()
+        self._candidate, self._decided, self._candidate_deaths = file, decided, 0
+        if self._running:
+            self._introduce(file)
+
+    def _introduce(self, file: DefinitionsFile) -> None:
+        if self._forks is not None and self._forks.has_server:
+            self._succession = Succession(self, self._forks, file, self._count, self._configure)
+            self._succession.advance()
+        else:
+            for scanner in self._scanners:
+                scanner.use_definitions(file)
+
+    def _forget_candidate(self) -> None:
+        if self._succession is not None:
+            self._succession.cancel()
+            self._succession = None
         if self._candidate is not None:
             self._candidate.close()
-        self._candidate = file
-        self._candidate_deaths = 0
-        for scanner in self._scanners:
-            scanner.use_definitions(file)
+            self._candidate = None
+
+    def succeed(self, succession: Succession, answer: protocol.DefinitionsAnswer) -> None:
+        """The scanners of the new definitions take over; those before them examine what they were given."""
+        self._succession = None
+        replaced, self._scanners = self._scanners, succession.scanners
+        if self._forks is not None:
+            self._forks.adopt(succession.file, succession.template)
+        self._accept(succession.file, answer)
+        for scanner in replaced:
+            self._leaving.append(scanner)
+            self._let_go(scanner)
+        self._choose()
+        self._replenish()
+
+    def _let_go(self, scanner: Scanner) -> None:
+        if not any(isinstance(entry, Job) for entry in scanner.pipe):
+            scanner.end(REPLACED)
+
+    def fail(self, succession: Succession, reason: str) -> None:
+        self._succession = None
+        self._refuse(reason)
+        self._replenish()
 
     def definitions_answered(self, scanner: Scanner, answer: protocol.DefinitionsAnswer) -> None:
         self._decide(scanner, answer)
@@ -133,16 +179,22 @@ class ScannerPool:
         if answer.refused:
             self._refuse(answer.refused)
             return
+        if self._forks is not None:
+            self._forks.adopt(candidate, None)
+        self._accept(candidate, answer)
+
+    def _accept(self, file: DefinitionsFile, answer: protocol.DefinitionsAnswer) -> None:
         if self._definitions is not None:
             self._definitions.close()
-        self._definitions, self._candidate = candidate, None
+        self._definitions, self._candidate = file, None
         self._event(events.DefinitionsLoaded(revision=answer.revision, signatures=answer.signatures))
+        self._decided("")
 
     def _refuse(self, reason: str) -> None:
-        if self._candidate is not None:
-            self._candidate.close()
-            self._candidate = None
-        self._event(events.DefinitionsRefused(reason=reason[: protocol.REASON_LEN]))
+        self._forget_candidate()
+        reason = reason[: protocol.REASON_LEN]
+        self._event(events.DefinitionsRefused(reason=reason))
+        self._decided(reason)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -209,7 +261,9 @@ class ScannerPool:
         if not job.future.done():
             job.future.set_result(outcome)
         self._failures = 0
-        if self._waiting:
+        if scanner in self._leaving:
+            self._let_go(scanner)
+        elif self._waiting:
             self._fill()
 
     # --- scanners come and go ---------------------------------------------------------------------
@@ -219,6 +273,8 @@ class ScannerPool:
         self._running = True
         if self._forks is not None:
             self._forks.start()
+        if self._candidate is not None:
+            self._introduce(self._candidate)
         self._replenish()
         self._tick()
 
@@ -231,7 +287,21 @@ class ScannerPool:
             elif not self._start_one():
                 self._failures = max(self._failures, 1) + 1
 
+    def _can_fork(self) -> None:
+        """Called when there is a server of scanners, or when it is given up."""
+        succession = self._succession
+        if succession is not None and self._forks is not None and not self._forks.has_server:
+            self._succession = None
+            succession.cancel()
+            self._introduce(succession.file)
+        elif succession is not None:
+            succession.advance()
+        self._replenish()
+
     def _can_start(self) -> bool:
+        """Not while the first definitions are loaded: there is nothing to examine messages with."""
+        if self._definitions is None and self._succession is not None:
+            return False
         return self._forks is None or self._forks.ready
 
     def _start_due(self) -> None:
@@ -248,7 +318,7 @@ class ScannerPool:
             return False
         self._scanners.append(scanner)
         scanner.configure(self._configure)
-        for file in (self._definitions, self._candidate):
+        for file in (self._definitions, self._candidate if self._succession is None else None):
             if file is not None:
                 scanner.use_definitions(file)
         return True
@@ -268,7 +338,8 @@ class ScannerPool:
         self._fill()
 
     def lost(self, scanner: Scanner) -> None:
-        self._scanners.remove(scanner)
+        is_leaving = scanner in self._leaving
+        (self._leaving if is_leaving else self._scanners).remove(scanner)
         entries = list(scanner.pipe)
         head = entries.pop(0) if entries else None
         if isinstance(head, Job) and not head.sent:  # it cannot have seen it
@@ -277,24 +348,29 @@ class ScannerPool:
         self._dying[scanner] = head if isinstance(head, Job) else None
         if not self._running:
             return
+        self._waiting.extendleft(entry for entry in reversed(entries) if isinstance(entry, Job))
+        if is_leaving:
+            self._fill()
+            return
         if isinstance(head, DefinitionsFile) and head is self._candidate:
             self._candidate_deaths += 1  # one may be an accident, or somebody's signal
             if self._candidate_deaths >= CRASHES_TO_HOLD:
                 self._refuse(f"{self._candidate_deaths} scanners ended while they loaded them")
         self._failures = 0 if scanner.answers else self._failures + 1
-        self._waiting.extendleft(entry for entry in reversed(entries) if isinstance(entry, Job))
         self._choose()
         self._replenish()
 
     def reaped(self, scanner: Scanner, detail: str) -> None:
         job = self._dying.pop(scanner)
-        if self._running:
+        if self._running and (job is not None or detail != REPLACED):
             if scanner.crashed and self._forks is not None:
                 self._forks.renew()
+                if self._succession is not None:
+                    self._succession.restart()
             about = f" while it examined {job.smtp_id}" if job else ""
             log.warning("scanner %d ended%s: %s", scanner.pid, about, detail)
             self._event(events.ProcessRestarted(name="scanner", reason=detail + about))
-        elif not self._dying:
+        if not self._running and not self._dying:
             self._all_reaped.set()
         if job is not None and not job.future.done():
             job.future.set_exception(ScannerCrashed(detail))
@@ -302,8 +378,10 @@ class ScannerPool:
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for scanner in list(self._scanners):
+        for scanner in (*self._scanners, *self._leaving):
             scanner.look_after(now, self._deadline_s)
+        if self._succession is not None:
+            self._succession.look_after(now, self._deadline_s)
         self._timer = loop.call_later(TICK_S, self._tick)
 
     async def stop(self) -> None:
@@ -316,13 +394,13 @@ class ScannerPool:
         if self._timer is not None:
             self._timer.cancel()
         jobs = [*self._waiting, *(job for job in self._dying.values() if job is not None)]
-        for scanner in self._scanners:
+        for scanner in (*self._scanners, *self._leaving):
             jobs += [entry for entry in scanner.pipe if isinstance(entry, Job)]
         self._waiting.clear()
         for job in jobs:
             if not job.future.done():
                 job.future.set_exception(PoolStopped())
-        for scanner in list(self._scanners):
+        for scanner in (*self._scanners, *self._leaving):
             scanner.end("stopped")
         if self._dying:
             self._all_reaped.clear()  # the first may have been reaped before the second was ended
@@ -330,7 +408,7 @@ class ScannerPool:
                 await asyncio.wait_for(self._all_reaped.wait(), STOP_S)
             except TimeoutError:
                 log.error("%d scanners do not end", len(self._dying))
-        for file in (self._definitions, self._candidate):
-            if file is not None:
-                file.close()
-        self._definitions = self._candidate = None
+        self._forget_candidate()
+        if self._definitions is not None:
+            self._definitions.close()
+            self._definitions = None

@@ -67,7 +67,7 @@ class Owner(Protocol):
 class Scanner:
     def __init__(self, owner: Owner, start: Starter) -> None:
         """Starts the process. Raises OSError."""
-        self._owner = owner
+        self.owner = owner
         self._loop = asyncio.get_running_loop()
         self.ready = False
         self.ended = False
@@ -122,7 +122,7 @@ class Scanner:
 
     def use_definitions(self, file: DefinitionsFile) -> None:
         self._push(file, self._loop.time())
-        self._send(protocol.encode(protocol.UseDefinitions(file.serial, file.length)), [os.dup(file.fd)])
+        self._send(protocol.encode(protocol.UseDefinitions(file.serial, file.key)), [os.dup(file.fd)])
 
     def configure(self, frame: bytes | bytearray) -> None:
         """frame: an encoded Configure, made once for all scanners."""
@@ -248,13 +248,13 @@ class Scanner:
                 if not isinstance(head, DefinitionsFile) or head.serial != answer.serial:
                     raise ProtocolError("an answer to what was not asked")
                 self._pop()
-                self._owner.definitions_answered(self, answer)
+                self.owner.definitions_answered(self, answer)
             case Hello():
                 if self.ready:
                     raise ProtocolError("a second hello")
                 self.ready = True
                 self._head_since_s = self._loop.time()
-                self._owner.greeted(self, answer.sandbox)
+                self.owner.greeted(self, answer.sandbox)
 
     def _take_extracted(self, job: Job, intake: Intake, answer: Extracted | Octets | ExtractAnswer) -> None:
         match answer:
@@ -271,7 +271,7 @@ class Scanner:
         self._pop()
         self.octets -= job.size
         self.answers += 1
-        self._owner.answered(self, job, outcome)
+        self.owner.answered(self, job, outcome)
 
     def _pop(self) -> None:
         self.pipe.popleft()
@@ -293,7 +293,7 @@ class Scanner:
         self._drop_unsent()
         self._socket.close()
         self._process.kill()  # without effect on one that has ended: how it ended stays known
-        self._owner.lost(self)
+        self.owner.lost(self)
         self._reap(REAP_FIRST_S)
 
     def _reap(self, delay_s: float) -> None:
@@ -302,7 +302,7 @@ class Scanner:
             self._loop.call_later(delay_s, self._reap, min(2 * delay_s, REAP_LAST_S))
         else:
             self.crashed = -status in CRASHES
-            self._owner.reaped(self, self._detail or _how_it_ended(status))
+            self.owner.reaped(self, self._detail or _how_it_ended(status))
 
 
 def _how_it_ended(status: int) -> str:

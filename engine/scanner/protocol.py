@@ -11,7 +11,7 @@ and checked here; what does not fit is ProtocolError, which the pool takes for a
 
 import struct
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -55,6 +55,15 @@ class Sandbox(msgspec.Struct, frozen=True):
 # --- asked by the relay -------------------------------------------------------------------------------
 
 
+class FileKey(NamedTuple):
+    """What tells a file that somebody has open from every other."""
+
+    device: int
+    inode: int
+    length: int
+    changed_ns: int
+
+
 class Request(msgspec.Struct, frozen=True, array_like=True):
     """What a relay asks. Descriptors that belong to it come with its frame."""
 
@@ -64,10 +73,10 @@ class Configure(Request, frozen=True, tag=1):
 
 
 class UseDefinitions(Request, frozen=True, tag=2):
-    """With one descriptor: a definitions file of `length` octets that nobody writes to any more."""
+    """With one descriptor: a definitions file that nobody writes to any more. key: which file it is, of what length."""
 
     serial: int
-    length: int
+    key: FileKey
 
 
 class Examine(Request, frozen=True, tag=3):

@@ -17,7 +17,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine import limits
 from engine.config import Settings
@@ -35,6 +35,7 @@ from engine.scanner.protocol import (
     Extract,
     ExtractAnswer,
     Extracted,
+    FileKey,
     Forget,
     Hello,
     Octets,
@@ -60,6 +61,26 @@ class Definitions(Matcher, Protocol):
 
 Loader = Callable[[mmap.mmap], Definitions]
 Examiner = Callable[[bytes, Definitions, Settings], Outcome]
+
+
+class Prepared(NamedTuple):
+    """Definitions that are loaded. They map their file, so that its key stays its own."""
+
+    key: FileKey
+    definitions: Definitions
+
+
+def prepare(fd: int, key: FileKey, load: Loader) -> Prepared:
+    """Map and verify. Raises OSError, and whatever the loader raises."""
+    size = os.lseek(fd, 0, os.SEEK_END)  # reading a mapping behind the end of its file would be fatal
+    if not size or size != key.length:
+        raise ValueError(f"the file has {size} octets, {key.length} were announced")
+    return Prepared(key, load(mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)))
+
+
+def refusal(error: Exception) -> str:
+    """Why definitions are not used."""
+    return f"{type(error).__name__}: {error}"[: protocol.REASON_LEN]
 
 
 class Unreadable(Exception):
@@ -103,9 +124,13 @@ class Messages:
 
 
 class Worker:
-    """Serves one channel until it ends."""
+    """Serves one channel until it ends. inherited: definitions that need not be loaded any more."""
 
-    def __init__(self, channel: socket.socket, load: Loader, examine: Examiner) -> None:
+    def __init__(
+        self, channel: socket.socket, load: Loader, examine: Examiner, inherited: Prepared | None = None
+    ) -> None:
+        self._inherited = inherited
+        self._loaded: Prepared | None = None  # last by this process
         self._channel = channel
         self._load = load
         self._examine = examine
@@ -171,20 +196,18 @@ class Worker:
     # --- definitions ------------------------------------------------------------------------------
 
     def _use(self, request: UseDefinitions) -> DefinitionsAnswer:
-        """Map, verify and adopt. The old ones stay on any failure, and are released when nothing uses them."""
+        """Adopt, after loading if they are not at hand. The old ones stay on any failure."""
         fd = self._claim()
         try:
-            size = os.lseek(fd, 0, os.SEEK_END)  # reading a mapping behind the end of its file would be fatal
-            if not size or size != request.length:
-                raise ValueError(f"the file has {size} octets, {request.length} were announced")
-            loaded = self._load(mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))
+            prepared = next((one for one in (self._inherited, self._loaded) if one and one.key == request.key), None)
+            if prepared is None:
+                prepared = self._loaded = prepare(fd, request.key, self._load)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with them, the old definitions stay
-            reason = f"{type(error).__name__}: {error}"[: protocol.REASON_LEN]
-            return DefinitionsAnswer(request.serial, "", 0, reason)
+            return DefinitionsAnswer(request.serial, "", 0, refusal(error))
         finally:
             os.close(fd)
-        self._definitions = loaded
-        return DefinitionsAnswer(request.serial, loaded.revision, loaded.signatures)
+        self._definitions = prepared.definitions
+        return DefinitionsAnswer(request.serial, prepared.definitions.revision, prepared.definitions.signatures)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -263,13 +286,13 @@ def preload() -> None:
             importlib.import_module(f"encodings.{module.name}")
 
 
-def serve(fd: int, load: Loader, examine: Examiner) -> int:
+def serve(fd: int, load: Loader, examine: Examiner, inherited: Prepared | None = None) -> int:
     """The life of a scanner on the channel `fd`, from the sandbox to the end. Returns the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # Meant for the service: the relay ends first, and a scanner ends with it.
         signal.signal(number, signal.SIG_IGN)
     channel = socket.socket(fileno=fd)
-    worker = Worker(channel, load, examine)
+    worker = Worker(channel, load, examine, inherited)
     preload()
     held = sandbox.enter(fd)
     gc.collect()

@@ -18,6 +18,7 @@ from engine.scanner.protocol import (
     DefinitionsAnswer,
     Examine,
     ExamineAnswer,
+    FileKey,
     Forget,
     FrameReader,
     Hello,
@@ -70,7 +71,7 @@ def test_answers_come_through_in_any_cut(answers: list[protocol.AnyAnswer], step
     "request_",
     [
         Configure(Settings(blocking=Blocking(containers=ContainerLimits(depth=4)))),
-        UseDefinitions(7, 1 << 33),
+        UseDefinitions(7, FileKey(1, 2, 1 << 33, 3)),
         Examine(1, ((0, 5, 10), (1, 0, 1 << 31)), (0, 1)),
         Forget((1, 2)),
     ],
