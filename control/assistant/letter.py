@@ -1,5 +1,6 @@
 """The test mail: sent through the own SMTP listener as anybody would, and followed until it has arrived."""
 
+import re
 import smtplib
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
@@ -20,7 +21,7 @@ from engine.policy.metatags import clean
 PATIENCE_S: Final = 15.0
 REPLY_LEN: Final = 300  # characters
 HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-_QUEUED: Final = "queued as "
+_NAMED: Final = re.compile(rf"\b(?:queued as|delivered as|reference) ([0-9A-Z]{{{ID_LEN}}})\b")
 
 
 class Kind(StrEnum):
@@ -66,17 +67,15 @@ def send(listener: Listener, kind: Kind, to: str, sender: str, host: str, now: f
                 if code != 250:
                     raise NotTaken(_words(code, reply))
             code, reply = smtp.data(content)
-    except smtplib.SMTPDataError as error:
-        raise NotTaken(_words(error.smtp_code, error.smtp_error)) from None
     except smtplib.SMTPException as error:
         raise NotTaken(clean(str(error), REPLY_LEN)) from None
     except OSError as error:
         raise NotTaken(f"it cannot be reached at {address}:{listener.port} ({error.strerror or error})") from None
     words = _words(code, reply)
-    smtp_id = words.rpartition(_QUEUED)[2]
-    if code != 250 or len(smtp_id) != ID_LEN:
+    named = _NAMED.search(words)
+    if named is None:  # what was refused when it was examined has a name, too, and a story
         raise NotTaken(words)
-    return smtp_id
+    return named.group(1)
 
 
 def _options(to: str, sender: str) -> str:
@@ -116,6 +115,10 @@ def _judged(story: list[events.AnyEvent], kind: Kind) -> tuple[State, str]:
     cleaned = any(isinstance(event, events.FileDeleted | events.FileRepaired) for event in story)
     passed = any(isinstance(event, events.VirusLogged) for event in story)
     for event in story:
+        if isinstance(event, events.Rejected):
+            if kind is Kind.EICAR:
+                return State.STOPPED, f"The test file was refused: {event.reply}."
+            return State.FAILED, f"It was refused: {event.reply}."
         if isinstance(event, events.Held | events.Dropped):
             if kind is Kind.EICAR:
                 return State.STOPPED, f"The test file was stopped: {event.reason}."

@@ -114,6 +114,7 @@ class RejectedAttempt(msgspec.Struct, frozen=True):
     recipient: str
     reason: str
     connection_id: str
+    smtp_id: str
 
 
 class RejectedAttempts(Answer, frozen=True):
@@ -128,7 +129,7 @@ class RejectedAttempts(Answer, frozen=True):
 def rejected(call: Call, given: RejectedSearch) -> RejectedAttempts:
     """Attempts to send mail that were refused.
 
-    Newest first. Such mail has no SMTP ID, since it was never accepted.
+    Newest first. Only mail that was refused after its content was read has an SMTP ID.
     """
     first, until = _times(given.since, given.until)
     query = Query(first, until, frozenset({"rejected"}), max(given.address, given.client, key=len))
@@ -151,13 +152,24 @@ def _attempt(event: StoredEvent) -> RejectedAttempt | None:
     except msgspec.DecodeError:  # of another version
         return None
     return RejectedAttempt(
-        rfc3339(event.time), one.client, one.reverse_path, one.forward_path, one.reason, one.connection_id
+        rfc3339(event.time),
+        one.client,
+        one.reverse_path,
+        one.forward_path,
+        one.reason,
+        one.connection_id,
+        one.smtp_id,
     )
 
 
 def _is_meant(one: RejectedAttempt, given: RejectedSearch) -> bool:
     addresses = f"{one.sender}\n{one.recipient}".casefold()
     return given.address.casefold() in addresses and given.client.casefold() in one.client.casefold()
+
+
+# After which nothing is left to do, and those that name a connection the message came or went by
+_ENDS: Final = frozenset({"completed", "rejected", "abandoned"})
+_OF_CONNECTIONS: Final = frozenset({"accepted", "delivered", "rejected", "abandoned"})
 
 
 class OneTracked(Input, frozen=True):
@@ -202,7 +214,7 @@ def story_of(call: Call, given: OneTracked) -> MessageStory:
         own = view.story(given.id)
         told: list[story.Event] = [msgspec.to_builtins(event) for event in own]
         told += _of_connections(view, told)
-    completed = any(event["event"] == "completed" for event in told)
+    completed = any(event["event"] in _ENDS for event in told if "smtp_id" in event)
     queue = "" if completed else _place(call, given.id)
     if not told and not queue:
         raise NotFound(
@@ -222,14 +234,14 @@ def _of_connections(view: View, told: list[story.Event]) -> list[story.Event]:
     if not told:
         return []
     times = [microseconds(event["time"]) for event in told]
-    ids = [event.get("connection_id", "") for event in told if event["event"] in ("accepted", "delivered")]
+    ids = [event.get("connection_id", "") for event in told if event["event"] in _OF_CONNECTIONS]
     found: list[story.Event] = []
     for connection_id in list(dict.fromkeys(filter(None, ids)))[:CONNECTIONS]:
         query = Query(_began(connection_id, min(times)), max(times) + HOUR, story.OF_CONNECTIONS, connection_id)
         for event in view.find(query, CONNECTION_EVENTS).rows:
             with contextlib.suppress(msgspec.DecodeError):
                 one = msgspec.json.decode(event.line, type=story.Event)
-                if one.get("connection_id") == connection_id:
+                if one.get("connection_id") == connection_id and "smtp_id" not in one:  # those are told already
                     found.append(one)
     return found
 

@@ -169,6 +169,7 @@ class VirusReport(Answer, frozen=True):
     logged: int
     repaired: int
     deleted: int
+    refused: int
     last: list[DetailRow]
 
 

@@ -88,10 +88,12 @@ def about_virus(call: Call, given: VirusWanted) -> VirusReport:
     with call.context.store.read() as view:
         names = view.tally(month.first, month.until, frozenset(summary.INFECTED)).names
         found = detail.page(view, Question(month, frozenset(summary.INFECTED), given.name), 20)
-    logged, repaired, deleted = (names[kind][given.name] if kind in names else 0 for kind in summary.INFECTED)
+    logged, repaired, deleted, refused = (names[kind][given.name] if kind in names else 0 for kind in summary.INFECTED)
     last = [told_row(row) for row in found.rows if row.name == given.name]
     parts = [part for part in given.name.replace("-", ".").split(".") if part]
-    return VirusReport(name=given.name, parts=parts, logged=logged, repaired=repaired, deleted=deleted, last=last)
+    return VirusReport(
+        name=given.name, parts=parts, logged=logged, repaired=repaired, deleted=deleted, refused=refused, last=last
+    )
 
 
 @operation("GET", "/reports/actions", Scope.REPORTS)

@@ -35,6 +35,7 @@ from engine.queue.record import Attempt, Disposition, Result, Verdict
 from engine.queue.state import MessageState
 from engine.replies import Ending, Reply
 
+RECIPIENTS_TOLD: Final = 10  # in the event of a message that was refused
 REPLY_LEN: Final = 400  # characters of a next hop's words in a reply of ours, whose lines may have 512 (RFC 5321)
 
 log = logging.getLogger(__name__)
@@ -43,15 +44,21 @@ log = logging.getLogger(__name__)
 class Offer:
     """One such message. answer: what to tell its client; cancelled if the client gave up."""
 
-    def __init__(self, draft: Draft, accept: Acceptance, accepted: Callable[[MessageState], None]) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        accept: Acceptance,
+        accepted: Callable[[MessageState], None],
+        event: Callable[[events.Event], None],
+    ) -> None:
         """accepted: told of it when it is durable or delivered, before the client is."""
         self.draft = draft
         self.delivers = accept is Acceptance.DELIVER
         self.message = draft.message
         self.answer: asyncio.Future[Ending | Reply] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
-        self.on_given_up: Callable[[], None] = lambda: None
         self._accepted = accepted
+        self._event = event
         self._promising: asyncio.Task[bool] | None = None
 
     @property
@@ -100,12 +107,36 @@ class Offer:
         self.answer.cancel()
         self.draft.abort()
         self._stop_work()
-        self.on_given_up()
+        received = self.message.received
+        self._event(
+            events.Abandoned(
+                smtp_id=self.message.id,
+                client=received.client,
+                connection_id=received.connection_id,
+                reverse_path=received.reverse_path,
+                forward_paths=tuple(one.address for one in received.recipients),
+            )
+        )
         return True
 
     def refuse(self, ending: Ending | Reply) -> None:
         self.draft.abort()
         self._say(ending)
+        if isinstance(ending, Ending) and ending.reply.reason is not None:
+            received = self.message.received
+            paths = [one.address for one in received.recipients]
+            more = f" and {len(paths) - RECIPIENTS_TOLD} more" if len(paths) > RECIPIENTS_TOLD else ""
+            self._event(
+                events.Rejected(
+                    client=received.client,
+                    connection_id=received.connection_id,
+                    reason=ending.reply.reason,
+                    reverse_path=received.reverse_path,
+                    forward_path=", ".join(paths[:RECIPIENTS_TOLD]) + more,
+                    smtp_id=self.message.id,
+                    reply=ending.text,
+                )
+            )
 
     def taken(self, ending: Ending) -> None:
         """The next hops have it all."""
@@ -150,13 +181,12 @@ class Offers:
         """None: too many wait, or too much is in work; it has to go the way by the queue."""
         if accept is Acceptance.QUEUE or len(self._open) >= self._services.settings.smtp.before_queue.waiting:
             return None
-        offer = Offer(draft, accept, accepted)
+        offer = Offer(draft, accept, accepted, self._services.event)
         work = self._work(offer)
         offer.task = self._spawn(offer.message, work)
         if offer.task is None:
             work.close()
             return None
-        offer.on_given_up = lambda: self._given_up(offer)
         self._open.add(offer)
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._services.settings.smtp.before_queue.wait_s, offer.hurry)
@@ -172,18 +202,6 @@ class Offers:
         """The service stops: nobody waits any longer."""
         for offer in list(self._open):
             offer.hurry()
-
-    def _given_up(self, offer: Offer) -> None:
-        received = offer.message.received
-        self._services.event(
-            events.Abandoned(
-                smtp_id=offer.message.id,
-                client=received.client,
-                connection_id=received.connection_id,
-                reverse_path=received.reverse_path,
-                forward_paths=tuple(one.address for one in received.recipients),
-            )
-        )
 
     async def _work(self, offer: Offer) -> None:
         try:

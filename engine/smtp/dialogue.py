@@ -17,7 +17,6 @@ from engine.smtp.lines import Input
 from engine.smtp.transaction import Transaction
 
 TURN_LEN: Final = 200  # commands run without letting other connections have a turn
-RECIPIENTS_TOLD: Final = 10  # in the event of a message that was refused
 SHOWN_LEN: Final = 80  # octets of an offending line that the event shows
 
 
@@ -153,20 +152,11 @@ class Dialogue:
         if reply.code == 421:
             self._mode = Mode.CLOSING
 
-    def _end_message(self, ending: Ending, smtp_id: str) -> None:
-        """A message was taken or refused while its client waited for that."""
-        reply = ending.reply
+    def _end_message(self, ending: Ending) -> None:
+        """A message was taken or refused while its client waited for that. Who did so has told the journal."""
         self._say(ending.wire)
-        if reply.reason is None or self._transaction is None:
-            return
-        if self._record is not None:
-            self._record.error(errors.of_ours(reply))
-        paths = list(self._transaction.recipients)
-        told = ", ".join(paths[:RECIPIENTS_TOLD])
-        if more := len(paths[RECIPIENTS_TOLD:]):
-            told += f" and {more} more"
-        self.rejections.append(Rejection(reply.reason, self.reverse_path, told, smtp_id, ending.text))
-        self._went_wrong()
+        if ending.reply.reason is not None and self._record is not None:
+            self._record.error(errors.of_ours(ending.reply))
 
     def _refused(self, refused: Refused) -> None:
         reply = refused.reply

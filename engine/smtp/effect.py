@@ -37,5 +37,3 @@ class Rejection(NamedTuple):
     reason: Reason
     reverse_path: str
     forward_path: str
-    smtp_id: str = ""  # of a message that was refused after its content was read
-    reply: str = ""

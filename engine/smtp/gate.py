@@ -58,7 +58,7 @@ ACCEPTED: Final = Answer()
 
 class Gate(Protocol):
     """All of it is called in the event loop of the relay. Events and the `rejected` ones of a Reply's reason are
-    written by the edge, not by the gate; a method that raises costs the client a 451."""
+    written by the edge, not by the gate, but for those of an offer; a method that raises costs the client a 451."""
 
     @property
     def settings(self) -> Settings:

@@ -45,8 +45,6 @@ class Reporter:
                     reason=rejection.reason,
                     reverse_path=rejection.reverse_path,
                     forward_path=rejection.forward_path,
-                    smtp_id=rejection.smtp_id,
-                    reply=rejection.reply,
                 )
             )
         session.violations.clear()

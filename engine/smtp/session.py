@@ -149,7 +149,7 @@ class Session(Commands):
         if reply is None:
             self._say(Reply.QUEUED.line(smtp_id))
         elif isinstance(reply, Ending):
-            self._end_message(reply, smtp_id)
+            self._end_message(reply)
         else:
             self._reject(reply)
         self._transaction = None

@@ -64,7 +64,7 @@ def test_the_number_of_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 def test_ports_of_the_pages_are_theirs_alone(smtp: int, http: int, https: int, names: list[str]) -> None:
     """HTTP-02, HTTP-03, HTTP-04: different from each other and from that of SMTP; 80 and 443 are others'."""
     settings = config.Settings(
-        smtp=config.Smtp(listen=config.Listener(port=smtp)),
+        smtp=config.Smtp(listen=config.MailListener(port=smtp)),
         web=config.Web(http=config.PlainPages(port=http), https=config.Pages(port=https)),
     )
     found = problems(settings)

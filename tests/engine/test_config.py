@@ -10,7 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import config
-from engine.config import ConfigError, Delivery, Listener, Pages, PlainPages, Relay, Route, Routing, Settings, Smtp, Web
+from engine.config import (
+    ConfigError,
+    Delivery,
+    MailListener,
+    Pages,
+    PlainPages,
+    Relay,
+    Route,
+    Routing,
+    Settings,
+    Smtp,
+    Web,
+)
 
 
 def test_defaults_are_good_and_survive_a_round_trip() -> None:
@@ -25,7 +37,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp"
 @given(text=TEXT, days=st.integers(1, 14), pause=st.booleans(), ports=st.permutations([25, 2525, 8003, 8043, 9000]))
 def test_what_is_written_is_read_back(text: str, days: int, pause: bool, ports: list[int]) -> None:
     wanted = Settings(
-        smtp=Smtp(listen=Listener("::1", ports[0]), from_name=text),
+        smtp=Smtp(listen=MailListener("::1", ports[0]), from_name=text),
         web=Web(http=PlainPages("127.0.0.1", ports[1]), https=Pages("127.0.0.1", ports[2])),
         delivery=Delivery(days=days, pause=pause),
         routing=Routing(default_host="a.example,[::1]:26", local=(Route("example.com", "10.0.0.5", ports[3]),)),

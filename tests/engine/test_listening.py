@@ -1,5 +1,6 @@
 """Ports that are free, taken, shared, changed and exchanged (SMTP-01..04, INST-06)."""
 
+import itertools
 import os
 import socket
 from collections.abc import Iterator
@@ -7,7 +8,19 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from engine.config import FurtherListener, Listener, ListenMode, ListenTls, Pages, PlainPages, Settings, Smtp, Web
+from engine.config import (
+    Acceptance,
+    FurtherListener,
+    Listener,
+    ListenMode,
+    ListenTls,
+    MailListener,
+    Pages,
+    PlainPages,
+    Settings,
+    Smtp,
+    Web,
+)
 from engine.listening import MX, CannotListen, Kind, Listeners, bind, kind_of
 from engine.portuse import describe, holders, user_of_port
 
@@ -23,7 +36,7 @@ def free() -> Listener:
 
 def settings(smtp: Listener, http: Listener, https: Listener) -> Settings:
     web = Web(http=PlainPages(http.host, http.port), https=Pages(https.host, https.port))
-    return Settings(smtp=Smtp(listen=smtp), web=web)
+    return Settings(smtp=Smtp(listen=MailListener(smtp.host, smtp.port)), web=web)
 
 
 @pytest.fixture
@@ -107,6 +120,7 @@ def test_further_listeners_come_and_go() -> None:
 
 
 def test_kinds_have_letters_of_their_own() -> None:
-    kinds = [Kind(submission, implicit) for submission in (False, True) for implicit in (False, True)]
-    assert len({one.code for one in kinds}) == 4 and all(Kind.of(one.code) == one for one in kinds)
+    kinds = [Kind(*one) for one in itertools.product((False, True), (False, True), Acceptance)]
+    assert len({one.code for one in kinds}) == 12 and all(Kind.of(one.code) == one for one in kinds)
+    assert kind_of(MailListener(accept=Acceptance.SCAN)) == Kind(accept=Acceptance.SCAN)
     assert kind_of(Listener()) == MX and kind_of(FurtherListener(tls=ListenTls.IMPLICIT)) == Kind(False, True)

@@ -12,7 +12,7 @@ from control.assistant import ports
 from control.assistant.answers import Row, domains
 from control.assistant.checks import Check, Outcome
 from control.assistant.ports import HOSTS, Talk, check_ports, talk_to
-from engine.config import Listener, Route, Routing, Settings, Smtp
+from engine.config import MailListener, Route, Routing, Settings, Smtp
 from engine.delivery.route import Host
 
 NAME = "mail.example.com"
@@ -65,7 +65,9 @@ def free() -> int:
 
 
 def checked(own: int, *routes: Route, default: str = "") -> dict[str, Check]:
-    settings = Settings(smtp=Smtp(listen=Listener("0.0.0.0", own)), routing=Routing(local=routes, default_host=default))
+    settings = Settings(
+        smtp=Smtp(listen=MailListener("0.0.0.0", own)), routing=Routing(local=routes, default_host=default)
+    )
     return {check.what: check for check in check_ports(settings, NAME)}
 
 

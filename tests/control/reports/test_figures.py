@@ -211,10 +211,10 @@ def test_every_figure_of_the_summary(day: Day, period: Period) -> None:
             sum(e["event"] == "encrypted-container" and e["handling"] == "delete" for e in seen),
         ),
     ]
-    infections = [count["virus-logged"], count["file-repaired"], count["file-deleted"]]
+    infections = [count["virus-logged"], count["file-repaired"], count["file-deleted"], count["file-refused"]]
     assert [one.value for one in found.infections] == [*infections, sum(infections), 0]
     for listed, kinds, field in (
-        (found.viruses, ("virus-logged", "file-repaired", "file-deleted"), "virus"),
+        (found.viruses, ("virus-logged", "file-repaired", "file-deleted", "file-refused"), "virus"),
         (found.subjects, ("subject-blocked",), "subject"),
         (found.attachments, ("attachment-deleted",), "file"),
     ):

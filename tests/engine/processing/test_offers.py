@@ -36,9 +36,7 @@ from engine.scanner.pool import ScannerCrashed
 from tests.engine.pipeline_room import DELIVERY, HOUR_NS, Room, files, run
 
 SCAN, DELIVER = Acceptance.SCAN, Acceptance.DELIVER
-VIRUS = Outcome(
-    Facts(matches=[Match("V", "1")]), infected=[InfectedFile("1", "a.com", 3, ("V",), Fate.DELETED)]
-)
+VIRUS = Outcome(Facts(matches=[Match("V", "1")]), infected=[InfectedFile("1", "a.com", 3, ("V",), Fate.DELETED)])
 LARGE = b"line\r\n" * 15_000  # more than is kept in memory
 A, B = "a@one.example", "b@two.example"
 
@@ -95,7 +93,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, accept: Acceptance, body
         await idle(room)
         assert room.store.lengths() == (0, 0, 0) and not door.accepted and not message.segments
         kinds = [type(one) for one in room.told]
-        assert kinds == [events.Scanned, events.FileRefused]
+        assert kinds == [events.Scanned, events.FileRefused, events.Rejected]
         await room.die_and_start()
         assert not room.store.messages and not room.sent
 

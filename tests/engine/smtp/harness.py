@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from engine.config import Blocking, Settings, Size, Smtp
+from engine.config import Acceptance, Blocking, Settings, Size, Smtp
 from engine.events import Event
 from engine.listening import MX, Kind
 from engine.queue.record import Received
@@ -247,6 +247,9 @@ class MemoryGate:
             raise self.fail_begin
         self.drafts.append(MemoryDraft(self, received))
         return cast(Draft, self.drafts[-1])
+
+    def offer(self, draft: Draft, accept: Acceptance, client: ClientInfo) -> None:
+        """Nobody examines anything here: all goes by the queue."""
 
     def accepted(self, message: MessageState, client: ClientInfo) -> None:
         if self.fail_accepted is not None:
