@@ -52,7 +52,9 @@ class Server:
             with contextlib.suppress(OSError), self._listener.accept()[0] as plain:
                 plain.settimeout(PATIENCE_S)
                 with self._tls.wrap_socket(plain, server_side=True) as peer:
-                    self.paths.append(peer.recv(65536).split(b" ")[1])
+                    if not (request := peer.recv(65536)):
+                        continue  # gone again, out of patience
+                    self.paths.append(request.split(b" ")[1])
                     for piece in self.say():
                         peer.sendall(piece)
 

@@ -18,7 +18,8 @@ from control.updates.trust import trust
 from signatures import image
 from signatures.model import Literal, Signature
 
-QUICK = Patience(stall_s=0.3, grace_s=5.0)
+PATIENT = Patience(stall_s=60.0, grace_s=60.0)  # whatever else the machine does
+IMPATIENT = Patience(stall_s=0.5, grace_s=60.0)  # with those who say nothing
 BULK = random.Random(11).randbytes(150_000)
 
 
@@ -86,7 +87,7 @@ class Gateway:
         self.trusted, self.directory = folder / "trusted", folder / "fetched"
         trust(root, self.trusted)
 
-    def fetch(self, *sources: object, patience: Patience = QUICK, **named: Any) -> Fetched | NothingNew:
+    def fetch(self, *sources: object, patience: Patience = PATIENT, **named: Any) -> Fetched | NothingNew:
         return fetch([str(source) for source in sources], self.trusted, self.directory, patience=patience, **named)
 
     def fetched(self, *sources: object, **named: Any) -> Fetched:
@@ -103,4 +104,4 @@ def in_days(days: int) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
 
 
-__all__ = ["QUICK", "ROLES", "Gateway", "Publisher", "Root", "Targets", "image_of", "in_days"]
+__all__ = ["IMPATIENT", "PATIENT", "ROLES", "Gateway", "Publisher", "Root", "Targets", "image_of", "in_days"]

@@ -32,7 +32,7 @@ from engine.certificate import self_signed
 from tests.control.updates.disk import full_at
 from tests.control.updates.ftp import ftp_server, talker, trickler
 from tests.control.updates.killed import die_at
-from tests.control.updates.publisher import Gateway, Publisher, image_of
+from tests.control.updates.publisher import IMPATIENT, PATIENT, Gateway, Publisher, image_of
 from tests.control.updates.servers import DRIP, ERROR, REDIRECT, STALL, TRUNCATE, HttpServer, http_server
 
 ONE, TWO = image_of("Test.One"), image_of("Test.One", "Test.Two", "Spam.One")
@@ -133,7 +133,7 @@ def test_from_an_ftp_server(gateway: Gateway, both: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "again", "why"),
     [
-        (b"220-welcome\r\n", False, "no answer for 0.3 seconds"),
+        (b"220-welcome\r\n", False, "no answer for 0.5 seconds"),
         (b"220-welcome\r\n", True, "does not stop talking"),
         (b"220 " + b"x" * 9000, False, "got more than"),
         (b"HTTP/1.1 400 Bad Request\r\n", False, "HTTP/1.1"),
@@ -143,7 +143,7 @@ def test_from_an_ftp_server(gateway: Gateway, both: Path) -> None:
 def test_what_is_no_good_ftp_server(gateway: Gateway, both: Path, words: bytes, again: bool, why: str) -> None:
     """DEF-01, DEF-09"""
     with talker(words, again) as address:
-        found = gateway.fetched(f"ftp://{address}/", both)
+        found = gateway.fetched(f"ftp://{address}/", both, patience=IMPATIENT)
     assert why in found.problems[0].reason
 
 
@@ -229,7 +229,7 @@ def test_a_delta_that_does_not_come_is_no_reason_to_go_without(
 ) -> None:
     """DEF-01"""
     server.faults = dict.fromkeys(delta_names(publisher), fault)
-    assert gateway.fetched(server.url).path.read_bytes() == TWO
+    assert gateway.fetched(server.url, patience=IMPATIENT).path.read_bytes() == TWO
 
 
 @pytest.mark.parametrize("fault", [STALL, TRUNCATE, REDIRECT, ERROR, DRIP])
@@ -240,13 +240,13 @@ def test_the_next_source_when_one_fails(
     """DEF-01, DEF-09: each failure is told with its source; nothing half is left."""
     server.faults = {path: fault, **dict.fromkeys(delta_names(publisher) if path == "mwd" else (), ERROR)}
     dead = "http://127.0.0.1:1"
-    patience = Patience(stall_s=0.2, grace_s=0.4, rate=1 << 30)
+    patience = {STALL: IMPATIENT, DRIP: Patience(stall_s=60.0, grace_s=0.4, rate=1 << 30)}.get(fault, PATIENT)
     found = gateway.fetched(dead, server.url, both, patience=patience)
     assert found.path.read_bytes() == TWO
     assert [problem.source for problem in found.problems] == [dead, server.url]
     assert "Connection refused" in found.problems[0].reason
     expected = {
-        STALL: "no answer for 0.2 seconds",
+        STALL: "no answer for 0.5 seconds",
         TRUNCATE: "damaged|not the one that was signed|IncompleteRead",
         REDIRECT: "sends us to 'http://127.0.0.1:1/elsewhere'",
         ERROR: "answers 500",
@@ -262,7 +262,7 @@ def test_a_failure_keeps_what_was_fetched(gateway: Gateway, first: Path, server:
     assert gateway.fetched(first).revision.note == "the first one"
     server.faults = {"mwd": STALL, "-2": ERROR}
     with pytest.raises(NoSource):
-        gateway.fetch(server.url, in_force=1)
+        gateway.fetch(server.url, in_force=1, patience=IMPATIENT)
     assert gateway.files == {"revision-1.mwd"}
     assert (gateway.directory / "revision-1.mwd").read_bytes() == ONE
     assert gateway.fetched(server.folder, in_force=1).revision.number == 2

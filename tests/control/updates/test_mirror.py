@@ -24,7 +24,7 @@ from engine import durable
 from tests.control.updates.disk import full_at
 from tests.control.updates.ftp import ftp_server
 from tests.control.updates.killed import die_at
-from tests.control.updates.publisher import QUICK, Gateway, Publisher, image_of
+from tests.control.updates.publisher import IMPATIENT, PATIENT, Gateway, Publisher, image_of
 from tests.control.updates.servers import ERROR, STALL, HttpServer, http_server
 
 OLD, NEW = image_of("Test.One"), image_of("Test.One", "Test.Two")
@@ -35,11 +35,11 @@ class Site:
 
     def __init__(self, folder: Path, server: HttpServer, publisher: Publisher) -> None:
         self.folder, self.server, self.publisher = folder, server, publisher
-        self.mirror = folder / "mirror"
+        self.mirror, self.patience = folder / "mirror", PATIENT
         trust(publisher.root, state_of(self.mirror))
 
     def renewed(self, *sources: object) -> Mirrored:
-        return mirror([str(source) for source in sources or (self.server.url,)], self.mirror, patience=QUICK)
+        return mirror([str(source) for source in sources or (self.server.url,)], self.mirror, patience=self.patience)
 
     def gateway(self, name: str) -> Gateway:
         return Gateway(self.folder / name, self.publisher.root)
@@ -89,7 +89,7 @@ def test_readers_see_the_old_set_until_the_new_one_is_whole(site: Site, end: str
     """DEF-09: whatever is the file that does not come."""
     before = seen(site.mirror)
     site.publisher.publish("Test.One", "Test.Two")
-    site.server.faults = {end: STALL}
+    site.server.faults, site.patience = {end: STALL}, IMPATIENT
     with pytest.raises(NoSource):
         site.renewed()
     now = seen(site.mirror)
@@ -209,7 +209,7 @@ def test_brought_to_a_web_server(site: Site, knows_move: bool) -> None:
     folder.mkdir()
     with http_server(folder) as server:
         server.refused = set() if knows_move else {"MOVE"}
-        assert upload(site.mirror, server.url, patience=QUICK) == len(seen(site.mirror))
+        assert upload(site.mirror, server.url, patience=PATIENT) == len(seen(site.mirror))
         assert seen(folder) == seen(site.mirror)
         assert [asked for asked in server.asked if asked.split()[0] in ("PUT", "MOVE")][-1].startswith(
             "MOVE" if knows_move else "PUT /metadata/timestamp.json"
@@ -218,12 +218,12 @@ def test_brought_to_a_web_server(site: Site, knows_move: bool) -> None:
         site.publisher.publish("Test.One", "Test.Two")
         site.renewed()
         (folder / "metadata" / "2.targets.json").write_bytes(b"half")
-        assert upload(site.mirror, server.url, ["targets/gone"], patience=QUICK) < len(seen(site.mirror))
+        assert upload(site.mirror, server.url, ["targets/gone"], patience=PATIENT) < len(seen(site.mirror))
         assert seen(folder) == seen(site.mirror)
         assert "DELETE /targets/gone" in server.asked
         server.refused = {"PUT"}
         with pytest.raises(NotUploaded, match="answers 405 to PUT"):
-            upload(site.mirror, server.url, patience=QUICK)
+            upload(site.mirror, server.url, patience=PATIENT)
 
 
 def test_brought_to_an_ftp_server(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_brought_to_an_ftp_server(site: Site, monkeypatch: pytest.MonkeyPatch) -
     folder = site.folder / "ftp" / "definitions"
     folder.mkdir(parents=True)
     with ftp_server(folder.parent) as address:
-        sent = upload(site.mirror, f"ftp://site:secret@{address}/definitions", patience=QUICK)
+        sent = upload(site.mirror, f"ftp://site:secret@{address}/definitions", patience=PATIENT)
         assert sent == len(seen(site.mirror))
         assert seen(folder) == seen(site.mirror)
         assert site.gateway("gateway").fetched(f"ftp://{address}/definitions").path.read_bytes() == OLD
@@ -243,14 +243,14 @@ def test_brought_to_an_ftp_server(site: Site, monkeypatch: pytest.MonkeyPatch) -
         (home / ".netrc").chmod(0o600)
         monkeypatch.setenv("HOME", str(home))
         (folder / "targets" / "gone").write_bytes(b"old")
-        upload(site.mirror, f"ftp://{address}/definitions", ["targets/gone", "targets/never"], patience=QUICK)
+        upload(site.mirror, f"ftp://{address}/definitions", ["targets/gone", "targets/never"], patience=PATIENT)
         assert seen(folder) == seen(site.mirror)
         with pytest.raises(NotUploaded) as caught:
-            upload(site.mirror, f"ftp://site:wrong@{address}/definitions", patience=QUICK)
+            upload(site.mirror, f"ftp://site:wrong@{address}/definitions", patience=PATIENT)
         assert "530" in str(caught.value)
         assert "wrong" not in str(caught.value)
         with pytest.raises(NotUploaded, match="55"):
-            upload(site.mirror, f"ftp://anonymous:@{address}/definitions", patience=QUICK)
+            upload(site.mirror, f"ftp://anonymous:@{address}/definitions", patience=PATIENT)
         assert seen(folder) == seen(site.mirror)
 
 

@@ -274,8 +274,8 @@ def test_results_fields_are_told_with_their_place() -> None:
 
 def test_claims_are_checked_when_they_leave_the_scanner() -> None:
     """The relay believes no type and no bound of them."""
-    true = msgspec.msgpack.encode(collect(signed()))
-    assert msgspec.msgpack.decode(true, type=Claims) == collect(signed())
+    claims = collect(signed())
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(claims), type=Claims) == claims
     for change in (
         {"domain": "a b"}, {"domain": "example.com\n"}, {"domain": "a" * 254}, {"selector": "A"}, {"digest": b"x" * 33},
         {"octets": b"x" * (limits.SIGNATURE_LEN + 1)}, {"expires": -1}, {"reason": "x" * 201},
