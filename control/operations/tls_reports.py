@@ -9,6 +9,7 @@ from control.actor import Scope
 from control.operation import Answer, Call, Download, NotFound, operation
 from control.operations.report_answers import ReportPeriod, rfc3339
 from control.operations.reports import not_covered, period_of
+from control.records.lines import HOUR
 from control.records.view import View
 from control.reports import tls
 from control.reports.period import Period
@@ -52,8 +53,11 @@ class TlsReport(Answer, frozen=True):
 
 @operation("GET", "/reports/tls", Scope.REPORTS)
 def summarize_tls(call: Call, given: ReportPeriod) -> TlsReport:
-    """Sessions with other domains by what they publish and how TLS went, those with the most failures first."""
-    period = period_of(call, given)
+    """Sessions with other domains by what they publish and how TLS went, those with the most failures first.
+
+    They are counted by the hour: a time is made longer to whole hours.
+    """
+    period = _hours(period_of(call, given))
     with call.context.store.read() as view:
         found = tls.gather(_counts(view, period))
         told = not_covered(call, view, period)
@@ -66,8 +70,12 @@ def summarize_tls(call: Call, given: ReportPeriod) -> TlsReport:
     )
 
 
+def _hours(period: Period) -> Period:
+    return Period(period.first // HOUR * HOUR, -(-period.until // HOUR) * HOUR)
+
+
 def _counts(view: View, period: Period) -> Mapping[str, int]:
-    return view.tally(period.first, period.until, frozenset({KIND})).names.get(KIND) or {}
+    return view.hourly(period.first, period.until, KIND)
 
 
 def _told(one: tls.TlsSessions) -> TlsDomain:
@@ -83,7 +91,7 @@ def _told(one: tls.TlsSessions) -> TlsDomain:
 @operation("GET", "/reports/tls/{domain}", Scope.REPORTS, errors=(NotFound,))
 def get_tls_report(call: Call, given: TlsReportWanted) -> Download:
     """The report on one domain as the document that RFC 8460 wants, to be sent to it."""
-    period = period_of(call, given)
+    period = _hours(period_of(call, given))
     with call.context.store.read() as view:
         sessions = tls.gather(_counts(view, period), given.domain)
     if not sessions:

@@ -25,6 +25,8 @@ NAMED: Final = {
     "tls-result": "session",
     "virus-logged": "virus",
 }
+# Names of these are kept by the hour only: they are many, and reports on them take whole hours
+HOURLY: Final = frozenset({"tls-result"})
 
 
 class Line(msgspec.Struct):

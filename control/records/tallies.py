@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from control.records.lines import HOUR, MINUTE, NAMED, Line
+from control.records.lines import HOUR, HOURLY, MINUTE, NAMED, Line
 
 SPANS: Final = (HOUR, MINUTE)  # microseconds; the larger ones first
 _ADD = (
@@ -90,7 +90,8 @@ class Minutes:
             for (minute, kind), amount in self._amounts.items():
                 amounts[minute // minutes, kind] += amount
             for (minute, kind, name), count in self._names.items():
-                names[minute // minutes, kind, name] += count
+                if span == HOUR or kind not in HOURLY:
+                    names[minute // minutes, kind, name] += count
             connection.executemany(_ADD, [(file, span, *key, count, amounts[key]) for key, count in counts.items()])
             connection.executemany(_ADD_NAMED, [(file, span, *key, count) for key, count in names.items()])
 

@@ -1,11 +1,13 @@
 """What can be asked about the events: one consistent snapshot of the store, for one page."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
 
 from control.records import messages, tallies
+from control.records.lines import HOUR
 from control.records.messages import Message, Wanted
 from control.records.reading import EVER, PATIENCE_S, Found, Query, Reader, StoredEvent
 from control.records.tallies import Tally, Totals
@@ -55,6 +57,12 @@ class View:
                 for line in self._reader.counted_lines(start, end):
                     tally.add(line, line.event in named)
         return tally
+
+    def hourly(self, first: int, until: int, kind: str) -> Counter[str]:
+        """Names of a kind in control.records.lines.HOURLY, and how often. first, until: whole hours."""
+        tally = Tally()
+        tallies.read(self._connection, tally, HOUR, first, until, (kind,))
+        return tally.names.get(kind, Counter())
 
     def _ceiling(self) -> int:
         """After the last event."""

@@ -42,6 +42,8 @@ _NEXT_STEP: Final = {
     "4.6": "The mail system is set up in a loop. Ask your own postmaster to look at the routing.",
     "4.7": "The other side could not be reached for days. Ask the recipient in another way if the address still works.",
     "6": "The other side cannot take this kind of message. Send it as plain text, with plain letters in the address.",
+    "7.30": "You asked for encryption all the way, which is not to be had. Send the message without that wish, or tell "
+    "the recipient in another way.",
     "7": "The other side refuses the message by its rules. Its answer above may say why; else ask its postmaster.",
 }
 

@@ -77,7 +77,7 @@ class Session(Dialogue):
             return own_words("5.3.4", text)
         if not self._smtputf8 and (envelope.smtputf8 or self._has_utf8_path(envelope)):
             return own_words("5.6.7", "the next hop does not offer SMTPUTF8, which the message needs")
-        if envelope.require_tls and "REQUIRETLS" not in self.capabilities:
+        if envelope.require_tls and not self._lmtp and "REQUIRETLS" not in self.capabilities:
             text = "the sender requires TLS all the way (REQUIRETLS), which the next hop does not offer"
             return own_words("5.7.30", text)
         return None
@@ -173,7 +173,7 @@ class Session(Dialogue):
             line += " BODY=8BITMIME"
         if self._utf8:
             line += " SMTPUTF8"
-        if envelope.require_tls:
+        if envelope.require_tls and "REQUIRETLS" in self.capabilities:
             line += " REQUIRETLS"
         if self.takes_dsn:
             line += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)

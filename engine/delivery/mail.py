@@ -40,8 +40,9 @@ _TLS_REQUIRED = re.compile(rb"^TLS-Required[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)", re
 
 
 def says_tls_not_required(head: bytes) -> bool:
-    """head: of a message, from its begin on."""
-    found = _TLS_REQUIRED.findall(head[: end + 2] if (end := head.find(b"\r\n\r\n")) >= 0 else head)
+    """head: of a message, from its begin on, and what follows it."""
+    end = head.find(b"\r\n\r\n", 0, limits.HEADER_LEN)
+    found = _TLS_REQUIRED.findall(head, 0, end + 2 if end >= 0 else limits.HEADER_LEN)
     return len(found) == 1 and found[0].strip().lower() == b"no"
 
 
@@ -108,9 +109,9 @@ class Mail(Generic[M]):
         seen = b""
         for piece in (self.body,) if self.body is not None else self.pieces():
             seen += piece
-            if b"\r\n\r\n" in seen or len(seen) >= limits.HEADER_LEN:
+            if seen.find(b"\r\n\r\n", 0, limits.HEADER_LEN) >= 0 or len(seen) >= limits.HEADER_LEN:
                 break
-        return says_tls_not_required(seen[: limits.HEADER_LEN])
+        return says_tls_not_required(seen)
 
     @property
     def converted(self) -> bool:

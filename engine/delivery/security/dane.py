@@ -142,7 +142,6 @@ def refusal(chain: Sequence[bytes], tlsas: Tlsas, names: Iterable[str]) -> str:
         return "the server showed no certificate"
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
-    from OpenSSL import crypto
 
     unreadable = (
         ValueError,
@@ -151,7 +150,6 @@ def refusal(chain: Sequence[bytes], tlsas: Tlsas, names: Iterable[str]) -> str:
         x509.InvalidVersion,
         x509.DuplicateExtension,
         x509.UnsupportedGeneralNameType,
-        crypto.Error,
     )
     try:
         return _refusal(chain, tlsas, tuple(names))
@@ -200,12 +198,12 @@ def _not_vouched_for(chain: Sequence[bytes], anchor: bytes) -> str:
         return crypto.load_certificate(crypto.FILETYPE_ASN1, der)
 
     store = crypto.X509Store()
-    store.add_cert(loaded(anchor))
-    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    between = [loaded(one) for one in chain[1:] if one != anchor]
     try:
+        store.add_cert(loaded(anchor))
+        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+        between = [loaded(one) for one in chain[1:] if one != anchor]
         crypto.X509StoreContext(store, loaded(chain[0]), between).verify_certificate()
-    except crypto.X509StoreContextError as error:
+    except (crypto.Error, crypto.X509StoreContextError) as error:
         return f"the authority of its TLSA record does not vouch for its certificate: {error}"
     return ""
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from engine.config import TlsPolicy
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
-from engine.delivery.route import address_text
+from engine.delivery.route import Protocol, address_text
 from engine.delivery.security.dane import Tlsas, Unproven, look_up
 from engine.delivery.security.policy import Mode
 from engine.delivery.security.results import Kind
@@ -61,7 +61,7 @@ async def demand(hop: NextHop, exchange: Exchange, resolver: Resolver, *, dane: 
             raise Unfit(reply, Kind.TLSA, "dnssec-invalid") from None
     if tlsas is not None and tlsas.records:
         return Demand(TlsPolicy.VERIFIED, Kind.TLSA, tlsas)
-    if hop.require_tls:
+    if hop.require_tls and exchange.protocol is not Protocol.LMTP:  # which does not relay, but keeps mail
         return _required(hop, exchange)
     if tlsas is not None:
         return Demand(hop.tls if hop.tls in _STRICT else TlsPolicy.REQUIRED, Kind.TLSA)

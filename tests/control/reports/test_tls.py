@@ -36,6 +36,7 @@ def known(gateway: Gateway) -> Gateway:
         write(written(Kind.STS, "certificate-expired", host="mx.one.example", address="192.0.2.1"))
     write(written(Kind.NONE, "success", "two.example"))
     write(events.TlsResult(time=timestamp(NOW), session="<script> is no session"))
+    write(events.AlertSent(time=timestamp(NOW + 300_000_000_000), kind="x", recipients=1))  # the hour goes on
     folder = gateway.root / "mta-sts"
     policies = Policies(None, folder, lambda: None, lambda _: None)  # type: ignore[arg-type,return-value]
     octets = b"version: STSv1\nmode: enforce\nmx: mx.one.example\nmax_age: 86400\n"
