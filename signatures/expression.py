@@ -3,6 +3,12 @@
 PCRE2 runs them (cext/expression.pyx), so they are written anew for it here.
 """
 
+import re
+import warnings
+from collections.abc import Iterable
+from re import _constants, _parser  # type: ignore[attr-defined]
+from typing import Any
+
 from cext.expression import Expression
 
 _NOCASE = "(?i)"
@@ -18,6 +24,38 @@ def read(text: str) -> tuple[bytes, bool]:
         raise ValueError("it is too long")
     Expression(made, nocase)
     return made, nocase
+
+
+def needed(expression: bytes) -> bytes:
+    """The longest run of octets, in lower case, that every text has in which this is found, in whatever case.
+
+    expression: as read gives it. Empty if none is known.
+    """
+    if b"[:" in expression:  # Python's parser does not know classes of characters by name
+        return b""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            parsed = _parser.parse(expression.decode("latin-1"))
+    except (re.error, RecursionError, OverflowError):
+        return b""
+    runs = [""]
+    _runs(parsed, runs)
+    return max(runs, key=len).lower().encode("latin-1")
+
+
+def _runs(parsed: Iterable[Any], runs: list[str]) -> None:
+    """Add the literals that have to be there. The last run goes on if the next item is a literal."""
+    for kind, value in parsed:
+        if kind is _constants.LITERAL and value < 128:
+            runs[-1] += chr(value)
+        elif kind is _constants.SUBPATTERN:
+            _runs(value[3], runs)
+        elif kind is _constants.MAX_REPEAT and value[0] > 0:
+            runs.append("")
+            _runs(value[2], runs)
+            runs.append("")
+        elif kind is not _constants.AT:
+            runs.append("")
 
 
 def _translated(text: str) -> bytes:

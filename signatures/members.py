@@ -25,6 +25,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True):
     size: Range
     encrypted: bool | None
     position: Range
+    needed: bytes = b""
 
 
 class Annex(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +53,7 @@ def _rule(name: str, body: Member) -> Rule:
         body.size,
         body.encrypted,
         body.position,
+        expression.needed(text),
     )
 
 

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cext.expression import LONGEST
+from cext.expression import LONGEST, Expression
 from engine.scan import knowledge
 from engine.scan import members as engine_side
 from engine.scan.facts import Cause
 from engine.scan.offline import examine
-from signatures import grammar, image, members, source
+from signatures import expression, grammar, image, members, source
 from signatures.clamav import member
 from signatures.clamav.collect import collect
 from signatures.clamav.line import NotTaken
 from signatures.inspection import Contents
 from signatures.model import Member, Signature
+from tests.cext.test_expression import SIMPLE
 from tests.engine.scan.formats.archives_made import rar5
 
 
@@ -135,3 +138,34 @@ def test_mistakes_in_our_own_language_are_told(value: str, message: str) -> None
     tables, _ = source.parse("a.toml", f'[[signature]]\nname = "A"\nmember = {value}\n'.encode())
     made, wrong = grammar.signature(tables[0])
     assert made is None and wrong[0].message.startswith(message)
+
+
+@given(SIMPLE, st.text("ab.-/ AB", max_size=20), st.booleans())
+def test_what_an_expression_needs_is_in_every_text_that_it_is_found_in(text: str, name: str, nocase: bool) -> None:
+    made, caseless = expression.read("(?i)" * nocase + text)
+    if Expression(made, caseless).search(name.encode()) is not None:
+        assert expression.needed(made) in name.lower().encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [(r"^x?INVOICE[0-9]+\.exe$", "invoice"), ("(abc)+d", "abc"), ("abc|d", ""), ("[[:digit:]]abc", ""), ("a{2}", "a")],
+)
+def test_what_an_expression_needs(text: str, needed: str) -> None:
+    assert expression.needed(text.encode()) == needed.encode()
+
+
+def test_rules_are_looked_up_by_what_they_want() -> None:
+    """SCAN-07: ten thousand rules and ten thousand members are not a hundred million comparisons."""
+    bodies = [
+        Member(expression=r"[a-z]invoice[0-9]\.exe$"),
+        Member(container="zip", size=(7, 7)),
+        Member(packed=(8, 8)),
+        Member(expression="^a", size=(7, 9)),
+        Member(expression="(?i)INVOICE", encrypted=True),
+    ]
+    rules = [Signature(f"r{number}", body) for number, body in enumerate(bodies)]
+    known = engine_side.Members(members.annexes(rules)[members.ANNEX])
+    assert known.names(engine_side.Told("zip", 99, ("an-Invoice1.exe",), 7, 8, True)) == ("r2", "r3", "r4", "r1")
+    assert known.names(engine_side.Told("zip", 99, ("xinvoice1.exe",), 1, 1)) == ("r0",)
+    assert known.names(engine_side.Told("rar", 99, ("b",), 7, 7)) == ()
