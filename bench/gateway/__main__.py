@@ -88,16 +88,30 @@ def main(
             peer = make_peer(name, place, port, sink, definitions, dns)
             result = run.measure(peer, place, port, sink, items, count, sessions, per_session)
             results.setdefault(name, []).append(result)
-    Console(width=150).print(table_of(results))
+    console = Console(width=170)
+    console.print(table_of(results))
+    console.print(processes_of(results))
     if work is None:
         shutil.rmtree(base)
     worst = [one for many in results.values() for one in many if one.lost or one.changed or one.infected_delivered]
     raise SystemExit(1 if worst else 0)
 
 
+def processes_of(results: dict[str, list[run.Result]]) -> Table:
+    """Where the processor's time goes."""
+    table = Table("peer", "process", "CPU s/1000", box=None)
+    for name, many in results.items():
+        kinds = sorted({kind for one in many for kind in one.cpu_by_kind})
+        for kind in kinds:
+            each = [one.cpu_by_kind.get(kind, 0.0) / one.messages * 1000 for one in many]
+            table.add_row(name, kind, f"{statistics.median(each):.2f}")
+    return table
+
+
 def table_of(results: dict[str, list[run.Result]]) -> Table:
     table = Table(
-        "peer", "msgs/s", "MB/s", "answered/s", "p50 ms", "p99 ms", "CPU s/1000", "accepted", "refused", "delivered",
+        "peer", "msgs/s", "MB/s", "answered/s", "p50 ms", "p99 ms", "way p50", "way p99",
+       "CPU s/1000", "accepted", "refused", "delivered",
         "lost", "doubled", "changed", "infected delivered", box=None,
     )  # fmt: skip
     for name, many in results.items():
@@ -108,6 +122,8 @@ def table_of(results: dict[str, list[run.Result]]) -> Table:
             f"{statistics.median(one.messages / one.answered_s for one in many):.0f}",
             f"{statistics.median(one.quantile(0.5) for one in many):.1f}",
             f"{statistics.median(one.quantile(0.99) for one in many):.1f}",
+            f"{statistics.median(one.way_quantile(0.5) for one in many):.0f}",
+            f"{statistics.median(one.way_quantile(0.99) for one in many):.0f}",
             f"{statistics.median(one.cpu_s / one.messages * 1000 for one in many):.2f}",
             *(
                 str(sum(getattr(one, key) for one in many))

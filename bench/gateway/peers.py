@@ -23,6 +23,7 @@ START_S = 60.0
 class Peer(Protocol):
     name: str
     scans: bool
+    discards: bool  # what is infected, after it was accepted
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -66,6 +67,7 @@ class Mailward:
 
     name = "mailward"
     scans = True
+    discards = False
 
     def __init__(
         self,
@@ -195,6 +197,7 @@ class Postfix:
     """Postfix alone: durable queue, no scanning. Needs root, for its own users and folder rights."""
 
     scans = False
+    discards = False
 
     def __init__(self, work: Path, port: int, sink: int, tuned: bool = False) -> None:
         self.name = "postfix-tuned" if tuned else "postfix"
@@ -202,6 +205,7 @@ class Postfix:
         self.port = port
         self._sink = sink
         self._extra = TUNING if tuned else ""
+        self._services = ""
 
     @property
     def _etc(self) -> str:
@@ -216,7 +220,7 @@ class Postfix:
         values = {"port": self.port, "sink": self._sink, "work": self._work, "extra": self._extra}
         daemons = "/usr/lib/postfix/sbin"
         (self._work / "etc" / "main.cf").write_text(MAIN_CF.format(daemons=daemons, **values))
-        (self._work / "etc" / "master.cf").write_text(MASTER_CF.format(**values))
+        (self._work / "etc" / "master.cf").write_text(MASTER_CF.format(**values) + self._services)
         done = subprocess.run(["/usr/sbin/postfix", "-c", self._etc, "start"], capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"postfix did not start: {done.stderr}")

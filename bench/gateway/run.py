@@ -1,6 +1,5 @@
 """One measured run: load in front, sink behind, and the account of every message."""
 
-import os
 import signal
 import subprocess
 import time
@@ -13,12 +12,12 @@ from rich.console import Console
 
 from bench.gateway.corpus import Item
 from bench.gateway.peers import Peer
+from bench.gateway.processes import cpu_s
 from cext.crc32c import crc32c
 
 HERE = Path(__file__).parent
 RECIPIENT = "user@bench.example"
 QUIET_S = 10.0  # nothing arrived for so long: what is missing is counted as lost
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -39,14 +38,23 @@ class Result:
     megabytes: float = 0.0
     latencies_ms: list[float] = field(default_factory=list)
     cpu_s: float = 0.0
+    cpu_by_kind: dict[str, float] = field(default_factory=dict)
+    ways_ms: list[float] = field(default_factory=list)  # from MAIL until the sink had it
 
     def quantile(self, share: float) -> float:
-        ordered = sorted(self.latencies_ms)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+        return _quantile(self.latencies_ms, share)
+
+    def way_quantile(self, share: float) -> float:
+        return _quantile(self.ways_ms, share)
 
     @property
     def rate(self) -> float:
         return self.delivered / self.delivered_s if self.delivered_s else 0.0
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def compile_tools(work: Path) -> None:
@@ -54,12 +62,6 @@ def compile_tools(work: Path) -> None:
         source, target = HERE / f"{name}.c", work / name
         if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             subprocess.run(["gcc", "-O2", "-o", target, source], check=True)
-
-
-def machine_cpu_s() -> float:
-    """Seconds that all cores together were busy since start."""
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-    return (sum(map(int, fields[:8])) - int(fields[3]) - int(fields[4])) / TICK
 
 
 class Sink:
@@ -100,7 +102,7 @@ def measure(
     sink = Sink(work, sink_port)
     log = work / "load.log"
     peer.start()
-    busy = machine_cpu_s()
+    before = cpu_s(peer.pids())
     begun = time.monotonic()
     files = work / "files"
     files.write_text("".join(f"{item.path}\n" for item in items))
@@ -115,18 +117,20 @@ def measure(
         disturb()
         load.send_signal(signal.SIGTERM)
     said = load.communicate()[0]
+    load_ended = time.monotonic()
     if load.returncode:
         raise SystemExit("the load generator gave up")
     count = int(said.split()[0])
     arrivals = _wait_until_quiet(sink.log, count)
     idle_since = time.monotonic()
-    busy = machine_cpu_s() - busy
+    used = {kind: one - before.get(kind, 0.0) for kind, one in cpu_s(peer.pids()).items()}
     peer.stop()
-    own = sink.stop() + float(said.split()[2])
-    result = account(peer, log, sink.log, items, count)
+    sink.stop()
+    result = account(peer, log, sink.log, items, count, load_ended - float(said.split()[1]))
     result.answered_s = float(said.split()[1])
     result.delivered_s = max(arrivals - begun, result.answered_s) if arrivals else idle_since - begun
-    result.cpu_s = max(0.0, busy - own)
+    result.cpu_by_kind = used
+    result.cpu_s = sum(used.values())
     return result
 
 
@@ -151,26 +155,30 @@ def _wait_until_quiet(log: Path, count: int) -> float:
     return max(times) if times else 0.0
 
 
-def account(peer: Peer, load_log: Path, sink_log: Path, items: Sequence[Item], count: int) -> Result:
+def account(peer: Peer, load_log: Path, sink_log: Path, items: Sequence[Item], count: int, load_began: float) -> Result:
     result = Result(peer.name, messages=count)
     sums = expected(items)
     accepted: set[int] = set()
+    begun: dict[int, float] = {}
     resent: set[int] = set()
     for line in load_log.read_text().splitlines():
-        number, code, latency, _ = line.split()
+        number, code, latency, at = line.split()
         if code == "resent":
             resent.add(int(number))
             continue
         result.latencies_ms.append(float(latency) * 1000)
+        begun[int(number)] = load_began + float(at) - float(latency)
         if code == "250":
             accepted.add(int(number))
         else:
             result.refused += 1
     arrived: Counter[int] = Counter()
     for line in sink_log.read_text().splitlines():
-        number, crc, size, _ = line.split()
+        number, crc, size, at = line.split()
         index = int(number)
         arrived[index] += 1
+        if index in begun:
+            result.ways_ms.append((float(at) - begun[index]) * 1000)
         untouched = (crc, int(size)) == sums[index % len(items)]
         if items[index % len(items)].infected:
             result.infected_delivered += untouched and peer.scans
@@ -179,7 +187,8 @@ def account(peer: Peer, load_log: Path, sink_log: Path, items: Sequence[Item], c
         result.megabytes += int(size) / 1e6
     result.accepted = len(accepted)
     result.delivered = len(arrived)
-    result.lost = len(accepted - arrived.keys())
+    due = {one for one in accepted if not (peer.discards and items[one % len(items)].infected)}
+    result.lost = len(due - arrived.keys())
     doubles = {number: times - 1 for number, times in arrived.items() if times > 1}
     result.doubled = sum(doubles.values())
     result.doubled_resent = sum(times for number, times in doubles.items() if number in resent)
