@@ -145,6 +145,7 @@ class Relay:
             tls=delivery.tls,
             connections=delivery.connections,
             messages_per_minute=delivery.messages_per_minute,
+            exempt=delivery.policy_exempt,
         )
         self._reception = Reception(settings, self.router.is_local, self.resolver, self.block_lists, self.hostname)
         named = settings.smtp.submitters
@@ -305,9 +306,11 @@ class Relay:
         await self._adopt_definitions(path)
         await self.quarantine.start()
         await self.pool.start()
+        gc.disable()  # what a start makes stays: collections would walk all of it, again and again
         for message in await self.store.open():
             self._ids.seen(message.id)
             self.pipeline.submit(message)
+        gc.enable()
         gc.freeze()  # or a collection walks every queued message, and mail waits: 0.6 s for 50,000 of them
         await self.commands.start()
         await self._listen()

@@ -195,6 +195,7 @@ def _delivery(settings: Settings) -> Iterator[Problem]:
     if delivery.retry_last_s < delivery.retry_first_s:
         words = f"is {delivery.retry_last_s}, less than delivery.retry_first_s: write {delivery.retry_first_s} or more"
         yield Problem(("delivery", "retry_last_s"), words)
+    yield from _each(("delivery", "policy_exempt"), delivery.policy_exempt, entries.host_error)
 
 
 def _routing(settings: Settings) -> Iterator[Problem]:

@@ -56,6 +56,7 @@ class Delivery(Section, frozen=True):
     tls_authorities: str = ""
     dane: bool = True  # DLV-06
     mta_sts: bool = True  # DLV-06
+    policy_exempt: tuple[str, ...] = ()  # domains whose DANE and MTA-STS are not looked at
     public_authorities: str = ""
     connections: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 0
     messages_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0

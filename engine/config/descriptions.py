@@ -197,6 +197,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "that shows another certificate. Needs a name server that checks DNSSEC (dns.validating).", "DLV-06"),
         "mta_sts": W("MTA-STS", "Keep to the policies that domains publish by HTTPS: mail for them waits rather than "
             "go to another host, or to one without a good certificate.", "DLV-06"),
+        "policy_exempt": W("Domains without DANE and MTA-STS", "Domains whose mail goes as if they published nothing, "
+            "for as long as what they publish is wrong.", "DLV-06"),
         "public_authorities": W("Authorities of the Internet", "PEM file of those who vouch for hosts that an MTA-STS "
             "policy or the sender (REQUIRETLS) wants verified, and for the servers with such policies; empty takes "
             "those that the machine trusts.", "DLV-06"),

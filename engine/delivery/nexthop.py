@@ -31,7 +31,7 @@ class NextHop(msgspec.Struct, frozen=True, cache_hash=True):
 
     signed: DNSSEC proves that these are the hosts of the domain. sts: the policy of the domain, without what only tells
     policies apart. require_tls: for mail that must not go without TLS (RFC 8689); relaxed: for mail whose sender wants
-    it to arrive rather than to be safe. connections, messages_per_minute: at most; 0: no limit.
+    it to arrive rather than to be safe, and for domains that the operator exempts. connections, messages_per_minute: at most; 0: no limit.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -143,12 +143,13 @@ class NextHops:
             decision.tls,
             signed=signed,
             sts=policy,
+            relaxed=decision.exempt,
             connections=decision.connections,
             messages_per_minute=decision.messages_per_minute,
         )
 
     async def _policy(self, decision: Decision) -> Policy | None:
-        if self._policies is None or decision.tls is TlsPolicy.NONE:
+        if self._policies is None or decision.exempt or decision.tls is TlsPolicy.NONE:
             return None
         policy = await self._policies.of(decision.name)
         return Policy(policy.mode, policy.mx) if policy is not None and policy.mode is not Mode.NONE else None

@@ -6,7 +6,7 @@ in nexthop.py, which asks `is_own` again for each address found (RTE-12).
 
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 
 import idna
@@ -61,6 +61,7 @@ class Decision(msgspec.Struct, frozen=True, cache_hash=True):
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
     connections: int = 0
     messages_per_minute: int = 0
+    exempt: bool = False  # what the domain publishes by DANE and MTA-STS is not looked at
 
     @property
     def key(self) -> str:
@@ -149,8 +150,8 @@ class Router:
     """The routing settings, compiled.
 
     listeners: where this gateway listens; hostname: what it calls itself; tls, connections, messages_per_minute: where
-    no route says otherwise (0: no limit). An entry whose relay cannot be read gives Kind.NONE, and is named by
-    `problems`.
+    no route says otherwise (0: no limit). exempt: domains for Decision.exempt. An entry whose relay cannot be read
+    gives Kind.NONE, and is named by `problems`.
     """
 
     def __init__(
@@ -162,11 +163,13 @@ class Router:
         *,
         connections: int = 0,
         messages_per_minute: int = 0,
+        exempt: Collection[str] = (),
     ) -> None:
         self._listeners = tuple(listeners)
         self._tls = tls
         self._connections = connections
         self._messages_per_minute = messages_per_minute
+        self._exempt = frozenset(map(a_label, exempt))
         self._hostname = a_label(hostname)
         self._default = routing
         self._exact: dict[str, Route] = {}
@@ -253,6 +256,7 @@ class Router:
         return msgspec.structs.replace(
             decision,
             connections=(entry.connections if entry else 0) or self._connections,
+            exempt=decision.name in self._exempt,
             messages_per_minute=(entry.messages_per_minute if entry else 0) or self._messages_per_minute,
         )
 

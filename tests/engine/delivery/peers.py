@@ -296,6 +296,7 @@ class Outbound:
                 settings.delivery.tls,
                 connections=settings.delivery.connections,
                 messages_per_minute=settings.delivery.messages_per_minute,
+                exempt=settings.delivery.policy_exempt,
             ),
             resolver or Resolver(hosts_file=None),
             Mail.pieces,

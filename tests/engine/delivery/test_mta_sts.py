@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +196,23 @@ def test_mail_waits_for_a_silent_server_no_longer_than_it_has_to(place: Place, m
         assert (await sent(out))[0] is Result.DELIVERED
         await until(lambda: "sts sts-policy-fetch-error" in told(out))
         assert "no answer within" in next(event.reason for event in out.named(TlsResult) if event.reason)
+
+    run(test)
+
+
+def test_a_domain_that_the_operator_exempts(place: Place) -> None:
+    """DLV-06: its DANE and MTA-STS are not looked at, for as long as they are wrong."""
+
+    async def test(room: Room) -> None:
+        world = await parties(room, place, policy("nobody.example"))
+        at = f"_{world.hop.port}._tcp.mx.example"
+        world.names.zone[at, "TLSA"] = ["3 1 1 " + "00" * 32]
+        world.names.signed = {"sts.example", "mx.example", at}
+        assert (await sent(world.outbound()))[0] is Result.PENDING
+        delivery = msgspec.structs.replace(world.settings.delivery, policy_exempt=("STS.example.",))
+        world.settings = msgspec.structs.replace(world.settings, delivery=delivery)
+        assert (await sent(world.outbound()))[0] is Result.DELIVERED
+        assert world.hop.said("STARTTLS")
 
     run(test)
 
