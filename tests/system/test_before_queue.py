@@ -10,12 +10,13 @@ import struct
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.gateway.peers import descendants
 from bench.ports import free_port
 from control.samples import EICAR
 from tests.engine.delivery.peers import Hop
@@ -95,15 +96,17 @@ class Site:
     @contextmanager
     def no_scanner(self) -> Iterator[None]:
         """They all stand still meanwhile."""
-        pids = [event["pid"] for event in self.gateway._all_events() if event["event"] == "scanner-started"]
-        alive = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        assert self.gateway.process is not None
+        started = {event["pid"] for event in self.gateway._all_events() if event["event"] == "scanner-started"}
+        alive = started.intersection(descendants(self.gateway.process.pid))
+        assert alive
         for pid in alive:
             os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
             for pid in alive:
-                if Path(f"/proc/{pid}").exists():
+                with suppress(ProcessLookupError):  # it has ended with its gateway
                     os.kill(pid, signal.SIGCONT)
 
     def names(self) -> list[str]:
