@@ -47,7 +47,7 @@ _URL: Final = re.compile(
     re.I | re.S,
 )
 _HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*", re.I)
-_SECOND_LEVEL: Final = frozenset({"ac", "co", "com", "edu", "gob", "gov", "gouv", "net", "ne", "or", "org"})
+_LABELS_OF_SUFFIX: Final = 8  # at most
 
 Pattern = tuple[bytes, bool]  # of signatures/expression.py
 
@@ -65,6 +65,7 @@ class _Annex(msgspec.Struct, frozen=True, array_like=True):
     pages: Annotated[tuple[tuple[str, bytes, bytes], ...], msgspec.Meta(max_length=8)]
     allowed_pages: bytes
     version: int
+    suffixes: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST)] = ()
 
 
 class Carrier(Protocol):
@@ -85,6 +86,7 @@ class Links:
             raise ValueError(f"lists of links of the definitions: {error}") from None
         self._hosts = frozenset(read.hosts)
         self._pairs = frozenset(read.pairs)
+        self._suffixes = frozenset(read.suffixes)
         allowed = _rows(read.allowed_pages, _DIGEST_LEN)
         self._pages = [
             (name, _rows(starts, _PREFIX_LEN), _rows(rest, _DIGEST_LEN) - allowed) for name, starts, rest in read.pages
@@ -110,7 +112,7 @@ class Links:
     def is_fake(self, address: str, shown: str) -> bool:
         """Whether a link that shows an address leads to another that has nothing to do with it."""
         claimed, real = host_of(shown), host_of(address)
-        if not claimed or not real or not _HOST.fullmatch(claimed) or domain_of(claimed) == domain_of(real):
+        if not claimed or not real or not _HOST.fullmatch(claimed) or self._same(claimed, real):
             return False
         line = f"{_start(address)}:{_start(shown)}/".encode()
         if self._hosts.isdisjoint(_above(claimed)) and not any(one.search(line) for one in self._expressions):
@@ -118,6 +120,9 @@ class Links:
         if any((one, claimed) in self._pairs for one in _above(real)):
             return False
         return not any(one.search(line) for one in self._allowed)
+
+    def _same(self, one: str, other: str) -> bool:
+        return domain_of(one, self._suffixes) == domain_of(other, self._suffixes)
 
     def known(self, address: str) -> tuple[str, ...]:
         """Names of what is listed about a page."""
@@ -160,11 +165,19 @@ def _start(address: str) -> str:
     return (scheme + host_of(address)).lower()
 
 
-def domain_of(host: str) -> str:
-    """The domain that its owner has, about: as far as that is known without the list of public suffixes."""
+def domain_of(host: str, suffixes: frozenset[str]) -> str:
+    """The domain that its owner has: one label more than the longest public suffix that it ends with.
+
+    suffixes: rules of the list of public suffixes. What none fits has one label, as its algorithm says.
+    """
     labels = host.split(".")
-    several = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
-    return ".".join(labels[-3 if several else -2 :])
+    for at in range(max(0, len(labels) - _LABELS_OF_SUFFIX), len(labels)):
+        here, behind = ".".join(labels[at:]), ".".join(labels[at + 1 :])
+        if f"!{here}" in suffixes:
+            return here
+        if here in suffixes or f"*.{behind}" in suffixes:
+            return ".".join(labels[max(0, at - 1) :])
+    return ".".join(labels[-2:])
 
 
 def _pairs(text: bytes) -> "Iterator[tuple[str, str]]":

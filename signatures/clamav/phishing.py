@@ -6,10 +6,11 @@ Their lines are no signatures: together they are the annex `links`, which engine
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final, TypeVar
 
 import msgspec
+from publicsuffixlist import PSLFILE, encode_idn
 
 from cext.expression import Expression
 from signatures import expression
@@ -42,6 +43,13 @@ class Annex(msgspec.Struct, frozen=True, array_like=True):
     pages: tuple[tuple[str, bytes, bytes], ...]
     allowed_pages: bytes
     version: int = VERSION
+    suffixes: tuple[str, ...] = ()
+
+
+def suffixes() -> tuple[str, ...]:
+    """Rules of the list of public suffixes, as it writes them; names in the form of DNS."""
+    lines = (line.split()[0] for line in Path(PSLFILE).read_text("utf-8").splitlines() if line.strip())
+    return tuple(sorted({encode_idn(line) for line in lines if not line.startswith("//")}))
 
 
 @dataclass(slots=True)
@@ -78,6 +86,7 @@ class Lists:
             tuple(sorted(self.allowed_expressions)),
             pages,
             b"".join(sorted(self.allowed_pages)),
+            suffixes=suffixes() if self.hosts or self.expressions else (),
         )
         return {ANNEX: msgspec.msgpack.encode(made)}
 

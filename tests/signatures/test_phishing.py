@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from publicsuffixlist import PublicSuffixList
 
 from engine.scan import knowledge
 from engine.scan import links as engine_side
@@ -80,6 +81,25 @@ def test_clamscan_agrees(tmp_path: Path, lists: dict[str, str]) -> None:
     known = knowledge.load(image.build(taken.signatures, annexes=taken.annexes()))
     ours = {name: one.name for name in MAILS for one in examine(MAILS[name], name, known).matches}
     assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("www.bank.co.uk", "bank.co.uk"),
+        ("a.b.kobe.jp", "a.b.kobe.jp"),
+        ("www.city.kobe.jp", "city.kobe.jp"),
+        ("one.github.io", "one.github.io"),
+        ("x.y.no-such-suffix", "y.no-such-suffix"),
+        ("com", "com"),
+        ("www.xn--85x722f.xn--55qx5d.cn", "xn--85x722f.xn--55qx5d.cn"),
+    ],
+)
+def test_the_domain_of_an_owner_is_told_by_the_list_of_public_suffixes(host: str, domain: str) -> None:
+    known = frozenset(phishing.suffixes())
+    assert engine_side.domain_of(host, known) == domain
+    theirs = PublicSuffixList(accept_unknown=True).privatesuffix(host)
+    assert theirs in (domain, None) and (theirs or host == "com")
 
 
 def test_both_sides_declare_the_same_annex() -> None:
