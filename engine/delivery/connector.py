@@ -162,18 +162,23 @@ class Connector:
             connection.end_record(f"no connection: {reply}")
         self._connected(connection, reply)
         outcome = failure.outcome if isinstance(failure, _TlsFailed) else SUCCESS if connection.tls else ""
-        if not outcome and wanted.tls is not TlsPolicy.NONE and connection.session.capabilities:
+        offered = connection.session.capabilities
+        if (
+            not outcome
+            and wanted.tls is not TlsPolicy.NONE
+            and offered
+            and (reply is None or "STARTTLS" not in offered)
+        ):
+            failure = _TlsFailed(reply, "starttls-not-supported") if reply is not None else None
             outcome = "starttls-not-supported"
         if outcome:
             outcome = wanted.outcome if outcome == SUCCESS and wanted.outcome else outcome
             self._tell(attempt.domain, wanted.kind, outcome, exchange, address, reply)
         if reply is None:
             return connection
-        if outcome not in ("", SUCCESS) and attempt.hop.require_tls and not reply.permanent:
+        if isinstance(failure, _TlsFailed) and failure.lasting and attempt.hop.require_tls:
             text = f"the sender requires TLS (REQUIRETLS), and it cannot be had: {reply.text.partition(' ')[2]}"
             return own_words("5.7.30", text)
-        if outcome == "starttls-not-supported" and wanted.lenient:
-            return _TlsFailed(reply, outcome)
         return failure if isinstance(failure, _TlsFailed) else reply
 
     def _connection(self, exchange: Exchange, address: str, tls: TlsPolicy) -> Connection:
@@ -246,7 +251,10 @@ class Connector:
         failure = connection.session.failure or own_words("4.4.2", f"{connection.server} closed the connection")
         if connection.session.last_command != "STARTTLS":
             return failure
-        return _TlsFailed(failure, "starttls-not-supported" if failure.enhanced == "4.7.4" else "validation-failure")
+        refused = connection.session.last_reply
+        if failure.enhanced == "4.7.4" and refused is not None:
+            return _TlsFailed(failure, "starttls-not-supported", lasting=refused.permanent)
+        return _TlsFailed(failure, "validation-failure", lasting=False)
 
     def _handshake(self, attempt: "_Attempt") -> Handshake:
         wanted, name = attempt.demand, attempt.exchange.name
@@ -283,7 +291,7 @@ class Connector:
             text = f"TLS with {connection.server} failed: {error}"
         reply = own_words("4.7.5", text)
         connection.abort(reply)
-        return _TlsFailed(reply, outcome_of(error))
+        return _TlsFailed(reply, outcome_of(error), lasting=isinstance(error, ssl.SSLCertVerificationError | Untrusted))
 
     @staticmethod
     def _unreachable(connection: Connection, words: str) -> Reply:
@@ -322,10 +330,12 @@ class _Attempt(msgspec.Struct, frozen=True):
 
 
 class _TlsFailed:
-    """TLS came to nothing: where less is allowed, the host is tried again. outcome: see security.results."""
+    """TLS came to nothing: where less is allowed, the host is tried again. outcome: see security.results. lasting: it
+    would be no better later on."""
 
-    __slots__ = ("outcome", "reply")
+    __slots__ = ("lasting", "outcome", "reply")
 
-    def __init__(self, reply: Reply, outcome: str) -> None:
+    def __init__(self, reply: Reply, outcome: str, *, lasting: bool = True) -> None:
         self.reply = reply
         self.outcome = outcome
+        self.lasting = lasting

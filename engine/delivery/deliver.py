@@ -161,7 +161,8 @@ class Deliverer(Generic[M]):
             while rest:
                 batch, rest = rest[: limits.TRANSACTION_RECIPIENTS], rest[limits.TRANSACTION_RECIPIENTS :]
                 try:
-                    await self.pool.turn(hop)
+                    if hop.messages_per_minute:
+                        await self.pool.turn(hop)
                     found = await self._transaction(mail, hop, batch, domain)
                 except ConnectFailed as failure:
                     if not fates:

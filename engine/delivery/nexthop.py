@@ -31,7 +31,8 @@ class NextHop(msgspec.Struct, frozen=True, cache_hash=True):
 
     signed: DNSSEC proves that these are the hosts of the domain. sts: the policy of the domain, without what only tells
     policies apart. require_tls: for mail that must not go without TLS (RFC 8689); relaxed: for mail whose sender wants
-    it to arrive rather than to be safe, and for domains that the operator exempts. connections, messages_per_minute: at most; 0: no limit.
+    it to arrive rather than to be safe, and for domains that the operator exempts. connections, messages_per_minute: at
+    most; 0: no limit.
     """
 
     exchanges: tuple[Exchange, ...]

@@ -110,13 +110,11 @@ class Pool:
                 # it takes no more than stand, or the others being opened will fail as well: wait for those
 
     async def turn(self, hop: NextHop) -> None:
-        """Wait until one more message may go there (messages_per_minute), first come first served.
+        """Wait until one more message may go to a next hop with messages_per_minute, first come first served.
 
         Raises ConnectFailed with a reply that `is_no_turn`, if that takes longer than limits.TURN_S.
         """
         rate = hop.messages_per_minute
-        if not rate:
-            return
         lane = self._lane(hop)
         now = asyncio.get_running_loop().time()
         wait_s = max(0.0, lane.turn - now)

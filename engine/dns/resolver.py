@@ -211,6 +211,10 @@ class Resolver:
         """As `addresses`, for a host that the operator named: the machine's hosts file goes first."""
         return self._from_hosts_file(host) or await self.addresses(host)
 
+    def is_in_hosts_file(self, host: str) -> bool:
+        """Whether `host_addresses` asks no name server for it."""
+        return bool(self._from_hosts_file(host))
+
     async def confirmed_names(self, address: str) -> tuple[str, ...]:
         """Names of address by PTR whose own addresses contain it (RELAY-08), lower case; empty if there are none.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from engine.config import TlsPolicy
 from engine.delivery.nexthop import Exchange, NextHop
 from engine.delivery.reply import Reply, own_words
-from engine.delivery.route import Protocol, address_text
+from engine.delivery.route import Protocol
 from engine.delivery.security.dane import Tlsas, Unproven, look_up
 from engine.delivery.security.policy import Mode
 from engine.delivery.security.results import Kind
@@ -53,7 +53,7 @@ async def demand(hop: NextHop, exchange: Exchange, resolver: Resolver, *, dane: 
     if hop.relaxed:
         return Demand(hop.tls)
     tlsas = None
-    if dane and (hop.fixed or hop.signed) and not address_text(exchange.name):
+    if dane and (hop.signed or (hop.fixed and not resolver.is_in_hosts_file(exchange.name))):
         try:
             tlsas = await look_up(resolver, exchange.name, exchange.port)
         except Unproven as error:
@@ -64,7 +64,7 @@ async def demand(hop: NextHop, exchange: Exchange, resolver: Resolver, *, dane: 
     if hop.require_tls and exchange.protocol is not Protocol.LMTP:  # which does not relay, but keeps mail
         return _required(hop, exchange)
     if tlsas is not None:
-        return Demand(hop.tls if hop.tls in _STRICT else TlsPolicy.REQUIRED, Kind.TLSA)
+        return Demand(hop.tls if hop.tls in _STRICT else TlsPolicy.REQUIRED, Kind.TLSA, outcome="tlsa-invalid")
     return _by_policy(hop, exchange)
 
 

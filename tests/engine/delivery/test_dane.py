@@ -149,6 +149,7 @@ def test_records_of_no_use_still_want_tls(place: Place, record: Callable[[Place]
         hop.context = place.other
         assert (await sent(out))[0] is Result.DELIVERED
         assert out.named(ConnectedTo)[0].tls.endswith(" not verified")
+        assert told(out) == ["tlsa tlsa-invalid"]
         plain, _, out = await parties(room, [record(place)])
         plain.capabilities = FULL
         result, reply = await sent(out)
@@ -245,6 +246,22 @@ def test_a_route_with_none_has_none_and_dane_serves_for_verified(place: Place) -
             out = room.outbound(settings, names.resolver())
             assert (await sent(out))[0] is Result.DELIVERED
             assert out.named(ConnectedTo)[0].tls.endswith(word) and bool(word) is bool(hop.said("STARTTLS"))
+
+    run(test)
+
+
+def test_a_host_that_the_operator_named(place: Place, tmp_path: Path) -> None:
+    """DLV-06, RFC 7672 s2.2.2: its records count, too; not where the hosts file says which one it is."""
+
+    async def test(room: Room) -> None:
+        for words, result in (("", Result.PENDING), ("127.0.0.1 mx.example\n", Result.DELIVERED)):
+            hop, names, _ = await parties(room, [tlsa(place.stranger[0])])
+            hop.context = place.own
+            (tmp_path / "hosts").write_text(words)
+            settings = Settings(routing=Routing(local=(Route("dane.example", "mx.example", hop.port),)))
+            out = room.outbound(settings, names.resolver(hosts_file=tmp_path / "hosts"))
+            assert (await sent(out))[0] is result
+            assert bool(names.asked) is (result is Result.PENDING)
 
     run(test)
 

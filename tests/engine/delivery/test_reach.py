@@ -143,17 +143,19 @@ def test_connections_to_one_next_hop_are_bounded(of_route: int, of_all: int, mos
 
 def test_more_than_the_rate_waits_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """PROC-06: a route may limit messages a minute; what cannot go soon comes again, and no next hop counts as down."""
-    monkeypatch.setattr(limits, "TURN_S", 1.5)
 
     async def test(room: Room) -> None:
         hop = await room.hop()
-        route = Route("here.example", "127.0.0.1", hop.port, messages_per_minute=60)
-        out = room.outbound(settings_for(1, route))
-        found = await asyncio.gather(*(out.deliverer.deliver(mail("to@here.example")) for _ in range(4)))
-        results = [attempt.result for (attempt,) in found]
-        assert results == [Result.DELIVERED, Result.DELIVERED, Result.PENDING, Result.PENDING]
+        quick = Route("quick.example", "127.0.0.1", hop.port, messages_per_minute=6_000)
+        slow = Route("slow.example", "127.0.0.1", hop.port, messages_per_minute=1)
+        out = room.outbound(settings_for(1, quick, slow))
+        found = await asyncio.gather(*(out.deliverer.deliver(mail("to@quick.example")) for _ in range(4)))
+        assert [attempt.result for (attempt,) in found] == [Result.DELIVERED] * 4
+        monkeypatch.setattr(limits, "TURN_S", 0.0)
+        found = await asyncio.gather(*(out.deliverer.deliver(mail("to@slow.example")) for _ in range(3)))
+        assert [attempt.result for (attempt,) in found] == [Result.DELIVERED, Result.PENDING, Result.PENDING]
         reply = found[-1][0].reply
-        assert reply.startswith("4.4.5 ") and "60 messages a minute" in reply
-        assert len(hop.taken) == 2
+        assert reply.startswith("4.4.5 ") and "1 messages a minute" in reply
+        assert len(hop.taken) == 5
 
     run(test)

@@ -1,5 +1,6 @@
 """REQUIRETLS and TLS-Required: No (RFC 8689), outgoing: what the sender wants goes before what the route says."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,38 @@ def test_else_it_goes_back_at_once(place: Place, case: str, reason: str) -> None
         result, reply = await sent(out, require_tls=True)
         assert result is Result.FAILED and reply.startswith("5.7.30 ") and reason in reply
         assert not hop.said("MAIL")
+
+    run(test)
+
+
+@pytest.mark.parametrize("case", ["not now", "broken", "closed"])
+def test_what_may_be_better_later_is_tried_again(place: Place, case: str) -> None:
+    """DLV-06, RFC 8689 s4.2.1: a handshake that breaks is no refusal."""
+
+    async def test(room: Room) -> None:
+        hop, out = await parties(room, place)
+        if case == "not now":
+            hop.answers["STARTTLS"] = lambda _: b"454 4.7.0 not now\r\n"
+        elif case == "closed":
+            hop.answers["STARTTLS"] = lambda _: None
+        else:
+            hop.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # no certificate: the handshake fails
+        result, reply = await sent(out, require_tls=True)
+        assert result is Result.PENDING and reply.startswith("4.") and not hop.said("MAIL")
+
+    run(test)
+
+
+def test_lmtp_keeps_mail_and_need_not_offer_it(place: Place) -> None:
+    """DLV-06, RFC 8689: it is about relaying."""
+
+    async def test(room: Room) -> None:
+        hop = await room.hop(FULL)
+        hop.answers["LHLO"] = lambda _: b"250-hop.example\r\n250 PIPELINING\r\n"
+        route = Route("to.example", f"lmtp:127.0.0.1:{hop.port}")
+        out = room.outbound(Settings(routing=Routing(local=(route,))))
+        assert (await sent(out, require_tls=True))[0] is Result.DELIVERED
+        assert "REQUIRETLS" not in hop.said("MAIL")[0]
 
     run(test)
 
