@@ -1,10 +1,17 @@
-"""Notices that the configuration file changed, and keeps the last good settings (PROC-15)."""
+"""Notices that the configuration file changed, and keeps the last good settings (PROC-15).
+
+A new file under the name is whole: it was renamed there. One that is written in place may be half there, and half of
+it may well be good TOML, with other ports and no routes: it counts when it was the same at two looks.
+"""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from engine.config import ConfigError, Settings, load
+
+_INODE: Final = 2
 
 
 def last_good(path: Path, in_force: Path) -> Settings:
@@ -22,7 +29,7 @@ class ConfigWatch:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
-        self._seen = self._mark()
+        self._seen = self._last = self._mark()
         self.settings = settings
 
     def _mark(self) -> tuple[int, int, int]:
@@ -34,8 +41,9 @@ class ConfigWatch:
 
     def check(self, apply: Callable[[Settings], None], refuse: Callable[[str], None], force: bool = False) -> None:
         """Apply a changed file, or say once why it was refused; the settings in force stay then."""
-        mark = self._mark()
-        if mark == self._seen and not force:
+        mark, last = self._mark(), self._last
+        self._last = mark
+        if not force and (mark == self._seen or (mark != last and mark[_INODE] == last[_INODE])):
             return
         self._seen = mark
         try:

@@ -68,3 +68,19 @@ def test_process_that_starts_while_the_file_is_broken(tmp_path: Path) -> None:
     assert last_good(path, in_force) == PAUSED
     config.save(Settings(), path)
     assert last_good(path, in_force) == Settings()
+
+
+def test_a_file_that_is_being_written_is_no_settings_yet(tmp_path: Path) -> None:
+    """PROC-15: an editor empties the file first, and an empty file is good, with other ports and without any route."""
+    path = tmp_path / "mailward.toml"
+    config.save(PAUSED, path)
+    told = Told(watch := ConfigWatch(path, PAUSED))
+    with path.open("w") as file:
+        told.check()
+        file.write("[delivery]\npause = true\n")
+        file.flush()
+        told.check()
+        file.write("days = 6\n")
+    told.check()
+    told.check()
+    assert told.applied == [Settings(delivery=Delivery(pause=True, days=6))] == [watch.settings]
