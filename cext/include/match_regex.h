@@ -3,8 +3,9 @@
  *
  * - One is tried only where its trigger, an expression over other sub-patterns, holds.
  * - From one start it takes MW_REGEX_STEPS steps at most; such a start counts as one where it does not match.
- * - Starts are tried in stretches, so that processor time is looked at between them: all expressions of one scan have
- *   MW_REGEX_SECONDS together. A scan that needs more is given up as a whole: `slow` says so.
+ * - All expressions of one scan have MW_REGEX_SECONDS of processor time together. A scan that needs more is given up as
+ *   a whole: `slow` says so. A step may look at the whole content, so steps bound nothing by themselves: PCRE2 calls us
+ *   before each item of an expression, and we look at the clock. Between two looks is one item, once over the content.
  *
  * Each is compiled when it is first needed, once for each process, and kept with its image.
  */
@@ -22,8 +23,36 @@
 #define MW_REGEX_SECONDS 2.0
 #define MW_REGEX_STRETCH 512u /* starts */
 
+/* When a match is given up. tick: of a coarse clock, which is cheap to look at, when the other one was looked at last. */
+typedef struct {
+    double until; /* of this thread's processor time */
+    struct timespec tick;
+} mw_regex_watch;
+
+static double mw_regex_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int mw_regex_look(pcre2_callout_block *block, void *of) {
+    mw_regex_watch *watch = (mw_regex_watch *)of;
+    struct timespec now;
+    (void)block;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    if (now.tv_nsec == watch->tick.tv_nsec && now.tv_sec == watch->tick.tv_sec) return 0;
+    watch->tick = now;
+    return mw_regex_clock() > watch->until ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+static void mw_regex_watched(pcre2_match_context *context, mw_regex_watch *watch, double seconds) {
+    memset(watch, 0, sizeof *watch);
+    watch->until = mw_regex_clock() + seconds;
+    pcre2_set_callout(context, mw_regex_look, watch);
+}
+
 static uint32_t mw_regex_options(uint32_t flags) {
-    uint32_t options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_USE_OFFSET_LIMIT;
+    uint32_t options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_USE_OFFSET_LIMIT | PCRE2_AUTO_CALLOUT;
     if (flags & MW_REGEX_NOCASE) options |= PCRE2_CASELESS;
     if (flags & MW_REGEX_DOTALL) options |= PCRE2_DOTALL;
     if (flags & MW_REGEX_LINES) options |= PCRE2_MULTILINE;
@@ -77,12 +106,6 @@ static void mw_regexes_free(mw_image *m) {
     m->regexes = NULL;
 }
 
-static double mw_regex_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Whether it matches from a start in lo..hi. from: the first start behind the one that matched. */
 static int mw_regex_from(mw_scan *s, const pcre2_code *code, pcre2_match_data *data, pcre2_match_context *context,
                          const uint8_t *p, size_t n, size_t lo, size_t hi, size_t *from) {
@@ -102,7 +125,7 @@ static int mw_regex_from(mw_scan *s, const pcre2_code *code, pcre2_match_data *d
             s->failed = 1;
             return 0;
         }
-        if (s->regex_seconds > MW_REGEX_SECONDS) {
+        if (rc == PCRE2_ERROR_CALLOUT || s->regex_seconds > MW_REGEX_SECONDS) {
             s->slow = 1;
             return 0;
         }
@@ -119,6 +142,7 @@ static int mw_regex_from(mw_scan *s, const pcre2_code *code, pcre2_match_data *d
 /* How often it occurs where it may begin; once is enough unless all are asked for. */
 static uint64_t mw_regex_count(mw_scan *s, const mw_element *e, const uint8_t *p, size_t n, size_t lo, size_t hi) {
     uint64_t count = 0;
+    mw_regex_watch watch;
     pcre2_code *code = mw_regex_of(s, e);
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     pcre2_match_context *context = pcre2_match_context_create(NULL);
@@ -126,6 +150,7 @@ static uint64_t mw_regex_count(mw_scan *s, const mw_element *e, const uint8_t *p
     if (code && data && context) {
         pcre2_set_match_limit(context, MW_REGEX_STEPS);
         pcre2_set_heap_limit(context, MW_REGEX_HEAP_KIB);
+        mw_regex_watched(context, &watch, MW_REGEX_SECONDS - s->regex_seconds);
         while (!s->failed && !s->slow && lo <= hi && mw_regex_from(s, code, data, context, p, n, lo, hi, &lo)) {
             count++;
             if (!(mw_regex_flags(e) & MW_REGEX_ALL)) break;

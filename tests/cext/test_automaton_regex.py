@@ -66,6 +66,13 @@ def test_what_takes_too_long_is_not_clean() -> None:
     assert [(one.cause, "regular expressions" in one.detail) for one in facts.unscanned] == [(Cause.ENGINE, True)]
 
 
+def test_steps_that_each_look_at_the_whole_content_are_bounded_too() -> None:
+    """SCAN-07: a hundred thousand steps over ten million octets each would take hours, from one start."""
+    known = compiled(Regex(rb"[a-z]+\s*=\s*\w+\(", "is"))
+    with pytest.raises(TimeoutError):
+        known.scan(b"the anchor " + b"x" * 10_000_000)
+
+
 def test_mistakes_have_a_place() -> None:
     assert regex_error(b"ab(c", 0) == ("missing closing parenthesis", 4)
     assert regex_error(b"a\\", 0) is not None
