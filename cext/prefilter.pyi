@@ -4,8 +4,8 @@ from typing import Final
 from typing_extensions import Buffer
 
 BUCKET: Final[int]
+MOST: Final[int]
 REPEATING: Final[int]
-CROWDED: Final[int]
 
 class Costs:
     def __init__(self, octet: bytes, pair: bytes, common: bytes) -> None: ...
@@ -19,6 +19,6 @@ def build(
     gram: int,
     stride: int,
     filter_log2: int,
-    bitmap_log2: int,
+    phases_log2: int,
     slot_log2: int,
 ) -> tuple[bytearray, bytearray, bytearray, bytearray, float]: ...

@@ -7,21 +7,25 @@ From each literal the window is taken whose grams are rarest in ordinary files a
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.math cimport exp2
 from libc.string cimport memcmp, memcpy, memset
 
 BUCKET = 8  # MW_FILTER_BUCKET
+MOST = (1 << 24) - 1  # literals of one filter: MW_SLOT_START
 REPEATING = 64  # longest literal whose window may repeat itself: a run of it survives everywhere, and each is compared
 NEAR = 128  # a window that comes again within so many octets is taken only if the literal has no other
-CROWDED = 8  # eighths of a bit that a window loses for each literal already in its slot
 
 cdef enum:
     _BUCKET = 8
     _REPEATING = 64
-    _CROWDED = 8
     _NEAR = 128
     _LAST_CHOICE = 1 << 20
     _COMMON_LOG2 = 16
     _LONGEST = 512
+    _SLOT_TAG = 24
+    _MOST = (1 << 24) - 1
+
+cdef double _COMMON = 1e-7  # of a gram that is rarer it does not matter whether the filter has it already
 
 cdef uint64_t _WINDOW_HASH = 0x9E3779B97F4A7C15ULL
 cdef uint64_t _WINDOW_TAIL = 0xD6E8FEB86659FD93ULL
@@ -29,6 +33,7 @@ cdef uint64_t _WINDOW_TAIL = 0xD6E8FEB86659FD93ULL
 
 cdef struct Entry:
     uint32_t slot
+    uint32_t tag
     uint32_t check
     uint32_t number
 
@@ -90,6 +95,16 @@ cdef bint _comes_again(const uint8_t *p, size_t length, size_t at, size_t window
         if length - at >= window + d and not memcmp(p + at, p + at + d, window):
             return True
     return False
+
+
+cdef bint _holds(const uint32_t *words, const uint8_t *p, int gram, int filter_log2) noexcept nogil:
+    """Whether the filter lets this gram pass."""
+    cdef uint32_t low = <uint32_t>_load(p, 4)
+    cdef uint32_t high = <uint32_t>_load(p + 4, 4) if gram == 8 else 0
+    cdef uint32_t at = low * <uint32_t>0x9E3779B1 + high * <uint32_t>0xC2B2AE3D
+    cdef uint32_t bits = low * <uint32_t>0x85EBCA77 + high * <uint32_t>0x27D4EB2F
+    cdef uint32_t word = words[at >> (32 - filter_log2)]
+    return word >> (bits >> 27) & word >> (bits >> 22 & 31) & word >> (bits >> 17 & 31) & 1
 
 
 cdef class Costs:
@@ -166,13 +181,13 @@ def build(
     int gram,
     int stride,
     int filter_log2,
-    int bitmap_log2,
+    int phases_log2,
     int slot_log2,
 ):
     """Lay out a filter of literals: number numbers[i] is blob[starts[i]:starts[i + 1]], of gram + stride - 1 to 512
     octets; folded ones have bit 5 set in every octet.
 
-    Returns (filter words, bitmap words, starts and entries of the slots, offset of each literal's window or -1, share
+    Returns (filter words, table of phases, starts and entries of the slots, offset of each literal's window or -1, share
     of positions in ordinary text that hold one of the grams).
     """
     cdef Py_ssize_t n = numbers.shape[0], i
@@ -180,17 +195,18 @@ def build(
     cdef const uint8_t *octets = blob
     cdef const uint8_t *p
     cdef uint32_t cost[_LONGEST]
-    cdef uint32_t word, bits, low, high, value, here
-    cdef uint64_t hashed, bit, slot
-    cdef long best_value, found
+    cdef double share_of[_LONGEST]
+    cdef double weight, lightest, rarest, here_share
+    cdef uint32_t word, bits, low, high, here
+    cdef uint64_t hashed, slot
     cdef int32_t best
     cdef Py_ssize_t entries = 0, grams = 0
     cdef double share = 0
     filter_words = bytearray(4 << filter_log2)
-    bitmap_words = bytearray(1 << bitmap_log2 - 3)
+    phases = bytearray(1 << phases_log2)
     window_at = bytearray(4 * n)
     cdef uint32_t *words = <uint32_t *><uint8_t *>filter_words
-    cdef uint32_t *bitmap = <uint32_t *><uint8_t *>bitmap_words
+    cdef uint8_t *phase_bits = phases
     cdef int32_t *windows = <int32_t *><uint8_t *>window_at
     cdef uint8_t *crowd = <uint8_t *>calloc(<size_t>1 << slot_log2, 1)
     cdef Entry *entry = <Entry *>malloc((n + 1) * sizeof(Entry))
@@ -204,27 +220,41 @@ def build(
         for i in range(n):
             p = octets + starts[i]
             length = starts[i + 1] - starts[i]
-            best, best_value = -1, -1 << 30
-            if window <= length <= _LONGEST:
+            best, lightest = -1, 1e12
+            if window <= length <= _LONGEST and entries < _MOST:
                 costs.of(p, length, cost)
                 if gram == 8:
                     for at in range(length - 7):
-                        cost[at] += cost[at + 4]
+                        # the halves of a gram are not independent of each other
+                        cost[at] = max(cost[at], cost[at + 4]) + min(cost[at], cost[at + 4]) // 2
+                for at in range(length - gram + 1):
+                    share_of[at] = exp2(-<double>cost[at] / 8)
                 for at in range(length - window + 1):
-                    value = cost[at]
-                    for phase in range(1, <size_t>stride):
-                        if cost[at + phase] < value:
-                            value = cost[at + phase]
-                    if <long>value <= best_value:
+                    weight = 0
+                    rarest = 1
+                    for phase in range(<size_t>stride):
+                        here_share = share_of[at + phase]
+                        rarest = min(rarest, here_share)
+                        if here_share > _COMMON:
+                            # what other literals brought in costs nothing more: common grams are shared
+                            if not _holds(words, p + at + phase, gram, filter_log2):
+                                weight += here_share
+                            hashed = _load(p + at + phase, gram) * _WINDOW_HASH
+                            if not phase_bits[hashed >> (64 - phases_log2)] >> phase & 1:
+                                weight += here_share / 2
+                    here = crowd[_hash(p + at, window) >> (64 - slot_log2)]
+                    weight = (weight + rarest) * (1 << here)
+                    if here >= _BUCKET or weight >= lightest:
+                        continue
+                    if gram == 8 and _repeats(p + at, window, 2):
                         continue
                     if length > _REPEATING and _repeats(p + at, window, stride):
                         continue
-                    here = crowd[_hash(p + at, window) >> (64 - slot_log2)]
-                    found = <long>value - _CROWDED * <long>here
                     if length > _REPEATING and _comes_again(p, length, at, window):
-                        found -= _LAST_CHOICE
-                    if here < _BUCKET and found > best_value:
-                        best, best_value = <int32_t>at, found
+                        weight += _LAST_CHOICE
+                        if weight >= lightest:
+                            continue
+                    best, lightest = <int32_t>at, weight
             windows[i] = best
             if best < 0:
                 continue
@@ -237,15 +267,16 @@ def build(
                 words[word >> (32 - filter_log2)] |= (
                     <uint32_t>1 << (bits >> 27) | <uint32_t>1 << (bits >> 22 & 31) | <uint32_t>1 << (bits >> 17 & 31)
                 )
+                hashed = (<uint64_t>high << 32 | low) * _WINDOW_HASH
+                phase_bits[hashed >> (64 - phases_log2)] |= <uint8_t>(1 << phase)
                 seen[grams].octets = <uint64_t>high << 32 | low
                 seen[grams].cost = cost[<size_t>best + phase]
                 grams += 1
             hashed = _hash(p, window)
-            bit = hashed >> (64 - bitmap_log2)
-            bitmap[bit >> 5] |= <uint32_t>1 << (bit & 31)
             slot = hashed >> (64 - slot_log2)
             crowd[slot] += 1
             entry[entries].slot = <uint32_t>slot
+            entry[entries].tag = <uint32_t>1 << (_SLOT_TAG + (hashed >> 13 & 7))
             entry[entries].check = <uint32_t>(hashed >> 16)
             entry[entries].number = numbers[i]
             entries += 1
@@ -263,9 +294,10 @@ def build(
         for i in range(slot_count):
             out[i + 1] += out[i]
         for i in range(entries):
+            out[entry[i].slot] |= entry[i].tag
             out[slot_count + 1 + 2 * i] = entry[i].check
             out[slot_count + 2 + 2 * i] = entry[i].number
     free(crowd)
     free(entry)
     free(seen)
-    return filter_words, bitmap_words, slots, window_at, share
+    return filter_words, phases, slots, window_at, share

@@ -34,7 +34,7 @@ from signatures.model import (
 from signatures.names import suffix_of
 
 MAGIC = b"MWIMAGE\n"
-LAYOUT = 5
+LAYOUT = 6
 HEADER_LEN = 64
 ALIGN = 64
 REVISION_LEN = 12  # hexadecimal digits

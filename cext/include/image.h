@@ -21,7 +21,7 @@
 
 #include "crc32c.h"
 
-#define MW_IMAGE_LAYOUT 5
+#define MW_IMAGE_LAYOUT 6
 #define MW_IMAGE_HEADER_LEN 64
 #define MW_IMAGE_ALIGN 64
 #define MW_IMAGE_SECTIONS 64 /* capacity of the section table that a reader accepts */
@@ -258,11 +258,17 @@ typedef struct {
     uint32_t gram;         /* octets of one look-up: 4, or 8 in a long filter */
     uint32_t window;       /* gram + stride - 1: holds a whole gram at any phase of the stride; stride 1 in a tiny one */
     uint32_t filter_log2;  /* 32-bit words of the gram filter */
-    uint32_t bitmap_log2;  /* bits of the window bitmap */
+    uint32_t phases_log2;  /* octets of the table of phases */
     uint32_t slot_log2;    /* slots of the window table */
     uint32_t entries;
     uint32_t reserved[2];
-} mw_filter_header; /* then: filter words, bitmap words, 2^slot_log2 + 1 starts, entries */
+} mw_filter_header; /* then: filter words, phases, 2^slot_log2 + 1 starts, entries */
+
+#define MW_SLOT_START 0xFFFFFFu /* of a word of starts; above it a bit for each tag that one of the slot's windows has */
+#define MW_SLOT_TAG 24
+
+/* Which bit of its slot a window sets. */
+static inline uint32_t mw_slot_tag(uint64_t hash) { return MW_SLOT_TAG + (hash >> 13 & 7); }
 
 typedef struct {
     uint32_t check; /* further bits of the window's hash */
@@ -279,7 +285,8 @@ typedef struct {
 
 typedef struct {
     const mw_filter_header *header; /* NULL: no filter */
-    const uint32_t *words, *bitmap, *starts;
+    const uint32_t *words, *starts;
+    const uint8_t *phases; /* by a gram's hash: a bit for each place in a window that such a gram has */
     const mw_filter_entry *entries;
     uint64_t targets;
 } mw_filter;
@@ -404,9 +411,11 @@ out:
 static int mw_filter_ok(const mw_image *m, const mw_filter *f, uint32_t folded) {
     const mw_filter_header *h = f->header;
     size_t slots = (size_t)1 << h->slot_log2;
-    if (f->starts[0] != 0 || f->starts[slots] != h->entries) return 0;
-    for (size_t i = 0; i < slots; i++)
-        if (f->starts[i] > f->starts[i + 1] || f->starts[i + 1] - f->starts[i] > MW_FILTER_BUCKET) return 0;
+    if (f->starts[0] & MW_SLOT_START || f->starts[slots] != h->entries) return 0;
+    for (size_t i = 0; i < slots; i++) {
+        uint32_t from = f->starts[i] & MW_SLOT_START, to = f->starts[i + 1] & MW_SLOT_START;
+        if (from > to || to - from > MW_FILTER_BUCKET) return 0;
+    }
     for (size_t i = 0; i < h->entries; i++) {
         if (f->entries[i].pattern >= m->pattern_count) return 0;
         const mw_pattern *p = &m->patterns[f->entries[i].pattern];
@@ -617,16 +626,16 @@ static int mw_filter_open(mw_image *m, int kind, uint32_t gram, uint32_t window,
     const mw_filter_header *h = (const mw_filter_header *)m->section[kind];
     if (!h) return 1;
     if (n < sizeof *h || h->gram != gram || h->window != window) return 0;
-    if (h->filter_log2 < 5 || h->filter_log2 > 24 || h->bitmap_log2 < 5 || h->bitmap_log2 > 32 || h->slot_log2 < 1 ||
+    if (h->filter_log2 < 5 || h->filter_log2 > 24 || h->phases_log2 < 2 || h->phases_log2 > 29 || h->slot_log2 < 1 ||
         h->slot_log2 > 28)
         return 0;
-    need = sizeof *h + ((size_t)4 << h->filter_log2) + ((size_t)1 << (h->bitmap_log2 - 3)) +
+    need = sizeof *h + ((size_t)4 << h->filter_log2) + ((size_t)1 << h->phases_log2) +
            4 * (((size_t)1 << h->slot_log2) + 1) + 8 * (size_t)h->entries;
     if (n != need) return 0;
     f->header = h;
     f->words = (const uint32_t *)(h + 1);
-    f->bitmap = f->words + ((size_t)1 << h->filter_log2);
-    f->starts = f->bitmap + ((size_t)1 << (h->bitmap_log2 - 5));
+    f->phases = (const uint8_t *)(f->words + ((size_t)1 << h->filter_log2));
+    f->starts = (const uint32_t *)(f->phases + ((size_t)1 << h->phases_log2));
     f->entries = (const mw_filter_entry *)(f->starts + ((size_t)1 << h->slot_log2) + 1);
     return 1;
 }
@@ -716,7 +725,7 @@ static int mw_image_open(mw_image *m, const uint8_t *base, size_t length) {
             int kind;
             uint32_t gram, window;
         } tiers[MW_FILTERS / 2] = {
-            {MW_SECTION_FILTER_EXACT, 4, 7}, {MW_SECTION_LONG_FILTER_EXACT, 8, 11}, {MW_SECTION_TINY_FILTER_EXACT, 4, 4}};
+            {MW_SECTION_FILTER_EXACT, 4, 7}, {MW_SECTION_LONG_FILTER_EXACT, 8, 15}, {MW_SECTION_TINY_FILTER_EXACT, 4, 4}};
         mw_filter *f = &m->filter[i];
         if (!mw_filter_open(m, tiers[i / 2].kind + (i & 1), tiers[i / 2].gram, tiers[i / 2].window, f))
             return MW_DAMAGED_IMAGE;

@@ -48,6 +48,7 @@ def test_a_window_is_not_taken_from_a_repetition(period: int, folded: bool) -> N
     """Text that repeats the beginning of a long literal would be compared with all of it in every period."""
     text = (bytes(range(97, 97 + 26)) * 4)[:period] * 100
     literal = text[:500] + b"the end"
-    for built in prefilter.build({0: literal}, folded, statistics.load()).values():
-        at = built.windows[0]
-        assert literal.count(literal[at : at + 7]) == 1
+    for long in (False, True):
+        for tier, built in prefilter.build({0: literal}, folded, statistics.load(), long=long).items():
+            at = built.windows[0]
+            assert literal.count(literal[at : at + prefilter.window_len(tier)]) == 1

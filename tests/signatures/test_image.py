@@ -91,6 +91,10 @@ def test_both_sides_have_the_same_constants() -> None:
     assert defined("MW_FILTER_BUCKET") == prefilter.BUCKET
     assert defined("MW_FILTER_LITERAL") == prefilter.LONGEST
     assert defined("MW_FILTER_STRIDE", FILTER) == prefilter.STRIDE
+    assert defined("MW_LONG_STRIDE", FILTER) == prefilter.LONG_STRIDE
+    windows = {int(window) for window in re.findall(r"_FILTER_EXACT, \d, (\d+)}", HEADER)}
+    assert windows == {prefilter.window_len(tier) for tier in (prefilter.SHORT, prefilter.LONG, prefilter.TINY)}
+    assert 1 << defined("MW_SLOT_TAG") == prefilter.MOST + 1 == defined("MW_SLOT_START") + 1
     assert [defined(f"MW_FAMILY_{f.upper()}") for f in model.FAMILIES] == [0, 1, 2]
 
 
