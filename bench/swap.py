@@ -81,9 +81,12 @@ class Swapping:
 @click.option("--sessions", default=40, show_default=True, help="SMTP connections of the load.")
 @click.option("--rounds", default=20, show_default=True, help="Swaps.")
 @click.option("--quiet", default=3.0, show_default=True, help="Seconds of load between them.")
-def main(signatures: int, databases: Path | None, rate: float, sessions: int, rounds: int, quiet: float) -> None:
+@click.option("--folder", default="/var/tmp", show_default=True, help="In memory, others cannot keep the disk busy.")
+def main(
+    signatures: int, databases: Path | None, rate: float, sessions: int, rounds: int, quiet: float, folder: str
+) -> None:
     """Whether mail waits while definitions are put in force."""
-    base = Path(tempfile.mkdtemp(prefix="mailward-bench-", dir="/var/tmp"))
+    base = Path(tempfile.mkdtemp(prefix="mailward-bench-", dir=folder))
     base.chmod(0o755)
     try:
         sets = built(base, signatures, 2, databases)

@@ -40,17 +40,38 @@ def executed(arguments: Sequence[str], channel: int) -> "subprocess.Popen[bytes]
 
 
 class Forked:
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    """By a server, which tells its number a little later. settle: waits for that."""
+
+    def __init__(self, settle: Callable[[], None]) -> None:
+        self._settle = settle
+        self._pid = 0
         self._status: int | None = None
+        self._is_wanted = True
+
+    @property
+    def pid(self) -> int:
+        """Waits if it is not known yet; 0 if there is no such process."""
+        if not self._pid and self._status is None:
+            self._settle()
+        return self._pid
+
+    def began(self, pid: int) -> None:
+        """pid: not above 0 if it could not be forked."""
+        if pid <= 0:
+            self._status = os.EX_OSERR
+            return
+        self._pid = pid
+        if not self._is_wanted:
+            self.kill()
 
     def kill(self) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+        self._is_wanted = False
+        if self._pid and self.poll() is None:
+            os.kill(self._pid, signal.SIGKILL)
 
     def poll(self) -> int | None:
-        if self._status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if self._status is None and self._pid:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
                 self._status = os.waitstatus_to_exitcode(status)
         return self._status

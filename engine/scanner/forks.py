@@ -8,7 +8,6 @@ more memory then, and mail flows. A server is tried again now and then.
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from engine.limits import CRASHES_TO_HOLD
 from engine.scanner import server
 from engine.scanner.child import Child, Forked, executed
 from engine.scanner.job import DefinitionsFile
-from engine.scanner.template import Template, ask
+from engine.scanner.template import Orders, Template
 
 READY_S = 60.0  # for its imports
 FAILURES = 3  # in a row without having been ready; from then on scanners are executed
@@ -46,6 +45,7 @@ class Forks:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._timer: asyncio.TimerHandle | None = None  # until it should be ready, or is tried again
+        self._orders: Orders | None = None  # of a server that is ready
         self._is_ready = False
         self._failures = FAILURES if not server.possible() else 0
         self._running = False
@@ -76,9 +76,9 @@ class Forks:
         """Have definitions loaded, in a process that is the caller's until it is adopted. Raises OSError."""
 
         def start(descriptors: Sequence[int]) -> Forked:
-            if self._control is None or not self._is_ready:
+            if self._orders is None:
                 raise OSError("there is no server of scanners")
-            return Forked(self._asked(self._control, server.LOAD, descriptors))
+            return self._asked(self._orders, server.LOAD, descriptors)
 
         return Template(file, start, told)
 
@@ -144,21 +144,18 @@ class Forks:
             child = self._template.spawn(channel)
             self._template_deaths = 0
             return child
-        if self._is_ready and self._control is not None:
-            return Forked(self._asked(self._control, server.FORK, [channel]))
+        if self._orders is not None:
+            return self._asked(self._orders, server.FORK, [channel])
         return executed(self._directly, channel)
 
-    def _asked(self, control: socket.socket, order: bytes, descriptors: Sequence[int]) -> int:
-        """The number of the new process. Raises OSError."""
+    def _asked(self, orders: Orders, order: bytes, descriptors: Sequence[int]) -> Forked:
+        """Raises OSError."""
         try:
-            pid = ask(control, order, descriptors)
+            return orders.ask(order, descriptors)
         except OSError as error:
             log.warning("the server of scanners is started again: %s", error)
             self.renew()
             raise
-        if pid <= 0:  # such as no memory; another server would not have more
-            raise OSError(-pid, os.strerror(-pid))
-        return pid
 
     def _launch(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -189,8 +186,12 @@ class Forks:
             said = b""
         except OSError:
             said = b""
+        if said and self._orders is not None:
+            self._orders.take(said)
+            return
         if said == server.READY and not self._is_ready:
             self._is_ready = True
+            self._orders = Orders(control)
             self._failures = 0
             if self._timer is not None:
                 self._timer.cancel()
@@ -212,6 +213,9 @@ class Forks:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._orders is not None:
+            self._orders.end()
+            self._orders = None
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control.fileno())
             self._control.close()

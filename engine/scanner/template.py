@@ -3,6 +3,7 @@
 import array
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -16,17 +17,48 @@ LOAD_S: Final = 60.0  # for definitions; 300 YARA rules take half a second
 REAP_S: Final = 0.02
 
 
-def ask(control: socket.socket, order: bytes, descriptors: Sequence[int]) -> int:
-    """What a server answers: the number of the new process, or that of an error below 0. Raises OSError."""
-    control.settimeout(ANSWER_S)
-    try:
-        control.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
-        answer = control.recv(server.PID.size)
-    finally:
-        control.setblocking(False)
-    if len(answer) != server.PID.size:
-        raise OSError("it has ended")
-    return int(server.PID.unpack(answer)[0])
+class Orders:
+    """What a server is asked for, and answers in that order: new processes. Nobody waits: a fork may take long on a
+    loaded machine, and mail does not."""
+
+    def __init__(self, control: socket.socket) -> None:
+        """control: without blocking, and the caller's. The server is ready."""
+        self._control = control
+        self._pending: deque[Forked] = deque()
+        self._said = b""
+
+    def ask(self, order: bytes, descriptors: Sequence[int]) -> Forked:
+        """Raises OSError. What cannot be forked ends with EX_OSERR."""
+        self._control.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
+        self._pending.append(Forked(self._settle))
+        return self._pending[-1]
+
+    def take(self, said: bytes) -> None:
+        """Octets that the server said."""
+        self._said += said
+        while len(self._said) >= server.PID.size and self._pending:
+            (pid,) = server.PID.unpack_from(self._said)
+            self._said = self._said[server.PID.size :]
+            self._pending.popleft().began(pid)
+
+    def end(self) -> None:
+        """The server has ended: what was asked for will not be."""
+        while self._pending:
+            self._pending.popleft().began(0)
+
+    def _settle(self) -> None:
+        try:
+            self._control.settimeout(ANSWER_S)
+            try:
+                said = self._control.recv(server.PID.size)
+            finally:
+                self._control.setblocking(False)
+        except OSError:
+            said = b""
+        if said:
+            self.take(said)
+        else:
+            self.end()
 
 
 class Template:
@@ -53,6 +85,7 @@ class Template:
             self._control.close()
             raise
         self._control.setblocking(False)
+        self._orders = Orders(self._control)
         self._loop.add_reader(self._control.fileno(), self._readable)
         self._timer = self._loop.call_later(LOAD_S, self._too_late)
 
@@ -63,13 +96,10 @@ class Template:
     def spawn(self, channel: int) -> Forked:
         """Start a scanner on that descriptor. Raises OSError, also if the template turns out to have ended."""
         try:
-            pid = ask(self._control, server.FORK, [channel])
+            return self._orders.ask(server.FORK, [channel])
         except OSError:
             self._end_by_itself()
             raise
-        if pid <= 0:
-            raise OSError(-pid, "a scanner cannot be forked")
-        return Forked(pid)
 
     def _readable(self) -> None:
         try:
@@ -78,12 +108,15 @@ class Template:
             return
         except OSError:
             said = b""
-        if said == server.READY and not self.ready:
+        if said and self.ready:
+            self._orders.take(said)
+            return
+        if said == server.READY:
             self.ready = True
             self._timer.cancel()
             self.told(self)
             return
-        if said.startswith(server.REFUSED) and not self.ready:
+        if said.startswith(server.REFUSED):
             self.refused = said[len(server.REFUSED) :].decode("utf-8", "replace")[:REASON_LEN]
         self._end_by_itself()
 
@@ -103,6 +136,7 @@ class Template:
         self.ended, self.ready = True, False
         self._timer.cancel()
         self._loop.remove_reader(self._control.fileno())
+        self._orders.end()
         self._control.close()
         self._process.kill()
         self._reap()
