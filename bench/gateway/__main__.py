@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.gateway import corpus, policy, run
+from bench.gateway.filtered import PostfixAmavis, PostfixRspamd
 from bench.gateway.peers import Mailward, Peer, Postfix
 from bench.ports import free_port
 
@@ -31,7 +32,11 @@ def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | N
             return Postfix(work, port, sink)
         case "postfix-tuned":
             return Postfix(work, port, sink, tuned=True)
-    known = "mailward, mailward-relay-only, -without-policy, -policy, -dns, postfix, postfix-tuned"
+        case "postfix-rspamd":
+            return PostfixRspamd(work, port, sink)
+        case "postfix-amavis":
+            return PostfixAmavis(work, port, sink)
+    known = "mailward, mailward-relay-only, -without-policy, -policy, -dns, postfix, -tuned, -rspamd, -amavis"
     raise click.BadParameter(f"{name!r} is not one of {known}")
 
 

@@ -54,11 +54,10 @@ def cpu_s(pids: Iterable[int]) -> dict[str, float]:
 
 def _kind(process: Path) -> str:
     words = (process / "cmdline").read_bytes().split(b"\0")
-    if b"-m" in words:
-        module = words[words.index(b"-m") + 1].decode()
-        name = (process / "comm").read_text().strip()
-        return module if name.startswith("python") else f"{module} ({name})"
-    return Path(os.fsdecode(words[0])).name or (process / "comm").read_text().strip()
+    name = (process / "comm").read_text().split()[0]
+    if b"-m" in words and name.startswith("python"):
+        return words[words.index(b"-m") + 1].decode()
+    return name  # not the command line: there some tell how they do
 
 
 def _pss_mb(process: Path) -> float:

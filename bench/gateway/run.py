@@ -123,7 +123,8 @@ def measure(
     count = int(said.split()[0])
     arrivals = _wait_until_quiet(sink.log, count)
     idle_since = time.monotonic()
-    used = {kind: one - before.get(kind, 0.0) for kind, one in cpu_s(peer.pids()).items()}
+    after = cpu_s(peer.pids())  # what has ended meanwhile is in the time of its parent
+    used = {kind: after.get(kind, 0.0) - before.get(kind, 0.0) for kind in after.keys() | before.keys()}
     peer.stop()
     sink.stop()
     result = account(peer, log, sink.log, items, count, load_ended - float(said.split()[1]))
