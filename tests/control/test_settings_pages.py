@@ -41,6 +41,7 @@ LISTS: dict[str, str] = {
     "web.metrics_clients": LINES["network"],
     "updates.sources": "https://updates.example.com/mailward",
     "dns.servers": "192.0.2.53#5353",
+    "dns.validating": "192.0.2.53",
     "antivirus.heuristics_exempt": "Heuristic.PackedProgram",
     "blocking.subject.lines": "*lottery*",
     "blocking.files.names": "*.exe",
