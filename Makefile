@@ -11,7 +11,9 @@ WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n + 1 : 8)))
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
 
-.PHONY: build run demo test pictures check corpus fuzz sanitize bench clean
+PEERS := exim4-daemon-light exim4-base opensmtpd
+
+.PHONY: build run demo test pictures check peers corpus fuzz sanitize bench clean
 
 build: $(VENV)/built
 
@@ -44,6 +46,16 @@ pictures: build
 	./install-packages test
 	mkdir -p build/screenshots
 	MAILWARD_PICTURES=$(CURDIR)/build/screenshots $(BIN)/python -m pytest -n $(WORKERS) tests/control/test_every_page.py tests/control/*look*.py tests/system/test_browser.py
+
+# Mail between Exim, OpenSMTPD and the gateway, each as client and as next hop; as root, for users and folders of their own
+peers: build build/peers
+	./install-packages test
+	tests/peers/room build/peers $(BIN)/python -m pytest -q -p no:cacheprovider tests/peers/cases_peers.py
+
+build/peers:
+	mkdir -p build/packages
+	cd build/packages && apt-get download $(PEERS)
+	for package in build/packages/*.deb; do dpkg-deb -x $$package build/peers; done
 
 # Real messages and archives of others, with expected results: make corpus DATA=folder
 corpus: build
