@@ -7,7 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.system.harness import PATIENCE_S, free_port, until
+from bench.ports import free_port
+from tests.system.harness import PATIENCE_S, until
 
 REFUSED = "refused"  # the local part that each of them refuses
 MAX_LEN = 50_000_000
