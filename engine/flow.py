@@ -3,8 +3,9 @@
 Taking mail in costs less than scanning it. Without a brake a gateway under more load than it can bear takes in much
 more than it delivers, until its queue has its greatest length and it has to refuse. So a message may begin at once only
 while few are ahead of it: those that are accepted and not examined yet. Else its client waits for the reply to DATA,
-first come first served, until one has left; nobody waits for longer than HOLD_S, so that mail comes in, slowly, also
-when nothing leaves. What waits for a next hop is in the queue for good reasons, and makes nobody wait.
+first come first served, until one has left, or for so long as what is ahead asks for: a large message in the scanner
+must not make all others wait. Nobody waits for longer than HOLD_S, so that mail comes in, slowly, also when nothing
+leaves. What waits for a next hop is in the queue for good reasons, and makes nobody wait.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Final
 
 AHEAD: Final = 32  # messages of one relay: enough to keep its scanners busy, and less than a second of their work
 HOLD_S: Final = 10.0
+FIRST_HOLD_S: Final = 0.1  # with AHEAD of them; four times as long with twice as many
 
 
 class Flow:
@@ -30,7 +32,9 @@ class Flow:
             return None
         loop = asyncio.get_running_loop()
         held: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(HOLD_S, _let_go, held)
+        share = self._ahead() / AHEAD
+        hold_s = HOLD_S if self._crowded() else min(HOLD_S, FIRST_HOLD_S * max(1.0, share * share))
+        timer = loop.call_later(hold_s, _let_go, held)
         held.add_done_callback(lambda _: timer.cancel())
         self._held.append(held)
         return held
