@@ -26,7 +26,7 @@ from tests.engine.scan.formats import compound
 
 PLANS: Final = 6  # ways to make the logic true
 TRIES: Final = 3  # texts of regular expressions
-SEEDS: Final = 16
+SEEDS: Final = 80
 MOST_LEN: Final = 40_000_000
 HEADS: Final = {
     "any": b"\0\1\2\3",
