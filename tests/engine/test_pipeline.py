@@ -191,9 +191,7 @@ def test_deferral_without_room_is_no_loss_and_no_loop(tmp_path: Path) -> None:
         ("4.4.5 it gets at most 60 messages a minute", "", True),
     ],
 )
-def test_greylisted_mail_comes_again_soon_the_first_time(
-    tmp_path: Path, words: str, next_hop: str, soon: bool
-) -> None:
+def test_greylisted_mail_comes_again_soon_the_first_time(tmp_path: Path, words: str, next_hop: str, soon: bool) -> None:
     """PROC-06: later it has the interval of all other mail; what waits for its turn alone always comes soon, and its
     next hop does not count as down."""
 

@@ -225,7 +225,7 @@ def test_what_is_looked_for_in_documents_is_looked_for_in_the_source_of_macros()
     """AV-02: ClamAV's signatures of macros are for its target 2, and begin where the source of a module does."""
     text = SubPattern(parse(b"Attribute VB_".hex()), start=Start("start"))
     known = Image(image.build([Signature("macro", Condition((text,), Sub(0)), target="ole")]))
-    tree = {"Macros": project({"M": "Attribute VB_Name = 1\r\n"})}
+    tree: Tree = {"Macros": project({"M": "Attribute VB_Name = 1\r\n"})}
     assert [one.part for one in examine(compound(tree), "a.doc", known).matches] == ["a.doc/Macros/VBA/M.bas"]
     assert not examine(b"Attribute VB_Name = 1\r\n", "a.bas", known).matches
 
