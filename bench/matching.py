@@ -43,6 +43,10 @@ SCARCE = 8  # distinct octets that a pattern of code has at least
 Run = Callable[[Sequence[bytes]], int]  # the number of patterns found, over all pieces
 
 
+class Fails(Exception):
+    """A matcher gave up on the content."""
+
+
 @cache
 def files(seed: int) -> tuple[Path, ...]:
     """Files of this machine in an order that depends on their names only."""
@@ -223,7 +227,8 @@ def hyperscan(needles: Sequence[bytes]) -> Run | None:
     def run(parts: Sequence[bytes]) -> int:
         found.clear()
         for part in parts:
-            library.hs_scan(database, part, len(part), 0, scratch, event, None)
+            if status := library.hs_scan(database, part, len(part), 0, scratch, event, None):
+                raise Fails(f"hyperscan: hs_scan returned {status}")
         return len(found)
 
     return run
@@ -242,9 +247,15 @@ class Differs(Exception):
 
 
 def runs(needles: Sequence[bytes], parts: Sequence[bytes]) -> tuple[dict[str, Run], int]:
-    """(matchers that can be had, the number that each of them found). Raises Differs."""
+    """(matchers that can be had and get through, the number that each of them found). Raises Differs."""
     made = {name: run for name, make in PEERS.items() if (run := make(needles)) is not None}
-    counts = {name: run(parts) for name, run in made.items()}
+    counts = {}
+    for name, run in list(made.items()):
+        try:
+            counts[name] = run(parts)
+        except Fails as e:
+            print(f"left out: {e}", flush=True)
+            del made[name]
     if len(set(counts.values())) > 1 or min(counts.values()) < HITS:
         raise Differs(str(counts))
     return made, counts["mailward"]
