@@ -42,8 +42,10 @@ class Described:
     logic: list[tuple[str, list[list[Variant]], list[tuple[bool, bytes]]]] = field(default_factory=list)
     globs: list[str] = field(default_factory=list)
 
-    def same_as(self, other: "Described") -> bool:
-        return sorted(self.looks_for) == sorted(other.looks_for)
+    @property
+    def compared(self) -> tuple[str, list[str]]:
+        """What differs if it changed."""
+        return self.severity, sorted(self.looks_for)
 
 
 def _glob(text: str, end_only: bool) -> str:
@@ -126,10 +128,13 @@ class Contents:
 
     def _members(self) -> None:
         """What is asked of members of containers. Heads are found by name: their rules are in an annex."""
-        by_name = {s.name: s for s in self.signatures}
+        heads = defaultdict(list)
+        for signature in self.signatures:
+            if signature.kind == Kind.MEMBER.name.lower():
+                heads[signature.name].append(signature)
         for rule in members.read(self.image.annex(members.ANNEX)):
-            if (head := by_name.get(rule.name)) is not None:
-                head.looks_for.append(members.shown(rule))
+            if of := heads[rule.name]:  # several forms of one name are heads each
+                (of.pop() if len(of) > 1 else of[0]).looks_for.append(members.shown(rule))
 
     def _element(self, op: int, a: int, b: int, c: int) -> tuple[str, bytes]:
         """(as text, as an expression)."""

@@ -13,7 +13,7 @@ from engine.limits import HARD_MESSAGE_LEN
 from engine.scan.matcher import Matcher
 from engine.scan.offline import examine
 
-_SIGNATURES_ONLY: Final = Antivirus(heuristics=HeuristicsLevel.OFF)
+SIGNATURES_ONLY: Final = Antivirus(heuristics=HeuristicsLevel.OFF)
 
 OPTION = click.option(
     "--clean",
@@ -42,6 +42,6 @@ def matched(image: Matcher, folders: Sequence[Path]) -> dict[str, str]:
             except OSError as error:
                 unreadable(error)
                 continue
-            for match in examine(data, path.name, image, heuristics=_SIGNATURES_ONLY).matches:
+            for match in examine(data, path.name, image, heuristics=SIGNATURES_ONLY).matches:
                 found.setdefault(match.name, shown(path))
     return found

@@ -2,21 +2,25 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 import click
 
+from cext.automaton import Image
 from control.cli import clean_files
+from control.cli.clean_files import SIGNATURES_ONLY
+from control.cli.source_files import apart, sources_in, writing
 from control.definitions_tests import unrepaired
 from engine import durable
 from engine.definitions import from_bytes
 from engine.scan import magic
+from engine.scan.offline import examine
 from engine.scan.yara_rules import rules_of
-from signatures import export, yara_rules
+from signatures import export
 from signatures import image as layout
-from signatures.clamav import phishing
+from signatures.carried import WHOLE, carried
 from signatures.clamav.collect import Taken, collect
 from signatures.compile import Info, completed, describe, read_all, read_sources, test_vectors
 from signatures.diagnostics import SourceErrors
@@ -33,18 +37,10 @@ def signatures() -> None:
     """Compile and inspect definitions."""
 
 
-def _sources(paths: Sequence[Path]) -> list[Path]:
-    return [file for path in paths for file in (_inside(path) if path.is_dir() else [path])]
-
-
-def _inside(folder: Path) -> list[Path]:
-    known = (".toml", *yara_rules.SUFFIXES, *phishing.READERS)
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
-
-
 def _write(image: bytes, output: Path) -> Info:
     """Put the image in place at once: whoever opens the file sees the old or the new one."""
-    durable.put(output, image, 0o644)
+    with writing(output):
+        durable.put(output, image, 0o644)
     info = describe(image)
     click.echo(f"{output}: revision {info.revision}, {info.signatures} signatures, {len(image)} octets")
     return info
@@ -52,7 +48,9 @@ def _write(image: bytes, output: Path) -> Info:
 
 def _open(file: Path) -> Contents:
     try:
-        return Contents(file.read_bytes())
+        contents = Contents(file.read_bytes())
+        contents.signatures.extend(carried(contents.image))
+        return contents
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from None
 
@@ -68,7 +66,7 @@ def _refuse(errors: SourceErrors) -> None:
 def compile_(sources: tuple[Path, ...], output: Path) -> None:
     """Compile SOURCE files or folders into one definitions file. Without heuristics of its own it gets Mailward's."""
     try:
-        found = read_all(_sources(sources))
+        found = read_all(sources_in(sources))
     except SourceErrors as errors:
         _refuse(errors)
     else:
@@ -80,7 +78,7 @@ def compile_(sources: tuple[Path, ...], output: Path) -> None:
 def check(sources: tuple[Path, ...]) -> None:
     """Report every mistake in SOURCE files or folders."""
     try:
-        found = read_all(_sources(sources))
+        found = read_all(sources_in(sources))
     except SourceErrors as errors:
         _refuse(errors)
     else:
@@ -93,12 +91,13 @@ def check(sources: tuple[Path, ...]) -> None:
 @clean_files.OPTION
 def test(sources: tuple[Path, ...], clean: tuple[Path, ...]) -> None:
     """Run the specimen, clean and repaired vectors that SOURCE files or folders carry."""
+    files = sources_in(sources)
     try:
-        found = read_sources(_sources(sources))
-        failures = [*map(str, test_vectors(_sources(sources))), *unrepaired(found)]
+        found = read_sources(files)
+        failures = [*map(str, test_vectors(files)), *unrepaired(found)]
         count = sum(len(s.specimens) + len(s.cleans) + 2 * len(s.repaired) for s in found)
         if clean:
-            image = from_bytes(layout.build(found, annexes=read_all(_sources(sources)).annexes()))
+            image = from_bytes(layout.build(found, annexes=read_all(files).annexes()))
             eager = clean_files.matched(image, clean)
             count += len(eager)
             failures += [f"{name}: matches the clean file {path}" for name, path in sorted(eager.items())]
@@ -145,8 +144,11 @@ def clamav(paths: tuple[Path, ...], output: Path, refused: Path | None, clean: t
         for line in lines:
             click.echo(line, err=True)
     else:
-        refused.write_text("".join(f"{line}\n" for line in lines))
+        with writing(refused):
+            refused.write_text("".join(f"{line}\n" for line in lines))
     _table(taken)
+    if not taken.counts.total():
+        raise click.ClickException(f"nothing was taken: {output} is not written")
     _write(layout.build(taken.signatures, annexes=completed(taken.annexes())), output)
 
 
@@ -160,8 +162,8 @@ def export_(sources: tuple[Path, ...], output: Path, form: str) -> None:
     YARA rules and lists of links (.pdb, .wdb, .gdb) stay what they are: `compile` and `import clamav` read them.
     What it cannot say is listed. Compiled definitions are not read: they do not hold all that their sources say.
     """
-    own = [path for path in _sources(sources) if path.suffix.lower() == ".toml"]
-    taken = collect(_others(sources))
+    own, others = apart(sources)
+    taken = collect(others)
     try:
         ours = read_all(own)
         found = [*ours.signatures, *taken.signatures]
@@ -177,9 +179,11 @@ def export_(sources: tuple[Path, ...], output: Path, form: str) -> None:
     files |= {f"links{suffix}": "".join(f"{one}\n" for one in ones) for suffix, ones in taken.links.lines.items()}
     for source in taken.rules.sources:
         files[_free(source.namespace.partition("~")[0], files)] = source.text
-    output.mkdir(parents=True, exist_ok=True)
+    with writing(output):
+        output.mkdir(parents=True, exist_ok=True)
     for name, text in sorted(files.items()):
-        (output / name).write_text(text)
+        with writing(output / name):
+            (output / name).write_text(text)
         click.echo(f"{output / name}: {len(text.encode())} octets")
     for one in (*taken.refused, *left):
         click.echo(str(one), err=True)
@@ -200,21 +204,14 @@ def _free(name: str, files: Mapping[str, str]) -> str:
     return name
 
 
-def _others(paths: Sequence[Path]) -> list[Path]:
-    return sorted(
-        file
-        for path in paths
-        for file in (path.rglob("*") if path.is_dir() else [path])
-        if file.is_file() and file.suffix.lower() != ".toml"
-    )
-
-
 @signatures.command()
 @click.argument("file", type=_FILE)
 def info(file: Path) -> None:
     """Tell what a compiled definitions FILE holds."""
+    octets = file.read_bytes()
     try:
-        found = describe(file.read_bytes())
+        found = describe(octets)
+        others = Counter(one.kind for one in carried(Image(octets)))
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from None
     for key in ("revision", "layout", "size", "signatures", "conditions", "patterns", "filtered"):
@@ -222,6 +219,8 @@ def info(file: Path) -> None:
     for key in ("families", "severities", "kinds", "targets"):
         counts = ", ".join(f"{name} {count}" for name, count in sorted(getattr(found, key).items()))
         click.echo(f"{key:<12}{counts}")
+    if others:
+        click.echo(f"{'beside them':<12}{', '.join(f'{kind} {count}' for kind, count in sorted(others.items()))}")
 
 
 def _shorten(text: str) -> str:
@@ -232,7 +231,10 @@ def _shorten(text: str) -> str:
 @click.argument("name")
 @click.option("-d", "--definitions", required=True, type=_FILE)
 def find(name: str, definitions: Path) -> None:
-    """Show the signatures whose name is NAME, holds it, or matches it as a pattern with * and ?."""
+    """Show the signatures whose name is NAME, holds it, or matches it as a pattern with * and ?.
+
+    Also YARA rules, and hosts of lists of links.
+    """
     met = [s for s in _open(definitions).signatures if name in s.name or fnmatchcase(s.name, name)]
     for signature in met:
         click.echo(f"{signature.name}  {signature.family} {signature.severity} {signature.kind} for {signature.target}")
@@ -246,7 +248,9 @@ def find(name: str, definitions: Path) -> None:
 @click.argument("file", type=_FILE)
 @click.option("-d", "--definitions", required=True, type=_FILE)
 def explain_(file: Path, definitions: Path) -> None:
-    """Tell which signatures FILE matches and where, and which it nearly does. FILE is not opened: give its members."""
+    """Tell which signatures FILE matches and where, and which it nearly does. Of what is inside of it only the names
+    are told: give its members.
+    """
     data = file.read_bytes()
     target = magic.identify(data, 0, len(data))
     click.echo(f"{file}: {len(data)} octets, {target}")
@@ -265,27 +269,41 @@ def explain_(file: Path, definitions: Path) -> None:
     met = rules.names(data) if rules else ()
     for name in met:
         click.echo(f"{name}: matches (YARA)")
-    if not met and not any(f.matched for f in findings):
+    told = {*met, *(f.name for f in findings if f.matched)}
+    whole = examine(data, file.name, from_bytes(definitions.read_bytes()), heuristics=SIGNATURES_ONLY)
+    inside = sorted({(match.name, match.part) for match in whole.matches if match.name not in told})
+    for name, part in inside:
+        click.echo(f"{name}: matches part {part}")
+    for unscanned in whole.unscanned:
+        click.echo(f"part {unscanned.part} was not examined: {unscanned.cause} {unscanned.detail}".rstrip())
+    if not told and not inside:
         click.echo("no signature matches")
 
 
-def _by_key(contents: Contents) -> dict[tuple[str, str, str], Described]:
-    return {(s.name, s.family, s.target): s for s in contents.signatures}
+def _by_key(contents: Contents) -> dict[tuple[str, str, str], list[Described]]:
+    found: dict[tuple[str, str, str], list[Described]] = {}
+    for one in contents.signatures:
+        found.setdefault((one.name, one.family, one.target), []).append(one)
+    return found
 
 
 @signatures.command()
 @click.argument("old", type=_FILE)
 @click.argument("new", type=_FILE)
 def diff(old: Path, new: Path) -> None:
-    """List the signatures that came (+), went (-) or changed (~) from OLD to NEW."""
-    before, after = _by_key(_open(old)), _by_key(_open(new))
+    """List the signatures that came (+), went (-) or changed (~) from OLD to NEW, YARA rules and lists of links too."""
+    was, now = _open(old), _open(new)
+    before, after = _by_key(was), _by_key(now)
     counts: Counter[str] = Counter()
     for key in sorted(before.keys() | after.keys()):
         mark = "-" if key not in after else "+" if key not in before else ""
         if not mark:
-            same = before[key].same_as(after[key]) and before[key].severity == after[key].severity
+            same = sorted(one.compared for one in before[key]) == sorted(one.compared for one in after[key])
             mark = "" if same else "~"
         if mark:
             counts[mark] += 1
             click.echo(f"{mark} {key[0]}  {key[1]} for {key[2]}")
+    for annex, what in WHOLE.items():
+        if was.image.annex(annex) != now.image.annex(annex):
+            click.echo(f"~ {what}")
     click.echo(f"{counts['+']} came, {counts['-']} went, {counts['~']} changed")

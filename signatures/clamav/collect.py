@@ -35,12 +35,13 @@ OTHERS = {
     ".cat": "signers of programs are not looked at; trust a program by its digest (.sfp) instead",
     ".pwdb": "passwords are not tried; let policy block encrypted archives instead",
     ".mwd": "compiled definitions are not read, they do not hold all that their sources say; take the sources",
+    ".toml": "a source of our own; `mailward signatures compile` reads it",
     ".dat": "a list of Linux Malware Detect; take its .ndb and .hdb, which hold the same",
 }
 IGNORES = (".ign", ".ign2")
 CONTAINERS = (".cvd", ".cld", ".cud")
 SILENT = (".info", ".cfg")  # say something about a database, no signatures
-WHOLE_FILE = (".cbc", ".dat", ".mwd")  # their lines are no entries
+WHOLE_FILE = (".cbc", ".dat", ".mwd", ".toml")  # their lines are no entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Refusal:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.name or '-'}: {self.reason}"
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {self.name or '-'}: {self.reason}" if self.line or self.name else f"{place}: {self.reason}"
 
 
 @dataclass(slots=True)
