@@ -67,6 +67,9 @@ class Session(Dialogue):
         if self.record is not None:
             self.record.data(octets)
 
+    def _wants_more(self, handler: Callable[[Reply], None]) -> bool:
+        return handler == self._on_data
+
     def _broken_off(self, failure: Reply) -> None:
         self._settle(self._mail_failure or failure)
 

@@ -19,6 +19,7 @@ from engine.diagnostics.recorder import Recorder
 from engine.events import ConnectionClosed, Event
 
 HIGH_WATER = 1 << 20  # octets waiting in the transport before a large content pauses
+SHUT_S = 10.0  # for what was written before an end in order
 
 
 class Handshake(NamedTuple):
@@ -88,7 +89,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        return self.session.state is State.READY and not self._lost
+        """Whether it may carry one more message."""
+        if self.session.state is not State.READY or self._lost:
+            return False
+        most = self.session.limit("MAILMAX")
+        return not most or self.uses < most
 
     @property
     def waits_since(self) -> float:
@@ -156,8 +161,13 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _shut(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        """In order; but a host that does not read what waits for it may not keep the connection."""
+        if self._transport is None or self._lost:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(SHUT_S, self._transport.abort)
+        self._transport.close()
 
     # --- records of conversations (DIAG-10) -----------------------------------------------------------
 

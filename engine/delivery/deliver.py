@@ -5,6 +5,7 @@ at the same time. What becomes of a recipient is its own reply. A failure that i
 """
 
 import asyncio
+import itertools
 import logging
 import socket
 import time
@@ -168,6 +169,7 @@ class Deliverer(Generic[M]):
                     if not fates:
                         raise
                     return [*fates, *_all([*batch, *rest], failure.reply)]  # what was delivered stays so
+                rest = batch[len(found) :] + rest  # RFC 9422: the host said beforehand that it takes fewer
                 too_many = [fate.recipient for fate in found if fate.reply.code == 452]
                 if too_many and any(fate.reply.positive for fate in found):
                     rest = too_many + rest  # RFC 5321 s4.5.3.1.10: the rest in another transaction, at once
@@ -176,7 +178,10 @@ class Deliverer(Generic[M]):
         return fates
 
     async def _transaction(self, mail: Mail[M], hop: NextHop, indexes: list[int], domain: str) -> list[Fate]:
-        """One transaction; on a kept connection that turns out dead, once more on a new one. Raises ConnectFailed."""
+        """One transaction; on a kept connection that turns out dead, once more on a new one. Raises ConnectFailed.
+
+        Where the host takes fewer recipients, the fates are those of the first ones.
+        """
         received = mail.received
         envelope = Envelope(
             reverse_path=received.reverse_path,
@@ -215,7 +220,7 @@ class Deliverer(Generic[M]):
         server, connection_id = connection.server, connection.connection_id
         takes_dsn = connection.session.takes_dsn
         return [
-            Fate(index, reply, server, connection_id, takes_dsn) for index, reply in zip(indexes, replies, strict=True)
+            Fate(index, reply, server, connection_id, takes_dsn) for index, reply in zip(indexes, replies, strict=False)
         ]
 
     async def _on(
@@ -223,6 +228,7 @@ class Deliverer(Generic[M]):
     ) -> "list[Reply] | _Lacks":
         """The transaction on a connection that is ours now, and is given back. convert: to 7bit, if need be."""
         session = connection.session
+        envelope = _within(envelope, session.limit("RCPTMAX"), session.limit("RCPTDOMAINMAX"))
         sent: Mail[M] | SevenBit = mail
         connection.begin_record(mail.received.id)
         try:
@@ -315,6 +321,16 @@ def _for(mail: Mail[M], hop: NextHop) -> NextHop:
     if hop.guarded and mail.tls_not_required():
         return msgspec.structs.replace(hop, relaxed=True)
     return hop
+
+
+def _within(envelope: Envelope, recipients: int, domains: int) -> Envelope:
+    """With as many recipients, from the first on, as a host takes in one transaction; 0: any."""
+    kept = list(envelope.recipients[: recipients or None])
+    if domains:
+        known = dict.fromkeys(domain_of(one.address) for one in kept)
+        taken = list(known)[:domains]
+        kept = list(itertools.takewhile(lambda one: domain_of(one.address) in taken, kept))
+    return envelope if len(kept) == len(envelope.recipients) else msgspec.structs.replace(envelope, recipients=kept)
 
 
 def _all(indexes: Sequence[int], reply: Reply) -> list[Fate]:

@@ -7,6 +7,7 @@ Each command that was sent has its handler in `_pending`, in order; each reply g
 client.py's. Nothing is ever raised on what comes in.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
@@ -16,6 +17,8 @@ from engine.delivery.reply import Reply, ReplyError, ReplyParser, own_words
 from engine.delivery.route import a_label
 from engine.diagnostics import errors
 from engine.diagnostics.conversation import Conversation
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class State(StrEnum):
@@ -52,6 +55,7 @@ class Dialogue:
         self._starttls = tls is not TlsPolicy.NONE and not secure
         self._insecure = tls in (TlsPolicy.REQUIRED, TlsPolicy.VERIFIED) and not secure  # nothing may be sent yet
         self._lmtp = lmtp
+        self._limits: dict[str, str] = {}
         self._parser = ReplyParser()
         self._pending: deque[Callable[[Reply], None]] = deque([self._on_greeting])
         self._out: list[bytes] = []
@@ -98,14 +102,21 @@ class Dialogue:
             self.last_reply = reply
             if self.record is not None and reply.code >= 400:
                 self.record.error(errors.of_reply(reply.code, reply.enhanced))
-            if reply.code == 421 or not self._pending:
-                self.close(reply if reply.code >= 400 else own_words("4.5.0", f"a reply to nothing: {reply}"))
+            if reply.code == 421:
+                self.close(reply)
                 return
-            self._pending.popleft()(reply)
+            if not self._pending:  # also a refusal for good: of what, nobody can tell
+                self.close(own_words("4.5.0", f"a reply to nothing: {reply}"))
+                return
+            handler = self._pending.popleft()
+            if reply.code < 400 and (reply.code >= 300) is not self._wants_more(handler):
+                self.close(own_words("4.5.0", f"replies of the next hop are out of step: {reply}"))
+                return
+            handler(reply)
             if self.failure is not None:
                 return
         # Octets behind the reply to STARTTLS were sent in the clear, maybe by somebody in between.
-        if self.state is State.TLS and (replies[-1] is not self.last_reply or self._parser.rest):
+        if self.state is State.TLS and (not replies or replies[-1] is not self.last_reply or self._parser.rest):
             self.close(own_words("4.7.0", "octets in the clear after STARTTLS"))
 
     def close(self, failure: Reply) -> None:
@@ -120,6 +131,10 @@ class Dialogue:
         self.state = State.CLOSED
         self._pending.clear()
         self._out.clear()
+
+    def _wants_more(self, handler: Callable[[Reply], None]) -> bool:
+        """Whether the good reply for this handler is one that asks for content (3xx)."""
+        return False
 
     def _broken_off(self, failure: Reply) -> None:
         """A transaction was under way."""
@@ -171,8 +186,8 @@ class Dialogue:
             return
         self.capabilities = {}
         for line in reply.lines[1:]:
-            keyword, _, parameters = line.strip().replace("=", " ", 1).partition(" ")
-            self.capabilities[keyword.upper()] = parameters.upper()
+            keyword, *parameters = re.split("[ =]", line.strip(), maxsplit=1)  # `AUTH=` is an old habit
+            self.capabilities[keyword.upper()] = "".join(parameters).upper()
         if self._starttls and "STARTTLS" in self.capabilities:
             self._send("STARTTLS", b"STARTTLS\r\n", self._on_starttls)
         else:
@@ -200,6 +215,15 @@ class Dialogue:
         self._pipelining = "PIPELINING" in capabilities
         self._bdat = "CHUNKING" in capabilities
         self._size = "SIZE" in capabilities
-        self._max_size = int(capabilities.get("SIZE") or 0) if capabilities.get("SIZE", "").isdigit() else 0
+        self._max_size = _number(capabilities.get("SIZE", ""))
         self._smtputf8 = "SMTPUTF8" in capabilities
+        self._limits = dict(one.partition("=")[::2] for one in capabilities.get("LIMITS", "").split())
         self.state = State.READY
+
+    def limit(self, name: str) -> int:
+        """How many the host takes, by LIMITS (RFC 9422 s4): MAILMAX, RCPTMAX, RCPTDOMAINMAX. 0: it does not say."""
+        return _number(self._limits.get(name, ""))
+
+
+def _number(text: str) -> int:
+    return int(text) if _NUMBER.fullmatch(text) else 0

@@ -157,8 +157,9 @@ class NextHops:
 
     async def _without_own(self, exchanges: list[Exchange]) -> list[Exchange]:
         """RFC 5321 s5.1: a host that is ourselves goes, and all that are not more preferred than it."""
-        for exchange in exchanges:
-            if await self._is_own(exchange):
+        own = await asyncio.gather(*(self._is_own(one) for one in exchanges))  # at once: strangers name many that hang
+        for exchange, is_own in zip(exchanges, own, strict=True):
+            if is_own:
                 return [other for other in exchanges if other.preference < exchange.preference]
         return exchanges
 

@@ -40,10 +40,11 @@ class Answer:
 
 
 def _len(record: Any) -> int:
-    """Octets of memory, roughly: what senders can make large are the strings of TXT, and names of MX and PTR."""
+    """Octets of memory, roughly: what senders can make large are the strings of TXT, names of MX and PTR, and data of
+    TLSA."""
     name = getattr(record, "exchange", None) or getattr(record, "target", None)
     pieces = getattr(record, "strings", ()) if name is None else name.labels
-    return _RECORD_LEN + sum(_PIECE_LEN + len(piece) for piece in pieces)
+    return _RECORD_LEN + len(getattr(record, "cert", b"")) + sum(_PIECE_LEN + len(piece) for piece in pieces)
 
 
 class Cache:

@@ -4,8 +4,6 @@ Nothing counts that DNSSEC does not prove. What DNS does not answer for a host i
 whoever stands in between could make it so. Such a host is not used for now.
 
 Deviations: DANE-TA(2) records that hold a bare key of an authority which the server does not send along match nothing.
-A digest of a wrong length makes the whole answer one that cannot be read, so that mail waits, where it would be of no
-use alone.
 """
 
 import hashlib
@@ -23,6 +21,7 @@ TA: Final = 2  # DANE-TA: an authority, and the certificate has to be for the na
 EE: Final = 3  # DANE-EE: the certificate of the host itself, whatever it says
 _DIGEST_LEN: Final = {1: 32, 2: 64}
 RECORDS: Final = 32  # of one host that are looked at
+CHAIN: Final = 16  # certificates of one host that are: OpenSSL takes as many as fit into 100 KiB
 
 
 class Tlsa(msgspec.Struct, frozen=True):
@@ -152,7 +151,7 @@ def refusal(chain: Sequence[bytes], tlsas: Tlsas, names: Iterable[str]) -> str:
         x509.UnsupportedGeneralNameType,
     )
     try:
-        return _refusal(chain, tlsas, tuple(names))
+        return _refusal(chain[:CHAIN], tlsas, tuple(names))
     except unreadable as error:
         return f"its certificate cannot be read: {error}"
 

@@ -13,6 +13,8 @@ from engine.dns import DnsFailure, Resolver
 PATH: Final = "/.well-known/mta-sts.txt"
 HEADER_LEN: Final = 16 * 1024  # octets
 ADDRESSES: Final = 4  # that are tried
+ANSWER_LEN: Final = 4 * POLICY_LEN  # octets with all that is around a policy: chunks, interim answers
+_PIECE_LEN: Final = 4096  # octets that are looked at without a turn for others
 
 
 class FetchError(Exception):
@@ -59,11 +61,16 @@ async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host:
     writer.write(connection.send(h11.Request(method="GET", target=PATH, headers=headers)) or b"")
     writer.write(connection.send(h11.EndOfMessage()) or b"")
     body = bytearray()
+    total = 0
     try:
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
-                connection.receive_data(await reader.read(HEADER_LEN))
+                piece = await reader.read(_PIECE_LEN)
+                total += len(piece)
+                if total > ANSWER_LEN:
+                    raise FetchError(f"{host} sends more than {ANSWER_LEN} octets")
+                connection.receive_data(piece)
             elif isinstance(event, h11.Response):
                 _check(event.status_code, dict(event.headers), host)
             elif isinstance(event, h11.Data):

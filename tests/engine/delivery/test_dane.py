@@ -1,10 +1,12 @@
 """DANE (RFC 7672) with real servers, certificates and DNS: what is proven counts, and nothing else."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import dns.rdata
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from engine.config import Delivery, Route, RouteTls, Routing, Settings
 from engine.delivery.security import dane
@@ -280,3 +282,31 @@ def test_certificates_that_cannot_be_read_are_refused() -> None:
     assert dane.refusal([], Tlsas("mx.example", (record,)), ["mx.example"]) == "the server showed no certificate"
     reason = dane.refusal([b"\x30\x03nop", b"\x30\x03nop"], Tlsas("mx.example", (record,)), ["mx.example"])
     assert reason.startswith("its certificate cannot be read: ")
+
+
+@pytest.mark.parametrize("with_good", [True, False])
+def test_a_digest_of_a_wrong_length_is_passed_over(place: Place, with_good: bool) -> None:
+    """DLV-06, RFC 7672 s2.2: the records beside it count; where there are none, TLS is a must all the same."""
+
+    async def test(room: Room) -> None:
+        records = ["3 1 1 " + "ab" * 31, *([tlsa(place.own_certificate, 3, 1, 1)] if with_good else [])]
+        hop, _, out = await parties(room, records)
+        hop.context = place.own
+        assert await sent(out) == (Result.DELIVERED, "250 2.0.0 queued")
+        (told,) = out.named(TlsResult)
+        assert told.session.split()[:2] == ["tlsa", "success" if with_good else "tlsa-invalid"]
+        hop.context, hop.capabilities = None, FULL
+        hop.drop()
+        result, reason = await sent(out)
+        assert (result, "STARTTLS" in reason) == (Result.PENDING, True)
+
+    run(test)
+
+
+def test_no_more_certificates_are_looked_at_than_a_chain_has(place: Place) -> None:
+    """RFC 7672 s3.1.1: a host that sends hundreds of them costs no more than others."""
+    anchor = place.authority[0].public_bytes(Encoding.DER)
+    own = place.vouched_certificate.public_bytes(Encoding.DER)
+    tlsas = Tlsas("mx.example", (Tlsa(dane.TA, 0, 1, hashlib.sha256(anchor).digest()),))
+    assert not dane.refusal([own, *[own] * (dane.CHAIN - 2), anchor], tlsas, ["mx.example"])
+    assert dane.refusal([own, *[own] * (dane.CHAIN - 1), anchor], tlsas, ["mx.example"])

@@ -135,7 +135,6 @@ def test_each_recipient_has_its_own_result_proc_11() -> None:
         ("END", b"452 4.3.1 full\r\n", Result.PENDING),
         ("END", b"554 5.7.1 refused\r\n", Result.FAILED),
         ("END", b"299 what\r\n", Result.DELIVERED),
-        ("END", b"354 what\r\n", Result.PENDING),
     ],
 )
 def test_answers_at_each_stage_then_the_same_connection_again(
