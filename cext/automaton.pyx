@@ -15,6 +15,10 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 
+cdef extern from *:
+    int __builtin_ctzll(unsigned long long) nogil
+
+
 cdef extern from "image.h" nogil:
     enum:
         MW_IMAGE_OK
@@ -317,15 +321,14 @@ cdef class Image:
         cdef size_t word, left = s.found
         cdef list names = []
         cdef uint64_t bits
-        cdef int bit
         for word in range(self.m.signature_count // 64 + 1):
             if not left:
                 break
             bits = s.reported[word]
-            for bit in range(64):
-                if bits >> bit & 1:
-                    names.append(self._string(self.m.signatures[word * 64 + bit].name))
-                    left -= 1
+            while bits:
+                names.append(self._string(self.m.signatures[word * 64 + __builtin_ctzll(bits)].name))
+                bits &= bits - 1
+                left -= 1
         return tuple(names)
 
     @property
