@@ -95,6 +95,7 @@ class Mailward:
                 [*self.command(), "serve", "--root", str(self.root)],
                 stdout=subprocess.PIPE,
                 stderr=log,
+                start_new_session=True,  # as a service, and as Postfix: sessions share the processors evenly
             )
         assert self.process.stdout is not None
         if not self.process.stdout.readline().startswith(b"ready"):
