@@ -5,7 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import engine
 
@@ -27,8 +27,8 @@ class Child(Protocol):
 Starter = Callable[[int], Child]  # on a channel, by its descriptor; raises OSError
 
 
-def executed(arguments: Sequence[str], channel: int) -> "subprocess.Popen[bytes]":
-    """Raises OSError."""
+def executed(arguments: Sequence[str], channel: int, *, leads: bool = False) -> "subprocess.Popen[bytes]":
+    """leads: a group of processes: itself and what it forks. Raises OSError."""
     return subprocess.Popen(
         [*arguments, str(channel)],
         stdin=subprocess.DEVNULL,
@@ -36,7 +36,23 @@ def executed(arguments: Sequence[str], channel: int) -> "subprocess.Popen[bytes]
         pass_fds=(channel,),
         env=ENVIRONMENT,
         cwd="/",
+        process_group=0 if leads else None,
     )
+
+
+_told: Final[set[int]] = set()  # numbers of those that were forked, until they are reaped
+
+
+def reap_strays(group: int) -> bool:
+    """Reap those of a server that ended before it had told their numbers. Returns whether anybody of it is left."""
+    while True:
+        try:
+            found = os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        if found is None or found.si_pid in _told:  # who knows it reaps it
+            return True
+        os.waitpid(found.si_pid, 0)
 
 
 class Forked:
@@ -61,6 +77,7 @@ class Forked:
             self._status = os.EX_OSERR
             return
         self._pid = pid
+        _told.add(pid)
         if not self._is_wanted:
             self.kill()
 
@@ -74,4 +91,5 @@ class Forked:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
                 self._status = os.waitstatus_to_exitcode(status)
+                _told.discard(pid)
         return self._status

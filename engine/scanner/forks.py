@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 
 from engine.limits import CRASHES_TO_HOLD
 from engine.scanner import server
-from engine.scanner.child import Child, Forked, executed
+from engine.scanner.child import Child, Forked, executed, reap_strays
 from engine.scanner.job import DefinitionsFile
 from engine.scanner.template import Orders, Template
 
 READY_S = 60.0  # for its imports
 FAILURES = 3  # in a row without having been ready; from then on scanners are executed
 AGAIN_S = 60.0  # until it is tried again then
+STRAYS_S = 1.0  # how often it is looked for processes of servers that have ended
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Forks:
         self._file: DefinitionsFile | None = None  # that scanners are forked with
         self._template: Template | None = None  # which has it
         self._template_deaths = 0  # in a row
+        self._former: list[int] = []  # servers with processes left
+        self._strays: asyncio.TimerHandle | None = None
 
     @property
     def has_server(self) -> bool:
@@ -131,6 +134,9 @@ class Forks:
     def stop(self) -> None:
         self._running = False
         self._end()
+        if self._strays is not None:
+            self._strays.cancel()
+            self._strays = None
 
     def renew(self) -> None:
         """Scanners from now on come of another server."""
@@ -162,7 +168,7 @@ class Forks:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with theirs:
-                self._process = executed(self._arguments, theirs.fileno())
+                self._process = executed(self._arguments, theirs.fileno(), leads=True)
         except OSError as error:
             control.close()
             log.error("the server of scanners cannot be started: %s", error)
@@ -213,6 +219,13 @@ class Forks:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)  # it holds nothing that could be lost
+            self._process.wait()
+            self._former.append(self._process.pid)
+            self._process = None
+            if self._strays is None:
+                self._reap_strays()
         if self._orders is not None:
             self._orders.end()
             self._orders = None
@@ -220,7 +233,9 @@ class Forks:
             asyncio.get_running_loop().remove_reader(self._control.fileno())
             self._control.close()
             self._control = None
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)  # it holds nothing that could be lost
-            self._process.wait()
-            self._process = None
+
+    def _reap_strays(self) -> None:
+        self._strays = None
+        if self._former:
+            self._strays = asyncio.get_running_loop().call_later(STRAYS_S, self._reap_strays)
+        self._former = [group for group in self._former if reap_strays(group)]

@@ -151,10 +151,10 @@ class ScannerPool:
         if self._forks is not None:
             self._forks.adopt(succession.file, succession.template)
         self._accept(succession.file, answer)
-        for scanner in replaced:
-            self._leaving.append(scanner)
-            self._let_go(scanner)
+        self._leaving += replaced
         self._choose()
+        for scanner in replaced:
+            self._let_go(scanner)
         self._replenish()
 
     def _let_go(self, scanner: Scanner) -> None:

@@ -252,6 +252,8 @@ class Scanner:
             case Hello():
                 if self.ready:
                     raise ProtocolError("a second hello")
+                if not self.pid:  # whom nobody could end
+                    raise ProtocolError("its server ended before it told its number")
                 self.ready = True
                 self._head_since_s = self._loop.time()
                 self.owner.greeted(self, answer.sandbox)

@@ -94,12 +94,15 @@ class Server:
 
     def serve(self) -> int:
         """Until the relay is gone; in a child, its whole life. Returns the exit status."""
+        try:
+            return self._serve()
+        except ConnectionError:  # the relay wants nothing of it any more
+            return os.EX_OK
+
+    def _serve(self) -> int:
         self._control.sendall(READY)
         while True:
-            try:
-                order, descriptors = self._order()
-            except ConnectionError:  # closed with an answer unread
-                return os.EX_OK
+            order, descriptors = self._order()
             if (order, len(descriptors)) not in ((FORK, 1), (LOAD, 2)):
                 return os.EX_OK
             try:

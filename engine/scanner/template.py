@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -42,7 +43,9 @@ class Orders:
             self._pending.popleft().began(pid)
 
     def end(self) -> None:
-        """The server has ended: what was asked for will not be."""
+        """The server has ended, and what it has not told is not known. The channel is still open."""
+        with contextlib.suppress(OSError):  # nothing more was said
+            self.take(self._control.recv(server.PID.size * (len(self._pending) + 1)))
         while self._pending:
             self._pending.popleft().began(0)
 
@@ -57,8 +60,10 @@ class Orders:
             said = b""
         if said:
             self.take(said)
-        else:
-            self.end()
+            return
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)  # its answers would be taken for those to other questions
+        self.end()
 
 
 class Template:

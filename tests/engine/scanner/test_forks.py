@@ -130,6 +130,46 @@ def test_a_server_is_kept_when_it_cannot_fork_and_tried_again_when_it_was_given_
     asyncio.run(work())
 
 
+FORGETFUL = """
+import os, socket, sys
+from pathlib import Path
+from engine.scanner import server
+control = socket.socket(fileno=int(sys.argv[2]))
+control.sendall(server.READY)
+control.recv(1)
+if server.Fork()() == 0:
+    Path(sys.argv[1]).write_text(str(os.getpid()))
+os._exit(0)
+"""
+
+
+def test_a_server_ends_before_it_has_told_whom_it_forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows of that process, and yet it does not stay in the list of processes for ever."""
+    monkeypatch.setattr(forks, "STRAYS_S", 0.01)
+    note = tmp_path / "pid"
+
+    async def work() -> None:
+        ready = asyncio.Event()
+        arguments = [sys.executable, "-c", FORGETFUL, str(note)]
+        served = Forks(ready.set, [sys.executable, "-c", "pass"], arguments)
+        served.start()
+        await asyncio.wait_for(ready.wait(), UPPER_S)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            child = served.spawn(theirs.fileno())
+            async with asyncio.timeout(UPPER_S):
+                while child.poll() is None:
+                    await asyncio.sleep(0.001)
+                while not note.exists() or not note.read_text():
+                    await asyncio.sleep(0.001)
+                while Path("/proc", note.read_text()).exists():
+                    await asyncio.sleep(0.001)
+        assert child.pid == 0
+        served.stop()
+
+    asyncio.run(work())
+
+
 SCRIPT = """
 import asyncio, sys
 from engine import events
