@@ -1,6 +1,7 @@
 """Logic over the sub-patterns of a signature: `0&1`, `(0|1|2)>1`, `0=2`, `(0|1|2)>3,2`, numbered from 0.
 
-As ClamAV reads it: & and | bind alike, from the right (`0&1|2` is `0&(1|2)`). A block's `>n`, `<n` and `=n` compare the
+As ClamAV reads it: & and | bind alike, from the right (`0&1|2&3` is `0&(1|(2&3))`), but in parentheses the last of them
+binds least (`(0|1&2)` is `(0|1)&2`, `(0&1|2&3)` is `(0&(1|2))&3`). A block's `>n`, `<n` and `=n` compare the
 sum of what its sub-patterns found; `,m` asks for so many different ones. A part that is false counts nothing, so
 `(0&1)>1` needs both.
 """
@@ -122,10 +123,11 @@ class _Parser:
         while self.peek() in ("&", "|"):
             ops.append(self.take()[0])
             nodes.append(self.factor(depth))
+        last, last_op = (nodes.pop(), ops.pop()) if depth and ops else (None, "")
         node = nodes.pop()
         while nodes:
             node = Join(ops.pop(), nodes.pop(), node)
-        return node
+        return Join(last_op, node, last) if last else node
 
 
 def parse(text: str, subs: int) -> Node:

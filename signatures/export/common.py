@@ -84,7 +84,7 @@ def offset_text(start: Start) -> str:
 
 
 def logic_text(node: logic.Node) -> str:
-    """The expression, which binds from the right; what a regular expression waits for is said with that itself."""
+    """The expression, as signatures/logic.py reads it; what a regular expression waits for is said with that itself."""
     match node:
         case Sub(index) | When(_, index):
             return str(index)
@@ -95,7 +95,13 @@ def logic_text(node: logic.Node) -> str:
 
 
 def _factor(node: logic.Node) -> str:
-    return f"({logic_text(node)})" if isinstance(node, Join) else logic_text(node)
+    match node:
+        case Join(op, Join() as left, right):
+            return f"({logic_text(left)}{op}{_factor(right)})"
+        case Join(op, left, right):
+            return f"({_factor(left)}{op}{_factor(right)})"
+        case _:
+            return logic_text(node)
 
 
 def _triggers(node: logic.Node) -> dict[int, logic.Node]:

@@ -171,3 +171,28 @@ def test_clamscan_agrees(tmp_path: Path, suffix: str) -> None:
         ours = {name for name, octets in SPECIMENS.items() if examine(octets, name, known).matches}
         assert ours == theirs, (line, told.stdout)
         assert (theirs or signature == "Case") and len(theirs) < len(SPECIMENS)
+
+
+PARTS = tuple(b"the only part %d of it" % number for number in range(4))
+LOGIC = (
+    "0|1&2&3", "0&1|2&3", "(0|1&2&3)", "(0|1&2|3)", "(0&1|2&3)", "((0|1&(2|3)))", "3&(0|1&2)", "((0&1)|2&3)",
+    "(0|1&2)>1&3", "(0&1|2)>1,2&3", "(0&1>0|2)&3",
+)  # fmt: skip
+
+
+def test_clamscan_reads_expressions_alike(tmp_path: Path) -> None:
+    """What binds first differs by whether it stands in parentheses."""
+    database, files = tmp_path / "a.ldb", tmp_path / "files"
+    patterns = ";".join(part.hex() for part in PARTS)
+    database.write_text("".join(f"E{n};Target:0;{text};{patterns}\n" for n, text in enumerate(LOGIC)))
+    files.mkdir()
+    for bits in range(16):
+        has = [part for number, part in enumerate(PARTS) if bits >> number & 1]
+        (files / str(bits)).write_bytes(b"\0\1\2" + b"\0".join(has) + bytes(20))
+    command = ["clamscan", "--no-summary", "--allmatch", "-d", str(database), str(files)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 1, told.stderr
+    known = Image(image.build(collect([database]).signatures))
+    for bits in range(16):
+        theirs = {n for n in range(len(LOGIC)) if f"/{bits}: E{n}.UNOFFICIAL" in told.stdout}
+        assert set(known.scan((files / str(bits)).read_bytes())) == {f"E{n}" for n in theirs}, bits
