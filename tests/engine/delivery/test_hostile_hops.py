@@ -4,11 +4,15 @@ import asyncio
 
 import pytest
 
+from engine import limits
+from engine.config import Routing
 from engine.delivery import connection
 from engine.delivery.client import Session
 from engine.delivery.dialogue import State
 from engine.delivery.envelope import Envelope
+from engine.delivery.nexthop import NextHops
 from engine.delivery.reply import Reply
+from engine.delivery.route import Decision, Kind, Router
 from engine.events import ConnectionClosed
 from engine.queue.record import Recipient, Result
 from tests.engine.delivery.peers import CONTENT, FULL, Room, mail, run, settings_for, until
@@ -125,7 +129,7 @@ def test_a_host_that_does_not_read_loses_the_connection(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("limits", "messages"),
+    ("said", "messages"),
     [
         ("RCPTMAX=2", [2, 2, 1]),
         ("RCPTDOMAINMAX=1", [2, 1, 2]),
@@ -133,18 +137,18 @@ def test_a_host_that_does_not_read_loses_the_connection(monkeypatch: pytest.Monk
         ("RCPTMAX=0 MAILMAX=x RCPTDOMAINMAX", [5]),
     ],
 )
-def test_limits_of_a_host_are_kept_to(limits: str, messages: list[int]) -> None:
+def test_limits_of_a_host_are_kept_to(said: str, messages: list[int]) -> None:
     """RFC 9422 s4: recipients, their domains, and messages of one connection; each recipient once."""
     to = ["a@one.example", "b@one.example", "c@two.example", "d@one.example", "e@one.example"]
 
     async def test(room: Room) -> None:
-        hop = await room.hop((*FULL, f"LIMITS {limits}"))
+        hop = await room.hop((*FULL, f"LIMITS {said}"))
         out = room.outbound(settings_for(hop.port))
         attempts = await out.deliverer.deliver(mail(*to))
         assert [attempt.recipient for attempt in attempts] == [0, 1, 2, 3, 4]
         assert all(attempt.result is Result.DELIVERED for attempt in attempts)
         assert [len(taken.recipients) for taken in hop.taken] == messages
-        assert hop.connections == (3 if "MAILMAX=2" in limits else 1)
+        assert hop.connections == (3 if "MAILMAX=2" in said else 1)
 
     run(test)
 
@@ -171,5 +175,21 @@ def test_endless_replies_are_cut_off_at_once(octets: bytes) -> None:
         assert (failed.result, fine.result) == (Result.PENDING, Result.DELIVERED)
         assert failed.reply.startswith("4.")
         assert len(failed.reply) < 1100
+
+    run(test)
+
+
+def test_mx_hosts_without_an_answer_are_asked_for_at_once() -> None:
+    """RTE-04, RTE-12: strangers name many; one after the other they would hold mail for minutes."""
+
+    async def test(room: Room) -> None:
+        hosts = [f"h{number}.example" for number in range(40)]
+        names = await room.names({("many.example", "MX"): [f"10 {host}." for host in hosts]})
+        names.silent = set(hosts)
+        hops = NextHops(Router(Routing()), names.resolver())
+        found = asyncio.create_task(hops.find(Decision(Kind.MX, name="many.example")))
+        await until(lambda: len({name for name, _ in names.asked} & names.silent) == limits.DNS_NAMES)
+        found.cancel()
+        await asyncio.gather(found, return_exceptions=True)
 
     run(test)

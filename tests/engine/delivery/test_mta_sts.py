@@ -1,5 +1,8 @@
 """MTA-STS (RFC 8461) with real servers: policies that are fetched, kept and gone by."""
 
+import asyncio
+import contextlib
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from engine import limits
 from engine.config import Delivery, Route, Routing, Settings
 from engine.delivery.security import policies
+from engine.delivery.security.fetch import ANSWER_LEN, FetchError, fetch
 from engine.delivery.security.names import fits
 from engine.delivery.security.policies import Policies
 from engine.delivery.security.policy import PATTERNS, POLICY_LEN, Mode, PolicyError, parse, record_id
@@ -383,3 +387,27 @@ def test_what_is_counted_can_be_read_again() -> None:
     assert read(event.session) == ("sts", "certificate-expired", "2001:db8::1", "ab.example", "mx.example")
     assert read(result("a.example", Kind.NONE).session) == ("no-policy-found", "success", "", "a.example", "")
     assert read("nonsense") is None
+
+
+def test_a_policy_server_that_never_ends_is_left(place: Place) -> None:
+    """RFC 8461 s3.3: interim answers, whatever their number, cost no more than a policy may have."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 4000))
+                await asyncio.sleep(0)  # the other side has its turn, also where nothing is full yet
+                await writer.drain()
+        writer.close()
+
+    async def test(room: Room) -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=place.policies)
+        names = await room.names({("mta-sts.sts.example", "A"): ["127.0.0.1"]})
+        trusting = ssl.create_default_context(cafile=place.authorities)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(FetchError, match=f"more than {ANSWER_LEN} octets"):
+            await fetch(names.resolver(), "sts.example", trusting, port)
+        server.close()
+
+    run(test)

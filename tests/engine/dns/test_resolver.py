@@ -374,6 +374,7 @@ def test_cache_is_bounded_by_octets() -> None:
         ("TXT", '"x" ' * 1000, 1000),
         ("MX", "1 " + "x." * 126, 127),
         ("PTR", "x." * 126, 127),
+        ("TLSA", "3 0 0 " + "ab" * 20_000, 400),
     ],
 )
 def test_each_string_and_label_is_counted_as_memory(kind: str, text: str, pieces: int) -> None:
