@@ -31,14 +31,14 @@ Cursor = Annotated[str, Meta(max_length=60)]
 Verdict = Literal["", "clean", "infected", "unscanned", "blocked"]
 Outcome = Literal[
     "", "delivered", "dropped", "held", "bounced", "delivery-failed", "delivery-deferred", "delivery-suppressed",
-    "forwarding", "forwarded",
+    "forwarding", "forwarded", "rejected",
 ]  # fmt: skip
 
 
 class MessageSearch(Input, frozen=True):
     """What is empty does not count. Texts may be parts, in any case. address: sender or recipient. client: its address.
 
-    since, until: when it was accepted, from and to before. before: `next` of the page before.
+    since, until: when it was accepted or refused, from and to before. before: `next` of the page before.
     """
 
     address: Term = ""
@@ -54,7 +54,10 @@ class MessageSearch(Input, frozen=True):
 
 
 class TrackedMessage(msgspec.Struct, frozen=True):
-    """time: of acceptance, RFC 3339. verdict: empty until it was examined; outcome: the last of what became of it."""
+    """time: of acceptance or refusal, RFC 3339. verdict: empty until it was examined.
+
+    outcome: the last of what became of it.
+    """
 
     id: str
     time: str
@@ -82,6 +85,7 @@ class TrackedMessages(Answer, frozen=True):
 def search(call: Call, given: MessageSearch) -> TrackedMessages:
     """Messages that were accepted, by what is known of them.
 
+    By ID, subject, verdict or outcome also those that were refused after their content was read.
     Newest first. It looks into the journal, so it knows all messages that are not older than the journal is kept.
     """
     wanted = Wanted(given.address, given.subject, given.id.upper(), given.client, given.verdict, given.outcome)

@@ -27,6 +27,7 @@ OUTCOMES: Final = {
     "delivery-suppressed": "not delivered on purpose",
     "forwarding": "being forwarded",
     "forwarded": "forwarded",
+    "rejected": "refused while its client waited",
 }
 GOOD_ENDS: Final = frozenset({"delivered", "forwarded", "completed"})
 BAD_ENDS: Final = frozenset({"dropped", "held", "bounced", "delivery-failed", "rejected", "scanner-crashed"})

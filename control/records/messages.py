@@ -1,7 +1,8 @@
 """The messages that the journal knows: found by address, subject, ID, client, verdict and time (message tracking).
 
 A message is found by one event of it, the anchor: `accepted`, or `scanned` when the subject or the verdict decides, or
-what became of it when nothing but that is asked for.
+what became of it when nothing but that is asked for. Of one that was refused while its client waited `rejected` tells
+what `accepted` tells of others.
 The rest of its story begins at the time that its ID carries, and mostly ends a few blocks later.
 """
 
@@ -13,14 +14,14 @@ import msgspec
 
 from control.records.lines import microseconds
 from control.records.reading import EVER, Found, Query, Reader, StoredEvent
-from engine.events import Accepted, AnyEvent, Completed, Scanned
+from engine.events import Accepted, AnyEvent, Completed, Rejected, Scanned
 from engine.ids import relay_of
 from engine.trigrams import contains
 
 # What ended a message or a part of it, or keeps it; the last one of a message is its outcome
 OUTCOMES: Final = frozenset(
     {"delivered", "dropped", "held", "bounced", "delivery-failed", "delivery-deferred", "delivery-suppressed"}
-    | {"forwarding", "forwarded"}
+    | {"forwarding", "forwarded", "rejected"}
 )
 TIME_LEN: Final = 11  # of an SMTP ID: the microsecond it was given in
 CLOCK_LEAP: Final = 60_000_000  # microseconds: the clock may have been set back by this since
@@ -35,7 +36,10 @@ _decode: Final = msgspec.json.Decoder(AnyEvent).decode
 
 
 class Message(msgspec.Struct, frozen=True):
-    """time: of acceptance, microseconds since 1970. verdict: empty until it was examined; outcome: see OUTCOMES."""
+    """time: of acceptance or refusal, microseconds since 1970. verdict: empty until it was examined.
+
+    outcome: see OUTCOMES.
+    """
 
     smtp_id: str
     time: int
@@ -74,10 +78,15 @@ class Wanted(msgspec.Struct, frozen=True):
         """The events to look at; the longest term narrows most, and without one the outcome."""
         of_scanned = (self.subject, self.verdict)
         term = max((*of_scanned, self.smtp_id, self.address, self.client), key=len)
-        kind = "scanned" if term in of_scanned and term else "accepted"
-        if self.outcome and not term:
-            kind = self.outcome
-        return Query(kinds=frozenset({kind}), term=term)
+        if term in of_scanned and term:
+            kinds = {"scanned"}
+        elif self.outcome == "rejected" or (self.outcome and not term):
+            kinds = {self.outcome}
+        elif self.smtp_id or any(of_scanned):
+            kinds = {"accepted", "rejected"}
+        else:  # attempts without content have no ID, and are many
+            kinds = {"accepted"}
+        return Query(kinds=frozenset(kinds), term=term)
 
 
 def find(
@@ -135,20 +144,20 @@ def story(reader: Reader, smtp_id: str, since: int = 0, whole: bool = True) -> l
 
 def message_of(told: list[AnyEvent]) -> Message | None:
     """The message of a story, or None if its beginning is not known any more."""
-    accepted = next((event for event in told if isinstance(event, Accepted)), None)
-    if accepted is None:
+    begun = next((event for event in told if isinstance(event, Accepted | Rejected)), None)
+    if begun is None:
         return None  # its file was deleted by retention
     scanned = [event for event in told if isinstance(event, Scanned)]
     outcomes = [kind for event in told if (kind := kind_of(event)) in OUTCOMES]
     return Message(
-        accepted.smtp_id,
-        microseconds(accepted.time),
-        accepted.reverse_path,
-        accepted.forward_paths,
-        accepted.size,
-        accepted.client,
-        accepted.connection_id,
-        accepted.subject or (scanned[-1].subject if scanned else ""),
+        begun.smtp_id,
+        microseconds(begun.time),
+        begun.reverse_path,
+        begun.forward_paths if isinstance(begun, Accepted) else tuple(begun.forward_path.split(", ")),
+        begun.size,
+        begun.client,
+        begun.connection_id,
+        (begun.subject if isinstance(begun, Accepted) else "") or (scanned[-1].subject if scanned else ""),
         scanned[-1].verdict if scanned else "",
         outcomes[-1] if outcomes else "",
     )

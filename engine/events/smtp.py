@@ -69,6 +69,7 @@ class Rejected(Event, tag="rejected"):
     forward_path: str = ""
     smtp_id: str = ""  # of a message that was refused after its content was read
     reply: str = ""  # what its client was told then
+    size: int = 0  # of that message
 
 
 class BlockListUnusable(Event, tag="block-list-unusable"):

@@ -135,6 +135,7 @@ class Offer:
                     forward_path=", ".join(paths[:RECIPIENTS_TOLD]) + more,
                     smtp_id=self.message.id,
                     reply=ending.text,
+                    size=self.message.size,
                 )
             )
 

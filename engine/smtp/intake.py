@@ -77,7 +77,8 @@ class Intake:
             self._offer = None
 
     def hurry(self) -> None:
-        """Who waits shall have an answer soon."""
+        """Who waits shall have an answer soon, also if the waiting has not begun yet."""
+        self._accept = Acceptance.QUEUE
         if self._offer is not None:
             self._offer.hurry()
 

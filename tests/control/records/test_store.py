@@ -1,6 +1,7 @@
 """The follower and its store: each journal line is counted exactly once, whatever happens to files and processes."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -271,6 +272,37 @@ def test_messages_are_found_by_what_became_of_them(desk: Desk) -> None:
         assert [one.smtp_id for one in view.find_messages(dropped, until=BASE + 10 * SECOND).rows] == ["1N4ABCDE00002"]
         assert view.find_messages(dropped, first=BASE + 3 * SECOND).rows == []
         assert view.find_messages(Wanted(outcome="held", smtp_id="00002")).rows == []
+
+
+def test_a_message_that_was_refused_while_its_client_waited_is_found(desk: Desk) -> None:
+    """PROC-25, REJ-08: by what its sender was told and by what was found in it; attempts without content are not."""
+    refused = partial(events.Rejected, client="192.0.2.1", connection_id="c1", reverse_path="a@example.net")
+    write(
+        desk.writer(),
+        accepted(1, smtp_id="1N4ABCDE00001"),
+        refused(time=timestamp(BASE + 2 * SECOND), reason="relay"),
+        events.Scanned(time=timestamp(BASE + 3 * SECOND), smtp_id="1N4ABCDE00002", verdict="infected", subject="Über"),
+        refused(
+            time=timestamp(BASE + 4 * SECOND),
+            reason="content",
+            forward_path="b@x, c@x",
+            smtp_id="1N4ABCDE00002",
+            size=7,
+        ),
+    )
+    desk.follower.poll()
+    with desk.store.read() as view:
+        for wanted in (
+            Wanted(smtp_id="00002"),
+            Wanted(subject="über", address="c@x"),
+            Wanted(verdict="infected"),
+            Wanted(outcome="rejected"),
+            Wanted(outcome="rejected", address="a@example.net"),
+        ):
+            [found] = view.find_messages(wanted).rows
+            assert (found.smtp_id, found.outcome, found.size) == ("1N4ABCDE00002", "rejected", 7)
+            assert found.forward_paths == ("b@x", "c@x") and found.subject == "Über"
+        assert [one.smtp_id for one in view.find_messages(Wanted()).rows] == ["1N4ABCDE00001"]
 
 
 def test_a_search_ends_in_its_time_after_each_message(desk: Desk) -> None:

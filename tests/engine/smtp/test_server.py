@@ -6,17 +6,20 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from engine import events
 from engine.certificate import FILE_NAME, server_context
+from engine.config import Acceptance
 from engine.limits import DATA_TOTAL_TIMEOUT_S
 from engine.queue.errors import QueueFull
 from engine.replies import Reply
-from engine.smtp.gate import ACCEPTED, Answer
+from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
+from engine.smtp.intake import Intake
 from tests.engine.smtp.conftest import Run
-from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, HOSTNAME, UPPER_S, Peer, running, settings
+from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, HOSTNAME, UPPER_S, MemoryGate, Peer, running, settings
 
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 
@@ -576,3 +579,20 @@ def test_settings_count_for_open_connections(run: Run) -> None:
             assert (await peer.ask(b"MAIL FROM:<a@c.example> SIZE=2000000\r\n")).startswith("552 ")
 
     run(main())
+
+
+def test_who_would_begin_to_wait_while_the_service_stops_is_queued() -> None:
+    """PROC-14: nobody waits for an examination that a stop has overtaken, or the stop would take as long."""
+
+    async def main() -> None:
+        gate = MemoryGate(settings())
+        intake = Intake(gate, ClientInfo("192.0.2.1", 1, "c1"), Acceptance.SCAN)
+        offered = mock.Mock(return_value=None)
+        with mock.patch.object(gate, "offer", offered):
+            intake.hurry()
+            draft = mock.AsyncMock()
+            assert await intake.commit(draft) is None
+        draft.commit.assert_awaited_once()
+        offered.assert_not_called()
+
+    asyncio.run(main())
