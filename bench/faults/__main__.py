@@ -57,7 +57,7 @@ def report(matrix: Matrix) -> None:
     for point, tally in sorted(matrix.tallies.items(), key=lambda item: str(item[0])):
         click.echo(f"{point!s:50} {tally.runs:4} runs, met {tally.met}")
     for points, account in matrix.bad:
-        click.echo(f"BAD: lost {account.lost}, changed {account.changed}, infected {account.infected}, after")
+        click.echo(f"BAD: {account}, after")
         for point in points:
             click.echo(f"     {point}")
     tallies = matrix.tallies.values()

@@ -158,8 +158,12 @@ class House:
 class Matrix:
     """points: as found by survey(). say: told of every batch."""
 
-    def __init__(self, house: House, dice: random.Random, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, house: House, dice: random.Random, say: Callable[[str], None], patience_s: float = MEET_S
+    ) -> None:
+        """patience_s: for a fault to be met."""
         self._house = house
+        self._patience_s = patience_s
         self._dice = dice
         self._say = say
         self.tallies: dict[Point, Tally] = {}
@@ -199,18 +203,19 @@ class Matrix:
         for point in points:
             tally = self.tallies.setdefault(point, Tally())
             tally.runs += 1
-            tally.met += self._once(point, killed_s)
+            often = self._often.get((point.role, point.call, point.place), 0) if point.call is not None else 0
+            tally.met += self.once(point, killed_s, often)
         account = self._house.settle(killed_s)
         self.accepted += account.accepted
-        if account.unexplained:
-            account.changed.append(f"doubled without a kill: {account.unexplained}")
-        if not account.is_good:
+        is_good = account.is_good and not account.unexplained
+        if not is_good:
             self.bad.append((list(points), account))
         self.doubled += account.doubled
-        words = "good" if account.is_good else f"LOST {account.lost} CHANGED {account.changed} {account.infected}"
+        words = "good" if is_good else f"BAD: {account}"
         self._say(f"{account.accepted:5} accepted, {len(account.doubled)} doubled, {words}")
 
-    def _once(self, point: Point, killed_s: list[float]) -> bool:
+    def once(self, point: Point, killed_s: list[float], often: int) -> bool:
+        """One fault. often: as its call is met in ordinary life. Returns whether it was met; mail flows again."""
         house, board = self._house, self._house.board
         house.flows()
         if point.call is None:
@@ -218,7 +223,6 @@ class Matrix:
             self._kill(point.role, killed_s)
             house.flows()
             return True
-        often = self._often[point.role, point.call, point.place]
         times = 1 if point.act.kills else self._dice.choice((1, 3, 30))
         skip = self._dice.randrange(max(min(often, 60) // 3, 1))
         board.arm(point.role, point.call, point.place, point.act, point.error, skip, times)
@@ -241,7 +245,7 @@ class Matrix:
             killed_s.append(time.monotonic())
 
     def _meets(self) -> bool:
-        deadline = time.monotonic() + MEET_S
+        deadline = time.monotonic() + self._patience_s
         while not self._house.board.happened and time.monotonic() < deadline:
             time.sleep(0.01)
         return self._house.board.happened > 0

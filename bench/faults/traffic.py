@@ -63,7 +63,7 @@ def content(number: int) -> bytes:
     subject = HELD_SUBJECT if Fate.HELD in fates else f"number {number}"
     head = f"X-Bench: {number}\r\nSubject: {subject}\r\nFrom: <sender@{DOMAIN}>\r\n".encode()
     lines = 2500 if kind == "large" else 20
-    text = b"".join(b"%064x\r\n" % dice.getrandbits(256) for _ in range(lines))
+    text = b"".join(b"Line %d of it says %d and no more.\r\n" % (n, dice.getrandbits(60)) for n in range(lines))
     if kind != "infected":
         return head + b"\r\n" + text
     return (
@@ -135,8 +135,17 @@ class Traffic:
         self._loop.call_soon_threadsafe(self._flowing.set if on else self._flowing.clear)
 
     def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        self._server.close()
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
 
     # --- clients ---------------------------------------------------------------------------------------
 

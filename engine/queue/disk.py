@@ -11,7 +11,7 @@ IOV_MAX = 1024  # Linux UIO_MAXIOV
 class Disk:
     """Thin wrappers; each raises OSError as the call does. No state: one object serves all threads."""
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: Path | str, flags: int) -> int:
         return os.open(path, flags | os.O_CLOEXEC, 0o640)
 
     def close(self, fd: int) -> None:

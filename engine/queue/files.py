@@ -16,14 +16,14 @@ from cext.crc32c import crc32c
 from engine import ids
 from engine.queue import framing
 from engine.queue.disk import Disk
-from engine.queue.framing import READ_LEN, Reader
+from engine.queue.framing import Reader
 from engine.queue.record import End
 from engine.queue.replay import read_message
 from engine.queue.state import HOLD, SLOW, MessageState
 
 SUFFIX: Final = ".msg"
 PLACES: Final = (SLOW, HOLD)
-_SKIM_LEN: Final = 16 * 1024  # most messages are no longer, and then one read is enough
+_WINDOW_LEN: Final = 16 * 1024  # most messages are no longer, and then one read is enough
 _ID: Final = re.compile(f"[{ids.DIGITS}]{{{ids.ID_LEN}}}")
 
 
@@ -32,7 +32,7 @@ class OpenFile:
 
     __slots__ = ("_disk", "fd")
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    def __init__(self, path: Path | str, disk: Disk) -> None:
         self._disk = disk
         self.fd = -1
         self.fd = disk.open(path, os.O_RDONLY)
@@ -50,6 +50,7 @@ class MessageFiles:
 
     def __init__(self, root: Path, disk: Disk) -> None:
         self._root = root
+        self._top = str(root)
         self._disk = disk
 
     def prepare(self) -> None:
@@ -57,7 +58,11 @@ class MessageFiles:
             self._disk.make_directories(self._root / name)
 
     def path(self, place: str, smtp_id: str) -> Path:
-        return Path(f"{self._root}/{place}/{smtp_id[9:11]}/{smtp_id}{SUFFIX}")
+        return Path(self._name(place, smtp_id))
+
+    def _name(self, place: str, smtp_id: str) -> str:
+        """Of its file, as text: objects for paths are dear where a hundred thousand are opened."""
+        return f"{self._top}/{place}/{smtp_id[9:11]}/{smtp_id}{SUFFIX}"
 
     def ids(self, place: str) -> Iterator[str]:
         """The ids in a place, in no order. Names that are no message are left alone; so is what vanishes meanwhile."""
@@ -70,12 +75,12 @@ class MessageFiles:
     def load(self, place: str, smtp_id: str, *, skim: bool = False) -> MessageState:
         """skim: without reading the body. Raises replay.Broken, and OSError as open does."""
         file = self.open(place, smtp_id)
-        message = read_message(smtp_id, Reader(file.pread, _SKIM_LEN if skim else READ_LEN), skim=skim)
+        message = read_message(smtp_id, Reader(file.pread, _WINDOW_LEN), skim=skim)
         message.place = place
         return message
 
     def open(self, place: str, smtp_id: str) -> OpenFile:
-        return OpenFile(self.path(place, smtp_id), self._disk)
+        return OpenFile(self._name(place, smtp_id), self._disk)
 
     # --- changes -----------------------------------------------------------------------------------
 

@@ -57,7 +57,8 @@ class PowerDisk(Disk):
 
     # --- what the queue calls --------------------------------------------------------------------------
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: Path | str, flags: int) -> int:
+        path = Path(path)
         with self._lock:
             fd = super().open(path, flags)
             if flags & os.O_DIRECTORY:
