@@ -12,6 +12,7 @@ from control.operations.report_answers import ReportPeriod
 from control.operations.tls_reports import TlsReportWanted
 from control.page import Visit, page
 from control.reports.period import NAMES
+from engine.dns import is_any_believed
 
 _RESULTS: Final = {
     "starttls-not-supported": "does not offer TLS",
@@ -38,7 +39,9 @@ def show(visit: Visit) -> Response:
         found = tls_reports.summarize_tls(visit.call, ReportPeriod(**typed))
     except Invalid as error:
         mistakes = {one.place: one.text for one in error.mistakes}
+    settings = visit.call.context.settings()
     values: dict[str, Any] = {
+        "idle": settings.delivery.dane and not is_any_believed(settings.dns.servers, settings.dns.validating),
         "found": found,
         "mistakes": mistakes,
         "times": times,

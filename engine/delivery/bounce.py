@@ -4,6 +4,8 @@ There are three kinds: failed, delayed (DLV-05), and relayed, to a host that doe
 has three parts: plain words with what to do next, the machine-readable status, and the original (RFC 3461 s6: RET,
 which is only for what failed; others bring back the header section). It goes out with the null reverse-path, and mail
 that came with one is never answered (PROC-09).
+
+Known gap: a sender that SPF or DMARC says is forged is told as any other, since forwarders make honest mail fail too.
 """
 
 import re

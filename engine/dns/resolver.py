@@ -50,6 +50,19 @@ class Addresses(NamedTuple):
     canonical: str = ""
 
 
+def _is_believed(server: str, validating: Sequence[str]) -> bool:
+    return server in validating or (bool(server) and ipaddress.ip_address(server).is_loopback)
+
+
+def is_any_believed(servers: Sequence[str], validating: Sequence[str]) -> bool:
+    """Whether what one of these name servers (none: the machine's) says of DNSSEC counts: else there is no DANE."""
+    try:
+        asked = servers or dns.resolver.Resolver().nameservers
+    except dns.resolver.NoResolverConfiguration:
+        return False
+    return any(_is_believed(str(one).partition("#")[0], validating) for one in asked)
+
+
 def _key(name: str, kind: str) -> Key:
     return name.removesuffix(".").lower(), kind
 
@@ -365,7 +378,7 @@ class Resolver:
 
     def _believes(self, server: str) -> bool:
         """Whether what this server says of DNSSEC counts."""
-        return server in self._validating or (bool(server) and ipaddress.ip_address(server).is_loopback)
+        return _is_believed(server, self._validating)
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         # read late: a machine without resolv.conf must still deliver to addresses

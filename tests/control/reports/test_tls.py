@@ -5,14 +5,17 @@ import time
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
 from control.reports import tls
 from control.reports.period import Period
-from engine import events
+from engine import config, events
+from engine.config import Dns
 from engine.delivery.security.policies import Kept, Policies
 from engine.delivery.security.policy import parse
 from engine.delivery.security.results import Kind, result
+from engine.dns import is_any_believed
 from engine.journal import timestamp
 from tests.control.harness import Gateway, wait_until
 
@@ -90,3 +93,28 @@ def test_a_document_without_a_policy() -> None:
     assert report["report-id"] == "2023-11-14.a.example@gw"
     assert report["policies"][0]["policy"] == {"policy-type": "tlsa", "policy-domain": "a.example"}
     assert report["policies"][0]["failure-details"] == [{"result-type": "dnssec-invalid", "failed-session-count": 4}]
+
+
+def test_the_page_says_when_dane_does_nothing(known: Gateway) -> None:
+    """DLV-06: a name server elsewhere that nobody vouches for is not believed, and mail goes on without DANE."""
+    browser, path = known.admin(), known.root / config.FILE_NAME
+    before = path.read_bytes()
+    settings = config.load(path)
+
+    def says(dns: Dns) -> None:
+        config.save(msgspec.structs.replace(settings, dns=dns), path)
+
+    try:
+        says(Dns(servers=("192.0.2.53",)))
+        wait_until(lambda: "DANE is switched on, but does nothing" in browser.get("/reports/tls").text, "it is told")
+        says(Dns(servers=("192.0.2.53",), validating=("192.0.2.53",)))
+        wait_until(lambda: "DANE is switched on" not in browser.get("/reports/tls").text, "it is told no more")
+    finally:
+        path.write_bytes(before)
+
+
+def test_which_name_servers_are_believed() -> None:
+    """DLV-06: on this machine, and those that the operator vouches for."""
+    assert is_any_believed(["192.0.2.53", "127.0.0.1#5300"], ())
+    assert is_any_believed(["192.0.2.53#53"], ["192.0.2.53"])
+    assert not is_any_believed(["192.0.2.53"], ["192.0.2.54"])
