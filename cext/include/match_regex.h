@@ -6,6 +6,8 @@
  * - All expressions of one scan have MW_REGEX_SECONDS of processor time together. A scan that needs more is given up as
  *   a whole: `slow` says so. A step may look at the whole content, so steps bound nothing by themselves: PCRE2 calls us
  *   before each item of an expression, and we look at the clock. Between two looks is one item, once over the content.
+ *   An expression that these calls make too large is called at each start only, and gets the fewer steps the longer the
+ *   content is.
  *
  * Each is compiled when it is first needed, once for each process, and kept with its image.
  */
@@ -19,6 +21,8 @@
 #include "match.h"
 
 #define MW_REGEX_STEPS 100000u
+#define MW_REGEX_OCTETS 1000000000u /* steps times octets between two looks, where a start has only one */
+#define MW_REGEX_FEW_STEPS 100u
 #define MW_REGEX_HEAP_KIB 32768u
 #define MW_REGEX_SECONDS 2.0
 #define MW_REGEX_STRETCH 512u /* starts */
@@ -63,6 +67,34 @@ static uint32_t mw_regex_options(uint32_t flags) {
     return options;
 }
 
+/* The same expression, with a call at each start. NULL if it cannot be had so either. */
+static pcre2_code *mw_regex_of_starts(const uint8_t *text, size_t len, uint32_t options, pcre2_compile_context *context) {
+    static const char front[] = "(?C)(?:";
+    const size_t head = sizeof front - 1;
+    int error;
+    size_t at;
+    pcre2_code *code;
+    uint8_t *whole;
+    if (len > 1 && text[0] == '(' && text[1] == '*') return NULL; /* a verb stands in front or nowhere */
+    whole = (uint8_t *)malloc(head + len + 1);
+    if (!whole) return NULL;
+    memcpy(whole, front, head);
+    memcpy(whole + head, text, len);
+    whole[head + len] = ')';
+    code = pcre2_compile(whole, head + len + 1, options, &error, &at, context);
+    free(whole);
+    return code;
+}
+
+/* From one start. */
+static uint32_t mw_regex_steps(const pcre2_code *code, size_t n) {
+    uint32_t options = 0;
+    size_t steps = MW_REGEX_OCTETS / (n + 1);
+    pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
+    if (options & PCRE2_AUTO_CALLOUT || steps > MW_REGEX_STEPS) return MW_REGEX_STEPS;
+    return steps < MW_REGEX_FEW_STEPS ? MW_REGEX_FEW_STEPS : (uint32_t)steps;
+}
+
 /* Returns NULL and the error, with its offset, if text is no expression. */
 static pcre2_code *mw_regex_compile(const uint8_t *text, size_t len, uint32_t flags, int *error, size_t *at) {
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
@@ -73,6 +105,8 @@ static pcre2_code *mw_regex_compile(const uint8_t *text, size_t len, uint32_t fl
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     pcre2_set_parens_nest_limit(context, 250);
     code = pcre2_compile(text, len, mw_regex_options(flags), error, at, context);
+    if (!code && *error == PCRE2_ERROR_PATTERN_TOO_LARGE)
+        code = mw_regex_of_starts(text, len, mw_regex_options(flags) & ~(uint32_t)PCRE2_AUTO_CALLOUT, context);
     pcre2_compile_context_free(context);
     return code;
 }
@@ -148,7 +182,7 @@ static uint64_t mw_regex_count(mw_scan *s, const mw_element *e, const uint8_t *p
     pcre2_match_context *context = pcre2_match_context_create(NULL);
     if (mw_regex_flags(e) & MW_REGEX_ANCHORED) hi = lo;
     if (code && data && context) {
-        pcre2_set_match_limit(context, MW_REGEX_STEPS);
+        pcre2_set_match_limit(context, mw_regex_steps(code, n));
         pcre2_set_heap_limit(context, MW_REGEX_HEAP_KIB);
         mw_regex_watched(context, &watch, MW_REGEX_SECONDS - s->regex_seconds);
         while (!s->failed && !s->slow && lo <= hi && mw_regex_from(s, code, data, context, p, n, lo, hi, &lo)) {

@@ -73,6 +73,18 @@ def test_steps_that_each_look_at_the_whole_content_are_bounded_too() -> None:
         known.scan(b"the anchor " + b"x" * 10_000_000)
 
 
+LONG = rb"x?" * 9000  # with a look at the clock before each item it is longer than PCRE2 allows
+
+
+def test_an_expression_that_looks_at_the_clock_make_too_large() -> None:
+    """Those of lists of words in every spelling: they are taken, in all their branches, and bounded all the same."""
+    known = compiled(Regex(LONG + rb"end|(o)ther\1", "i"))
+    assert known.scan(b"the anchor xxEND") == known.scan(b"the anchor OTHERo") == ("r",)
+    assert known.scan(b"the anchor others") == ()
+    with pytest.raises(TimeoutError):
+        compiled(Regex(LONG + rb"[a-z]+\s*=", "is")).scan(b"the anchor " + b"x" * 2_000_000 + b".=")
+
+
 def test_mistakes_have_a_place() -> None:
     assert regex_error(b"ab(c", 0) == ("missing closing parenthesis", 4)
     assert regex_error(b"a\\", 0) is not None
