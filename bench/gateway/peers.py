@@ -1,5 +1,6 @@
 """The gateways that can stand under the load, each in a work folder of its own; nothing outside it is written."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -97,6 +98,7 @@ class Mailward:
                 stderr=log,
                 start_new_session=True,  # as a service, and as Postfix: sessions share the processors evenly
             )
+        atexit.register(self.process.terminate)  # Ctrl-C does not reach that session; of no effect on one that ended
         assert self.process.stdout is not None
         if not self.process.stdout.readline().startswith(b"ready"):
             raise SystemExit(f"mailward did not start: see {self.root.parent / 'mailward.log'}")
