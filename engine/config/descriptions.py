@@ -85,7 +85,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "listeners": W("Further listeners", "Other addresses and ports where mail comes in, such as 587 and 465 for "
             "the programs of people.", "SMTP-01, RELAY-14"),
         "submitters": W("Submitters", "File with the names and hashed passwords of who may hand in mail at a "
-            "submission listener, below the root directory; `mailward submitter` writes it.", "RELAY-14"),
+            "submission listener, below the root directory; `mailward submitter` writes it. Wrong passwords make their "
+            "client wait, in each relay process for itself.", "RELAY-14"),
         "hostname": W("Host name", "Name in greetings and Received fields; empty takes the name of the machine."),
         "max_incoming": W("Incoming connections", "SMTP connections that are served at the same time; raise it when "
             "clients have to wait though the machine is idle.", "SMTP-06"),
@@ -106,7 +107,8 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "free.",
             "SMTP-06"),
         "rate_per_client_per_minute": W("Connections in a minute", "SMTP connections that one client may begin in a "
-            "minute, counted as for the connections of one client; 0 for no limit.", "SMTP-06"),
+            "minute, counted as for the connections of one client: with several relay processes up to so many times as "
+            "much; 0 for no limit.", "SMTP-06"),
         "greet_delay_ms": W("Wait before the greeting", "Milliseconds until a client is greeted; one that talks before "
             "that, as programs for spam do, is refused. 0 greets at once, relay.hosts always are.", "SMTP-14"),
         "error_delay_s": W("Wait after an error", "Seconds until the next command is read after one that "

@@ -14,6 +14,7 @@ _COMMENT = re.compile(r"[^A-Za-z0-9 ._:/+=,-]")
 _PROTOCOL = re.compile(r"[A-Z0-9]{1,32}")
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f]+")
 _LONGEST_LINE_LEN = 990  # octets
+_TLS_LEN = 250  # with the name and the fingerprint of a client's certificate
 _LINE_LEN = 200  # characters, of up to four octets: well below the 998 of RFC 5322 s2.1.1
 _UNSAFE_PATH = re.compile(r"[\x00-\x1f\x7f<>]")
 
@@ -46,7 +47,7 @@ def received_field(received: Received, hostname: str) -> bytes:
     if _PROTOCOL.fullmatch(received.protocol):
         field += f" with {received.protocol}"
     if received.tls:
-        field += f"\r\n\t({_COMMENT.sub('?', received.tls[:100])})"
+        field += f"\r\n\t({_COMMENT.sub('?', received.tls[:_TLS_LEN])})"
     field += f" id {received.id}"
     if len(received.recipients) == 1:
         address = received.recipients[0].address

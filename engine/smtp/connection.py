@@ -33,7 +33,7 @@ from engine.smtp.pace import Pace
 from engine.smtp.reporter import Reporter
 from engine.smtp.session import Session
 from engine.smtp.submission import SubmissionSession
-from engine.smtp.tls import verified_names
+from engine.smtp.tls import told, verified_names
 
 if TYPE_CHECKING:
     from engine.queue.store import Draft
@@ -438,8 +438,8 @@ class Connection(asyncio.Protocol):
         tls = transport.get_extra_info("ssl_object")
         names = verified_names(tls) if context is self._server.asking else ()
         if self._record is not None:
-            self._record.note(f"TLS begins: {_describe(tls)}")
-        self._session.tls_started(_describe(tls), names)
+            self._record.note(f"TLS begins: {told(tls)}")
+        self._session.tls_started(told(tls), names)
         if not self._greeted:
             self._welcome()
         early, self._early = self._early, b""
@@ -540,12 +540,6 @@ class Connection(asyncio.Protocol):
         self._lingered_len += length
         if self._lingered_len > LINGER_LEN:
             self._transport.abort()
-
-
-def _describe(tls: ssl.SSLObject) -> str:
-    """As in "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
-    cipher = tls.cipher()
-    return f"{tls.version()} {cipher[0] if cipher else ''}".strip()
 
 
 def _reason(error: Exception) -> str:

@@ -4,16 +4,21 @@ A relay grant may hang on the certificate of the client, so there is a second co
 handshake with one that it cannot verify, and Python offers no way to look at it all the same; yet honest clients have
 such certificates and can do without a grant. So only clients are asked that a grant could be about, and one whose
 certificate is not verified is not asked again for a while (`Unverified`): its next attempt is as if nobody had asked.
+What was verified stands in the Received field of each message; what nobody asked for, or could not verify, does not.
 
 Known gaps: a certificate whose extended key usage is for servers only is not verified, as by most mail servers.
 """
 
+import hashlib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Final, cast
 
 from engine.certificate import server_context
 from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
+
+_SUBJECT_LEN: Final = 64  # characters of a common name, as X.520 has it
 
 
 def asking_context(directory: Path, names: Sequence[str], authorities: Path | None) -> ssl.SSLContext:
@@ -42,6 +47,19 @@ def verified_names(tls: ssl.SSLObject) -> tuple[str, ...]:
     certificate = tls.getpeercert() or {}
     alternatives: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
     return tuple(value for kind, value in alternatives if kind == "DNS")
+
+
+def told(tls: ssl.SSLObject) -> str:
+    """A TLS session and, where the client gave one, its verified certificate, as the Received field has them."""
+    cipher = tls.cipher()
+    words = f"{tls.version()} {cipher[0] if cipher else ''}".strip()
+    certificate = tls.getpeercert(binary_form=True)
+    if not certificate:
+        return words
+    parts = cast(Iterable[tuple[tuple[str, str], ...]], (tls.getpeercert() or {}).get("subject", ()))
+    subject = next((value for part in parts for kind, value in part if kind == "commonName"), "")
+    name = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in subject[:_SUBJECT_LEN])
+    return f"{words}, certificate verified: {name} SHA-256 {hashlib.sha256(certificate).hexdigest()}"
 
 
 class Unverified:

@@ -45,6 +45,8 @@ def test_hostile_helo_and_addresses_do_not_get_in() -> None:
     assert "for" not in field(recipients=(Recipient("a>\r\nX-Evil: yes\r\n<b@example.com"),)).partition("by")[2]
     assert "ü" not in field(recipients=(Recipient("ü@example.com"),))
     assert "ü" in field(recipients=(Recipient("ü@example.com"),), smtputf8=True)
+    longest = f"TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified: {'n' * 64} SHA-256 {'0' * 64}"
+    assert f"({longest})" in field(tls=longest)
     assert field(tls="x)\r\nX-Evil: y").count("\r\n") == field(tls="x").count("\r\n")
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from engine import events
@@ -76,7 +78,8 @@ async def ask_relay(peer: Peer) -> str:
 def test_the_names_of_a_verified_certificate_reach_the_gate(
     run: Run, folder: Path, name: str, names: tuple[str, ...], reply: str
 ) -> None:
-    """RELAY-01: a client without a certificate is as welcome as before, but has no name."""
+    """RELAY-01: a client without a certificate is as welcome as before, but has no name. What was verified is in the
+    trace of its messages, whole."""
 
     async def main() -> None:
         async with running(tls=server_context(folder, HOSTNAME)) as one:
@@ -85,6 +88,13 @@ def test_the_names_of_a_verified_certificate_reach_the_gate(
             assert (await ask_relay(peer)).startswith(reply)
             (connection,) = one.server.connections
             assert connection.client.tls_names == names
+            assert connection.client.tls.startswith("TLSv1.3 ")
+            if name:
+                given = x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes())
+                digest = given.fingerprint(hashes.SHA256()).hex()
+                assert connection.client.tls.endswith(f", certificate verified: {name} SHA-256 {digest}")
+            else:
+                assert "certificate" not in connection.client.tls
 
     run(main())
 
