@@ -28,7 +28,7 @@ WATCHED = (Role.RELAY, Role.SCANNER, Role.SUPERVISOR, Role.CONTROL)
 ENDS_RELAY = (Role.RELAY, Role.SUPERVISOR)
 OFTEN = 30  # calls in the survey: what is rarer is met at a start, if at all
 MEET_S = 1.5  # for a fault to be met by what goes on anyway; then a process is killed, whose successor may meet it
-FLOW_S = 60.0  # for mail to flow again, and for all to be delivered
+FLOW_S = 180.0  # for mail to flow again, and for all to be delivered
 ERRORS = {
     Call.OPEN: (errno.ENOSPC, errno.EIO, errno.EMFILE),
     Call.WRITE: (errno.ENOSPC, errno.EIO, errno.EINTR),
@@ -151,8 +151,9 @@ class House:
         return account
 
     def _waiting(self) -> int:
+        """Messages that are not where they must go, also those whose client may yet hear 250."""
         time.sleep(0.1)
-        return len(listing.Queue(self.gateway.root, ("fast", "slow")))
+        return self.traffic.unanswered + len(listing.Queue(self.gateway.root, ("fast", "slow")))
 
 
 class Matrix:

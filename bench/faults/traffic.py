@@ -95,7 +95,7 @@ class Account:
 
 
 class Traffic:
-    """In a thread of its own. sent: numbers that got 250 since the last account."""
+    """In a thread of its own. accepted: so many got 250; unanswered: so many were sent and wait for their reply."""
 
     def __init__(self, gateway_port: int, port: int, clients: int) -> None:
         self._gateway_port = gateway_port
@@ -113,6 +113,7 @@ class Traffic:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.accepted = 0
+        self.unanswered = 0
         self.answers: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -170,10 +171,14 @@ class Traffic:
             for address in addresses(number):
                 await self._say(reader, writer, f"RCPT TO:<{address}>\r\n".encode(), "250")
             await self._say(reader, writer, b"DATA\r\n", "354")
-            await self._say(reader, writer, content(number) + b".\r\n", "250")
-            with self._lock:
-                self._accepted.append((number, time.monotonic()))
-                self.accepted += 1
+            self.unanswered += 1
+            try:
+                await self._say(reader, writer, content(number) + b".\r\n", "250")
+                with self._lock:
+                    self._accepted.append((number, time.monotonic()))
+                    self.accepted += 1
+            finally:
+                self.unanswered -= 1
 
     async def _say(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: bytes, code: str) -> None:
         writer.write(words)
