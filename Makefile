@@ -50,7 +50,7 @@ pictures: build
 # Mail between Exim, OpenSMTPD and the gateway, each as client and as next hop; as root, for users and folders of their own
 peers: build build/peers
 	./install-packages test
-	tests/peers/room build/peers $(BIN)/python -m pytest -q -p no:cacheprovider tests/peers/cases_peers.py
+	tests/peers/room build/peers $(BIN)/python -m pytest -q -p no:cacheprovider tests/peers/cases_*.py
 
 build/peers:
 	mkdir -p build/packages

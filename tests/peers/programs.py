@@ -3,19 +3,26 @@ mailbox, and everything else to the gateway. They are started in the room of tes
 
 import os
 import signal
+import smtplib
 import socket
 import subprocess
+from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from bench.ports import free_port
 from tests.system.harness import PATIENCE_S, until
 
-REFUSED = "refused"  # the local part that each of them refuses
-MAX_LEN = 50_000_000
+REFUSED: Final = "refused"  # the local part that each of them refuses
+LATER: Final = "later"  # the one that each refuses for now, until it is told to be open
+MAX_LEN: Final = 50_000_000
+AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")  # in the room: who is trusted by everybody there
+_EXIM_USER: Final = 9901
 
 
 def certificate(folder: Path) -> Path:
-    path = folder / "certificate.pem"
+    """Key and certificate of everybody here, who all are at one address; it vouches for itself."""
+    path, alone = folder / "peer.pem", folder / "peer.crt"
     if not path.exists():
         command = [
             "openssl",
@@ -29,21 +36,20 @@ def certificate(folder: Path) -> Path:
             "-subj",
             "/CN=peer.example",
         ]
-        subprocess.run(
-            [*command, "-keyout", str(path), "-out", str(folder / "only.pem")], check=True, capture_output=True
-        )
-        with path.open("ab") as file:
-            file.write((folder / "only.pem").read_bytes())
+        command += ["-addext", "subjectAltName=DNS:localhost,DNS:127.0.0.1,IP:127.0.0.1"]
+        subprocess.run([*command, "-keyout", str(path), "-out", str(alone)], check=True, capture_output=True)
+        path.write_bytes(path.read_bytes() + alone.read_bytes())
+        AUTHORITIES.write_bytes(alone.read_bytes())
     return path
 
 
 class Program:
-    """One of them. tls: whether it offers and uses STARTTLS."""
+    """One of them. tls: a TlsPolicy: what it wants of the gateway; unless it is none, it offers STARTTLS itself."""
 
     name: str
     domain: str
 
-    def __init__(self, folder: Path, gateway: int, mailbox: int, tls: bool) -> None:
+    def __init__(self, folder: Path, gateway: int, mailbox: int, tls: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.tls = tls
@@ -52,6 +58,14 @@ class Program:
 
     def configure(self, gateway: int, mailbox: int) -> list[str]:
         """Write its files; returns how it is started."""
+        raise NotImplementedError
+
+    def open(self, is_open: bool) -> None:
+        """Whether it takes mail for LATER from now on."""
+        raise NotImplementedError
+
+    def again(self) -> None:
+        """Try what waits."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -67,9 +81,18 @@ class Program:
     def log(self) -> str:
         return (self.folder / f"{self.name}.log").read_text(errors="replace")
 
+    @cached_property
+    def serves_tls(self) -> bool:
+        """Whether a handshake with it succeeds."""
+        with smtplib.SMTP("127.0.0.1", self.port, timeout=PATIENCE_S) as smtp:
+            smtp.ehlo()
+            try:
+                return smtp.has_extn("starttls") and smtp.starttls()[0] == 220
+            except OSError:
+                return False
+
     def _answers(self) -> bool:
         assert self._process is not None and self._process.poll() is None, self.log()
-
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -80,19 +103,26 @@ class Exim(Program):
     def configure(self, gateway: int, mailbox: int) -> list[str]:
         spool = self.folder / "exim"
         spool.mkdir()
-        os.chown(spool, 9901, 9901)
+        os.chown(spool, _EXIM_USER, _EXIM_USER)
         pem = self.folder / "exim.pem"
         pem.write_bytes(certificate(self.folder).read_bytes())
-        os.chown(pem, 9901, 9901)
+        os.chown(pem, _EXIM_USER, _EXIM_USER)
         path = self.folder / "exim.conf"
+        wants = {
+            "none": "hosts_avoid_tls = *",
+            "opportunistic": "tls_verify_certificates =",
+            "required": "hosts_require_tls = *\n  tls_verify_certificates =",
+            "verified": f"hosts_require_tls = *\n  tls_verify_hosts = *\n  tls_verify_certificates = {AUTHORITIES}",
+        }[self.tls]
         path.write_text(f"""
 primary_hostname = mx.{self.domain}
 exim_path = {_packed("exim4")}
 spool_directory = {spool}
 log_file_path = {spool}/%slog
+log_selector = +subject +pipelining
 local_interfaces = <; 127.0.0.1.{self.port}
 daemon_smtp_ports = {self.port}
-tls_advertise_hosts = {"*" if self.tls else ""}
+tls_advertise_hosts = {"" if self.tls == "none" else "*"}
 tls_certificate = {pem}
 tls_privatekey = {pem}
 dsn_advertise_hosts = *
@@ -110,6 +140,10 @@ rcpt:
   deny local_parts = {REFUSED}
        domains = {self.domain}
        message = nobody of that name here
+  defer local_parts = {LATER}
+       domains = {self.domain}
+       condition = ${{if exists{{{self._open}}}{{no}}{{yes}}}}
+       message = come again
   accept
 data:
   accept
@@ -131,19 +165,35 @@ plain:
   hosts_avoid_tls = *
 gateway:
   driver = smtp
-  hosts_avoid_tls = {"" if self.tls else "*"}
-  hosts_require_tls = {"*" if self.tls else ""}
+  {wants}
   tls_tempfail_tryclear = false
 begin retry
 * * F,1h,1s
 """)
-        return [
-            "/usr/sbin/exim4" if Path("/usr/sbin/exim4").exists() else _packed("exim4"),
-            "-C",
-            str(path),
-            "-bdf",
-            "-q2s",
-        ]
+        return [_packed("exim4"), "-C", str(path), "-bdf", "-q2s"]
+
+    @property
+    def _open(self) -> Path:
+        return self.folder / "exim-open"
+
+    def open(self, is_open: bool) -> None:
+        if is_open:
+            self._open.touch()
+        else:
+            self._open.unlink(missing_ok=True)
+
+    def again(self) -> None:
+        """It looks every two seconds."""
+
+    def log(self) -> str:
+        files = [self.folder / "exim.log", *sorted((self.folder / "exim").glob("*log"))]  # msglog is a folder
+        return "".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+    def lines(self, subject: str) -> list[str]:
+        """What it says of a message when it comes and when it leaves."""
+        lines = self.log().splitlines()
+        ids = [line.split()[2] for line in lines if f'T="{subject}"' in line and " <= " in line]
+        return [line for line in lines if any(f" {one} " in line for one in ids)]
 
 
 class OpenSmtpd(Program):
@@ -153,23 +203,45 @@ class OpenSmtpd(Program):
         pem = self.folder / "opensmtpd.pem"
         pem.write_bytes(certificate(self.folder).read_bytes())
         pem.chmod(0o600)
+        self._later.write_text(f"{LATER}@{self.domain}\n")
         path = self.folder / "opensmtpd.conf"
-        scheme = "smtp+tls" if self.tls else "smtp+notls"
-        path.write_text(
-            f"""
+        wants = {
+            "none": f"smtp+notls://127.0.0.1:{gateway}",
+            "opportunistic": f"smtp://127.0.0.1:{gateway}",
+            "required": f"smtp+tls://127.0.0.1:{gateway} tls no-verify",
+            "verified": f"smtp+tls://127.0.0.1:{gateway} tls",
+        }[self.tls]
+        offers = "" if self.tls == "none" else "tls pki peer"
+        path.write_text(f"""
 pki peer cert "{pem}"
 pki peer key "{pem}"
+table later file:{self._later}
 smtp max-message-size "{MAX_LEN}"
-listen on 127.0.0.1 port {self.port} hostname mx.{self.domain} {"tls pki peer" if self.tls else ""}
+smtp limit max-rcpt 2000
+filter later phase rcpt-to match rcpt-to <later> reject "451 4.2.0 come again"
+listen on 127.0.0.1 port {self.port} hostname mx.{self.domain} {offers} filter later
 action "ours" relay host smtp+notls://127.0.0.1:{mailbox}
-action "others" relay host {scheme}://127.0.0.1:{gateway} tls no-verify
+action "others" relay host {wants}
 match from any for rcpt-to "{REFUSED}@{self.domain}" reject
 match from any for domain "{self.domain}" action "ours"
 match from any for any action "others"
-""".replace("tls no-verify\n", "\n" if not self.tls else "tls no-verify\n")
-        )
+""")
         path.chmod(0o600)
         return [_packed("smtpd"), "-d", "-f", str(path)]
+
+    @property
+    def _later(self) -> Path:
+        return self.folder / "opensmtpd-later"
+
+    def open(self, is_open: bool) -> None:
+        self._later.write_text("" if is_open else f"{LATER}@{self.domain}\n")
+        self._control("update", "table", "later")
+
+    def again(self) -> None:
+        self._control("schedule", "all")
+
+    def _control(self, *arguments: str) -> None:
+        subprocess.run(["/usr/libexec/smtpctl", *arguments], check=True, capture_output=True)
 
 
 def _packed(program: str) -> str:
