@@ -28,6 +28,8 @@ from engine.config import Settings
 from engine.smtp.address import a_labels
 
 FILE_NAME: Final = "certificate.pem"  # key, certificate, chain
+# Of TLS 1.2: forward secrecy, no SHA-1. What is usual is up to who built the interpreter: some take all of OpenSSL's.
+_SUITES: Final = "ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AESGCM:DHE+AES:!aNULL:!aDSS:!SHA1:!AESCCM:!PSK:!SRP"
 _VALID: Final = datetime.timedelta(days=3650)  # nobody checks it against a list, and nobody is there to renew it
 _COMMON_NAME_LEN: Final = 64  # RFC 5280 App. A.1, ub-common-name
 _HEADER_LINES: Final = 10
@@ -71,6 +73,7 @@ def context_of(path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.set_ciphers(_SUITES)
     context.load_cert_chain(path)
     return context
 

@@ -3,7 +3,7 @@
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("mailward", deadline=None)
+hypothesis.settings.register_profile("mailward", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("mailward")
 
 

@@ -20,7 +20,7 @@ from signatures.model import Literal, Signature
 
 PATIENT = Patience(stall_s=60.0, grace_s=60.0)  # whatever else the machine does
 IMPATIENT = Patience(stall_s=0.5, grace_s=60.0)  # with those who say nothing
-BULK = random.Random(11).randbytes(150_000)
+BULK = random.Random(11).randbytes(150_000) + bytes(20_000)  # so that there is something to compress in every image
 
 
 def image_of(*names: str, bulk: bytes = BULK) -> bytes:

@@ -39,7 +39,7 @@ def test_of_our_own_replies() -> None:
     found = {reply.name: errors.of_ours(reply) for reply in Reply if reply.code >= 400}
     named = {one: sorted(name for name, error in found.items() if error is one) for one in ErrorClass}
     assert named[ErrorClass.ALL] == []
-    assert named[COMMUNICATION] == ["TIMEOUT"]
+    assert named[COMMUNICATION] == ["TIMEOUT", "TOO_SLOW"]
     assert named[UNSUPPORTED] == ["UNKNOWN_MECHANISM", "UNKNOWN_PARAMETER", "UNSUPPORTED"]
     assert {"TOO_BIG", "RELAY_DENIED", "TOO_MANY_RECIPIENTS", "QUEUE_FULL", "BLOCK_LISTED"} <= {*named[LOCAL]}
     assert {"BAD_LINE_ENDS", "NUL_CHARACTERS", "BAD_SEQUENCE", "SYNTAX", "NOT_SYNCHRONIZED"} <= {*named[PROTOCOL]}
