@@ -55,7 +55,7 @@ KEPT = [
 
 @pytest.mark.parametrize(("option", "command"), [*KEPT, ("-f", "CONNECT")])
 def test_for_now(tmp_path: Path, option: str, command: str) -> None:
-    """PROC-06, PROC-11: mail waits, whatever the next hop refuses for now or breaks off, and arrives when it is well."""
+    """PROC-06, PROC-11: mail waits, whatever the next hop refuses for now or breaks off, and arrives later."""
     port = free_port()
     with gateway(tmp_path, port) as one:
         with sink(port, option, command):

@@ -36,7 +36,7 @@ def certificate(folder: Path) -> Path:
             "-subj",
             "/CN=peer.example",
         ]
-        command += ["-addext", "subjectAltName=DNS:localhost,DNS:127.0.0.1,IP:127.0.0.1"]
+        command += ["-subj", "/CN=peer.example", "-addext", "subjectAltName=DNS:localhost,DNS:127.0.0.1,IP:127.0.0.1"]
         subprocess.run([*command, "-keyout", str(path), "-out", str(alone)], check=True, capture_output=True)
         path.write_bytes(path.read_bytes() + alone.read_bytes())
         AUTHORITIES.write_bytes(alone.read_bytes())
