@@ -6,7 +6,7 @@ PCRE2 runs them (cext/expression.pyx), so they are written anew for it here.
 import re
 import warnings
 from collections.abc import Iterable
-from re import _constants, _parser  # type: ignore[attr-defined]
+from re import _constants, _parser  # type: ignore[attr-defined,unused-ignore]
 from typing import Any
 
 from cext.expression import Expression
