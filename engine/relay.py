@@ -5,6 +5,7 @@ import asyncio
 import functools
 import gc
 import logging
+import math
 import os
 import signal
 import socket
@@ -54,6 +55,8 @@ from engine.watch import ConfigWatch, last_good
 
 JOURNAL_DELAY_S = 0.02
 TICK_S = 1.0
+DEFINITIONS_AGAIN_S = 1.0  # after the first failure while there are none; twice as long after each further one,
+DEFINITIONS_AGAIN_MAX_S = 60.0  # up to this
 SETTINGS_S = 0.25  # how often changed settings are looked for: they take effect within a second (PROC-15)
 CLOCK_JUMP_NS = 5_000_000_000  # less is slewing, and costs nothing
 
@@ -116,6 +119,7 @@ class Relay:
         self._lengths = (-1, -1, -1, -1)  # as told last, and in which minute
         self._definitions_seen: tuple[Path, definitions.Mark | None] | None = None
         self._has_definitions = False
+        self._definitions_due, self._definitions_pause_s = math.inf, DEFINITIONS_AGAIN_S
         self._adopting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._settings_timer: asyncio.TimerHandle | None = None
@@ -177,8 +181,9 @@ class Relay:
         self.certificates.look(force)
         path = self.layout.root / self.settings.antivirus.definitions
         seen = (path, definitions.mark_of(path))
-        if (force or seen != self._definitions_seen) and self._adopting is None:
-            self._definitions_seen = seen
+        due = self._loop.time() >= self._definitions_due
+        if (force or due or seen != self._definitions_seen) and self._adopting is None:
+            self._definitions_seen, self._definitions_due = seen, math.inf
             self._adopting = asyncio.get_running_loop().create_task(self._adopt_definitions(path))
             self._adopting.add_done_callback(self._adopted)
 
@@ -201,13 +206,18 @@ class Relay:
             definitions.drop(copy)
             self._definitions_refused(path, f"{path}: {refused}")
         else:
-            self._has_definitions = True
+            self._has_definitions, self._definitions_due = True, math.inf
             self._loop.run_in_executor(None, definitions.keep, copy)
 
     def _definitions_refused(self, path: Path, reason: str) -> None:
         self.event(events.FileAccessError(path=str(path), reason=reason))
         log.warning("definitions refused: %s", reason)
-        if not self._has_definitions and (found := definitions.last_good(self.layout.run)) is not None:
+        if self._has_definitions:
+            return
+        # It may have been a shortage that has passed, and what is examined without definitions is held.
+        self._definitions_due = self._loop.time() + self._definitions_pause_s
+        self._definitions_pause_s = min(2 * self._definitions_pause_s, DEFINITIONS_AGAIN_MAX_S)
+        if (found := definitions.last_good(self.layout.run)) is not None:
             fd, copy = found
             self.pool.use_definitions(fd, functools.partial(self._definitions_decided, copy, copy))
 

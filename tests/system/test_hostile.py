@@ -16,6 +16,8 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from control.samples import EICAR
+from engine.definitions import _COPY, mark_of
+from engine.layout import Layout
 from tests.system.harness import PATIENCE_S, Gateway, Mailbox, until
 from tests.system.test_operator import kill_relay
 from tests.system.test_way import untraced, with_attachment
@@ -173,6 +175,21 @@ def test_definitions_that_are_overwritten_removed_and_restored(gateway: Gateway,
     gateway.wait_event("definitions-loaded", loaded + 1)  # without being told to
     is_cleaned(5)
     assert not gateway.events("scanner-crashed") and not gateway.events("held")
+
+
+def test_definitions_that_cannot_be_copied_at_first(gateway: Gateway, mailbox: Mailbox) -> None:
+    """PROC-15: while there are none it is tried again, though the file is as it was."""
+    mark = mark_of(gateway.root / "definitions" / "starter.mwd")
+    assert mark is not None
+    run = Layout(gateway.root).run
+    run.mkdir(exist_ok=True)
+    (run / _COPY.format(*mark)).symlink_to(os.devnull)
+    gateway.start()
+    gateway.wait_event("definitions-loaded")
+    assert gateway.events("definitions-refused")
+    gateway.send(with_attachment(EICAR))
+    mailbox.wait(1)
+    gateway.wait_event("file-deleted")
 
 
 def test_disk_that_takes_no_more_and_then_does(gateway: Gateway, mailbox: Mailbox) -> None:
