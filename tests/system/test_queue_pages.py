@@ -92,7 +92,9 @@ class Office:
         for sender in senders:
             self.gateway.send(content, ["user@example.com"], sender)
         self.wait("hold", len(senders))
-        return [self.queued("hold", sender=sender)[0]["id"] for sender in senders]
+        held = [self.queued("hold", sender=sender)[0]["id"] for sender in senders]
+        until(lambda: all(self.told(one, "held") for one in held), "events that they are held")
+        return held
 
     def counted(self, by: str, lengths: dict[str, int]) -> Any:
         overview = self.asked(f"/queues?by={by}")

@@ -37,7 +37,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "Antivirus.heuristics_exempt": listed(st.sampled_from(["Heuristic.PackedProgram", "ab" * 32])),
     "Quarantine.server": st.just("") | DOMAIN,
     "Quarantine.enrollment": LABEL,
-    "Listener.port": st.integers(1, 999),  # each kind of port from a range of its own, since they must differ
+    "MailListener.port": st.integers(1, 999),  # each kind of port from a range of its own, since they must differ
     "PlainPages.port": st.integers(1000, 1999),
     "Pages.port": st.integers(2000, 2999),
     "FurtherListener.port": st.integers(3000, 65_535),
@@ -54,6 +54,8 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "Web.names": listed(DOMAIN),
     "Web.metrics_clients": listed(st.sampled_from(["192.0.2.1", "10.0.0.0/8", "2001:db8::/32"])),
     "Dns.servers": listed(st.sampled_from(["192.0.2.53", "::1#5353"])),
+    "Dns.validating": listed(st.sampled_from(["192.0.2.53", "::1"])),
+    "Delivery.policy_exempt": listed(DOMAIN),
     "Route.name": DOMAIN,
     "Route.host": st.sampled_from(["", "10.0.0.5", "a.example:26,[::1]:27"]),
     "Routing.default_host": st.sampled_from(["", "10.0.0.5", "a.example,[::1]:26"]),
