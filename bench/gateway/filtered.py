@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from bench.gateway.corpus import EICAR
@@ -125,7 +126,7 @@ def _wait(port: int) -> None:
     raise SystemExit(f"nothing listens on port {port}")
 
 
-class Filtered(Postfix):
+class Filtered(Postfix, ABC):
     """Postfix, clamd, and a filter between them."""
 
     scans = True
@@ -160,8 +161,9 @@ class Filtered(Postfix):
         self._start_filter()
         _wait(self._filter_port)
 
+    @abstractmethod
     def _start_filter(self) -> None:
-        raise NotImplementedError
+        """What scans, listening at its port or about to."""
 
     def _run(self, name: str, command: list[str]) -> None:
         program = shutil.which(command[0], path="/usr/sbin:/usr/bin")
