@@ -1,13 +1,16 @@
 """What content is, by its octets. Never by a header field or a name: those only choose between text and HTML.
 
-The names are also the targets that a signature may ask for. `identify` looks at few octets: a dictionary on the
-first one picks the candidates, so that plain text costs a microsecond or two.
+The names are also the targets that a signature may ask for. Marks that chance or a word may make need more: marks.py.
+`identify` looks at few octets: a dictionary on the first one picks the candidates, so that plain text costs a
+microsecond or two.
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from engine.scan.mapped import Octets
+from engine.scan.marks import SOUND
 
 OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
@@ -100,14 +103,14 @@ _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
     (b".pfile", "rights"),
     (b"#!", "script"),
 )
-# Shorter prefixes that text may begin with: taken only if a NUL follows within the first octets.
-_NEEDS_BINARY: Final = frozenset({"pe", "bmp", "arj", "tiff"})
+_Sound = Callable[[bytes], bool] | None
 
 
-def _by_first_octet() -> dict[int, tuple[tuple[bytes, str], ...]]:
-    table: dict[int, list[tuple[bytes, str]]] = {}
+def _by_first_octet() -> dict[int, tuple[tuple[bytes, str, _Sound], ...]]:
+    """The prefixes that begin with an octet, longest first, each with what else there must be."""
+    table: dict[int, list[tuple[bytes, str, _Sound]]] = {}
     for prefix, name in _PREFIXES:
-        table.setdefault(prefix[0], []).append((prefix, name))
+        table.setdefault(prefix[0], []).append((prefix, name, SOUND.get(prefix)))
     return {octet: tuple(sorted(found, key=lambda one: -len(one[0]))) for octet, found in table.items()}
 
 
@@ -148,8 +151,8 @@ def identify(buf: Octets, start: int, end: int, declared: str = "") -> str:
     if start >= end:
         return "empty"
     head = buf[start : min(end, start + _HEAD_LEN)]
-    for prefix, name in _FIRST.get(head[0], ()):
-        if head.startswith(prefix) and (name not in _NEEDS_BINARY or 0 in head[:64]):
+    for prefix, name, sound in _FIRST.get(head[0], ()):
+        if head.startswith(prefix) and (sound is None or sound(head)):
             return name
     if head[0] == 0x30 and _CMS.match(head):
         return "pkcs7"
@@ -179,7 +182,7 @@ def _deeper(buf: Octets, start: int, end: int, head: bytes) -> str:
         return "tar"
     if head[2:4] in (b"-l", b"-p") and head[6:7] == b"-" and head[5:6].isalnum():
         return "lha"
-    if head[7:14] == b"**ACE**":
+    if head[7:14] == b"**ACE**" and head[4] == 0:
         return "ace"
     if _ARC.match(head):
         return "arc"

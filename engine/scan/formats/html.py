@@ -44,6 +44,7 @@ _DOWNLOAD: Final = re.compile(
     rb"\bdownload\s*+=\s*+(?:\"([^\"<>]{1,1024})\"|'([^'<>]{1,1024})'|([^\s\"'<>]{1,1024}))", re.I
 )
 _SCRIPT_NAME: Final = re.compile(rb"\.download\s*+=\s*+(?:\"([^\"\r\n]{1,1024})\"|'([^'\r\n]{1,1024})')", re.I)
+_PE_AT: Final = 60  # where a program says at which offset its PE header is
 _PIECE: Final = re.compile(rb"[^=]++=*+")
 _HEX: Final = re.compile(rb"[0-9A-Fa-f\r\n\\]++")
 _ESCAPED_LINE: Final = re.compile(rb"\\[rn]|\\")
@@ -236,7 +237,7 @@ class _Finder:
                 whole = text[begin:]
                 data, over = self._from_hex(whole) if _HEX.fullmatch(whole) else self._decoded(whole)
                 known = kind or magic.identify(data, 0, len(data))
-                if known not in _HARMLESS:
+                if known not in _HARMLESS and (self._download_name() or not _by_chance(known, data)):
                     yield Odd("html-smuggling")
                 yield self._script_file(known, data, over)
                 return
@@ -276,6 +277,13 @@ class _Finder:
         self._count += 1
         ending = ending.split("+", 1)[0][:20]
         return f"{stem}-{self._count}.{ending}" if ending else f"{stem}-{self._count}"
+
+
+def _by_chance(kind: str, data: bytes) -> bool:
+    """Whether only two octets say what data is: it is examined as that, and nobody is said to have hidden it."""
+    if kind == "pe":
+        return int.from_bytes(data[_PE_AT : _PE_AT + 4], "little") >= min(len(data), _HEAD_LEN)
+    return kind == "script" and not data[:_PE_AT].isascii()
 
 
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
