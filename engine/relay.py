@@ -45,11 +45,13 @@ from engine.reception import Reception
 from engine.replies import Reply
 from engine.scanner.pool import ScannerPool
 from engine.sender.block_lists import BlockListClient
-from engine.smtp.admission import Admission, SlotTable
+from engine.smtp.admission import Admission
 from engine.smtp.auth import Credentials
 from engine.smtp.certificates import Certificates
+from engine.smtp.connection import Connection
 from engine.smtp.gate import Answer, ClientInfo
 from engine.smtp.server import SmtpServer
+from engine.smtp.shared import SharedCounts
 from engine.smtp.submitters import Submitters
 from engine.watch import ConfigWatch, last_good
 
@@ -66,7 +68,9 @@ log = logging.getLogger("mailward.relay")
 class Relay:
     """The services of one relay and the Gate of its SMTP sessions."""
 
-    def __init__(self, root: Path, number: int, count: int, entrances: Sequence[Entrance], slots: SlotTable) -> None:
+    def __init__(
+        self, root: Path, number: int, count: int, entrances: Sequence[Entrance], shared: SharedCounts
+    ) -> None:
         self.layout = Layout(root)
         self.number = number
         self._watch = ConfigWatch(self.layout.config, last_good(self.layout.config, self.layout.in_force))
@@ -85,7 +89,8 @@ class Relay:
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
         self.resolver = Resolver(settings.dns.servers, validating=settings.dns.validating)
         self.block_lists = BlockListClient(self.resolver, self.event)
-        self._submitters = Submitters(loop.time)
+        clients = shared.clients(number)
+        self._submitters = Submitters(loop.time, clients)
         self._adopt(settings)
         self._count = count
         self.keeper = Keeper(
@@ -112,7 +117,8 @@ class Relay:
         release = Release(self.layout.quarantine, self.pipeline.submit_pieces, lambda: self.own_address)
         by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address, release)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
-        self.server = SmtpServer(self, Admission(slots, number, settings.smtp), None, self.hostname)
+        admission: Admission[Connection] = Admission(shared.slots, number, settings.smtp)
+        self.server = SmtpServer(self, admission, None, self.hostname, clients)
         self.certificates = Certificates(self.layout, self.server, self.event, loop.time)
         self.certificates.apply(settings, self._reception.rule.has_tls_names)
         self.server.recorder = self.keeper.recorder
@@ -386,8 +392,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
-    slots = SlotTable.attach(arguments.slots_fd, arguments.count)
-    relay = Relay(arguments.root, arguments.number, arguments.count, arguments.listen, slots)
+    shared = SharedCounts.attach(arguments.shared_fd, arguments.count)
+    relay = Relay(arguments.root, arguments.number, arguments.count, arguments.listen, shared)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, relay.check_files, True)
@@ -433,7 +439,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="mailward-relay", description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--listen", type=_entrance, action="append", required=True)
-    for name in ("number", "count", "slots-fd", "channel-fd", "ready-fd", "lifeline-fd"):
+    for name in ("number", "count", "shared-fd", "channel-fd", "ready-fd", "lifeline-fd"):
         parser.add_argument(f"--{name}", type=int, required=True)
     logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", stream=sys.stderr)
     pass_over_odd_names()

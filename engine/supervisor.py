@@ -28,7 +28,7 @@ from engine.config.fields import differing
 from engine.journal import JournalWriter, expire
 from engine.layout import Layout
 from engine.listening import WEB, CannotListen, Entrance, Listeners, belongs_to
-from engine.smtp.admission import SlotTable
+from engine.smtp.shared import SharedCounts
 from engine.watch import ConfigWatch
 
 STOP_PATIENCE_S = 20.0  # for work in hand; what is not finished by then resumes after the next start (PROC-14)
@@ -157,21 +157,21 @@ class Supervisor:
         for stale in self._layout.run.glob("relay-*.sock"):  # of relays that were killed
             stale.unlink(missing_ok=True)
         self._relay_count = relays
-        self._slots = SlotTable.create(relays)
+        self._shared = SharedCounts.create(relays)
         self._children = [_Child(self._relay(number)) for number in range(relays)]
         self._children += [_Child(spec) for spec in self._pages()]
 
     def _relay(self, number: int) -> ChildSpec:
-        entrances, slots = self._listeners.of_relay(number), self._slots.fd
+        entrances, shared = self._listeners.of_relay(number), self._shared.fd
         arguments = [
             "engine.relay",
             f"--root={self._layout.root}",
             f"--number={number}",
             f"--count={self._relay_count}",
             *(f"--listen={one.kind.code}{one.sock.fileno()}" for one in entrances),
-            f"--slots-fd={slots}",
+            f"--shared-fd={shared}",
         ]
-        return ChildSpec(f"relay-{number}", arguments, (*(one.sock.fileno() for one in entrances), slots))
+        return ChildSpec(f"relay-{number}", arguments, (*(one.sock.fileno() for one in entrances), shared))
 
     def _pages(self) -> Sequence[ChildSpec]:
         (plain,), (tls,) = self._listeners.sockets["http"], self._listeners.sockets["https"]
@@ -367,7 +367,7 @@ class Supervisor:
                 child.channel = None
             self._died(child)
             if child.spec.name.startswith("relay-"):
-                self._slots.clear(int(child.spec.name[len("relay-") :]))
+                self._shared.clear(int(child.spec.name[len("relay-") :]))
             self._event(events.ProcessRestarted(name=child.spec.name, reason=reason))
             say(f"{child.spec.name} ended ({reason}): starting it again")
 

@@ -1,8 +1,8 @@
 """How many connections may be open at once, over all relays, and who waits for a place (SMTP-06, SMTP-07).
 
-The counts are in memory that all relays share: a memfd made by the supervisor, two int32 for each relay, open and
-waiting. Each relay writes its own pair and reads all. To take a place a relay counts itself in, adds up, and steps
-back if there are too many: two relays at once may both step back and try again soon, but never both come in.
+The counts are in memory that all relays share (shared.py): two int32 for each relay, open and waiting. Each relay
+writes its own pair and reads all. To take a place a relay counts itself in, adds up, and steps back if there are too
+many: two relays at once may both step back and try again soon, but never both come in.
 
 A connection without a place waits for its greeting, first come first served within its relay; `poll` gives places
 that other relays have freed, so it has to be called now and then, but only while `waiting`.
@@ -11,8 +11,6 @@ Known gaps: between relays there is no order: who asks first gets the place. Rel
 above the bound of waiting ones by as many as there are relays.
 """
 
-import mmap
-import os
 from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum, auto
@@ -29,28 +27,14 @@ T = TypeVar("T")
 
 
 class SlotTable:
-    """The shared counts. create in the supervisor, attach with the inherited descriptor in relays.
+    """The shared counts. memory: length(relays) octets, zeros at first."""
 
-    fd: keep it open and inheritable for relays to come. clear: when a relay has died.
-    """
+    def __init__(self, memory: memoryview) -> None:
+        self._slots = memory.cast("i")
 
-    def __init__(self, fd: int, relays: int) -> None:
-        self.fd = fd
-        self.relays = relays
-        self._map = mmap.mmap(fd, relays * _PAIR * _SLOT_LEN)
-        self._slots = memoryview(self._map).cast("i")
-
-    @classmethod
-    def create(cls, relays: int) -> "SlotTable":
-        """A table of zeros. Raises OSError."""
-        fd = os.memfd_create("mailward-connections", os.MFD_CLOEXEC)
-        os.ftruncate(fd, relays * _PAIR * _SLOT_LEN)
-        return cls(fd, relays)
-
-    @classmethod
-    def attach(cls, fd: int, relays: int) -> "SlotTable":
-        """The table behind an inherited descriptor. Raises OSError, ValueError (made for fewer relays)."""
-        return cls(fd, relays)
+    @staticmethod
+    def length(relays: int) -> int:
+        return relays * _PAIR * _SLOT_LEN
 
     def open(self) -> int:
         return sum(self._slots[::_PAIR])
@@ -62,13 +46,8 @@ class SlotTable:
         self._slots[relay * _PAIR] = open_
         self._slots[relay * _PAIR + 1] = waiting
 
-    def clear(self, relay: int) -> None:
-        self.set(relay, 0, 0)
-
-    def close(self) -> None:
-        """Unmap; the descriptor stays open."""
+    def release(self) -> None:
         self._slots.release()
-        self._map.close()
 
 
 class Place(Enum):
@@ -90,7 +69,7 @@ class Admission(Generic[T]):
         self._relay = relay
         self._open: set[T] = set()
         self._queue: OrderedDict[T, float] = OrderedDict()  # until when each waits
-        slots.clear(relay)
+        slots.set(relay, 0, 0)
 
     @property
     def waiting(self) -> int:

@@ -3,21 +3,19 @@
 A client is an IPv4 address, or an IPv6 network of 64 bits, of which a host has all addresses. Hosts that may send
 anywhere (relay.hosts) and those that speak for others (smtp.proxies, smtp.xclient) are not counted.
 
-The rate is a budget: as many at once as fit into a minute, and it fills up again evenly. Of each client one time is
-kept: until when what it has had would last it.
-
-Known gaps: each relay counts for itself, and the kernel spreads the connections of a client over the relays, so
-together they let up to as many times more in as there are relays.
+Counted over all relays (client_table.py). The rate is a budget: as many at once as fit into a minute, and it fills up
+again evenly. Of each client one time is kept: until when what it has had would last it.
 """
 
 from typing import Final, Generic, TypeVar
 
 from engine.config import Settings
-from engine.limits import CLIENT_RATES
 from engine.relay_rule import Address, HostList
 from engine.replies import Reply
+from engine.smtp.client_table import Clients
 
 _MINUTE_S: Final = 60.0
+_ATTEMPTS: Final = 8  # two relays that both step back hardly do it twice
 
 T = TypeVar("T")
 
@@ -30,10 +28,10 @@ def client_key(address: Address) -> bytes:
 class ClientLimits(Generic[T]):
     """Of one relay. T is what stands for a connection, hashable. Times are seconds of one monotonic clock."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._clients: dict[T, bytes] = {}
-        self._open: dict[bytes, int] = {}
-        self._spent_until: dict[bytes, float] = {}  # the one that came last is the last
+    def __init__(self, settings: Settings, clients: Clients) -> None:
+        self._shared = clients
+        self._clients: dict[T, int] = {}
+        self._open: dict[int, int] = {}  # of this relay
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
@@ -52,31 +50,45 @@ class ClientLimits(Generic[T]):
         client nothing of its rate: it may try again as soon as others could."""
         if not (self._most or self._interval_s) or self.trusts(address):
             return None
-        client = client_key(address)
-        if self._most and self._open.get(client, 0) >= self._most:
+        client = self._shared.tag(client_key(address))
+        if not self._take(client):
             return Reply.TOO_MANY_OF_CLIENT
         if self._interval_s and not self._spend(client, now):
+            self._set(client, self._open[client] - 1)
             return Reply.TOO_OFTEN
         self._clients[connection] = client
-        self._open[client] = self._open.get(client, 0) + 1
         return None
 
     def leave(self, connection: T) -> None:
         """It is gone, or speaks for another client. May be told twice."""
-        if not self._clients or (client := self._clients.pop(connection, None)) is None:
-            return
-        left = self._open[client] - 1
-        if left:
-            self._open[client] = left
+        if self._clients and (client := self._clients.pop(connection, None)) is not None:
+            self._set(client, self._open[client] - 1)
+
+    def _take(self, client: int) -> bool:
+        """Count it in, add up, and step back if there are too many: two relays at once never let both come in."""
+        number = self._open.get(client, 0) + 1
+        if not self._most:
+            self._set(client, number)
+            return True
+        for _ in range(_ATTEMPTS):
+            if number + self._shared.open_elsewhere(client) > self._most:
+                return False
+            self._set(client, number)
+            if number + self._shared.open_elsewhere(client) <= self._most:
+                return True
+            self._set(client, number - 1)
+        return False
+
+    def _set(self, client: int, number: int) -> None:
+        if number:
+            self._open[client] = number
         else:
             del self._open[client]
+        self._shared.set_open(client, number)
 
-    def _spend(self, client: bytes, now: float) -> bool:
-        until = max(self._spent_until.get(client, now), now) + self._interval_s
+    def _spend(self, client: int, now: float) -> bool:
+        until = max(self._shared.spent_until(client), now) + self._interval_s
         if until - now > _MINUTE_S + self._interval_s / 2:  # half of one, for what floats lose
             return False
-        self._spent_until.pop(client, None)
-        if len(self._spent_until) >= CLIENT_RATES:
-            del self._spent_until[next(iter(self._spent_until))]
-        self._spent_until[client] = until
+        self._shared.set_spent_until(client, until)
         return True

@@ -17,6 +17,7 @@ from engine.replies import Reply
 from engine.smtp.admission import POLL_S, Admission, Place
 from engine.smtp.arrival import Arrival
 from engine.smtp.client_limits import ClientLimits
+from engine.smtp.client_table import Clients
 from engine.smtp.connection import Connection
 from engine.smtp.gate import ClientInfo, Gate
 from engine.smtp.tls import Unverified
@@ -39,6 +40,7 @@ class SmtpServer:
         admission: Admission[Connection],
         tls: ssl.SSLContext | None,
         hostname: str,
+        clients: Clients,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.gate = gate
@@ -58,7 +60,7 @@ class SmtpServer:
         self._all_gone = asyncio.Event()
         self._look_timer: asyncio.TimerHandle | None = None
         self.unverified = Unverified(self.loop.time)
-        self._limits: ClientLimits[Connection] = ClientLimits(gate.settings)
+        self._limits: ClientLimits[Connection] = ClientLimits(gate.settings, clients)
         self._proxies: HostList | None = None
         self._xclient: HostList | None = None
         self._read(gate.settings)

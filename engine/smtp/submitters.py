@@ -7,9 +7,8 @@ The file is read again when it has changed. One that cannot be read leaves nobod
 
 A comparison takes 64 MiB and a twentieth of a second, so there is one at a time in each relay, in a thread of its own,
 and a bounded number waits. An unknown name costs what a known one does. Each failure of a client makes its next attempt
-wait, twice as long as the one before, over all its connections; who would have to wait too long is sent away.
-
-Known gaps: each relay counts for itself, as with all that is counted by client.
+wait, twice as long as the one before, over all its connections and all relays (client_table.py); who would have to
+wait too long is sent away. No more clients can fail within AUTH_FORGOTTEN_S than there is room for.
 """
 
 import asyncio
@@ -21,12 +20,10 @@ from pathlib import Path
 from typing import Final
 
 import argon2
-import msgspec
 
 from engine import durable
 from engine.definitions import Mark, mark_of
 from engine.limits import (
-    AUTH_CLIENTS,
     AUTH_DELAY_S,
     AUTH_FORGOTTEN_S,
     AUTH_PATIENCE_S,
@@ -39,6 +36,7 @@ from engine.relay_rule import plain_address
 from engine.replies import Reply
 from engine.smtp.auth import Credentials
 from engine.smtp.client_limits import client_key
+from engine.smtp.client_table import Clients, Failures
 from engine.smtp.command import is_text
 
 _FIRST_DELAY_S: Final = 1.0
@@ -103,26 +101,20 @@ def save(path: Path, accounts: dict[str, str]) -> None:
     durable.put(path, "".join(f"{name}:{hashed}\n" for name, hashed in sorted(accounts.items())).encode())
 
 
-class _Failures(msgspec.Struct):
-    """Of one client. until: when its next attempt may be looked at. Times are seconds of one monotonic clock."""
-
-    count: int = 0
-    until: float = 0.0
-    last: float = 0.0
-
-
 class Submitters:
     """Of one relay. path: replace it when settings change; None: nobody. clock: seconds, monotonic."""
 
     def __init__(
         self,
         clock: Callable[[], float],
+        clients: Clients,
         passwords: Callable[[], Passwords] = Passwords,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """pause: waits for so many seconds."""
         self.path: Path | None = None
         self._clock = clock
+        self._clients = clients
         self._pause = pause
         self._make_passwords = passwords
         self._passwords: Passwords | None = None
@@ -130,7 +122,6 @@ class Submitters:
         self._waiting = 0
         self._accounts: dict[str, str] = {}
         self._seen: tuple[Path, Mark | None] | None = None
-        self._failures: dict[bytes, _Failures] = {}
 
     def knows(self, name: str) -> bool:
         """Whether there was an account of this name when the file was read last."""
@@ -138,7 +129,7 @@ class Submitters:
 
     async def check(self, address: str, credentials: Credentials) -> Reply | None:
         """None: they are right; else what to say. address: of the client."""
-        client = client_key(plain_address(address))
+        client = self._clients.tag(client_key(plain_address(address)))
         while delay_s := self._delay_s(client):
             if delay_s > AUTH_PATIENCE_S:
                 return Reply.AUTH_LATER
@@ -184,19 +175,13 @@ class Submitters:
 
     # --- failures ----------------------------------------------------------------------------------
 
-    def _delay_s(self, client: bytes) -> float:
-        known = self._failures.get(client)
-        return max(0.0, known.until - self._clock()) if known is not None else 0.0
+    def _delay_s(self, client: int) -> float:
+        return max(0.0, self._clients.failures(client).until - self._clock())
 
-    def _failed(self, client: bytes) -> None:
+    def _failed(self, client: int) -> None:
         now = self._clock()
-        known = self._failures.pop(client, None)
-        if known is None or now - known.last > AUTH_FORGOTTEN_S:
-            known = _Failures()
-        if len(self._failures) >= AUTH_CLIENTS:
-            del self._failures[next(iter(self._failures))]
-        delay_s = min(AUTH_DELAY_S, _FIRST_DELAY_S * 2.0 ** min(known.count, 10))
-        known.count += 1
-        known.until = max(known.until, now) + delay_s
-        known.last = now
-        self._failures[client] = known
+        known = self._clients.failures(client)
+        if now - known.last > AUTH_FORGOTTEN_S:
+            known = Failures()
+        delay_s = min(AUTH_DELAY_S, _FIRST_DELAY_S * 2.0 ** min(known.number, 10))
+        self._clients.set_failures(client, Failures(known.number + 1, max(known.until, now) + delay_s, now))

@@ -16,13 +16,14 @@ from engine.queue.record import Received
 from engine.queue.state import MessageState
 from engine.queue.store import Draft
 from engine.replies import Reply
-from engine.smtp.admission import Admission, SlotTable
+from engine.smtp.admission import Admission
 from engine.smtp.auth import Credentials
 from engine.smtp.connection import Connection
 from engine.smtp.effect import Effect, Rejection
 from engine.smtp.gate import ACCEPTED, Answer, ClientInfo
 from engine.smtp.server import SmtpServer
 from engine.smtp.session import Session
+from engine.smtp.shared import SharedCounts
 from engine.smtp.submission import SubmissionSession
 
 UPPER_S = 20.0  # nothing here takes a hundredth of it
@@ -328,7 +329,7 @@ class Running:
     server: SmtpServer
     gate: MemoryGate
     port: int
-    slots: SlotTable
+    shared: SharedCounts
     peers: list[Peer] = field(default_factory=list)
 
     async def connect(self, limit: int = 1 << 20, receive_len: int = 0) -> Peer:
@@ -370,13 +371,13 @@ async def running(
 ) -> Any:
     """A server that ends cleanly with the test, connections and all."""
     gate = MemoryGate(settings_ or settings())
-    slots = SlotTable.create(1)
-    admission: Admission[Connection] = Admission(slots, 0, gate.settings.smtp)
-    server = SmtpServer(gate, admission, tls, HOSTNAME)
+    shared = SharedCounts.create(1)
+    admission: Admission[Connection] = Admission(shared.slots, 0, gate.settings.smtp)
+    server = SmtpServer(gate, admission, tls, HOSTNAME, shared.clients(0))
     sock = listener(send_len)
     port = sock.getsockname()[1]
     await server.start(sock, kind)
-    one = Running(server, gate, port, slots)
+    one = Running(server, gate, port, shared)
     try:
         yield one
     finally:
@@ -385,5 +386,5 @@ async def running(
             await peer.close()
         await server.shut_down(UPPER_S)
         assert not server.connections
-        assert slots.open() == slots.waiting() == 0
-        slots.close()
+        assert shared.slots.open() == shared.slots.waiting() == 0
+        shared.close()

@@ -8,14 +8,16 @@ import pytest
 
 from engine.config import Smtp
 from engine.limits import CONNECT_QUEUE_TIMEOUT_S
-from engine.smtp.admission import Admission, Place, SlotTable
+from engine.smtp.admission import Admission, Place
+from engine.smtp.shared import SharedCounts
 
 
 class Room:
     """Some relays that share a table, and what they told their connections."""
 
     def __init__(self, relays: int, **smtp: Any) -> None:
-        self.table = SlotTable.create(relays)
+        self.shared = SharedCounts.create(relays)
+        self.table = self.shared.slots
         self.relays: list[Admission[str]] = [Admission(self.table, n, Smtp(**smtp)) for n in range(relays)]
         self.admitted: list[str] = []
         self.expired: list[str] = []
@@ -106,8 +108,8 @@ def test_a_dead_relay_is_cleared_and_a_new_one_attached() -> None:
     room = Room(2, max_incoming=1, max_queued=10)
     room.relays[0].enter("a", 0.0)
     assert room.relays[1].enter("b", 0.0) is Place.WAITING
-    room.table.clear(0)
-    attached = SlotTable.attach(os.dup(room.table.fd), 2)
+    room.shared.clear(0)
+    attached = SharedCounts.attach(os.dup(room.shared.fd), 2).slots
     assert attached.waiting() == 1
     room.poll(1, 0.1)
     assert room.admitted == ["b"]
@@ -115,9 +117,9 @@ def test_a_dead_relay_is_cleared_and_a_new_one_attached() -> None:
 
 
 def test_a_table_for_fewer_relays_is_refused() -> None:
-    table = SlotTable.create(1)
+    shared = SharedCounts.create(1)
     with pytest.raises(ValueError):
-        SlotTable.attach(os.dup(table.fd), 2)
+        SharedCounts.attach(os.dup(shared.fd), 2)
 
 
 def test_any_order_never_more_than_the_maximum() -> None:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import events, limits
+from engine import events
 from engine.config import Relay, Settings
 from engine.replies import Reply
-from engine.smtp import client_limits
 from engine.smtp.client_limits import ClientLimits
 from engine.smtp.dialogue import TURN_LEN
 from engine.smtp.effect import Effect
+from engine.smtp.shared import SharedCounts
 from tests.engine.smtp.conftest import Run
 from tests.engine.smtp.harness import ENVELOPE, HELLO, UPPER_S, Driver, Running, running, settings
 
@@ -23,7 +23,19 @@ LINE = b"PROXY TCP4 192.0.2.%d 198.51.100.1 4242 25\r\n"
 
 
 def made(hosts: tuple[str, ...] = (), **smtp: Any) -> ClientLimits[int]:
-    return ClientLimits(with_hosts(hosts, **smtp))
+    return ClientLimits(with_hosts(hosts, **smtp), SharedCounts.create(1).clients(0))
+
+
+class Relays:
+    """Some that share what they count."""
+
+    def __init__(self, number: int, **smtp: Any) -> None:
+        self.shared = SharedCounts.create(number)
+        self._settings = with_hosts((), **smtp)
+        self.each = [self.begun(one) for one in range(number)]
+
+    def begun(self, number: int) -> ClientLimits[int]:
+        return ClientLimits(self._settings, self.shared.clients(number))
 
 
 def with_hosts(hosts: tuple[str, ...], **smtp: Any) -> Settings:
@@ -90,28 +102,62 @@ def test_hosts_of_ours_and_proxies_are_not_counted() -> None:
         assert (outcomes != {None}) is counted
 
 
-def test_the_memory_of_rates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CLIENT_RATES clients are remembered; with one more the oldest begins anew."""
-    assert limits.CLIENT_RATES == 20_000
-    monkeypatch.setattr(client_limits, "CLIENT_RATES", 3)
-    counts = made(rate_per_client_per_minute=1)
-    clients = [ip_address(f"192.0.2.{number}") for number in range(4)]
-    for client in clients[:3]:
-        assert counts.enter(1, client, 0.0) is None
-    assert counts.enter(1, clients[0], 0.0) is Reply.TOO_OFTEN
-    assert counts.enter(1, clients[3], 0.0) is None
-    assert counts.enter(1, clients[1], 0.0) is Reply.TOO_OFTEN
-    assert counts.enter(1, clients[0], 0.0) is None
-    assert len(counts._spent_until) == 3
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_all_relays_together(last: int) -> None:
+    """SMTP-06: the one too many is refused whichever relay takes it, and a place that one frees serves at another."""
+    relays = Relays(3, max_per_client=4, rate_per_client_per_minute=6).each
+    assert [relays[number % 3].enter(number, ONE, 0.0) for number in range(4)] == [None] * 4
+    assert relays[last].enter(4, ONE, 0.0) is Reply.TOO_MANY_OF_CLIENT
+    assert relays[last].enter(5, OTHER, 0.0) is None
+    relays[1].leave(1)
+    assert relays[last].enter(6, ONE, 0.0) is None
+    relays[last].leave(6)
+    assert relays[0].enter(7, ONE, 0.0) is None
+    relays[0].leave(7)
+    assert {relay.enter(8, ONE, 0.0) for relay in relays} == {Reply.TOO_OFTEN}
+    assert relays[last].enter(9, ONE, 10.0) is None
+    relays[last].leave(9)
+    assert {relay.enter(8, ONE, 10.0) for relay in relays} == {Reply.TOO_OFTEN}
 
 
-def test_a_client_that_comes_again_is_not_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_limits, "CLIENT_RATES", 3)
-    counts = made(rate_per_client_per_minute=1)
-    clients = [ip_address(f"192.0.2.{number}") for number in range(4)]
-    assert [counts.enter(1, client, 0.0) for client in clients[:2]] == [None, None]
-    assert [counts.enter(1, clients[number], 60.0) for number in (0, 2, 3)] == [None, None, None]
-    assert counts.enter(1, clients[0], 60.0) is Reply.TOO_OFTEN
+def test_a_relay_that_was_killed_gives_its_places_back() -> None:
+    """SMTP-06: and what its clients have spent stays spent, also for the relay that takes its place."""
+    relays = Relays(2, max_per_client=2, rate_per_client_per_minute=3)
+    killed, other = relays.each
+    assert [killed.enter(number, ONE, 0.0) for number in range(2)] == [None] * 2
+    assert other.enter(2, ONE, 0.0) is Reply.TOO_MANY_OF_CLIENT
+    relays.shared.clear(0)
+    assert other.enter(3, ONE, 0.0) is None
+    begun = relays.begun(0)
+    assert {one.enter(4, ONE, 0.0) for one in (begun, other)} == {Reply.TOO_OFTEN}
+    assert begun.enter(5, ONE, 20.0) is None
+    assert other.enter(6, ONE, 40.0) is Reply.TOO_MANY_OF_CLIENT
+
+
+class Interrupted(list[Any]):
+    """The tables of the others: while one is asked, what may come between happens."""
+
+    def __init__(self, tables: list[Any], meanwhile: Any) -> None:
+        super().__init__(tables)
+        self._meanwhile = meanwhile
+
+    def __iter__(self) -> Any:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile:
+            yield from list(super().__iter__())
+            meanwhile()
+        else:
+            yield from super().__iter__()
+
+
+def test_two_relays_at_once_never_let_one_too_many_in() -> None:
+    """SMTP-06: the other comes in between the look and the counting of this one, which steps back."""
+    relays = Relays(2, max_per_client=1)
+    one, other = relays.each
+    one._shared._others = Interrupted(one._shared._others, lambda: other.enter(2, ONE, 0.0))
+    assert one.enter(1, ONE, 0.0) is Reply.TOO_MANY_OF_CLIENT
+    other.leave(2)
+    assert one.enter(3, ONE, 0.0) is None
 
 
 @given(st.integers(1, 4), st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 2)), max_size=60))

@@ -261,7 +261,7 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing(run: Run, part: bytes) 
             assert gone.side == "client"
             assert [draft.aborted for draft in one.gate.drafts] == [True]
             assert not one.gate.stored
-            assert one.slots.open() == 0
+            assert one.shared.slots.open() == 0
 
     run(main())
 
@@ -280,7 +280,7 @@ def test_a_client_that_goes_during_the_commit_leaves_a_message(run: Run) -> None
             (connection,) = one.server.connections
             connection.abort()
             await one.gate.wait_for(events.Disconnected)
-            assert one.slots.open() == 0
+            assert one.shared.slots.open() == 0
             stopping = asyncio.create_task(one.server.shut_down(UPPER_S))
             await asyncio.sleep(0)
             assert not stopping.done()
@@ -365,7 +365,7 @@ def test_smtp_07_the_one_too_many_waits_for_its_greeting(run: Run) -> None:
             await one.gate.wait_for(events.ConnectionFrom, 2)
             third = await one.connect()
             assert (await third.reply()).startswith("421 4.7.0 ")
-            assert (one.slots.open(), one.slots.waiting()) == (1, 1)
+            assert (one.shared.slots.open(), one.shared.slots.waiting()) == (1, 1)
             await first.close()
             assert (await second.reply()).startswith("220 ")
             assert (await deliver_after_hello(second)).startswith("250 ")
@@ -383,7 +383,7 @@ async def deliver_after_hello(peer: Peer) -> str:
 def test_a_place_that_another_relay_frees(run: Run) -> None:
     async def main() -> None:
         async with running(settings(max_incoming=1)) as one:
-            one.slots.set(0, 0, 0)
+            one.shared.slots.set(0, 0, 0)
             first = await one.greeted()
             second = await one.connect()
             await one.gate.wait_for(events.ConnectionFrom, 2)
@@ -403,7 +403,7 @@ def test_one_who_waits_may_go(run: Run) -> None:
             await one.gate.wait_for(events.ConnectionFrom, 2)
             await waiting.close()
             await one.gate.wait_for(events.Disconnected)
-            assert (one.slots.open(), one.slots.waiting()) == (1, 0)
+            assert (one.shared.slots.open(), one.shared.slots.waiting()) == (1, 0)
 
     run(main())
 
@@ -489,7 +489,7 @@ def test_plaintext_in_place_of_a_handshake(run: Run, tls: Tls) -> None:
             (violation,) = await one.gate.wait_for(events.ProtocolViolation)
             assert "TLS" in violation.violation
             await one.gate.wait_for(events.Disconnected)
-            assert one.slots.open() == 0
+            assert one.shared.slots.open() == 0
             assert not one.server.connections
 
     run(main())

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.limits import (
-    AUTH_CLIENTS,
     AUTH_DELAY_S,
     AUTH_FORGOTTEN_S,
     AUTH_PATIENCE_S,
@@ -23,6 +22,7 @@ from engine.limits import (
 from engine.passwords import Passwords
 from engine.replies import Reply
 from engine.smtp.auth import Credentials
+from engine.smtp.shared import SharedCounts
 from engine.smtp.submitters import BadSubmitters, Submitters, load, name_error, save
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -55,8 +55,11 @@ class Room:
         self.passwords = Counting()
         self.path = folder / "submitters"
         save(self.path, {"anna": CHEAP.hash(GOOD.password)})
-        self.submitters = Submitters(lambda: self.now, lambda: self.passwords, self.pause)
-        self.submitters.path = self.path
+        shared = SharedCounts.create(2)
+        self.submitters, self.of_another_relay = (
+            Submitters(lambda: self.now, shared.clients(relay), lambda: self.passwords, self.pause) for relay in (0, 1)
+        )
+        self.submitters.path = self.of_another_relay.path = self.path
 
     async def pause(self, delay_s: float) -> None:
         self.pauses.append(delay_s)
@@ -79,6 +82,7 @@ def play(tmp_path: Path) -> Play:
             finally:
                 room.passwords.may.set()
                 room.submitters.close()
+                room.of_another_relay.close()
 
         asyncio.run(main())
 
@@ -154,16 +158,26 @@ def test_a_network_of_ipv6_is_one_client(play: Play) -> None:
     play(scene)
 
 
+def test_failures_are_counted_by_all_relays_together(play: Play) -> None:
+    """RELAY-14: trying at one relay after the other gains nothing."""
+
+    async def scene(room: Room) -> None:
+        for number in range(6):
+            relay = (room.submitters, room.of_another_relay)[number % 2]
+            assert await relay.check(CLIENT, BAD) is Reply.BAD_CREDENTIALS
+        assert room.pauses == [1, 2, 4, 8, 16]
+        assert await room.of_another_relay.check("192.0.2.2", GOOD) is None
+        assert room.pauses == [1, 2, 4, 8, 16]
+
+    play(scene)
+
+
 def test_failures_are_forgotten(play: Play) -> None:
     async def scene(room: Room) -> None:
         for wait_s, pause in ((0.0, None), (AUTH_FORGOTTEN_S, None), (AUTH_FORGOTTEN_S + 1, None), (0.0, 1.0)):
             room.now += wait_s
             assert await room.check(BAD) is Reply.BAD_CREDENTIALS
             assert room.pauses[-1:] == ([pause] if pause else [])
-        for number in range(AUTH_CLIENTS):
-            room.submitters._failed(number.to_bytes(4))
-        room.pauses.clear()
-        assert await room.check(GOOD) is None and not room.pauses
 
     play(scene)
 
@@ -178,7 +192,7 @@ def test_who_would_wait_too_long_is_sent_away(play: Play) -> None:
             await asyncio.sleep(0)
         room.passwords.may.set()
         assert set(await asyncio.gather(*attempts)) == {Reply.BAD_CREDENTIALS}
-        assert room.submitters._delay_s(bytes((192, 0, 2, 1))) > AUTH_PATIENCE_S
+        assert room.submitters._delay_s(room.submitters._clients.tag(bytes((192, 0, 2, 1)))) > AUTH_PATIENCE_S
         compared = len(room.passwords.compared)
         assert await room.check(GOOD) is Reply.AUTH_LATER
         assert len(room.passwords.compared) == compared and not room.pauses
