@@ -169,6 +169,7 @@ def _text(value: object) -> str:
 OF_CONNECTIONS: Final = frozenset(
     {
         "connection-from",
+        "client-certificate",
         "disconnected",
         "protocol-violation",
         "submitter-refused",
@@ -181,6 +182,7 @@ OF_CONNECTIONS: Final = frozenset(
 
 _SENTENCES: Final = {
     "connection-from": "connection from {client}: {result}",
+    "client-certificate": "certificate of {client}: {result} {reason} {subject} SHA-256 {sha256}",
     "disconnected": "connection with {client} ended by the {side}",
     "protocol-violation": "{client} broke the protocol: {violation}",
     "submitter-refused": "{client} could not log on as {submitter}: {reason}",

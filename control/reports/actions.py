@@ -56,6 +56,7 @@ _SYSTEM: Final = {
 }
 _SMTP: Final = {
     "connection-from": "Connection from",
+    "client-certificate": "Certificate of a client",
     "connected-to": "Connected to",
     "disconnected": "Disconnected",
     "connection-closed": "Connection closed",

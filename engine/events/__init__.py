@@ -66,6 +66,7 @@ from engine.events.quarantine import (
 from engine.events.queue import QueueEvents, QueueLengths, QueueMoved, ReorderingStarted, ReorderingStopped
 from engine.events.smtp import (
     BlockListUnusable,
+    ClientCertificate,
     ConnectedTo,
     ConnectionClosed,
     ConnectionFailed,
@@ -107,6 +108,7 @@ __all__ = [
     "Bounced",
     "CertificateExpires",
     "CertificateNotRenewed",
+    "ClientCertificate",
     "Completed",
     "ConfigurationAdopted",
     "ConfigurationApplied",

@@ -18,6 +18,18 @@ class ConnectedTo(Event, tag="connected-to"):
     tls: str = ""
 
 
+class ClientCertificate(Event, tag="client-certificate"):
+    """A client that was asked showed its certificate. result: verified or refused; of one that is refused nothing is
+    known but why."""
+
+    result: str
+    client: str
+    connection_id: str
+    subject: str = ""
+    sha256: str = ""
+    reason: str = ""
+
+
 class Disconnected(Event, tag="disconnected"):
     side: str  # client or server: who ended it
     client: str
@@ -82,6 +94,7 @@ class BlockListUnusable(Event, tag="block-list-unusable"):
 
 SmtpEvents = (
     ConnectionFrom
+    | ClientCertificate
     | ConnectedTo
     | Disconnected
     | ConnectionClosed

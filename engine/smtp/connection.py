@@ -33,7 +33,7 @@ from engine.smtp.pace import Pace
 from engine.smtp.reporter import Reporter
 from engine.smtp.session import Session
 from engine.smtp.submission import SubmissionSession
-from engine.smtp.tls import told, verified_names
+from engine.smtp.tls import certificate_of, told, verified_names
 
 if TYPE_CHECKING:
     from engine.queue.store import Draft
@@ -423,6 +423,7 @@ class Connection(asyncio.Protocol):
             self._task = None
             self._server.unverified.add(self.client.address)
             words = "connection %s: certificate of %s: %s; it will not be asked for again for a day"
+            self._reporter.certificate(None, error.verify_message)
             log.warning(words, self.client.connection_id, self.client.address, error.verify_message)
             self._fail()
             return
@@ -437,9 +438,12 @@ class Connection(asyncio.Protocol):
         self._handshaking = self._mute = False
         tls = transport.get_extra_info("ssl_object")
         names = verified_names(tls) if context is self._server.asking else ()
+        certificate = certificate_of(tls)
+        self._reporter.certificate(certificate)
+        words = told(tls, certificate)
         if self._record is not None:
-            self._record.note(f"TLS begins: {told(tls)}")
-        self._session.tls_started(told(tls), names)
+            self._record.note(f"TLS begins: {words}")
+        self._session.tls_started(words, names)
         if not self._greeted:
             self._welcome()
         early, self._early = self._early, b""

@@ -3,6 +3,7 @@
 from engine import events
 from engine.smtp.gate import ClientInfo, Gate
 from engine.smtp.session import Session
+from engine.smtp.tls import Certificate
 
 
 class Reporter:
@@ -18,6 +19,23 @@ class Reporter:
         self._gate.event(
             events.ConnectionFrom(
                 result=result, client=client.address, connection_id=client.connection_id, proxy=client.proxy
+            )
+        )
+
+    def certificate(self, given: Certificate | None, refused: str = "") -> None:
+        """What the client showed, if anything. refused: why it was not verified."""
+        client = self._client
+        if given is None and not refused:
+            return
+        subject, sha256 = given or ("", "")
+        self._gate.event(
+            events.ClientCertificate(
+                result="refused" if refused else "verified",
+                client=client.address,
+                connection_id=client.connection_id,
+                subject=subject,
+                sha256=sha256,
+                reason=refused,
             )
         )
 

@@ -4,7 +4,8 @@ A relay grant may hang on the certificate of the client, so there is a second co
 handshake with one that it cannot verify, and Python offers no way to look at it all the same; yet honest clients have
 such certificates and can do without a grant. So only clients are asked that a grant could be about, and one whose
 certificate is not verified is not asked again for a while (`Unverified`): its next attempt is as if nobody had asked.
-What was verified stands in the Received field of each message; what nobody asked for, or could not verify, does not.
+What was verified stands in the Received field of each message and in the journal (event client-certificate); of what
+could not be verified the journal has the reason only.
 
 Known gaps: a certificate whose extended key usage is for servers only is not verified, as by most mail servers.
 """
@@ -13,12 +14,14 @@ import hashlib
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from engine.certificate import server_context
 from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
 
-_SUBJECT_LEN: Final = 64  # characters of a common name, as X.520 has it
+_SUBJECT_LEN: Final = 256  # characters
+_TOLD_LEN: Final = 64  # of these in Received; a common name has no more (X.520)
+_NAMES: Final = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
 
 
 def asking_context(directory: Path, names: Sequence[str], authorities: Path | None) -> ssl.SSLContext:
@@ -49,17 +52,32 @@ def verified_names(tls: ssl.SSLObject) -> tuple[str, ...]:
     return tuple(value for kind, value in alternatives if kind == "DNS")
 
 
-def told(tls: ssl.SSLObject) -> str:
-    """A TLS session and, where the client gave one, its verified certificate, as the Received field has them."""
+class Certificate(NamedTuple):
+    """Of a client, verified. subject: its parts as `name=value`, printable ASCII. sha256: of all of it."""
+
+    subject: str
+    sha256: str
+
+
+def certificate_of(tls: ssl.SSLObject) -> Certificate | None:
+    """None: it gave none, or was not asked."""
+    octets = tls.getpeercert(binary_form=True)
+    if not octets:
+        return None
+    parts = cast(Iterable[tuple[tuple[str, str], ...]], (tls.getpeercert() or {}).get("subject", ()))
+    pairs = (f"{_NAMES.get(kind, kind)}={value}" for part in parts for kind, value in part)
+    subject = ", ".join(pairs)[:_SUBJECT_LEN]
+    plain = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in subject)
+    return Certificate(plain, hashlib.sha256(octets).hexdigest())
+
+
+def told(tls: ssl.SSLObject, certificate: Certificate | None) -> str:
+    """A TLS session as the Received field has it."""
     cipher = tls.cipher()
     words = f"{tls.version()} {cipher[0] if cipher else ''}".strip()
-    certificate = tls.getpeercert(binary_form=True)
-    if not certificate:
+    if certificate is None:
         return words
-    parts = cast(Iterable[tuple[tuple[str, str], ...]], (tls.getpeercert() or {}).get("subject", ()))
-    subject = next((value for part in parts for kind, value in part if kind == "commonName"), "")
-    name = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in subject[:_SUBJECT_LEN])
-    return f"{words}, certificate verified: {name} SHA-256 {hashlib.sha256(certificate).hexdigest()}"
+    return f"{words}, certificate verified: {certificate.subject[:_TOLD_LEN]} SHA-256 {certificate.sha256}"
 
 
 class Unverified:

@@ -89,12 +89,17 @@ def test_the_names_of_a_verified_certificate_reach_the_gate(
             (connection,) = one.server.connections
             assert connection.client.tls_names == names
             assert connection.client.tls.startswith("TLSv1.3 ")
+            told = [event for event in one.gate.events if isinstance(event, events.ClientCertificate)]
             if name:
                 given = x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes())
                 digest = given.fingerprint(hashes.SHA256()).hex()
-                assert connection.client.tls.endswith(f", certificate verified: {name} SHA-256 {digest}")
+                assert connection.client.tls.endswith(f", certificate verified: CN={name} SHA-256 {digest}")
+                assert [(event.result, event.subject, event.sha256) for event in told] == [
+                    ("verified", f"CN={name}", digest)
+                ]
+                assert told[0].connection_id == connection.client.connection_id
             else:
-                assert "certificate" not in connection.client.tls
+                assert "certificate" not in connection.client.tls and not told
 
     run(main())
 
@@ -115,6 +120,8 @@ def test_a_client_whose_certificate_is_not_verified_is_not_asked_again(run: Run,
             await one.gate.wait_for(events.Disconnected)
             assert not one.server.connections
             assert not [event for event in one.gate.events if isinstance(event, events.ProtocolViolation)]
+            (told,) = [event for event in one.gate.events if isinstance(event, events.ClientCertificate)]
+            assert (told.result, told.subject, told.sha256) == ("refused", "", "") and told.reason
             peer = await with_tls(one, folder, name)
             assert (await ask_relay(peer)).startswith("550 5.7.1")
             (connection,) = one.server.connections
