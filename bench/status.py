@@ -17,6 +17,7 @@ import ssl
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,9 @@ class Page:
         self._connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=context)
         self._headers = {"cookie": f"{SESSION_COOKIE}={session}"}
 
+    def close(self) -> None:
+        self._connection.close()
+
     def get(self, path: str) -> tuple[bytes, float]:
         """The answer, and how many seconds it took."""
         begun = time.monotonic()
@@ -84,8 +88,10 @@ def _watch(port: int, session: str, pages: int, begun: Event, ended: Event) -> N
 class Watched(Mailward):
     """This gateway with so many open Status pages."""
 
-    def __init__(self, work: Path, port: int, sink: int, pages: int) -> None:
-        super().__init__(work, port, sink, change=_settings)
+    def __init__(
+        self, work: Path, port: int, sink: int, pages: int, change: Callable[[Settings], Settings] = _settings
+    ) -> None:
+        super().__init__(work, port, sink, change=change)
         self.name = f"{pages} open pages"
         self._pages = pages
         self._ended = multiprocessing.Event()

@@ -72,6 +72,7 @@ class Pipeline:
         self._turn_missed: dict[str, MessageState] = {}  # it was their turn while they were busy
         self._own: deque[MessageState] = deque()  # our own mail, which does not wait while delivery is paused
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._moves: set[asyncio.Task[None]] = set()  # of messages that wait in their own tasks for a next hop
         self._claimed: set[str] = set()
         self._relief_due_ns = self._sweep_due_ns = 0
         self._stopping = False
@@ -154,12 +155,19 @@ class Pipeline:
                 self._spawn(message, self._process(message))
 
     def relieve_log(self) -> None:
-        """Copy what keeps old segments of the log from use into files of their own (called now and then)."""
+        """Copy what keeps old segments of the log from use into files of their own (called now and then).
+
+        Also what is in delivery: a next hop that says nothing must not bring all mail to a stop.
+        """
         if self._stopping or self._clock() < self._relief_due_ns:
             return
         for message in self._store.crowded():
             if not self.is_busy(message):
                 self._spawn(message, self._relieve(message))
+            elif self._sending.is_under_way(message):
+                task = asyncio.get_running_loop().create_task(self._move(message))
+                self._moves.add(task)
+                task.add_done_callback(self._moves.discard)
 
     def sweep(self) -> None:
         """Reorder the slow queue, every SWEEP_S (called now and then, PROC-07)."""
@@ -177,6 +185,16 @@ class Pipeline:
             log.warning("%s: cannot leave the log for the slow queue: %s", message.id, error)
             self._relief_due_ns = self._clock() + NO_ROOM_S * backoff.S_NS
             self._line(message).append(message)
+
+    async def _move(self, message: MessageState) -> None:
+        """Its delivery goes on, and reads it where it is then."""
+        if message.moving or not self._sending.is_under_way(message):
+            return
+        try:
+            await self._store.defer(message, self._clock(), "is in delivery")
+        except QueueFull as error:
+            log.warning("%s: cannot leave the log during its delivery: %s", message.id, error)
+            self._relief_due_ns = self._clock() + NO_ROOM_S * backoff.S_NS
 
     def clock_moved(self, by_ns: int) -> None:
         """The clock of the machine was set: what waits goes on waiting as long as it would have (DLV-04)."""
@@ -260,6 +278,8 @@ class Pipeline:
         self._stopping = True
         self._offers.hurry()
         self.slow.stop()
+        if self._moves:
+            await asyncio.wait(self._moves)
         if self._tasks:
             _, left = await asyncio.wait(self._tasks.values(), timeout=STOP_S)
             for task in left:

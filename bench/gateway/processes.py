@@ -18,6 +18,7 @@ class Usage:
     cpu_s: float = 0.0
     rss_mb: float = 0.0
     pss_mb: float = 0.0
+    own_mb: float = 0.0  # written to, and shared with nobody
     descriptors: int = 0
     threads: int = 0
 
@@ -33,7 +34,7 @@ def usage(pids: Iterable[int], *, memory: bool = True) -> dict[str, Usage]:
         try:
             kind = _kind(process)
             stat = (process / "stat").read_text()
-            pss = _pss_mb(process) if memory else 0.0
+            pss, own = _memory_mb(process) if memory else (0.0, 0.0)
             descriptors = len(os.listdir(process / "fd"))
         except OSError:
             continue
@@ -44,6 +45,7 @@ def usage(pids: Iterable[int], *, memory: bool = True) -> dict[str, Usage]:
         one.threads += int(fields[17])
         one.rss_mb += int(fields[21]) * PAGE / 1e6
         one.pss_mb += pss
+        one.own_mb += own
         one.descriptors += descriptors
     return dict(found)
 
@@ -60,8 +62,8 @@ def _kind(process: Path) -> str:
     return name  # not the command line: there some tell how they do
 
 
-def _pss_mb(process: Path) -> float:
-    for line in (process / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1000
-    return 0.0
+def _memory_mb(process: Path) -> tuple[float, float]:
+    """Proportional to who shares it, and its own."""
+    found = dict(line.split(":") for line in (process / "smaps_rollup").read_text().splitlines() if ":" in line)
+    pss, own = (int(found.get(name, "0 kB").split()[0]) / 1000 for name in ("Pss", "Private_Dirty"))
+    return pss, own

@@ -55,6 +55,7 @@ class Sending:
         self._clock = clock
         self._sending: Counter[str] = Counter()  # messages of the fast queue in delivery, by next hop
         self._parked: dict[str, deque[MessageState]] = {}  # those for a next hop that has enough of them
+        self._under_way: set[str] = set()  # messages of the fast queue that a next hop has to answer about
         self._backoff = backoff.Backoff()
         self._accepting: dict[str, int] = {}  # next hops that took mail since the last sweep, and when
 
@@ -142,14 +143,21 @@ class Sending:
             attempts = await self._deliverer.deliver(message)
         else:
             self._sending.update(keys)
+            self._under_way.add(message.id)
             try:
                 attempts = await self._deliverer.deliver(message)
             finally:
+                self._under_way.discard(message.id)
                 for key in keys:
                     self._sent(key)
+            await self._store.at_rest(message)  # the log may have needed its room meanwhile
         self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
         self._learn(message, attempts)
         return attempts
+
+    def is_under_way(self, message: MessageState) -> bool:
+        """Whether nothing is to be done with it until its next hops have answered: it can be moved."""
+        return message.id in self._under_way
 
     def _sent(self, key: str) -> None:
         """One of those in delivery to a next hop is through: another one may go, after the last one all that wait."""

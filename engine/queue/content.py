@@ -32,16 +32,27 @@ class Octets:
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """Octets [start, end) of the message in pieces of at most PIECE_LEN. Raises QueueError, OSError."""
         while start < end:
-            index = bisect_right(self._starts, start) - 1
-            run = self._runs[index]
-            into = start - self._starts[index]
-            yield self._read(run, into, min(end - start, run.length - into, PIECE_LEN))
-            start += min(end - start, run.length - into, PIECE_LEN)
+            yield (piece := self.piece(start, end))
+            start += len(piece)
+
+    def piece(self, start: int, end: int) -> bytes:
+        """Octets from start on, at least one, at most up to end. Raises QueueError, OSError."""
+        if not self.still:
+            raise QueueError("the message was moved or finished while it was read")
+        index = bisect_right(self._starts, start) - 1
+        run = self._runs[index]
+        into = start - self._starts[index]
+        return self._read(run, into, min(end - start, run.length - into, PIECE_LEN))
+
+    @property
+    def still(self) -> bool:
+        """Whether they are where they were."""
+        return self._still()
 
     def _read(self, run: Run, into: int, length: int) -> bytes:
         source = run.segment or self._file
-        if source is None or not self._still():
-            raise QueueError("the message was moved or finished while it was read")
+        if source is None:
+            raise QueueError("the message has no file of its own")
         data = source.pread(length, run.offset + into)
         if len(data) != length:
             raise QueueError(f"{length - len(data)} octets are missing from the queue file")

@@ -388,15 +388,36 @@ class Store:
         return found
 
     def content(self, message: MessageState) -> Iterator[memoryview | bytes]:
-        """The message with its edits, in pieces of at most 256 KiB. Raises QueueError (moved meanwhile), OSError."""
+        """The message with its edits, in pieces of at most 256 KiB, wherever it is moved meanwhile.
+
+        Raises QueueError (finished meanwhile), OSError.
+        """
         cached = message.cached
         if cached is not None:
             view = memoryview(cached)
             return spliced(message.splices, message.size, lambda start, end: cut(view[start:end]))
+        octets = self._octets(message)
+
+        def pieces(start: int, end: int) -> Iterator[bytes]:
+            nonlocal octets
+            while start < end:
+                if not octets.still and not message.done:
+                    octets = self._octets(message)
+                yield (piece := octets.piece(start, end))
+                start += len(piece)
+
+        return spliced(message.splices, message.size, pieces)
+
+    def _octets(self, message: MessageState) -> Octets:
         runs = message.runs
         file = None if message.place == FAST else self._files.open(message.place, message.id)
-        octets = Octets(runs, file, lambda: message.runs is runs)
-        return spliced(message.splices, message.size, octets.pieces)
+        return Octets(runs, file, lambda: message.runs is runs)
+
+    async def at_rest(self, message: MessageState) -> None:
+        """Wait until it is not on its way from one place to another; nothing can be noted about it meanwhile."""
+        while message.moving:
+            async with self._alone(message):
+                pass
 
     # --- helpers -----------------------------------------------------------------------------------
 

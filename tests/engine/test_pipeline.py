@@ -437,6 +437,36 @@ def test_log_is_relieved_while_delivery_is_paused(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_log_is_relieved_of_what_a_next_hop_does_not_answer_about(tmp_path: Path) -> None:
+    """PROC-06: one that says nothing keeps no room of the log, and its message is not sent twice."""
+
+    async def test(room: Room) -> None:
+        await room.close()
+        room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, max_log_len=6 * SEGMENT_LEN, disk=room.disk)
+        room.pipeline = room.make_pipeline()
+        await room.store.open()
+        gates = [room.gates.setdefault(f"silent{number}.example", asyncio.Event()) for number in range(2)]
+        waits, fails = [await room.accept(f"a@silent{number}.example", body=bytes(8000)) for number in range(2)]
+        await room.until(lambda: len(room.in_delivery) == 2, "in delivery")
+        room.answer = lambda smtp_id, address: Result.PENDING if smtp_id == fails.id else Result.DELIVERED
+        others = []
+        for _ in range(30):  # many times what the log has room for
+            others.append(await room.accept(body=bytes(8000)))
+            await room.until(lambda: others[-1].done, "delivered")
+            room.pipeline.relieve_log()
+            await room.until(lambda: not room.pipeline._moves, "moved")
+        assert sorted(files(room, SLOW)) == sorted((waits.id, fails.id))
+        for gate in gates:
+            gate.set()
+        await room.until(lambda: waits.done and not room.pipeline._tasks, "delivered")
+        assert [smtp_id for smtp_id, _ in room.attempted].count(waits.id) == 1
+        await room.until(lambda: files(room, SLOW) == [fails.id], "its file is gone")
+        assert fails.place == SLOW
+        assert not room.said(events.ScanError)
+
+    run(tmp_path, test)
+
+
 def test_clock_that_is_set_back_delays_nothing(tmp_path: Path) -> None:
     async def test(room: Room) -> None:
         room.answer = lambda smtp_id, address: Result.PENDING

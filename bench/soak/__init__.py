@@ -1,0 +1,1 @@
+"""Full load for a long time: what grows, leaks."""
