@@ -86,13 +86,14 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "the programs of people.", "SMTP-01, RELAY-14"),
         "submitters": W("Submitters", "File with the names and hashed passwords of who may hand in mail at a "
             "submission listener, below the root directory; `mailward submitter` writes it. Wrong passwords make their "
-            "client wait, in each relay process for itself.", "RELAY-14"),
+            "client wait, longer with each.", "RELAY-14"),
         "hostname": W("Host name", "Name in greetings and Received fields; empty takes the name of the machine."),
         "max_incoming": W("Incoming connections", "SMTP connections that are served at the same time; raise it when "
             "clients have to wait though the machine is idle.", "SMTP-06"),
         "max_outgoing": W("Outgoing connections", "SMTP connections to next hops at the same time.", "SMTP-05"),
         "max_queued": W("Waiting connections", "Connections beyond the limit that wait for a place; 0 refuses them at "
-            "once.", "SMTP-07"),
+            "once. Further ones get 421, and their mail comes later: raise it where so many hosts come at once.",
+            "SMTP-07"),
         "max_messages_per_connection": W("Messages per connection", "Messages that one connection may bring before the "
             "client has to open another, which gives others a turn. 0: any number.", "SMTP-17"),
         "max_recipients": W("Recipients", "Recipients that one message may have.", "SMTP-18"),
@@ -103,12 +104,9 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "data_timeout_s": W("Time for data", "Seconds that a client may be silent within a message; RFC 5321 asks for "
             "180."),
         "max_per_client": W("Connections of one client", "SMTP connections that one IPv4 address, or one /64 of IPv6, "
-            "may have at a time; 0 for no limit. Each relay process counts for itself; addresses in relay.hosts are "
-            "free.",
-            "SMTP-06"),
+            "may have at a time; 0 for no limit. Addresses in relay.hosts are free.", "SMTP-06"),
         "rate_per_client_per_minute": W("Connections in a minute", "SMTP connections that one client may begin in a "
-            "minute, counted as for the connections of one client: with several relay processes up to so many times as "
-            "much; 0 for no limit.", "SMTP-06"),
+            "minute, counted as for the connections of one client; 0 for no limit.", "SMTP-06"),
         "greet_delay_ms": W("Wait before the greeting", "Milliseconds until a client is greeted; one that talks before "
             "that, as programs for spam do, is refused. 0 greets at once, relay.hosts always are.", "SMTP-14"),
         "error_delay_s": W("Wait after an error", "Seconds until the next command is read after one that "

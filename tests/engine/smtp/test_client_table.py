@@ -111,3 +111,13 @@ def test_another_process() -> None:
     assert (clients.open_elsewhere(client), clients.spent_until(client)) == (3, 5.0)
     shared.clear(1)
     assert (clients.open_elsewhere(client), clients.spent_until(client)) == (0, 5.0)
+
+
+def test_so_many_are_remembered_and_no_more() -> None:
+    """CLIENT_ROWS of each relay: with one more, one is forgotten."""
+    one = table(CLIENT_ROWS)
+    for client in range(1, CLIENT_ROWS + 1):
+        one.set_spent_until(client, 60.0)
+    assert all(one.spent_until(client) for client in range(1, CLIENT_ROWS + 1))
+    one.set_spent_until(CLIENT_ROWS + 1, 60.0)
+    assert sum(not one.spent_until(client) for client in range(1, CLIENT_ROWS + 2)) == 1
