@@ -14,7 +14,7 @@ from engine import events
 from engine.certificate import FILE_NAME, server_context
 from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
 from engine.smtp.gate import Answer, ClientInfo
-from engine.smtp.tls import Unverified, asking_context
+from engine.smtp.tls import _TOLD_LEN, Certificate, Unverified, asking_context, told
 from tests.engine.smtp.certificates import certificate
 from tests.engine.smtp.conftest import Run
 from tests.engine.smtp.harness import DENIED, HELLO, HOSTNAME, Peer, Running, running
@@ -89,17 +89,17 @@ def test_the_names_of_a_verified_certificate_reach_the_gate(
             (connection,) = one.server.connections
             assert connection.client.tls_names == names
             assert connection.client.tls.startswith("TLSv1.3 ")
-            told = [event for event in one.gate.events if isinstance(event, events.ClientCertificate)]
+            shown = [event for event in one.gate.events if isinstance(event, events.ClientCertificate)]
             if name:
                 given = x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes())
                 digest = given.fingerprint(hashes.SHA256()).hex()
                 assert connection.client.tls.endswith(f", certificate verified: CN={name} SHA-256 {digest}")
-                assert [(event.result, event.subject, event.sha256) for event in told] == [
+                assert [(event.result, event.subject, event.sha256) for event in shown] == [
                     ("verified", f"CN={name}", digest)
                 ]
-                assert told[0].connection_id == connection.client.connection_id
+                assert shown[0].connection_id == connection.client.connection_id
             else:
-                assert "certificate" not in connection.client.tls and not told
+                assert "certificate" not in connection.client.tls and not shown
 
     run(main())
 
@@ -120,8 +120,8 @@ def test_a_client_whose_certificate_is_not_verified_is_not_asked_again(run: Run,
             await one.gate.wait_for(events.Disconnected)
             assert not one.server.connections
             assert not [event for event in one.gate.events if isinstance(event, events.ProtocolViolation)]
-            (told,) = [event for event in one.gate.events if isinstance(event, events.ClientCertificate)]
-            assert (told.result, told.subject, told.sha256) == ("refused", "", "") and told.reason
+            (shown,) = [event for event in one.gate.events if isinstance(event, events.ClientCertificate)]
+            assert (shown.result, shown.subject, shown.sha256) == ("refused", "", "") and shown.reason
             peer = await with_tls(one, folder, name)
             assert (await ask_relay(peer)).startswith("550 5.7.1")
             (connection,) = one.server.connections
@@ -142,6 +142,22 @@ def test_only_clients_are_asked_that_a_grant_could_be_about(run: Run, folder: Pa
                 await one.gate.wait_for(events.Disconnected, 1 + (name == "good.example"))
 
     run(main())
+
+
+def test_long_subjects_are_cut_in_received() -> None:
+    """_TOLD_LEN characters of them; the journal has more."""
+
+    class Session:
+        def version(self) -> str:
+            return "TLSv1.3"
+
+        def cipher(self) -> tuple[str, str, int]:
+            return "SUITE", "TLSv1.3", 256
+
+    subject = "CN=" + "n" * (_TOLD_LEN - 2)
+    words = told(Session(), Certificate(subject, "0"))  # type: ignore[arg-type]
+    assert words == f"TLSv1.3 SUITE, certificate verified: {subject[:-1]} SHA-256 0"
+    assert told(Session(), None) == "TLSv1.3 SUITE"  # type: ignore[arg-type]
 
 
 def test_a_file_without_authorities_is_an_error(folder: Path) -> None:

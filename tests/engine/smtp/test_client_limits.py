@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine import events
 from engine.config import Relay, Settings
 from engine.replies import Reply
-from engine.smtp.client_limits import ClientLimits
+from engine.smtp.client_limits import _ATTEMPTS, ClientLimits
 from engine.smtp.dialogue import TURN_LEN
 from engine.smtp.effect import Effect
 from engine.smtp.shared import SharedCounts
@@ -293,6 +293,20 @@ def test_stopping_does_not_wait_for_greetings(run: Run) -> None:
             assert await peer.reply() == Reply.SHUTTING_DOWN.wire.decode()
 
     run(main())
+
+
+def test_who_always_meets_another_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SMTP-06: _ATTEMPTS times, if another relay counts one in and out again just then."""
+    relay = Relays(2, max_per_client=1).each[0]
+    seen: list[int] = []
+
+    def open_elsewhere(_client: int) -> int:
+        seen.append(len(seen) % 2)
+        return seen[-1]
+
+    monkeypatch.setattr(relay._shared, "open_elsewhere", open_elsewhere)
+    assert relay.enter(1, ONE, 0.0) is Reply.TOO_MANY_OF_CLIENT
+    assert len(seen) == 2 * _ATTEMPTS and not relay._open
 
 
 BAD = b"NONSENSE\r\n"
