@@ -5,6 +5,9 @@
 With PIPELINING (RFC 2920) the whole envelope goes out at once; with CHUNKING (RFC 3030) a small message goes with it.
 When a transaction is over, `results` holds one reply for each recipient. How a session begins is dialogue.py's.
 
+A host may refuse what it announced. `refused` has those extensions then, and `again` whom to try without them: in the
+same session, or in another one if this is CLOSED, because nobody knows what it takes the content for.
+
 By LMTP each recipient that was accepted has a reply of its own to the content, in order. Which they are is known when
 the first one comes: the handler stays in `_pending` until all have theirs.
 
@@ -13,7 +16,7 @@ Known gap: BINARYMIME is not used.
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cext.smtp_data import dot_stuff
 from engine.config import TlsPolicy
@@ -23,6 +26,8 @@ from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import a_label
 from engine.queue.record import Recipient
 
+_NOT_UNDERSTOOD = (500, 501, 502, 503, 504)
+_PARAMETERS_REFUSED = (501, 504, 555)  # RFC 5321 s4.1.1.11
 _PARAMETER = re.compile(r"[!-~]{1,500}")  # an esmtp-value: graphic ASCII (RFC 5321 s4.1.2)
 END_OF_DATA = b".\r\n"
 
@@ -40,6 +45,8 @@ class Session(Dialogue):
     ) -> None:
         super().__init__(hostname, tls=tls, secure=secure, lmtp=lmtp)
         self.results: list[Reply] = []
+        self.refused: frozenset[str] = frozenset()
+        self.again: list[int] = []
         self.mail_answered = False  # until then a transaction may be tried again on another connection
         self._needs_rset = False
         self._reset_transaction()
@@ -56,6 +63,10 @@ class Session(Dialogue):
         self._content_ended = False
         self._tail = b"\r\n"
         self._utf8 = False
+        self._dsn_sent: set[int] = set()  # RCPTs
+        self._in_mail: set[str] = set()  # extensions that have parameters there
+        self.refused = frozenset()
+        self.again = []
 
     @property
     def content_ended(self) -> bool:
@@ -116,8 +127,8 @@ class Session(Dialogue):
             steps.append((self._on_rset, b"RSET\r\n"))
             self._needs_rset = False
         steps.append((self._on_mail, self._mail(envelope)))
-        for recipient in envelope.recipients:
-            steps.append((self._on_rcpt, self._rcpt(recipient)))
+        for index, recipient in enumerate(envelope.recipients):
+            steps.append((self._on_rcpt, self._rcpt(index, recipient)))
         if not self._pipelining:
             self._step()
             return
@@ -172,20 +183,26 @@ class Session(Dialogue):
         line = f"MAIL FROM:<{self._path(envelope.reverse_path)}>"
         if self._size:
             line += f" SIZE={envelope.size}"
+            self._in_mail.add("SIZE")
         if self.takes_8bit and not envelope.seven_bit_declared:
             line += " BODY=8BITMIME"
+            self._in_mail.add("8BITMIME")
         if self._utf8:
             line += " SMTPUTF8"
         if envelope.require_tls and "REQUIRETLS" in self.capabilities:
             line += " REQUIRETLS"
         if self.takes_dsn:
-            line += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
+            wishes = _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
+            line += wishes
+            if wishes:
+                self._in_mail.add("DSN")
         return f"{line}\r\n".encode()
 
-    def _rcpt(self, recipient: Recipient) -> bytes:
+    def _rcpt(self, index: int, recipient: Recipient) -> bytes:
         line = f"RCPT TO:<{self._path(recipient.address)}>"
         if self.takes_dsn and (recipient.notify or recipient.orcpt):
             line += _parameter("NOTIFY", recipient.notify) + _parameter("ORCPT", recipient.orcpt)
+            self._dsn_sent.add(index)
         return f"{line}\r\n".encode()
 
     def _path(self, path: str) -> str:
@@ -229,6 +246,8 @@ class Session(Dialogue):
             self._needs_rset = True  # until the transaction ends by itself
         else:
             self._mail_failure = reply
+            if _is_about(reply, _PARAMETERS_REFUSED):  # what gets lost least first
+                self._refuse(self._in_mail - {"8BITMIME"} or self._in_mail, range(len(self._replies)))
         if not self._pending:
             self._step()
 
@@ -239,6 +258,8 @@ class Session(Dialogue):
             self._accepted += 1
         else:
             self._replies[index] = self._mail_failure or reply
+            if self._mail_failure is None and not self._taken_up(index, reply):
+                return
         if self._pending:
             return
         if self._steps or not self._pipelining:
@@ -246,8 +267,29 @@ class Session(Dialogue):
         else:
             self._recipients_answered()
 
+    def _taken_up(self, index: int, reply: Reply) -> bool:
+        """A recipient was refused: maybe for its parameters, maybe because commands came together. Whether to go on."""
+        if index in self._dsn_sent and _is_about(reply, _PARAMETERS_REFUSED):
+            self._refuse({"DSN"}, [*self.again, index])
+        elif reply.code == 503 and self._pipelining and _is_about(reply, _NOT_UNDERSTOOD):
+            self._replies[index] = None
+            self._give_up("PIPELINING", reply)
+            return False
+        return True
+
+    def _refuse(self, keywords: set[str], again: Sequence[int]) -> None:
+        self.refused |= keywords
+        self.again = list(again) if keywords else []
+
+    def _give_up(self, keyword: str, reply: Reply) -> None:
+        """Recipients without a reply are for another connection."""
+        self._refuse({keyword}, [index for index, known in enumerate(self._replies) if known is None])
+        self.close(own_words("4.5.0", f"the next hop announces {keyword}, but does not understand it: {reply}"))
+
     def _on_data(self, reply: Reply) -> None:
-        if reply.code != 354:
+        if self._accepted and self._pipelining and _is_about(reply, _NOT_UNDERSTOOD):
+            self._give_up("PIPELINING", reply)
+        elif reply.code != 354:
             self._content_reply = reply
             self._finish()
         elif not self._accepted:  # RFC 2920 s3.1: nothing but the end of data may follow now
@@ -272,6 +314,9 @@ class Session(Dialogue):
         if reply.positive:
             return
         if self._content_reply is None:
+            if _is_about(reply, _NOT_UNDERSTOOD):
+                self._give_up("CHUNKING", reply)
+                return
             self._content_reply = reply
         if self.state is State.CONTENT:
             self.state = State.BUSY  # RFC 3030 s2: no more chunks, then RSET
@@ -282,6 +327,9 @@ class Session(Dialogue):
     def _on_last_chunk(self, reply: Reply) -> None:
         if reply.positive:
             self._needs_rset = False
+        elif self._accepted and self._content_reply is None and _is_about(reply, _NOT_UNDERSTOOD):
+            self._give_up("CHUNKING", reply)
+            return
         if self._lmtp and self._more_follow(reply, self._on_last_chunk):
             return
         if self._content_reply is None:
@@ -307,6 +355,11 @@ class Session(Dialogue):
     def _settle(self, rest: Reply) -> None:
         """Give each recipient its reply: its own, or that of the content, or what ended it all."""
         self.results = [reply or rest for reply in self._replies]
+
+
+def _is_about(reply: Reply, codes: tuple[int, ...]) -> bool:
+    """Whether a command was refused for its form (RFC 3463 s3.6), and not for what it says."""
+    return reply.code in codes and reply.enhanced.startswith(("5.0.", "5.5."))
 
 
 def _parameter(name: str, value: str) -> str:

@@ -24,6 +24,7 @@ from engine.delivery.mail import M, Mail, SevenBit
 from engine.delivery.nexthop import Exchange, NextHop, NextHops, Unroutable, is_machine_address
 from engine.delivery.parts import Unconvertible
 from engine.delivery.pool import Pool
+from engine.delivery.quirks import Quirks
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Decision, Kind, Router, domain_of
 from engine.delivery.security.policies import Policies
@@ -82,6 +83,7 @@ class Deliverer(Generic[M]):
         connector = Connector(
             settings.delivery, resolver, event, self.hostname, next_connection_id, recorder=recorder, root=root
         )
+        self._quirks = Quirks()
         self.pool = Pool(settings, connector, event, relays)
         self._policies = Policies(resolver, policies, lambda: connector.contexts.public(), event, port=policy_port)
         self._next_hops = NextHops(
@@ -169,7 +171,9 @@ class Deliverer(Generic[M]):
                     if not fates:
                         raise
                     return [*fates, *_all([*batch, *rest], failure.reply)]  # what was delivered stays so
-                rest = batch[len(found) :] + rest  # RFC 9422: the host said beforehand that it takes fewer
+                # Without a fate: the host said beforehand that it takes fewer (RFC 9422), or refused what it offers
+                dealt_with = {fate.recipient for fate in found}
+                rest = [index for index in batch if index not in dealt_with] + rest
                 too_many = [fate.recipient for fate in found if fate.reply.code == 452]
                 if too_many and any(fate.reply.positive for fate in found):
                     rest = too_many + rest  # RFC 5321 s4.5.3.1.10: the rest in another transaction, at once
@@ -180,7 +184,7 @@ class Deliverer(Generic[M]):
     async def _transaction(self, mail: Mail[M], hop: NextHop, indexes: list[int], domain: str) -> list[Fate]:
         """One transaction; on a kept connection that turns out dead, once more on a new one. Raises ConnectFailed.
 
-        Where the host takes fewer recipients, the fates are those of the first ones.
+        Those for whom it has to be tried again, on another connection, have no fate.
         """
         received = mail.received
         envelope = Envelope(
@@ -220,35 +224,65 @@ class Deliverer(Generic[M]):
         server, connection_id = connection.server, connection.connection_id
         takes_dsn = connection.session.takes_dsn
         return [
-            Fate(index, reply, server, connection_id, takes_dsn) for index, reply in zip(indexes, replies, strict=False)
+            Fate(index, reply, server, connection_id, takes_dsn)
+            for index, reply in zip(indexes, replies, strict=False)
+            if reply is not None
         ]
 
     async def _on(
         self, connection: Connection, envelope: Envelope, mail: Mail[M], *, convert: bool = False
-    ) -> "list[Reply] | _Lacks":
-        """The transaction on a connection that is ours now, and is given back. convert: to 7bit, if need be."""
+    ) -> "list[Reply | None] | _Lacks":
+        """The transaction on a connection that is ours now, and is given back. convert: to 7bit, if need be. None: this
+        recipient has to be tried on another connection."""
         session = connection.session
         envelope = _within(envelope, session.limit("RCPTMAX"), session.limit("RCPTDOMAINMAX"))
-        sent: Mail[M] | SevenBit = mail
         connection.begin_record(mail.received.id)
         try:
-            lacks = session.lacks(envelope)
-            if lacks is None and not session.takes_8bit and mail.eight_bit():
-                if not convert:
-                    reply = own_words("5.6.3", "the next hop does not offer 8BITMIME")
-                    return self._lacking(connection, reply, convertible=True)
-                sent = await self._converted(mail, connection.server)
-                envelope = msgspec.structs.replace(envelope, size=sent.size)
-                lacks = session.lacks(envelope)
-            if lacks is not None:
-                return self._lacking(connection, lacks)
-            return await connection.transact(envelope, sent.body, sent.pieces)
+            session.do_without(self._quirks.of(connection.exchange))
+            return await self._offered(connection, envelope, mail, convert=convert)
         except Unconvertible as refused:
             text = f"the next hop does not offer 8BITMIME, and the message cannot be converted: {refused}"
             return self._lacking(connection, own_words("5.6.3", text))
         finally:
             connection.end_record("the attempt is over")
             self.pool.release(connection)
+
+    async def _offered(
+        self, connection: Connection, envelope: Envelope, mail: Mail[M], *, convert: bool
+    ) -> "list[Reply | None] | _Lacks":
+        """Once more without what the host refuses though it announced it. Raises Unconvertible."""
+        session = connection.session
+        sent: Mail[M] | SevenBit = mail
+        lacks = session.lacks(envelope)
+        if lacks is None and not session.takes_8bit and mail.eight_bit():
+            if not convert:
+                reply = own_words("5.6.3", "the next hop does not offer 8BITMIME")
+                return self._lacking(connection, reply, convertible=True)
+            sent = await self._converted(mail, connection.server)
+            envelope = msgspec.structs.replace(envelope, size=sent.size)
+            lacks = session.lacks(envelope)
+        if lacks is not None:
+            return self._lacking(connection, lacks)
+        replies: list[Reply | None] = [*await connection.transact(envelope, sent.body, sent.pieces)]
+        refused, again = session.refused, session.again
+        if session.closed:
+            if refused:
+                self._quirks.add(connection.exchange, refused)
+                for index in again:
+                    replies[index] = None
+        elif refused:
+            session.do_without(refused)
+            rest = msgspec.structs.replace(envelope, recipients=[envelope.recipients[index] for index in again])
+            found = await self._offered(connection, rest, mail, convert=convert)
+            if isinstance(found, _Lacks):
+                if len(again) == len(replies):
+                    return found
+                found = [found.reply] * len(again)
+            if any(one is None or one.positive for one in found):  # it was that
+                self._quirks.add(connection.exchange, refused)
+            for index, answer in zip(again, found, strict=True):
+                replies[index] = answer
+        return replies
 
     @staticmethod
     def _lacking(connection: Connection, reply: Reply, *, convertible: bool = False) -> "_Lacks":

@@ -204,13 +204,23 @@ class Dialogue:
             self.state = State.TLS
         elif self._insecure:
             self.close(own_words("4.7.4", f"the next hop has to offer TLS, but refused STARTTLS: {reply}"))
-        else:
-            self._opened()  # opportunistic (DLV-06): it goes on in the clear
+        else:  # opportunistic (DLV-06): in the clear on another connection, since some end this one
+            self.close(own_words("4.7.4", f"the next hop offers TLS, but refused STARTTLS: {reply}"))
 
     def _opened(self) -> None:
         if self._insecure:
             self.close(own_words("4.7.4", "the next hop has to offer TLS, but does not offer STARTTLS"))
             return
+        self._learn()
+        self.state = State.READY
+
+    def do_without(self, keywords: frozenset[str]) -> None:
+        """Extensions that the host announces and does not honour: in READY, and from then on, they are not offered."""
+        if not keywords.isdisjoint(self.capabilities):
+            self.capabilities = {name: value for name, value in self.capabilities.items() if name not in keywords}
+            self._learn()
+
+    def _learn(self) -> None:
         capabilities = self.capabilities
         self._pipelining = "PIPELINING" in capabilities
         self._bdat = "CHUNKING" in capabilities
@@ -218,7 +228,6 @@ class Dialogue:
         self._max_size = _number(capabilities.get("SIZE", ""))
         self._smtputf8 = "SMTPUTF8" in capabilities
         self._limits = dict(one.partition("=")[::2] for one in capabilities.get("LIMITS", "").split())
-        self.state = State.READY
 
     def limit(self, name: str) -> int:
         """How many the host takes, by LIMITS (RFC 9422 s4): MAILMAX, RCPTMAX, RCPTDOMAINMAX. 0: it does not say."""

@@ -14,7 +14,7 @@ from engine.delivery.connection import Connection
 from engine.delivery.nexthop import NextHop
 from engine.delivery.reply import Reply
 
-FIRST_PLACES: Final = 2  # of a next hop that did not take a message yet
+FIRST_PLACES: Final = 1  # of a next hop that did not take a message yet: many that hang must leave some to new ones
 STALL_S: Final = 5.0  # without any reply: who waits without a connection may have the place, and it counts as unproven
 GIVEN_UP: Final = 0.0  # in place of the time since when it connects
 GREED: Final = 2  # places of one next hop for each that nobody uses

@@ -161,7 +161,7 @@ class _Session(asyncio.Protocol):
         answer = self.hop.answer(verb, "", b"250 2.0.0 queued\r\n")
         if answer is not None and answer.startswith(b"2"):
             self.hop.taken.append(Taken(self.mail, self.recipients, self.content))
-        self.recipients, self.content = [], b""
+        self.mail, self.recipients, self.content = "", [], b""
         self.reply(answer)
 
     def command(self, line: str) -> None:
@@ -176,8 +176,10 @@ class _Session(asyncio.Protocol):
             )
         elif verb == "MAIL":
             self.recipients = []
+        elif verb == "RCPT" and not self.mail:
+            good = b"503 5.5.1 MAIL first\r\n"
         elif verb == "RSET":
-            self.recipients, self.content = [], b""
+            self.mail, self.recipients, self.content = "", [], b""
         elif verb == "DATA":
             good = b"354 go on\r\n" if self.recipients else b"503 5.5.1 no recipients\r\n"
         elif verb == "STARTTLS":
@@ -191,8 +193,8 @@ class _Session(asyncio.Protocol):
         self.reply(answer)
         done = answer is not None and answer[:1] in b"23" and answer != b""
         if verb == "MAIL":
-            self.mail = line
-        elif verb == "RCPT" and done:
+            self.mail = line if done else ""
+        elif verb == "RCPT" and self.mail and done:
             self.recipients.append(line)
         elif verb == "DATA" and answer is not None and answer.startswith(b"354"):
             self.in_data = True

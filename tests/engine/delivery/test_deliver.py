@@ -501,12 +501,15 @@ def test_broken_tls_falls_back_to_the_clear_on_a_new_connection() -> None:
 
 
 def test_refused_starttls_goes_on_in_the_clear() -> None:
+    """DLV-06: on another connection, since some hosts end this one then."""
+
     async def test(room: Room) -> None:
         hop = await room.hop((*FULL, "STARTTLS"))
         hop.answers["STARTTLS"] = lambda _: b"454 4.7.0 not now\r\n"
+        hop.answers["MAIL"] = lambda _: b"250 ok\r\n" if hop.connections == 2 else None
         out = room.outbound(settings_for(hop.port))
         assert results(await out.deliverer.deliver(mail("to@example.com"))) == [Result.DELIVERED]
-        assert hop.connections == 1
+        assert hop.connections == 2
 
     run(test)
 
