@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -42,7 +43,6 @@ static struct board *board;
 static char root[512];
 static size_t root_len;
 static enum role role;
-static char preload[600], board_variable[600], root_variable[600];
 
 #define REAL(name) ((__typeof__(&name))real(&real_##name, #name))
 static void *real(void **kept, const char *name) {
@@ -64,8 +64,8 @@ static long raw(long number, long a, long b, long c) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *path = getenv("MAILWARD_FAULTS"), *where = getenv("MAILWARD_FAULTS_ROOT"), *self = getenv("LD_PRELOAD");
-    if (!path || !where || !self)
+    const char *path = getenv("MAILWARD_FAULTS"), *where = getenv("MAILWARD_FAULTS_ROOT");
+    if (!path || !where)
         return;
     long fd = syscall(SYS_open, path, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0)
@@ -76,25 +76,14 @@ __attribute__((constructor)) static void begin(void) {
         return;
     root_len = strlen(where);
     strncpy(root, where, sizeof root - 1);
-    strcat(strcpy(preload, "LD_PRELOAD="), self);
-    strcat(strcpy(board_variable, "MAILWARD_FAULTS="), path);
-    strcat(strcpy(root_variable, "MAILWARD_FAULTS_ROOT="), where);
-    char words[4096] = {0};
-    fd = syscall(SYS_open, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
-    long length = syscall(SYS_read, fd, words, sizeof words - 1);
-    syscall(SYS_close, fd);
-    for (long at = 0; at < length; at++)
-        if (!words[at])
-            words[at] = ' ';
-    if (strstr(words, "engine.relay"))
-        role = RELAY;
-    else if (strstr(words, "engine.scanner.worker"))
-        role = SCANNER;
-    else if (strstr(words, "control.serve"))
-        role = CONTROL;
-    else if (strstr(words, "control.cli") && strstr(words, " serve "))
-        role = SUPERVISOR;
     board = mapped;
+}
+
+/* What a process of the nursery is from now on; lists of processes show it, too. */
+void faults_become(enum role is) {
+    static const char *names[ROLES] = {"other", "supervisor", "relay", "scanner", "control"};
+    role = is;
+    raw(SYS_prctl, PR_SET_NAME, (long)names[is], 0);
 }
 
 /* --- where ----------------------------------------------------------------------------------------- */
@@ -298,31 +287,12 @@ long syscall(long number, ...) {
                      : "0"(number), "D"(a), "S"(b), "d"(c), "r"(d), "r"(e), "r"(f)
                      : "rcx", "r11", "memory");
     if (number == SYS_clone && result == 0)
-        role = SCANNER;
+        faults_become(SCANNER);
     if (result < 0 && result > -4096) {
         errno = (int)-result;
         return -1;
     }
     return result;
-}
-
-/* The environment of scanners is made anew: it must not lose this library. */
-static void *real_execve;
-int execve(const char *path, char *const arguments[], char *const environment[]) {
-    char *variables[1024];
-    size_t count = 0;
-    for (; environment && environment[count] && count < 1000; count++) {
-        variables[count] = environment[count];
-        if (!strncmp(environment[count], "LD_PRELOAD=", 11))
-            return REAL(execve)(path, arguments, environment);
-    }
-    if (board) {
-        variables[count++] = preload;
-        variables[count++] = board_variable;
-        variables[count++] = root_variable;
-    }
-    variables[count] = NULL;
-    return REAL(execve)(path, arguments, variables);
 }
 
 /* --- the clock --------------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from cext.crc32c import crc32c
 DOMAIN = "bench.example"
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-" + rb"ANTIVIRUS-TEST-FILE!$H+H*"
 HELD_SUBJECT = "to be held"
+PACE_S = 0.06  # between two messages of a client: starts of processes need the processors, too
 LAG_S = 2.0  # the next hop may be so late in reading what was sent before a kill
 LONG_S = 2.0  # from a 250 to its record: never so long
 _NUMBER = re.compile(rb"^X-Bench: (\d+)\r$", re.MULTILINE)
@@ -45,7 +46,8 @@ _KINDS: list[tuple[str, tuple[Fate, ...]]] = [
     ("small", (Fate.REFUSED,)),
     ("small", (Fate.HELD,)),
     ("infected", (Fate.LATER,)),
-]
+] * 10 + [("huge", (Fate.TAKEN,))]
+_LINES = {"large": 2500, "huge": 60_000}  # 2 MB: it is neither kept in memory nor sent to scanners, but mapped
 
 
 def kind_of(number: int) -> tuple[str, tuple[Fate, ...]]:
@@ -56,14 +58,18 @@ def addresses(number: int) -> list[str]:
     return [f"{fate}-{number}@{DOMAIN}" for fate in kind_of(number)[1]]
 
 
+def sender(number: int) -> str:
+    return f"sender-{number}@{DOMAIN}"
+
+
 def content(number: int) -> bytes:
     """CRLF line ends, and a part that no other message has."""
     kind, fates = kind_of(number)
     dice = random.Random(number)
     subject = HELD_SUBJECT if Fate.HELD in fates else f"number {number}"
     head = f"X-Bench: {number}\r\nSubject: {subject}\r\nFrom: <sender@{DOMAIN}>\r\n".encode()
-    lines = 2500 if kind == "large" else 20
-    text = b"".join(b"Line %d of it says %d and no more.\r\n" % (n, dice.getrandbits(60)) for n in range(lines))
+    lines = (b"Line %d of it says %d and no more.\r\n" % (n, dice.getrandbits(60)) for n in range(20))
+    text = b"".join(lines) * (_LINES.get(kind, 20) // 20)
     if kind != "infected":
         return head + b"\r\n" + text
     return (
@@ -76,29 +82,44 @@ def content(number: int) -> bytes:
     )
 
 
+@dataclass(frozen=True)
+class Twice:
+    """A message that the next hop took twice. kill: which one followed the first 250, and seconds after it."""
+
+    address: str
+    kill: int | None
+    gap_s: float
+
+
 @dataclass
 class Account:
-    """What is the matter with a batch of messages. doubled: seconds between a 250 and the kill that followed it.
-    unexplained: what was doubled, and no kill followed soon."""
+    """What is the matter with a batch of messages. lost: with the time of their 250. held: by a fault, and so not lost,
+    but a postmaster has to look at them."""
 
     accepted: int = 0
-    lost: list[str] = field(default_factory=list)
+    lost: list[tuple[str, float]] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     infected: list[str] = field(default_factory=list)
-    doubled: list[float] = field(default_factory=list)
-    unexplained: list[str] = field(default_factory=list)
+    doubled: list[Twice] = field(default_factory=list)
     told_twice: int = 0
+    held: list[str] = field(default_factory=list)
+
+    @property
+    def unexplained(self) -> list[Twice]:
+        """No kill followed soon."""
+        return [one for one in self.doubled if one.kill is None]
 
     @property
     def is_good(self) -> bool:
-        return not (self.lost or self.changed or self.infected)
+        return not (self.lost or self.changed or self.infected or self.unexplained)
 
 
 class Traffic:
     """In a thread of its own. accepted: so many got 250; unanswered: so many were sent and wait for their reply."""
 
-    def __init__(self, gateway_port: int, port: int, clients: int) -> None:
-        self._gateway_port = gateway_port
+    def __init__(self, gateway_ports: Sequence[int], port: int, clients: int) -> None:
+        """gateway_ports: clients take them by turns. port: of the next hop."""
+        self._gateway_ports = gateway_ports
         self._port = port
         self._clients = clients
         self._lock = threading.Lock()
@@ -127,10 +148,10 @@ class Traffic:
         self._loop.run_forever()
 
     async def _all(self, ready: threading.Event) -> None:
-        self._server = await asyncio.start_server(self._next_hop, "127.0.0.1", self._port, limit=1 << 20)
+        self._server = await asyncio.start_server(self._next_hop, "127.0.0.1", self._port, limit=1 << 23)
         ready.set()
         async with asyncio.TaskGroup() as group:
-            self._tasks = [group.create_task(self._client()) for _ in range(self._clients)]
+            self._tasks = [group.create_task(self._client(number)) for number in range(self._clients)]
 
     def flow(self, on: bool) -> None:
         self._loop.call_soon_threadsafe(self._flowing.set if on else self._flowing.clear)
@@ -150,10 +171,11 @@ class Traffic:
 
     # --- clients ---------------------------------------------------------------------------------------
 
-    async def _client(self) -> None:
+    async def _client(self, number: int) -> None:
+        port = self._gateway_ports[number % len(self._gateway_ports)]
         while True:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, _Refused):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._gateway_port, limit=1 << 20)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
                 try:
                     await self._session(reader, writer)
                 finally:
@@ -167,7 +189,7 @@ class Traffic:
             await self._flowing.wait()
             self._number += 1
             number = self._number
-            await self._say(reader, writer, f"MAIL FROM:<sender-{number}@{DOMAIN}>\r\n".encode(), "250")
+            await self._say(reader, writer, f"MAIL FROM:<{sender(number)}>\r\n".encode(), "250")
             for address in addresses(number):
                 await self._say(reader, writer, f"RCPT TO:<{address}>\r\n".encode(), "250")
             await self._say(reader, writer, b"DATA\r\n", "354")
@@ -179,6 +201,7 @@ class Traffic:
                     self.accepted += 1
             finally:
                 self.unanswered -= 1
+            await asyncio.sleep(PACE_S)
 
     async def _say(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: bytes, code: str) -> None:
         writer.write(words)
@@ -250,41 +273,44 @@ class Traffic:
 
     # --- what became of it -------------------------------------------------------------------------------
 
-    def numbers(self) -> list[int]:
-        with self._lock:
-            return [number for number, _ in self._accepted]
+    def held(self) -> set[str]:
+        """Reverse-paths of what was sent to be held."""
+        kinds = ((number, kind_of(number)[1]) for number in range(1, self._number + 1))
+        return {sender(number) for number, fates in kinds if Fate.HELD in fates}
 
-    def account(self, held: Counter[str], killed_s: Sequence[float]) -> Account:
+    def account(self, held: Collection[str], killed_s: Sequence[float]) -> Account:
         """Of all since the last one, with everything delivered that can be. held: reverse-paths in the hold queue.
         killed_s: when relays were killed."""
         with self._lock:
             result = Account(len(self._accepted), [], self._wrong, self._infected)
-            for number, _ in self._accepted:
+            for number, accepted_s in self._accepted:
                 for address in addresses(number):
-                    result.lost += self._lost(number, address, held)
+                    result.lost += self._lost(number, address, held, accepted_s)
             for (_, address), times in self._taken.items():
                 if address.startswith(Fate.HELD):
                     result.changed.append(f"{address} delivered though held")
-                for first in times[:-1]:
-                    gap = min((kill_s - first for kill_s in killed_s if kill_s > first - LAG_S), default=LONG_S)
-                    result.doubled.append(gap)
-                    if gap >= LONG_S:
-                        result.unexplained.append(f"{address} ({gap:.3f} s)")
+                result.doubled += [_twice(address, first, killed_s) for first in times[:-1]]
             result.told_twice = sum(times - 1 for times in self._told.values())
             self._accepted, self._wrong, self._infected = [], [], []
             self._taken.clear()
             self._told.clear()
         return result
 
-    def _lost(self, number: int, address: str, held: Counter[str]) -> list[str]:
+    def _lost(self, number: int, address: str, held: Collection[str], accepted_s: float) -> list[tuple[str, float]]:
         match Fate(address.partition("-")[0]):
             case Fate.REFUSED:
-                there = self._told[number]
+                is_there = self._told[number] > 0
             case Fate.HELD:
-                there = held[f"sender-{number}@{DOMAIN}"]
+                is_there = sender(number) in held
             case _:
-                there = len(self._taken[number, address])
-        return [] if there else [address]
+                is_there = bool(self._taken[number, address])
+        return [] if is_there else [(address, accepted_s)]
+
+
+def _twice(address: str, first_s: float, killed_s: Sequence[float]) -> Twice:
+    gaps = [(kill_s - first_s, kill) for kill, kill_s in enumerate(killed_s) if kill_s > first_s - LAG_S]
+    gap_s, kill = min(gaps, default=(LONG_S, 0))
+    return Twice(address, kill if gap_s < LONG_S else None, gap_s)
 
 
 class _Refused(Exception):

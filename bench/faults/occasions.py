@@ -1,0 +1,88 @@
+"""What happens to a gateway besides mail, so that calls are met that mail alone does not lead to."""
+
+import contextlib
+import http.client
+import os
+import random
+import shutil
+import signal
+import ssl
+from collections.abc import Callable
+
+import msgspec
+
+from bench.faults.board import Role
+from bench.faults.house import House, until
+from engine import command, config
+from engine.command import Answer, Command
+from engine.queue import listing
+
+LOAD = "load"
+_SOME = 20  # messages of the slow queue
+_PATIENCE_S = 5.0  # for a relay's answer, and a page
+_NO_ANSWER = (OSError, TimeoutError, msgspec.MsgspecError)  # its process was killed, or is being started
+
+
+class Occasions:
+    """by_name: what does it, and returns before it is over, perhaps. killed: told of every process it ends itself."""
+
+    def __init__(self, house: House, dice: random.Random, killed: Callable[[Role], None]) -> None:
+        self._house = house
+        self._dice = dice
+        self._killed = killed
+        self._settings = house.root / config.FILE_NAME
+        self.by_name: dict[str, Callable[[], None]] = {
+            LOAD: lambda: None,
+            "relay starts": lambda: self._restarted(Role.RELAY),
+            "scanner starts": lambda: self._restarted(Role.SCANNER),
+            "pages start": lambda: self._restarted(Role.CONTROL),
+            "service starts": lambda: self._restarted(Role.SUPERVISOR),
+            "stop and start": self._stopped,
+            "settings": self._settings_saved,
+            "definitions": self._definitions_replaced,
+            "by hand": self._by_hand,
+            "page": self._page,
+        }
+
+    def _restarted(self, role: Role) -> None:
+        before = self._house.pids(role)
+        self._house.kill_one(role, self._dice)
+        self._killed(role)
+        self._house.mend()
+        until(lambda: set(self._house.pids(role)) - set(before), f"another {role.name.lower()} runs")
+
+    def _stopped(self) -> None:
+        self._house.gateway.end(signal.SIGTERM)
+        self._house.mend()
+
+    def _settings_saved(self) -> None:
+        settings = config.load(self._settings)
+        delivery = msgspec.structs.replace(settings.delivery, retry_last_s=5 - settings.delivery.retry_last_s)
+        config.save(msgspec.structs.replace(settings, delivery=delivery), self._settings)
+
+    def _definitions_replaced(self) -> None:
+        path = self._house.root / config.load(self._settings).antivirus.definitions
+        other = path.with_suffix(".other")
+        shutil.copyfile(path, other)
+        os.replace(other, path)
+
+    def ask(self, op: str, ids: tuple[str, ...] = ()) -> Answer:
+        """Of the relay. Whether anything was done is seen elsewhere."""
+        with contextlib.suppress(*_NO_ANSWER):
+            return command.send(self._house.root / "run" / "relay-0.sock", Command(op, ids=ids), _PATIENCE_S)
+        return Answer(False)
+
+    def _by_hand(self) -> None:
+        slow = tuple(listing.Queue(self._house.root, ("slow",)).ids()[:_SOME])
+        self.ask("hold", slow)
+        self.ask("requeue", slow)
+
+    def _page(self) -> None:
+        web = config.load(self._settings).web
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", web.https.port, timeout=_PATIENCE_S, context=ssl._create_unverified_context()
+        )
+        with contextlib.suppress(*_NO_ANSWER, http.client.HTTPException):
+            connection.request("GET", "/login")
+            connection.getresponse().read()
+        connection.close()
