@@ -16,6 +16,9 @@ disk, and before its client has read 250, makes the client send it again.
 
 SMTP has one reply for all recipients. If next hops take it for some and refuse it for others, it is accepted, and the
 sender hears of the others by a bounce.
+
+Once all next hops took a message it is durable with them: then its client hears 250, though our own log may fail in
+that moment. A promise that fails while they are being asked waits for what they say.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
-from engine import events
+from engine import events, limits
 from engine.config import Acceptance
 from engine.processing.ends import Ends
 from engine.processing.examination import Examination, Suspect
@@ -60,6 +63,9 @@ class Offer:
         self._accepted = accepted
         self._event = event
         self._promising: asyncio.Task[bool] | None = None
+        self._in_delivery = False
+        self._taken: Ending | None = None  # by all next hops
+        self._unkept: Reply | None = None  # what to tell its client if they do not take it
 
     @property
     def is_open(self) -> bool:
@@ -87,8 +93,15 @@ class Offer:
                 log.error("message %s: %s", self.message.id, error)
             else:
                 log.exception("message %s: cannot be made durable", self.message.id)
-            self._say(Reply.QUEUE_FULL if isinstance(error, QueueFull) else Reply.TRY_AGAIN)
-            self._stop_work()
+            reply = Reply.QUEUE_FULL if isinstance(error, QueueFull) else Reply.TRY_AGAIN
+            # What is larger is read while it is sent, and has no place in the log any more.
+            if self._in_delivery and self.message.size <= limits.COALESCE_LEN // 2:
+                self._unkept = reply
+            elif self._taken is not None:
+                self._say_taken(self._taken)
+            else:
+                self._say(reply)
+                self._stop_work()
             return False
         self._tell_accepted()
         self._say(Ending(Reply.QUEUED, Reply.QUEUED.line(self.message.id)))
@@ -139,10 +152,30 @@ class Offer:
                 )
             )
 
-    def taken(self, ending: Ending) -> None:
-        """The next hops have it all."""
+    def delivery_begins(self) -> None:
+        self._in_delivery = True
+
+    def delivery_ends(self, taken: Ending | None) -> None:
+        """taken: what to tell the client if all next hops took it, else None."""
+        self._in_delivery = False
+        self._taken = taken
+        if self._unkept is None:
+            return
+        if taken is not None:
+            self._say_taken(taken)
+        else:
+            self._say(self._unkept)
+
+    def done_with(self) -> None:
+        """The next hops have it all, and nothing is left to do."""
+        assert self._taken is not None
         self._tell_accepted()
         self.draft.abort()
+        self._say(self._taken)
+
+    def _say_taken(self, ending: Ending) -> None:
+        log.error("message %s: its next hops took it, but the queue could not note that", self.message.id)
+        self._tell_accepted()
         self._say(ending)
 
     def _tell_accepted(self) -> None:
@@ -252,15 +285,22 @@ class Offers:
 
     async def _deliver(self, offer: Offer) -> None:
         message = offer.message
-        attempts = await self._sending.at_once(message)
+        taken: Ending | None = None
+        offer.delivery_begins()
+        try:
+            attempts = await self._sending.at_once(message)
+            if attempts and all(one.result is Result.DELIVERED for one in attempts):
+                taken = _delivered(message.id, attempts)
+        finally:
+            offer.delivery_ends(taken)
         if attempts is None:
             await self._go_on(offer)
             return
         failed = [one for one in attempts if one.result is Result.FAILED]
         if offer.is_open and len(failed) == len(attempts):
             offer.refuse(_refused_by_next_hop(message.id, failed))
-        elif offer.is_open and not failed and message.completed and not message.relayed:
-            offer.taken(_delivered(message.id, attempts))
+        elif offer.is_open and taken is not None and not message.relayed:
+            offer.done_with()
             self._services.event(events.Completed(smtp_id=message.id))
         elif await offer.promise():
             await self._sending.conclude(message, attempts)

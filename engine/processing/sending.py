@@ -151,7 +151,8 @@ class Sending:
                 for key in keys:
                     self._sent(key)
             await self._store.at_rest(message)  # the log may have needed its room meanwhile
-        self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
+        if not message.done:  # it may be no longer in the log, while its client still waits
+            self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
         self._learn(message, attempts)
         return attempts
 

@@ -126,6 +126,27 @@ def test_hosts_that_say_nothing_leave_places_to_what_takes_mail_proc_06() -> Non
     run(test)
 
 
+def test_hosts_that_say_nothing_after_the_content_leave_places_to_new_ones_proc_06() -> None:
+    """PROC-06: they may have taken their mail, so that their places cannot be had for minutes."""
+
+    async def test(room: Room) -> None:
+        good = await room.hop()
+        hanging = [await room.hop() for _ in range(4)]
+        for hop in hanging:
+            hop.answers["CHUNK"] = lambda _: b""
+        routes = [Route(f"slow{at}.example", "127.0.0.1", hop.port) for at, hop in enumerate(hanging)]
+        out = room.outbound(settings_for(good.port, *routes, max_outgoing=8))
+        work = [asyncio.create_task(out.deliverer.deliver(mail(f"to@slow{at % 4}.example"))) for at in range(12)]
+        await until(lambda: all(hop.said("BDAT") for hop in hanging))
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        assert [hop.connections for hop in hanging] == [1, 1, 1, 1]
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+
+    run(test)
+
+
 def test_the_place_of_what_does_not_move_goes_to_who_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """PROC-06: with every place taken by hosts that say nothing, mail to another next hop goes on."""
     monkeypatch.setattr(lane, "STALL_S", 0.2)

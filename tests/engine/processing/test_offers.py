@@ -362,6 +362,55 @@ def test_a_disk_that_fails_while_nobody_asked_is_told_too(tmp_path: Path) -> Non
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize("result", [Result.DELIVERED, Result.PENDING, Result.FAILED])
+def test_a_disk_that_fails_while_a_next_hop_takes_it(tmp_path: Path, result: Result) -> None:
+    """PROC-03: once the next hop has it, 452 would bring the message twice; until then nothing is promised."""
+
+    async def test(room: Room) -> None:
+        gate = room.gates["one.example"] = asyncio.Event()
+        room.answer = lambda smtp_id, address: result
+        door = Door(room)
+        offer, message = door.offer(DELIVER)
+        assert offer is not None
+        await room.until(lambda: room.in_delivery, "in delivery")
+        room.disk.fail(errno.EIO, "fdatasync")
+        offer.hurry()
+        await room.until(lambda: message.done, "it could not be made durable")
+        assert not offer.answer.done()
+        gate.set()
+        ending = await offer.answer
+        await idle(room)
+        room.disk.heal()
+        if result is Result.DELIVERED:
+            assert isinstance(ending, Ending) and ending.reply is Reply.DELIVERED
+            assert door.accepted == [message] and len(room.attempted) == 1
+        else:
+            assert ending is Reply.QUEUE_FULL and not door.accepted
+        await room.die_and_start()
+        assert not room.store.messages and len(room.attempted) == 1
+
+    run(tmp_path, test)
+
+
+def test_a_disk_that_fails_behind_a_next_hop_that_took_it(tmp_path: Path) -> None:
+    """PROC-03: a notice is owed, and cannot be made durable: the mail itself arrived, and does not come twice."""
+
+    async def test(room: Room) -> None:
+        gate = room.gates["one.example"] = asyncio.Event()
+        door = Door(room)
+        offer, message = door.offer(DELIVER, Recipient(A, notify="SUCCESS"))
+        assert offer is not None
+        await room.until(lambda: room.in_delivery, "in delivery")
+        room.disk.fail(errno.EIO, "fdatasync")
+        gate.set()
+        ending = await offer.answer
+        assert isinstance(ending, Ending) and ending.reply is Reply.DELIVERED and door.accepted == [message]
+        await idle(room)
+        room.disk.heal()
+
+    run(tmp_path, test)
+
+
 def test_a_message_that_kills_scanners_is_held(tmp_path: Path) -> None:
     """PROC-12: for the third time, and accepted."""
 
