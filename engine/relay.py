@@ -171,7 +171,7 @@ class Relay:
         self.keeper.apply(settings.diagnostics)
         self.quarantine.apply(settings)
         self.pipeline.settings_changed()
-        self.event(events.ConfigurationAdopted())
+        self.event(events.ConfigurationAdopted(revision=self._watch.revision))
 
     def _refused(self, reason: str) -> None:
         log.warning("configuration refused, the one in force stays: %s", reason)

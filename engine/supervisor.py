@@ -35,6 +35,11 @@ STOP_PATIENCE_S = 20.0  # for work in hand; what is not finished by then resumes
 LAST_MAIL_PATIENCE_S = 8.0  # until the pages have told that the service stops (ALR-03)
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # by how often it died soon after its start
 SOON_S = 10.0
+ENVIRONMENT = {
+    "PYTHONPATH": str(Path(engine.__file__).parent.parent),
+    # Of malloc(3): only one thread runs Python at a time, and a heap for each keeps what that one once needed.
+    "MALLOC_ARENA_MAX": "1",
+}
 DAY_S = 86_400.0
 
 
@@ -227,10 +232,8 @@ class Supervisor:
     def _tell_of_change(self, before: Settings, settings: Settings) -> None:
         if before.logging.enabled != settings.logging.enabled:
             self._journal.write(events.LoggingSwitched(enabled=settings.logging.enabled))  # in any case (RPT-18)
-        with contextlib.suppress(OSError):  # it may be on its way to yet another one
-            revision = f"{os.stat(self._layout.config).st_mtime_ns:x}"
-            changed = tuple(differing(before, settings))
-            self._event(events.ConfigurationApplied(revision=revision, changed=changed))
+        changed = tuple(differing(before, settings))
+        self._event(events.ConfigurationApplied(revision=self._watch.revision, changed=changed))
 
     def _keep(self, settings: Settings) -> None:
         """For processes that are started again while the file is broken."""
@@ -311,7 +314,7 @@ class Supervisor:
                 [sys.executable, "-m", *arguments],
                 pass_fds=(*child.spec.descriptors, ready_w, theirs.fileno(), self._lifeline_r),
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": str(Path(engine.__file__).parent.parent)},
+                env=os.environ | ENVIRONMENT,
             )
         except OSError:
             os.close(ready_r)

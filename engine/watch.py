@@ -29,7 +29,8 @@ class ConfigWatch:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
-        self._seen = self._last = self._mark()
+        self._last = self._mark()
+        self._seen: tuple[int, int, int] | None = None  # settings were read before, and it may be another file by now
         self.settings = settings
 
     def _mark(self) -> tuple[int, int, int]:
@@ -39,18 +40,26 @@ class ConfigWatch:
             return (0, 0, 0)
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
+    @property
+    def revision(self) -> str:
+        """Of the file that was looked at last: when it was written."""
+        return f"{self._last[0]:x}"
+
     def check(self, apply: Callable[[Settings], None], refuse: Callable[[str], None], force: bool = False) -> None:
         """Apply a changed file, or say once why it was refused; the settings in force stay then."""
         mark, last = self._mark(), self._last
         self._last = mark
         if not force and (mark == self._seen or (mark != last and mark[_INODE] == last[_INODE])):
             return
-        self._seen = mark
         try:
             settings = load(self._path)
         except ConfigError as error:
+            self._seen = mark
             refuse(str(error))
             return
+        if self._mark() != mark:
+            return  # replaced meanwhile: which of the two it was shows at the next look
+        self._seen = mark
         if settings != self.settings:
             self.settings = settings
             apply(settings)

@@ -42,7 +42,9 @@ class ConfigurationApplied(Event, tag="configuration-applied"):
 
 
 class ConfigurationAdopted(Event, tag="configuration-adopted"):
-    """A relay works by the new settings from now on (PROC-15)."""
+    """A relay works by the new settings from now on (PROC-15). revision: as ConfigurationApplied has it."""
+
+    revision: str = ""  # an older journal has none
 
 
 class ConfigurationRefused(Event, tag="configuration-refused"):

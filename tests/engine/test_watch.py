@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import engine.watch
 from engine import config
 from engine.config import ConfigError, Delivery, Settings
 from engine.watch import ConfigWatch, last_good
@@ -45,6 +46,28 @@ def test_change_mistake_removal_and_return(tmp_path: Path) -> None:
     assert told.applied == [PAUSED], "nothing has changed for those who use it"
     told.check(force=True)
     assert told.applied == [PAUSED] and len(told.refused) == 2
+
+
+def test_what_changes_while_it_is_being_read_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROC-15: before the watch begins, while it reads; the revision is of the file whose settings they are."""
+    path = tmp_path / "mailward.toml"
+    config.save(PAUSED, path)
+    watch = ConfigWatch(path, Settings())
+    told = Told(watch)
+    told.check()
+    assert told.applied == [PAUSED]
+
+    def slowly(path: Path) -> Settings:
+        found = config.load(path)
+        monkeypatch.undo()
+        config.save(PAUSED, path)
+        return found
+
+    config.save(Settings(), path)
+    monkeypatch.setattr(engine.watch, "load", slowly)
+    told.check()
+    told.check()
+    assert told.applied == [PAUSED] and watch.revision == f"{path.stat().st_mtime_ns:x}"
 
 
 def test_same_size_and_time_but_another_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_port
-from tests.system.harness import PATIENCE_S, Gateway, until
+from tests.system.harness import PATIENCE_S, Gateway
 
 HOME = "home.example"
 QUICK = {"retry_first_s": 1, "retry_last_s": 1, "greylist_retry_s": 1, "reply_timeout_s": 5}
@@ -60,8 +60,8 @@ def test_for_now(tmp_path: Path, option: str, command: str) -> None:
     with gateway(tmp_path, port) as one:
         with sink(port, option, command):
             source(one, "-s", "2", "-m", "2")
-            until(lambda: len(one.events("delivery-deferred")) >= 2, "two attempts")
-        assert not one.events("delivered")
+            one.wait_event("delivery-deferred", 2)
+        assert not one.events_so_far("delivered")
         with sink(port):
-            until(lambda: len(one.events("completed")) == 2, "both arrive")
-        assert len(one.events("delivered")) == 2
+            one.wait_event("completed", 2)
+        assert len(one.events_so_far("delivered")) == 2

@@ -39,6 +39,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, 
 def running(shared: tuple[Gateway, Mailbox]) -> tuple[Gateway, Mailbox]:
     """The shared gateway with an empty mailbox and an empty past."""
     one, box = shared
-    box.clear()
     one.forget()
+    box.clear()
     return one, box

@@ -5,6 +5,7 @@ import select
 import shutil
 import signal
 import smtplib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,9 @@ class Gateway:
         self.root = root
         self.smtp, self.http, self.https = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[str] | None = None
+        self._mark = 0
+        self._callers = 0
+        self._revision = ""  # of settings that were changed while it ran
         shutil.copytree(_new_installation(), root)
         self.configure(
             smtp={"listen": _at(self.smtp)},
@@ -126,7 +130,6 @@ class Gateway:
             relay={"hosts": [relay_from] if relay_from else []},
             processes={"relays": 1},
         )
-        self._mark = 0
         self._journals: dict[Path, tuple[int, list[dict[str, Any]]]] = {}  # octets that were read, and what was in them
 
     def configure(self, **sections: dict[str, Any]) -> None:
@@ -135,19 +138,26 @@ class Gateway:
         plain = msgspec.to_builtins(config.load(path))
         for name, values in sections.items():
             plain[name].update(values)
-        config.save(msgspec.convert(plain, Settings), path)
+        settings = msgspec.convert(plain, Settings)
+        if settings != config.load(path):
+            config.save(settings, path)
+            self._revision = f"{path.stat().st_mtime_ns:x}"
 
     def apply(self, **sections: dict[str, Any]) -> None:
-        """Configure while it runs; the relay works by it when this returns. The settings must differ from before."""
-        before = len(self._adopted())
+        """Configure while it runs; the relays work by it when this returns."""
         self.configure(**sections)
-        until(lambda: len(self._adopted()) > before, "the relay has the new settings")
+        if self._revision:
+            until(lambda: all(map(self._has_adopted, range(self._relays))), "the relays have it")
+            self._revision = ""
 
-    def _adopted(self) -> list[dict[str, Any]]:
-        return [event for event in self._all_events() if event["event"] == "configuration-adopted"]
+    def _has_adopted(self, relay: int) -> bool:
+        adopted = {"event": "configuration-adopted", "revision": self._revision}
+        return any(event.items() >= adopted.items() for event in self._written(f"relay-{relay}-*"))
 
     def start(self) -> str:
         """Returns the ready line."""
+        self._revision = ""
+        self._relays = config.load(self.root / config.FILE_NAME).processes.relays
         log = (self.root.parent / "gateway.log").open("a")
         self.process = subprocess.Popen(
             [*MAILWARD, "serve", f"--root={self.root}"], stdout=subprocess.PIPE, stderr=log, text=True
@@ -186,17 +196,44 @@ class Gateway:
         self.process = None
 
     def forget(self) -> None:
-        """Events up to now are not told of any more: for tests that share a gateway."""
+        """Events up to now are not told of any more: for tests that share a gateway. No message is on its way then."""
+        if self.process is not None:
+            if not config.load(self.root / config.FILE_NAME).delivery.pause:
+                until(lambda: all(line["queue"] != "fast" for line in self.queued()), "nothing is on its way")
+            self._caught_up()
         self._mark = len(self._all_events())
 
-    def events(self, name: str = "") -> list[dict[str, Any]]:
+    def _caught_up(self) -> None:
+        """The journal has what the relay has told until now: it writes in order, and tells of this client last."""
+        self._callers += 1
+        caller = f"127.66.{self._callers // 250}.{self._callers % 250 + 1}"
+        with socket.create_connection(("127.0.0.1", self.smtp), PATIENCE_S, (caller, 0)) as sock:
+            assert sock.recv(1) == b"2"
+        until(
+            lambda: any((one["event"], one.get("client")) == ("disconnected", caller) for one in self._all_events()),
+            "the journal is up to date",
+        )
+
+    def events_so_far(self, name: str = "") -> list[dict[str, Any]]:
+        """For claims that something is not there. Wait for the end of what might bring it first, such as `completed`,
+        and use `wait_event` for whatever must be there: processes write their journals some time after they act.
+        """
+        if self.process is not None:
+            self._caught_up()
+        return self._told(name)
+
+    def _told(self, name: str) -> list[dict[str, Any]]:
         """In the order in which they were written by each process."""
         return [event for event in self._all_events()[self._mark :] if not name or event["event"] == name]
 
     def _all_events(self) -> list[dict[str, Any]]:
-        """Of the first relay; there is one unless told otherwise. Only what is new is read."""
+        """Of the first relay; there is one unless told otherwise."""
+        return self._written("relay-0-*")
+
+    def _written(self, pattern: str) -> list[dict[str, Any]]:
+        """Only what is new is read."""
         found = []
-        for path in sorted((self.root / "log" / "journal").glob("relay-0*.jsonl")):
+        for path in sorted((self.root / "log" / "journal").glob(pattern)):
             place, known = self._journals.setdefault(path, (0, []))
             with path.open("rb") as file:
                 file.seek(place)
@@ -206,8 +243,9 @@ class Gateway:
             found += known
         return found
 
-    def wait_event(self, name: str, count: int = 1) -> list[dict[str, Any]]:
-        return until(lambda: found if len(found := self.events(name)) >= count else [], f"{count} events {name!r}")
+    def wait_event(self, name: str, count: int = 1, **fields: Any) -> list[dict[str, Any]]:
+        """At least so many, of any name if it is empty; fields: values that they must have."""
+        return _enough(lambda: self._told(name), name, count, fields)
 
     def pids(self, module: str) -> list[int]:
         """Processes of this gateway that run `python -m module`."""
@@ -221,12 +259,12 @@ class Gateway:
         with self.client() as smtp:
             smtp.sendmail(sender, recipients or ["user@example.com"], content)
 
-    def service_events(self, name: str) -> list[dict[str, Any]]:
-        """Events of the supervisor."""
-        found = []
-        for path in sorted((self.root / "log" / "journal").glob("supervisor*.jsonl")):
-            found += [msgspec.json.decode(line) for line in path.read_bytes().split(b"\n")[:-1]]
-        return [event for event in found if event["event"] == name]
+    def wait_service_event(self, name: str, count: int = 1, **fields: Any) -> list[dict[str, Any]]:
+        """Of the supervisor, from its first start on."""
+        return _enough(lambda: self._told_by_supervisor(name), name, count, fields)
+
+    def _told_by_supervisor(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self._written("supervisor-*") if event["event"] == name]
 
     def queue(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*MAILWARD, "queue", *arguments, f"--root={self.root}"], capture_output=True, text=True)
@@ -236,6 +274,16 @@ class Gateway:
         listed = CliRunner().invoke(list_, ["--json", f"--root={self.root}"])
         for line in listed.stdout.splitlines():
             yield msgspec.json.decode(line)
+
+
+def _enough(
+    told: Callable[[], list[dict[str, Any]]], name: str, count: int, fields: dict[str, Any]
+) -> list[dict[str, Any]]:
+    def there() -> list[dict[str, Any]]:
+        found = [event for event in told() if all(event.get(key) == value for key, value in fields.items())]
+        return found if len(found) >= count else []
+
+    return until(there, f"{count} events {name!r} {fields or ''}")
 
 
 def _at(port: int) -> dict[str, Any]:

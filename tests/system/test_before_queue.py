@@ -63,9 +63,10 @@ class Site:
     def anew(self) -> None:
         for hop in (self.good, self.other):
             hop.answers.clear()
+        self.gateway.forget()
+        for hop in (self.good, self.other):
             hop.taken.clear()
             hop.commands.clear()
-        self.gateway.forget()
 
     def send(self, port: int, content: bytes, *recipients: str) -> tuple[int, str]:
         """The reply to the end of data."""
@@ -97,6 +98,7 @@ class Site:
     def no_scanner(self) -> Iterator[None]:
         """They all stand still meanwhile."""
         assert self.gateway.process is not None
+        self.gateway._caught_up()
         started = {event["pid"] for event in self.gateway._all_events() if event["event"] == "scanner-started"}
         alive = started.intersection(descendants(self.gateway.process.pid))
         assert alive
@@ -110,7 +112,7 @@ class Site:
                     os.kill(pid, signal.SIGCONT)
 
     def names(self) -> list[str]:
-        return [event["event"] for event in self.gateway.events() if "smtp_id" in event]
+        return [event["event"] for event in self.gateway.events_so_far() if "smtp_id" in event]
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +164,7 @@ def test_what_fails_for_now_waits_in_the_queue(site: Site) -> None:
     replies = [site.send(site.deliver, message()), site.send(site.deliver, message(), f"user@{DEAD}")]
     assert [code for code, _ in replies] == [250, 250]
     until(lambda: len(list(site.gateway.queued())) == 2, "both are in the slow queue")
-    ids = [event["smtp_id"] for event in site.gateway.events("accepted")]
+    ids = [event["smtp_id"] for event in site.gateway.wait_event("accepted", 2)]
     assert all(smtp_id in text for smtp_id, (_, text) in zip(ids, replies, strict=True))
     for smtp_id in ids:
         assert site.gateway.queue("drop", smtp_id, "--yes").returncode == 0
@@ -175,7 +177,7 @@ def test_mixed_results_are_accepted(site: Site) -> None:
     assert code == 250
     site.gateway.wait_event("delivery-failed")
     assert len(site.good.taken) == len(site.other.taken) == 1
-    until(lambda: "completed" in site.names(), "its sender was written to")
+    site.gateway.wait_event("completed")  # its sender was written to
     held_up = list(site.gateway.queued())  # the bounce, whose domain does not exist
     assert all(one["reverse_path"] == "" for one in held_up)
     for one in held_up:

@@ -12,7 +12,7 @@ from control.history.keeper import Keeper
 from control.history.revisions import BY_HAND
 from engine import config
 from engine.layout import Layout
-from tests.system.harness import MAILWARD, Gateway, until
+from tests.system.harness import MAILWARD, Gateway
 
 
 @pytest.fixture
@@ -152,10 +152,10 @@ def test_a_running_gateway_takes_what_is_set(gateway: Gateway) -> None:
     try:
         gateway.start()
         assert call("set", "--root", gateway.root, "blocking.size.enabled", "true").returncode == 0
-        until(lambda: gateway.service_events("configuration-applied"), "the settings in force have changed")
+        gateway.wait_service_event("configuration-applied")
         path = Layout(gateway.root).config
         write(path, path.read_text(encoding="utf-8") + "[blocking.subject]\naction = 'forward'\n")
-        (refused,) = until(lambda: gateway.service_events("configuration-refused"), "a broken file was noticed")
+        (refused,) = gateway.wait_service_event("configuration-refused")
         assert f"{path}:" in refused["reason"] and "blocking.subject.forward.to" in refused["reason"]
         assert "blocking.size.enabled  true" in call("show", "--root", gateway.root).stdout
     finally:

@@ -56,7 +56,7 @@ def test_both_directions_of_one_message(running: Running, kept: Path) -> None:
     assert found["outbound"].id in {one["connection_id"] for one in gateway.wait_event("connected-to")}
     inside, outside = read(kept, found["inbound"]), read(kept, found["outbound"])
     assert re.search(r"C: data\n.*S: 354 .*\n.*-- data: 4 lines, \d+ octets\n.*S: 250 2.0.0 ok, queued as ", inside)
-    (accepted,) = gateway.events("accepted")
+    (accepted,) = gateway.wait_event("accepted")
     assert f"-- message {accepted['smtp_id']}\n" in outside and "-- data: " in outside
     assert "between us" not in inside + outside
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700 and kept == gateway.root / "queue" / "diagnosticfiles"
@@ -97,7 +97,7 @@ def test_a_message_that_cannot_be_examined_is_copied(running: Running, kept: Pat
     gateway.send(content)
     mailbox.wait(2)
     copy, envelope = sorted(wait_files(kept, 2), key=lambda file: file.suffix)
-    (error,) = gateway.events("scan-error")
+    (error,) = gateway.wait_event("scan-error")
     assert copy.id == envelope.id == error["smtp_id"]
     with files.open_file(kept, copy.name) as file:
         assert file.read() == content

@@ -54,8 +54,8 @@ def authenticating(names: Names, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def running(authenticating: tuple[Gateway, Mailbox]) -> tuple[Gateway, Mailbox]:
     gateway, box = authenticating
-    box.clear()
     gateway.forget()
+    box.clear()
     return gateway, box
 
 

@@ -49,21 +49,12 @@ class Place:
 
     def fate(self, domain: str) -> tuple[str, str]:
         """Of the one recipient there: the event that tells it, and the reason."""
-
-        def found() -> tuple[str, str] | None:
-            for name in ("delivered", "delivery-failed", "delivery-deferred"):
-                for event in self.gateway.events(name):
-                    if event["forward_path"] == f"to@{domain}":
-                        return name, event.get("reason", "")
-            return None
-
-        fate = until(found, f"mail to {domain} has been tried")
-        assert fate is not None
-        return fate
+        event = self.gateway.wait_event("", forward_path=f"to@{domain}")[0]
+        return event["event"], event.get("reason", "")
 
     def session(self, domain: str) -> list[str]:
         """The first one with a domain, as it is counted: kind of policy and result."""
-        sessions = [event["session"].split(" ") for event in self.gateway.events("tls-result")]
+        sessions = [event["session"].split(" ") for event in self.gateway.wait_event("tls-result", len(MX))]
         return next(words[:2] for words in sessions if words[3] == domain)
 
 

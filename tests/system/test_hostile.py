@@ -85,7 +85,7 @@ def test_a_thousand_recipients(running: tuple[Gateway, Mailbox]) -> None:
         assert client.say(recipients, 1001) == [250] * 1000 + [452]
         assert client.say(b"DATA\r\n") == [354]
         assert client.say(MAIL + b".\r\n") == [250]
-    until(lambda: gateway.events("completed"), "all delivered")
+    gateway.wait_event("completed")
     found = mailbox.mail()
     assert sum(len(mail.forward_paths) for mail in found) == 1000
     assert len({path for mail in found for path in mail.forward_paths}) == 1000
@@ -122,8 +122,7 @@ def test_client_that_vanishes_in_the_middle_leaves_nothing(running: tuple[Gatewa
         assert client.say(envelope + b"DATA\r\n", 3) == [250, 250, 354]
         client.sock.sendall(MAIL * 10_000)
     gateway.wait_event("disconnected")
-    # the journal may be behind with mail of the test before
-    assert "vanishes@example.net" not in {event["reverse_path"] for event in gateway.events("accepted")}
+    assert not gateway.events_so_far("accepted")
     assert not list(gateway.queued()) and not mailbox.mail()
 
 
@@ -135,7 +134,7 @@ def test_connections_beyond_the_maximum_wait_for_their_greeting(gateway: Gateway
     waiting = []
     for count in range(1, 6):
         waiting.append(Client(gateway.smtp))
-        until(lambda count=count: len(queued(gateway)) == count, "it waits")  # type: ignore[misc]
+        gateway.wait_event("connection-from", count, result="queued")
     with Client(gateway.smtp) as refused:
         assert refused.reply().startswith(b"421 4.7.0")
     for client in served:
@@ -144,10 +143,6 @@ def test_connections_beyond_the_maximum_wait_for_their_greeting(gateway: Gateway
         client.hello().__exit__()
     gateway.send(MAIL)
     mailbox.wait(1)
-
-
-def queued(gateway: Gateway) -> list[dict[str, Any]]:
-    return [event for event in gateway.events("connection-from") if event["result"] == "queued"]
 
 
 def test_definitions_that_are_overwritten_removed_and_restored(gateway: Gateway, mailbox: Mailbox) -> None:
@@ -170,11 +165,11 @@ def test_definitions_that_are_overwritten_removed_and_restored(gateway: Gateway,
     path.unlink()
     gateway.wait_event("definitions-refused", 3)
     is_cleaned(4)
-    loaded = len(gateway.events("definitions-loaded"))
+    loaded = len(gateway.events_so_far("definitions-loaded"))
     path.write_bytes(good)
     gateway.wait_event("definitions-loaded", loaded + 1)  # without being told to
     is_cleaned(5)
-    assert not gateway.events("scanner-crashed") and not gateway.events("held")
+    assert not {"scanner-crashed", "held"} & {event["event"] for event in gateway.events_so_far()}
 
 
 def test_definitions_that_cannot_be_copied_at_first(gateway: Gateway, mailbox: Mailbox) -> None:
@@ -186,7 +181,7 @@ def test_definitions_that_cannot_be_copied_at_first(gateway: Gateway, mailbox: M
     (run / _COPY.format(*mark)).symlink_to(os.devnull)
     gateway.start()
     gateway.wait_event("definitions-loaded")
-    assert gateway.events("definitions-refused")
+    gateway.wait_event("definitions-refused")
     gateway.send(with_attachment(EICAR))
     mailbox.wait(1)
     gateway.wait_event("file-deleted")

@@ -75,8 +75,8 @@ def test_every_check_is_about_the_client_that_is_named(
 ) -> None:
     """SMTP-19, RELAY-04, DNSBL-06, RSMTP-01: relay rule, block lists, SPF, Received and events."""
     gateway, box = parties
-    box.clear()
     gateway.forget()
+    box.clear()
     codes = {}
     for client in (OURS, LISTED, PERMITTED, OTHER):
         with by(gateway.smtp, client) as smtp:
@@ -93,9 +93,8 @@ def test_every_check_is_about_the_client_that_is_named(
         assert f"\r\nReceived: from c.example ({literal})" in "\r\n" + content.decode()
         assert spf in content.partition(b"Received:")[0]
         assert gateway.wait_event("accepted", number)[-1]["client"] == client
-    begun = [event for event in gateway.events("connection-from") if event.get("proxy")]
+    begun = gateway.wait_event("connection-from", 6, proxy=PROXY if by is by_proxy else FILTER)
     assert {event["client"] for event in begun} == {OURS, LISTED, PERMITTED, OTHER}
-    assert {event["proxy"] for event in begun} == {PROXY if by is by_proxy else FILTER}
 
 
 def test_others_name_nobody(parties: tuple[Gateway, Mailbox]) -> None:

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import msgspec
@@ -45,7 +44,7 @@ def test_port_in_use_at_the_start(gateway: Gateway) -> None:
     assert ended.returncode == 1 and not ended.stdout
     assert f"127.0.0.1:{gateway.https}" in ended.stderr and f"(process {os.getpid()})" in ended.stderr
     assert "Traceback" not in ended.stderr
-    (event,) = gateway.service_events("service-start-failed")
+    (event,) = gateway.wait_service_event("service-start-failed")
     assert str(gateway.https) in event["reason"]
     gateway.start()
 
@@ -89,7 +88,7 @@ def test_broken_configuration_at_the_start(gateway: Gateway) -> None:
     break_file(gateway)
     ended = serve(gateway.root)
     assert ended.returncode == 2 and f"mailward.toml:{lines + 2}: " in ended.stderr
-    assert gateway.service_events("service-start-failed")
+    gateway.wait_service_event("service-start-failed")
 
 
 def test_ports_change_while_it_runs(gateway: Gateway, mailbox: Mailbox) -> None:
@@ -149,8 +148,7 @@ def test_port_in_use_while_it_runs_changes_nothing(gateway: Gateway) -> None:
             smtp={"listen": {"host": "127.0.0.1", "port": free}},
             web={"https": {"host": "127.0.0.1", "port": port}},
         )
-        until(lambda: gateway.service_events("configuration-refused"), "refused")
-    (event,) = gateway.service_events("configuration-refused")
+        (event,) = gateway.wait_service_event("configuration-refused")
     assert f"127.0.0.1:{port}" in event["reason"] and f"smtp=127.0.0.1:{gateway.smtp}" in event["reason"]
     assert refuses(free) and greeting(gateway.smtp).startswith(b"220")
     assert gateway.process is not None
@@ -169,7 +167,7 @@ def test_operator_whose_terminal_is_gone(gateway: Gateway, mailbox: Mailbox) -> 
     assert process.stderr is not None
     process.stderr.close()
     break_file(gateway)
-    until(lambda: gateway.service_events("configuration-refused"), "refused")
+    gateway.wait_service_event("configuration-refused")
     kill_relay(gateway)
     gateway.send(MAIL)
     mailbox.wait(1)
@@ -186,9 +184,9 @@ def test_relay_that_dies_while_the_configuration_is_broken(gateway: Gateway, mai
     """The last good settings stay in force, also in a process that starts only then."""
     gateway.start()
     gateway.configure(smtp={"hostname": "set-while-it-ran.example"})
-    until(lambda: gateway.service_events("configuration-applied"), "applied")
+    gateway.wait_service_event("configuration-applied")
     break_file(gateway)
-    until(lambda: gateway.service_events("configuration-refused"), "refused")
+    gateway.wait_service_event("configuration-refused")
     kill_relay(gateway)
     gateway.send(MAIL)
     (mail,) = mailbox.wait(1)
@@ -287,7 +285,7 @@ def test_control_process_that_dies_is_started_again(gateway: Gateway, mailbox: M
     mailbox.wait(1)
     until(lambda: gateway.pids("control.serve") not in ([], [pages]), "new pages")
     until(lambda: redirects(gateway.http), "they answer")
-    assert gateway.service_events("process-restarted")[0]["name"] == "control"
+    assert gateway.wait_service_event("process-restarted")[0]["name"] == "control"
 
 
 def test_other_number_of_relays_finds_all_mail(gateway: Gateway, mailbox: Mailbox) -> None:
@@ -301,9 +299,7 @@ def test_other_number_of_relays_finds_all_mail(gateway: Gateway, mailbox: Mailbo
     held = [line["id"] for line in gateway.queued()][:2]
     for smtp_id in held:
         until(lambda smtp_id=smtp_id: gateway.queue("hold", smtp_id).returncode == 0, "held")  # type: ignore[misc]
-    gateway.configure(delivery={"pause": True})
-    until(lambda: gateway.service_events("configuration-applied"), "paused")
-    time.sleep(1.1)  # every relay has looked at the file
+    gateway.apply(delivery={"pause": True})
     for _ in range(3):
         gateway.send(MAIL)
     assert gateway.stop() == 0

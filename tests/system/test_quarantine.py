@@ -31,9 +31,7 @@ def emptied(gateway: Gateway) -> Folder:
 def keeping(running: tuple[Gateway, Mailbox]) -> tuple[Gateway, Mailbox]:
     """Everything infected is put aside."""
     gateway, mailbox = running
-    gateway.configure(antivirus={"enabled": True, "detected": "repair"})
-    if not any(event["event"] == "configuration-adopted" for event in gateway._all_events()):
-        gateway.apply(quarantine={"what": "all"})
+    gateway.apply(antivirus={"enabled": True, "detected": "repair"}, quarantine={"what": "all"})
     emptied(gateway)
     return gateway, mailbox
 
@@ -56,7 +54,7 @@ def test_the_original_is_kept_and_the_mail_goes_on(keeping: tuple[Gateway, Mailb
     assert (event["file"], event["part"]) == ("bad.com", item.part) and item.part.endswith("order.zip/bad.com")
     assert item.viruses and item.viruses[0] in event["virus"] and item.revision
     assert (item.sender, item.recipients) == ("sender@example.net", ("user@example.com",))
-    assert item.smtp_id == event["smtp_id"] == gateway.events("accepted")[-1]["smtp_id"]
+    assert item.smtp_id == event["smtp_id"] == gateway.wait_event("accepted")[-1]["smtp_id"]
     for path in (gateway.root / "quarantine").rglob("*"):
         octets = path.read_bytes()
         assert EICAR not in octets and b"bad.com" not in octets and EICAR[::-1] not in octets
@@ -106,8 +104,8 @@ def test_a_full_quarantine_does_not_stop_mail(keeping: tuple[Gateway, Mailbox]) 
     gateway.send(message("t\n", [("two.com", FILE)]))
     assert all(EICAR not in mail.content for mail in mailbox.wait(2))
     [event] = gateway.wait_event("quarantine-failed")
-    assert "full" in event["reason"] and event["smtp_id"] == gateway.events("accepted")[-1]["smtp_id"]
-    assert len(folder(gateway).entries()) == 2 and len(gateway.events("file-quarantined")) == 1
+    assert "full" in event["reason"] and event["smtp_id"] == gateway.wait_event("accepted", 2)[-1]["smtp_id"]
+    assert len(folder(gateway).entries()) == 2 and len(gateway.events_so_far("file-quarantined")) == 1
     filler.unlink()
     gateway.send(message("t\n", [("three.com", FILE)]))
     gateway.wait_event("file-quarantined", 2)

@@ -125,8 +125,8 @@ def test_a_file_is_released_here(site: Site) -> None:
     """QRN-06: in a mail of our own that nothing blocks again; the same file in other mail is blocked as before."""
     gateway, mailbox, house, _ = site
     house.stop()
-    mailbox.clear()
     gateway.forget()
+    mailbox.clear()
     gateway.send(message("t\n", [("tool.com", FILE)]))
     mailbox.wait(1)
     gateway.wait_event("file-quarantined")

@@ -5,7 +5,7 @@ import subprocess
 import msgspec
 import pytest
 
-from tests.system.harness import MAILWARD, Gateway, until
+from tests.system.harness import MAILWARD, Gateway
 
 MAIL = b"Subject: s\r\n\r\nbody\r\n"
 
@@ -51,18 +51,17 @@ def trace(gateway: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]
 
 def test_a_message_is_traced_while_it_waits_and_after(paused: Gateway) -> None:
     """PROC-25: all events of a message, by its id or by an address."""
-    until(lambda: len(paused.events("accepted")) == 3, "all accepted")
+    first, second, _ = [event["smtp_id"] for event in paused.wait_event("accepted", 3)]
     told = trace(paused, "ann@one.example").stdout
     assert "accepted from ann@one.example for a@example.com" in told
     assert "connection from 127.0.0.1" in told
     assert "it waits in the fast queue" in told
-    (line,) = trace(paused, "--json", paused.events("accepted")[1]["smtp_id"]).stdout.splitlines()
-    assert msgspec.json.decode(line)["smtp_id"] == paused.events("accepted")[1]["smtp_id"]
+    (line,) = trace(paused, "--json", second).stdout.splitlines()
+    assert msgspec.json.decode(line)["smtp_id"] == second
     nothing = trace(paused, "nobody@example.net")
     assert nothing.returncode == 1 and "has no message with" in nothing.stderr
-    dropped = paused.events("accepted")[0]["smtp_id"]
-    assert paused.queue("drop", dropped).returncode == 0
+    assert paused.queue("drop", first).returncode == 0
     paused.wait_event("completed")
-    told = trace(paused, dropped).stdout
+    told = trace(paused, first).stdout
     assert "dropped: dropped on request of the administrator" in told and "completed" in told
     assert "it waits" not in told

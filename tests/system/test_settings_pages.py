@@ -42,7 +42,7 @@ def test_a_limit_that_is_set_in_the_browser_is_kept_by_smtp(running: tuple[Gatew
     assert "Saved: 2 settings changed. The gateway works by it now." in said
     assert ">In force<" in said
     until(lambda: refused(gateway, LARGE) == 552, "the limit holds")
-    changed = gateway.service_events("configuration-applied")[-1]["changed"]
+    changed = gateway.wait_service_event("configuration-applied")[-1]["changed"]
     assert changed == ["blocking.size.enabled", "blocking.size.max_mb"]
     history = Form.of(browser, "/configuration/history")
     asked = browser.request("POST", history.action, history.fields | {"do": "undo"})
@@ -63,9 +63,9 @@ def test_mail_is_paused_and_goes_on_by_a_check_box(running: tuple[Gateway, Mailb
     browser.log_on("admin", PASSWORD)
     path = "/configuration/setup/delivery"
     save(browser, path, {"delivery.pause": "yes"})
-    until(lambda: gateway.events("configuration-adopted"), "the relay has it")
+    gateway.wait_event("configuration-adopted")
     gateway.send(b"Subject: waits\r\n\r\nx\r\n")
-    until(lambda: gateway.events("accepted"), "it is accepted")
+    gateway.wait_event("accepted")
     assert not arrived(mailbox)
     save(browser, path, {"delivery.pause": "no"})
     until(lambda: arrived(mailbox), "it goes on")

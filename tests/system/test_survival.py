@@ -133,8 +133,7 @@ def test_held_message_is_processed_anew_on_request(gateway: Gateway, mailbox: Ma
     gateway.start()
     gateway.send(with_attachment(b"7z\xbc\xaf\x27\x1c" + bytes(64), "closed.7z"))
     (held,) = gateway.wait_event("held")
-    gateway.configure(antivirus={"unscanned": "deliver"})
-    until(lambda: gateway.service_events("configuration-applied"), "the new setting is in force")
+    gateway.apply(antivirus={"unscanned": "deliver"})
     assert gateway.queue("retry", held["smtp_id"]).returncode == 0
     (mail,) = mailbox.wait(1)
     assert untraced(mail.content) == with_attachment(b"7z\xbc\xaf\x27\x1c" + bytes(64), "closed.7z")
@@ -169,4 +168,4 @@ def test_clean_stop_says_421_and_keeps_the_queue(gateway: Gateway, mailbox: Mail
     gateway.start()
     (mail,) = mailbox.wait(1)
     assert b"Subject: waits" in mail.content
-    assert not gateway.service_events("service-started")[-1].get("after_crash")
+    assert not gateway.wait_service_event("service-started", 2)[-1].get("after_crash")

@@ -162,7 +162,10 @@ def test_told_though_logging_is_off(both: Gateway, mailbox: Mailbox) -> None:
     both.send(HOT)
     wait_for(mailbox, "Gateway started")
     wait_for(mailbox, "Content rule violated")
-    assert {event["event"] for event in both.events()} - {"definitions-loaded"} == {"notification-wanted"}
+    both.send(HOT)
+    both.wait_event("notification-wanted", 3)  # two of the first message, and the administrator's of the second
+    told = {event["event"] for event in both.wait_event("")}
+    assert told - {"definitions-loaded"} == {"notification-wanted"}
 
 
 def test_pages_that_are_killed_again_and_again(both: Gateway, mailbox: Mailbox) -> None:
@@ -222,7 +225,7 @@ def test_settings_that_were_changed_while_nothing_ran(both: Gateway, mailbox: Ma
     both.start()
     text = wait_for(mailbox, "Configuration changed")
     assert "Settings: delivery.days, relay.hosts" in text.splitlines() and "192.0.2.77" not in text
-    (applied,) = both.service_events("configuration-applied")
+    (applied,) = both.wait_service_event("configuration-applied")
     assert applied["changed"] == ["delivery.days", "relay.hosts"]
 
 
@@ -326,4 +329,4 @@ def test_report_of_mail_that_went_out(both: Gateway, mailbox: Mailbox) -> None:
 
     until(lambda: len(sent()) == 2, "both are told of")
     assert {one["kind"] for one in sent()} == {"content sender", "content administrator"}
-    assert {one["smtp_id"] for one in sent()} == {both.events("dropped")[0]["smtp_id"]}
+    assert {one["smtp_id"] for one in sent()} == {both.wait_event("dropped")[0]["smtp_id"]}

@@ -81,19 +81,19 @@ def test_an_update_under_load(gateway: Gateway, publisher: Publisher) -> None:
     published = publisher.publish("New.Virus").revision
     with Load(gateway) as load:
         assert definitions(gateway, "update").startswith(f"Succeeded, revision {published.number}")
-        until(lambda: published.image in [one["revision"] for one in gateway.events("definitions-loaded")], "in use")
+        gateway.wait_event("definitions-loaded", revision=published.image)
         sent = load.sent
         until(lambda: load.sent > sent + 10, "mail flows on")
     assert load.wrong == []
     gateway.send(INFECTED)
-    found = until(lambda: [one for one in gateway.events("scanned") if one.get("signatures")], "it is found")
+    found = gateway.wait_event("scanned", verdict="infected")
     assert (found[0]["signatures"], found[0]["definitions"]) == (["New.Virus"], published.image)
-    assert {one["verdict"] for one in gateway.events("scanned")} == {"clean", "infected"}
+    assert {one["verdict"] for one in gateway.events_so_far("scanned")} == {"clean", "infected"}
     assert definitions(gateway, "update").startswith("Nothing new")
     assert f"revision {published.image}, number {published.number}" in definitions(gateway, "status")
     gateway.forget()
     definitions(gateway, "rollback")
-    until(lambda: gateway.events("definitions-loaded"), "those before are in use")
+    gateway.wait_event("definitions-loaded")
     gateway.send(INFECTED)
     (passed,) = gateway.wait_event("scanned")
     assert passed["verdict"] == "clean"

@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from control.samples import EICAR
-from tests.system.harness import Gateway, Mailbox, until
+from tests.system.harness import Gateway, Mailbox
 
 CLEAN = b"From: a@example.net\r\nTo: user@example.com\r\nSubject: hello\r\n\r\nA line.\r\n.dot\r\n..\r\n"
 
@@ -47,7 +47,7 @@ def test_clean_message_gains_one_received_field_and_nothing_else(running: tuple[
     (completed,) = gateway.wait_event("completed")
     assert accepted["smtp_id"] == delivered["smtp_id"] == completed["smtp_id"]
     assert accepted["smtp_id"].encode() in mail.content.split(b"\r\n\r\n")[0]
-    assert gateway.events("scanned")[0]["verdict"] == "clean"
+    assert gateway.wait_event("scanned")[0]["verdict"] == "clean"
 
 
 def test_infected_attachment_is_replaced_and_the_rest_stays(running: tuple[Gateway, Mailbox]) -> None:
@@ -71,7 +71,7 @@ def test_two_messages_on_one_connection_and_many_recipients(running: tuple[Gatew
     with gateway.client() as smtp:
         smtp.sendmail("a@example.net", ["u1@example.com", "u2@example.com"], CLEAN)
         smtp.sendmail("a@example.net", ["u3@example.com"], CLEAN)
-    until(lambda: len(gateway.events("delivered")) == 3, "three deliveries")
+    gateway.wait_event("delivered", 3)
     paths = sorted(path for mail in mailbox.mail() for path in mail.forward_paths)
     assert paths == ["u1@example.com", "u2@example.com", "u3@example.com"]
 
@@ -107,7 +107,7 @@ def test_smuggling_never_ends_data_and_is_refused(running: tuple[Gateway, Mailbo
         sock.sendall(b"QUIT\r\n")
         assert replies.readline().startswith(b"221")
     gateway.wait_event("rejected")
-    assert not gateway.events("accepted") and not mailbox.mail()
+    assert not gateway.events_so_far("accepted") and not mailbox.mail()
 
 
 def test_starttls_with_the_generated_certificate(running: tuple[Gateway, Mailbox]) -> None:
@@ -130,4 +130,4 @@ def test_unscannable_mail_is_held_and_shown(running: tuple[Gateway, Mailbox]) ->
     assert (line["queue"], line["id"]) == ("hold", held["smtp_id"])
     assert gateway.queue("drop", held["smtp_id"]).returncode == 0
     assert list(gateway.queued()) == [] and not mailbox.mail()
-    assert gateway.events("dropped")
+    gateway.wait_event("dropped")
