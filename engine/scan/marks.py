@@ -19,7 +19,7 @@ _PACK_LEVELS: Final = 25
 _LZH_CODES: Final = 19
 _LZH_BITS: Final = 16
 _ARJ_HEADER: Final = (30, 2600)
-_ZPAQ: Final = (b"zPQ\x01\x01", b"zPQ\x02\x01", b"7kSt\xa01\x83\xd3\x8c")
+_ZPAQ: Final = (b"zPQ\x01", b"zPQ\x02", b"7kSt\xa01\x83\xd3\x8c")
 
 
 def _gzip(head: bytes) -> bool:
