@@ -60,7 +60,7 @@ build/peers:
 # Real messages and archives of others, with expected results: make corpus DATA=folder
 corpus: build
 	./install-packages corpus
-	MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest tests/corpus
+	MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest --timeout=0 tests/corpus
 
 # Every parser, or one (TARGET=name), for SECONDS each, kernels under sanitizers; REPLAY=file runs one input of TARGET
 fuzz: build
@@ -70,8 +70,8 @@ fuzz: build
 
 # The kernels with AddressSanitizer and UndefinedBehaviorSanitizer: their tests, the walk, every fuzz target, DATA=folder
 sanitize: build
-	$(BIN)/python tests/sanitize/build.py -m pytest -q tests/cext tests/engine/scan tests/fuzz
-	$(if $(DATA),MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python tests/sanitize/build.py -m pytest -q tests/corpus)
+	$(BIN)/python tests/sanitize/build.py -m pytest -q --timeout=0 tests/cext tests/engine/scan tests/fuzz
+	$(if $(DATA),MAILWARD_DATA=$(abspath $(DATA)) $(BIN)/python tests/sanitize/build.py -m pytest -q --timeout=0 tests/corpus)
 
 bench: build
 	./install-packages test

@@ -3,7 +3,13 @@
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("mailward", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# The same examples in each run: what fails here fails for everybody, and is the fault of what was changed. New ones are
+# looked for by `make fuzz`, and by `pytest --hypothesis-profile=search`, which keeps what it finds.
+_EVERYWHERE = hypothesis.settings(
+    deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("mailward", _EVERYWHERE, derandomize=True, database=None)
+hypothesis.settings.register_profile("search", _EVERYWHERE)
 hypothesis.settings.load_profile("mailward")
 
 

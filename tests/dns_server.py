@@ -31,7 +31,7 @@ import dns.rrset
 from bench.ports import free_port
 from engine.dns import Resolver
 
-START_S = 20.0  # far beyond what a start takes
+START_S = 60.0  # far beyond what a start takes
 UDP_LEN = 512  # RFC 1035 s4.2.1, for queries without EDNS
 
 Zone = Mapping[tuple[str, str], Sequence[str]]
@@ -143,7 +143,7 @@ def _write_zone(folder: Path, domain: str, kind: str, text: str) -> str:
 def answers(port: int) -> bool:
     """Whether anything answers there, be it a refusal."""
     try:
-        dns.query.udp(dns.message.make_query("ready.invalid", "A"), "127.0.0.1", timeout=0.05, port=port)
+        dns.query.udp(dns.message.make_query("ready.invalid", "A"), "127.0.0.1", timeout=1.0, port=port)
     except (dns.exception.DNSException, OSError):
         return False
     return True

@@ -29,7 +29,7 @@ from engine.layout import Layout
 
 PASSWORD = "correct horse battery"
 REPORT_PASSWORD = "only for the reports"
-PATIENCE_S = 30.0  # an upper bound for hung processes, not a measure of speed
+PATIENCE_S = 60.0  # an upper bound for hung processes, not a measure of speed
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

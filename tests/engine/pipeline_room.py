@@ -20,7 +20,7 @@ from engine.scan.facts import Facts
 from engine.scan.outcome import Outcome
 from tests.engine.queue.rooms import FaultyDisk
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 HOUR_NS = 3_600 * 1_000_000_000
 SEGMENT_LEN = 1 << 16
 DELIVERY = Delivery(retry_first_s=600, retry_last_s=7200)

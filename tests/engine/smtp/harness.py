@@ -26,7 +26,7 @@ from engine.smtp.session import Session
 from engine.smtp.shared import SharedCounts
 from engine.smtp.submission import SubmissionSession
 
-UPPER_S = 20.0  # nothing here takes a hundredth of it
+UPPER_S = 60.0  # nothing here takes a hundredth of it
 HOSTNAME = "gate.example"
 REFUSED = "nobody@nowhere.invalid"
 DENIED = Answer(Reply.RELAY_DENIED)

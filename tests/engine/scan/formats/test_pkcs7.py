@@ -149,6 +149,6 @@ def test_damage_is_told_or_refused(identity: Identity) -> None:
 @given(st.binary(max_size=200), st.integers(0, 60))
 def test_changed_octets_never_raise(noise: bytes, at: int) -> None:
     data = info(SIGNED, inner(b"\x24\x80" + element(4, b"content") + b"\0\0"))
-    begun = time.monotonic()
+    begun = time.process_time()
     opened(data[:at] + noise + data[at + 1 :])
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
