@@ -48,7 +48,7 @@ class Commands(Dialogue):
         if not self.client.helo:
             raise Refused(Reply.SAY_HELLO)
         if self._transaction is not None:
-            raise Refused(Reply.BAD_SEQUENCE)
+            raise Refused(Reply.NESTED_MAIL)
         self._drop()
         most = self.settings.smtp.max_messages_per_connection
         if most and self._messages >= most:

@@ -55,6 +55,7 @@ class Dialogue:
         self._line = b""
         self._skip_left = 0
         self._violation_count = 0
+        self._fruitful = 0  # commands until the last message, that included
         self._junk_count = 0  # commands that lead to no message, since the last one
         self._messages = 0  # transactions begun
         self._turn_ends = TURN_LEN

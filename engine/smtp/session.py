@@ -18,6 +18,8 @@ cut, with one exception that is wanted: input that must not be there yet (RFC 29
 A command line with a bare CR or LF is refused with 500 (lines.py), a message with one is refused with 550 after its
 true end (body.py). Both are the same choice (SMTP-15).
 
+A session that goes on and on without a message is ended, whatever it says, when its next turn comes.
+
 The tenth violation is answered, and then 421 ends the session (SMTP-14). What a pipelining client had to send before
 it could know that MAIL was refused is answered 503 but is no violation.
 
@@ -26,7 +28,7 @@ Known gaps: BINARYMIME is not offered. HELO clients may pipeline without being t
 
 import msgspec
 
-from engine.limits import COMMAND_LINE_LEN
+from engine.limits import COMMAND_LINE_LEN, FRUITLESS_COMMANDS
 from engine.queue.record import Received
 from engine.replies import Ending, Reply
 from engine.smtp.body import ChunkBody, DataBody
@@ -68,6 +70,7 @@ class Session(Commands):
                 if mode is Mode.COMMANDS:
                     if self.commands >= self._turn_ends:
                         self._turn_ends = self.commands + TURN_LEN
+                        self._goes_somewhere()
                         return Effect.TURN
                     if not self.commands:
                         self._no_handshake()
@@ -146,6 +149,7 @@ class Session(Commands):
         """None: the message is durable."""
         self._mode = Mode.COMMANDS
         self._junk_count = 0
+        self._fruitful = self.commands
         if reply is None:
             self._say(Reply.QUEUED.line(smtp_id))
         elif isinstance(reply, Ending):
@@ -182,6 +186,11 @@ class Session(Commands):
             if self._record is not None:
                 self._record.client(self._line[:SHOWN_LEN])
             raise Refused(Reply.NOT_SMTP, closes=True)
+
+    def _goes_somewhere(self) -> None:
+        """Refusals, recipients and empty chunks are in order, and yet no client needs so many. Raises Refused."""
+        if self.commands - self._fruitful >= max(FRUITLESS_COMMANDS, 2 * self.settings.smtp.max_recipients):
+            raise Refused(Reply.FRUITLESS, violation=False)
 
     def _run(self, line: bytes) -> Effect | None:
         """Execute one command. Returns what has to be done outside. Raises Refused."""

@@ -76,7 +76,9 @@ class SubmissionSession(Session):
             raise Refused(Reply.SAY_HELLO)
         if not self.client.tls:
             raise Refused(Reply.ENCRYPTION_NEEDED)
-        if self.client.submitter or self.in_transaction:
+        if self.client.submitter:
+            raise Refused(Reply.LOGGED_ON)
+        if self.in_transaction:
             raise Refused(Reply.BAD_SEQUENCE)
         return self._go_on(Exchange(argument))
 

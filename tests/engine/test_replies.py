@@ -63,3 +63,15 @@ def test_blank_is_filled_once() -> None:
 def test_ehlo_lines() -> None:
     assert ehlo_lines("gate.example", ["A", "B"]) == b"250-gate.example\r\n250-A\r\n250 B\r\n"
     assert ehlo_lines("gate.example", []) == b"250 gate.example\r\n"
+
+
+def test_who_breaks_the_order_is_told_what_is_in_order() -> None:
+    """RFC 5321 s4.1.4: 503, with the command that is wanted first."""
+    wanted = {
+        "NESTED_MAIL": "RSET",
+        "BAD_SEQUENCE": "RSET",
+        "SAY_HELLO": "EHLO",
+        "NEED_MAIL": "MAIL",
+        "NEED_RCPT": "RCPT",
+    }
+    assert {name: command in Reply[name].text for name, command in wanted.items()} == dict.fromkeys(wanted, True)

@@ -5,9 +5,10 @@ import itertools
 import pytest
 
 from engine.config import Relay
-from engine.limits import PROTOCOL_ERRORS
+from engine.limits import FRUITLESS_COMMANDS, PROTOCOL_ERRORS
 from engine.relay_rule import Decision, RelayRule, Source
 from engine.smtp.address import domain_of
+from engine.smtp.dialogue import TURN_LEN
 from engine.smtp.gate import ACCEPTED, Answer
 from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, Outcome, each_octet, talk, talk_in_turn
 
@@ -218,3 +219,26 @@ def test_endless_recipients_commands_and_errors_are_bounded() -> None:
     outcome = talk(HELLO, b"MAIL FROM:<a@c.example>\r\n" + rcpts)
     assert outcome.codes.count(452) == 500
     assert talk(b"\r\n" * 1000).codes == [500] * PROTOCOL_ERRORS + [421]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"RCPT TO:<b@local.example>\r\n",
+        b"RCPT TO:<b@far.example>\r\n",
+        b"BDAT 0\r\n",
+    ],
+)
+def test_whatever_is_said_without_end(line: bytes) -> None:
+    """SMTP-14: refusals and empty chunks, FRUITLESS_COMMANDS of them."""
+    begun = len((HELLO + ENVELOPE).splitlines())
+    assert not talk(HELLO, ENVELOPE, line * (FRUITLESS_COMMANDS - begun - 1)).closed
+    outcome = talk(HELLO, ENVELOPE, line * FRUITLESS_COMMANDS)
+    assert outcome.closed and outcome.codes[-1] == 421
+    assert len(outcome.codes) == FRUITLESS_COMMANDS + 1
+
+
+def test_messages_make_up_for_what_was_said() -> None:
+    many = b"RCPT TO:<b@local.example>\r\n" * (FRUITLESS_COMMANDS - TURN_LEN)
+    outcome = talk(HELLO, *([ENVELOPE + many + b"DATA\r\n", b"\r\n.\r\n"] * 3))
+    assert len(outcome.messages) == 3 and not outcome.closed

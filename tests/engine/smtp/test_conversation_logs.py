@@ -256,7 +256,7 @@ def test_secrets_are_masked(run: Run, tmp_path: Path) -> None:
             assert log.count("****") == len(lines)
             violations = [event.violation for event in await logs.one.gate.wait_for(ProtocolViolation, len(lines))]  # type: ignore[attr-defined]
             assert not any(secret.decode() in words for words in violations)
-            assert violations[0] == "502 command not supported: AUTH PLAIN ****\\r\\n"
+            assert violations[0] == "502 command not supported, see HELP: AUTH PLAIN ****\\r\\n"
 
     run(main())
 

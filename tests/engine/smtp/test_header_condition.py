@@ -168,7 +168,7 @@ def test_a_message_without_it_is_refused_for_all(content: bytes) -> None:
     """RELAY-01, RELAY-11, RELAY-12: after RCPT only the message as a whole can be refused."""
     for outcome in (by_data(content), by_bdat(content)):
         refusals = [line for line in outcome.replies if line.startswith("5")]
-        assert refusals[0] == "550 5.7.1 relaying denied"
+        assert refusals[0].startswith("550 5.7.1 relaying denied")
         assert outcome.codes[-1] == 250
         assert not outcome.messages and not outcome.violations
         assert outcome.rejections == [(Reason.RELAY, "a@c.example", "c@far.example")]

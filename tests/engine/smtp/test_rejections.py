@@ -186,7 +186,7 @@ def test_a_verdict_on_the_sender_is_awaited_at_each_recipient_and_found_out_once
             await peer.send(b"RCPT TO:<b@local.example>\r\nRCPT TO:<c@local.example>\r\nDATA\r\n")
             asked[0].set_result(Answer(Reply.BLOCK_LISTED, "bl.example"))
             for _ in range(2):
-                assert await peer.reply() == "554 5.7.1 client is on the block list bl.example\r\n"
+                assert await peer.reply() == Reply.BLOCK_LISTED.line("bl.example").decode()
             assert (await peer.reply()).startswith("554 5.5.1 ")
             assert len(asked) == 1
             assert (await peer.ask(b"RSET\r\n")).startswith("250 ")
