@@ -8,20 +8,23 @@ no TLS, whatever the policy: nothing leaves the machine.
 
 import asyncio
 import contextlib
+import itertools
 import random
 import socket
 import ssl
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import msgspec
 
+from engine import limits
 from engine.config import Delivery, TlsPolicy
 from engine.delivery.client import Session
 from engine.delivery.connection import Connection, Handshake, Untrusted
 from engine.delivery.contexts import Contexts, Unreadable
 from engine.delivery.dialogue import State
-from engine.delivery.nexthop import Exchange, NextHop
+from engine.delivery.nexthop import Exchange, NextHop, loops_back
 from engine.delivery.reach import Reach, Unreachable
 from engine.delivery.reply import Reply, own_words
 from engine.delivery.route import Protocol, address_text
@@ -31,6 +34,8 @@ from engine.delivery.trace import address_literal
 from engine.diagnostics.recorder import Recorder
 from engine.dns import DnsFailure, Resolver
 from engine.events import ConnectedTo, Event
+
+GROUP_S: Final = 5.0  # for hosts of one preference to take a connection while there are others: three SYNs
 
 
 class ConnectFailed(Exception):
@@ -42,7 +47,8 @@ class ConnectFailed(Exception):
 
 
 class Connector:
-    """Opens connections. root: where files with authorities are below, unless their paths are absolute."""
+    """Opens connections. root: where files with authorities are below, unless their paths are absolute. is_own: whether
+    this gateway answers at an address and port; asked of what is connected to, whatever DNS said before (RTE-12)."""
 
     def __init__(
         self,
@@ -54,7 +60,9 @@ class Connector:
         rng: random.Random | None = None,
         recorder: Recorder | None = None,
         root: Path = Path(),
+        is_own: Callable[[str, int], bool] = lambda address, port: False,
     ) -> None:
+        self._is_own = is_own
         self._resolver = resolver
         self._event = event
         self._hostname = hostname
@@ -77,36 +85,72 @@ class Connector:
         permanent only if that is true of every host.
         """
         failures: list[Reply] = []
-        for exchange in self._ordered(hop):
-            if exchange in without:
-                continue
-            try:
-                addresses = await self._addresses(exchange)
-                wanted = await demand(hop, exchange, self._resolver, dane=self._delivery.dane)
-            except DnsFailure as error:
-                # a host that the operator named is put right by the operator: never for good
-                wrong = exchange.fixed and error.permanent
-                failures.append(own_words("4.4.4", error.reply.text.partition(" ")[2]) if wrong else error.reply)
-                continue
-            except Unfit as error:
-                self._tell(domain, error.kind, error.outcome, exchange, "", error.reply)
-                failures.append(error.reply)
-                continue
-            attempt = _Attempt(hop, exchange, wanted, domain)
-            left = self._reach.ordered(addresses)
-            while left:
-                found, left = await self._next(attempt, left, failures)
-                if found is not None:
-                    return found
+        connection = await self._first_of(hop, self._groups(hop, without), domain, failures)
+        if connection is not None:
+            return connection
         lasting = [reply for reply in failures if not reply.permanent] or failures
         raise ConnectFailed(lasting[-1] if lasting else own_words("4.4.4", f"{hop} has no host"))
 
-    def _ordered(self, hop: NextHop) -> list[Exchange]:
+    async def _first_of(
+        self, hop: NextHop, groups: list[list[Exchange]], domain: str, failures: list[Reply]
+    ) -> Connection | None:
+        clock = asyncio.get_running_loop().time
+        last_s = float(self._delivery.connect_timeout_s)
+        end = clock() + limits.CONNECTING_S
+        slow: list[_Place] = []
+        preparing: list[asyncio.Future[list[list[_Place]]]] = []
+
+        def prepare(group: list[Exchange]) -> None:
+            found = (self._prepared(hop, exchange, domain, failures) for exchange in group)
+            preparing.append(asyncio.gather(*found))
+
+        try:
+            for number, group in enumerate(groups):
+                if number == 0:
+                    prepare(group)
+                elif number == 1:  # the rest at once: DNS of many that are dead would take its time for each
+                    for other in groups[1:]:
+                        prepare(other)
+                places = [place for found in await preparing[number] for place in found]
+                if own := next((place for place in places if self._is_own(place.address, place.port)), None):
+                    failures.append(loops_back(own.attempt.exchange.name))  # RFC 5321 s5.1: with all less preferred
+                    break
+                slow += [place for place in places if self._reach.is_slow(place.address)]
+                places = [place for place in places if place not in slow]
+                others = number + 1 < len(groups) or bool(slow)
+                connection = await self._through(places, min(GROUP_S, last_s) if others else last_s, failures)
+                if connection is not None or (places and clock() >= end):
+                    return connection
+            return await self._through(slow, last_s, failures)
+        finally:
+            for one in preparing:
+                one.cancel()
+
+    def _groups(self, hop: NextHop, without: Collection[Exchange]) -> list[list[Exchange]]:
+        """The hosts by preference, equals at random."""
         exchanges = list(hop.exchanges)
         if not hop.fixed:
             self._rng.shuffle(exchanges)
             exchanges.sort(key=lambda exchange: exchange.preference)
-        return exchanges
+        exchanges = [exchange for exchange in exchanges if exchange not in without]
+        return [list(group) for _, group in itertools.groupby(exchanges, lambda exchange: exchange.preference)]
+
+    async def _prepared(self, hop: NextHop, exchange: Exchange, domain: str, failures: list[Reply]) -> "list[_Place]":
+        """Where a host is, and what it has to have; none: it cannot be used."""
+        try:
+            addresses = await self._addresses(exchange)
+            wanted = await demand(hop, exchange, self._resolver, dane=self._delivery.dane)
+        except DnsFailure as error:
+            # a host that the operator named is put right by the operator: never for good
+            wrong = exchange.fixed and error.permanent
+            failures.append(own_words("4.4.4", error.reply.text.partition(" ")[2]) if wrong else error.reply)
+            return []
+        except Unfit as error:
+            self._tell(domain, error.kind, error.outcome, exchange, "", error.reply)
+            failures.append(error.reply)
+            return []
+        attempt = _Attempt(hop, exchange, wanted, domain)
+        return [_Place(address, exchange.port, attempt) for address in self._reach.ordered(addresses)]
 
     async def _addresses(self, exchange: Exchange) -> tuple[str, ...]:
         if exchange.is_socket:
@@ -115,26 +159,21 @@ class Connector:
             return await self._resolver.host_addresses(exchange.name)
         return await self._resolver.addresses(exchange.name)
 
-    async def _next(
-        self, attempt: "_Attempt", addresses: list[str], failures: list[Reply]
-    ) -> tuple[Connection | None, list[str]]:
-        """One of the addresses, the first that takes a connection, and those that are left to try."""
-        sock: socket.socket | None = None
-        address, left = addresses[0], []
-        if len(addresses) > 1:
-            exchange = attempt.exchange
+    async def _through(self, places: "list[_Place]", timeout_s: float, failures: list[Reply]) -> Connection | None:
+        """The first of them that takes a connection and is good enough."""
+        while places:
             try:
-                reached = await self._reach.first(addresses, exchange.port, float(self._delivery.connect_timeout_s))
+                reached = await self._reach.first(places, timeout_s)
             except Unreachable as error:
-                failures += [self._unreached(exchange, one, words) for one, words in error.failed.items()]
-                return None, []
-            address, sock, left = reached.address, reached.sock, reached.rest
-            failures += [self._unreached(exchange, one, words) for one, words in reached.failed.items()]
-        found = await self._try(attempt, address, sock)
-        if isinstance(found, Connection):
-            return found, []
-        failures.append(found)
-        return None, left
+                failures += [self._unreached(place, words) for place, words in error.failed]
+                return None
+            failures += [self._unreached(place, words) for place, words in reached.failed]
+            found = await self._try(reached.place.attempt, reached.place.address, reached.sock)
+            if isinstance(found, Connection):
+                return found
+            failures.append(found)
+            places = reached.rest
+        return None
 
     async def _try(self, attempt: "_Attempt", address: str, sock: socket.socket | None) -> Connection | Reply:
         found = await self._once(attempt, address, sock)
@@ -211,8 +250,8 @@ class Connector:
             reason = reply.text if reply is not None else ""
             self._event(result(domain, kind, outcome, host=exchange.name, address=address, reason=reason))
 
-    def _unreached(self, exchange: Exchange, address: str, words: str) -> Reply:
-        connection = self._connection(exchange, address, TlsPolicy.NONE)
+    def _unreached(self, place: "_Place", words: str) -> Reply:
+        connection = self._connection(place.attempt.exchange, place.address, TlsPolicy.NONE)
         connection.begin_record()
         reply = self._unreachable(connection, words)
         connection.end_record(f"no connection: {reply}")
@@ -269,7 +308,10 @@ class Connector:
         loop = asyncio.get_running_loop()
         exchange = connection.exchange
         if exchange.is_socket:
-            await loop.create_unix_connection(lambda: connection, address)
+            if sock is not None:
+                await loop.create_unix_connection(lambda: connection, sock=sock)
+            else:
+                await loop.create_unix_connection(lambda: connection, address)
             return
         place = {"sock": sock} if sock is not None else {"host": address, "port": exchange.port}
         if exchange.protocol is Protocol.SMTPS:
@@ -327,6 +369,12 @@ class _Attempt(msgspec.Struct, frozen=True):
         else:
             return None
         return msgspec.structs.replace(self, demand=less, domain="")  # a session is told of once
+
+
+class _Place(NamedTuple):
+    address: str
+    port: int
+    attempt: _Attempt
 
 
 class _TlsFailed:

@@ -81,7 +81,14 @@ class Deliverer(Generic[M]):
         self._event = event
         self._clock_ns = clock_ns
         connector = Connector(
-            settings.delivery, resolver, event, self.hostname, next_connection_id, recorder=recorder, root=root
+            settings.delivery,
+            resolver,
+            event,
+            self.hostname,
+            next_connection_id,
+            recorder=recorder,
+            root=root,
+            is_own=lambda address, port: self._next_hops.is_own(address, port),
         )
         self._quirks = Quirks()
         self.pool = Pool(settings, connector, event, relays)

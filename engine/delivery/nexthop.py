@@ -1,4 +1,4 @@
-"""From a routing decision to the hosts that are tried: MX lookup, own addresses cut out (RTE-04, RTE-12)."""
+"""From a routing decision to the hosts that are tried: MX lookup, our own name cut out (RTE-04, RTE-12)."""
 
 import asyncio
 import socket
@@ -119,7 +119,7 @@ class NextHops:
 
     async def _look_up(self, decision: Decision) -> NextHop:
         if decision.kind is Kind.LOOP:
-            raise Unroutable(_loop(decision.name))
+            raise Unroutable(loops_back(decision.name))
         if decision.kind is Kind.NONE:
             raise Unroutable(own_words("5.1.2", f"there is no route to {decision.name or 'an address without domain'}"))
         signed, policy = False, None
@@ -136,9 +136,9 @@ class NextHops:
             except DnsFailure as error:
                 raise Unroutable(error.reply) from None
             exchanges = [Exchange(host, decision.port, preference=preference) for preference, host in found]
-        kept = await self._without_own(exchanges)
+        kept = self._without_own(exchanges)
         if not kept:
-            raise Unroutable(_loop(decision.name or str(decision.hosts[0])))
+            raise Unroutable(loops_back(decision.name or str(decision.hosts[0])))
         return NextHop(
             tuple(kept),
             decision.tls,
@@ -155,29 +155,18 @@ class NextHops:
         policy = await self._policies.of(decision.name)
         return Policy(policy.mode, policy.mx) if policy is not None and policy.mode is not Mode.NONE else None
 
-    async def _without_own(self, exchanges: list[Exchange]) -> list[Exchange]:
-        """RFC 5321 s5.1: a host that is ourselves goes, and all that are not more preferred than it."""
-        own = await asyncio.gather(*(self._is_own(one) for one in exchanges))  # at once: strangers name many that hang
-        for exchange, is_own in zip(exchanges, own, strict=True):
-            if is_own:
+    def _without_own(self, exchanges: list[Exchange]) -> list[Exchange]:
+        """RFC 5321 s5.1: a host of our name goes, and all that are not more preferred than it."""
+        for exchange in exchanges:
+            own = self.router.is_own_name(exchange.name) or exchange.name == self._hostname.lower()
+            if own and not exchange.fixed:
                 return [other for other in exchanges if other.preference < exchange.preference]
         return exchanges
 
-    async def _is_own(self, exchange: Exchange) -> bool:
-        if exchange.is_socket:
-            return False
-        router = self.router
-        if not exchange.fixed and (router.is_own_name(exchange.name) or exchange.name == self._hostname.lower()):
-            return True
-        try:
-            if exchange.fixed:
-                addresses = await self._resolver.host_addresses(exchange.name)
-            else:
-                addresses = await self._resolver.addresses(exchange.name)
-        except DnsFailure:
-            return False  # it is told when connecting
-        return any(router.is_own(address_text(one), exchange.port, self._is_machine) for one in addresses)
+    def is_own(self, address: str, port: int) -> bool:
+        """Whether a connection to it would come back to this gateway (RTE-12)."""
+        return not address.startswith("/") and self.router.is_own(address_text(address), port, self._is_machine)
 
 
-def _loop(name: str) -> Reply:
+def loops_back(name: str) -> Reply:
     return own_words("5.4.6", f"mail for {name} would come back to this gateway")

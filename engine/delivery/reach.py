@@ -1,7 +1,7 @@
-"""Which address of a host to connect to: families in turn with a short head start for each (after RFC 8305).
+"""Which address of equally preferred hosts to connect to: each with a short head start (after RFC 8305).
 
 A connection that hangs costs HEAD_START_S, not the time-out, and is remembered: such an address is tried after the
-others for SLOW_S.
+others for SLOW_S. One that refuses costs nothing, and is not.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from engine import limits
 
@@ -18,20 +18,32 @@ HEAD_START_S: Final = 0.25  # RFC 8305 s5
 SLOW_S: Final = 600.0
 
 
-class Connected(NamedTuple):
-    """failed: addresses that refused meanwhile, and why. rest: those that came to nothing so far, or were not tried."""
+class Place(Protocol):
+    """address: its text, or the path of a socket of this machine."""
 
-    address: str
+    @property
+    def address(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+P = TypeVar("P", bound=Place)
+
+
+class Connected(NamedTuple, Generic[P]):
+    """failed: places that refused meanwhile, and why. rest: those that came to nothing so far, or were not tried."""
+
+    place: P
     sock: socket.socket
-    failed: dict[str, str]
-    rest: list[str]
+    failed: list[tuple[P, str]]
+    rest: list[P]
 
 
-class Unreachable(Exception):
-    """No address took a connection. failed: why, by address."""
+class Unreachable(Exception, Generic[P]):
+    """No place took a connection. failed: why."""
 
-    def __init__(self, failed: dict[str, str]) -> None:
-        super().__init__("; ".join(failed.values()))
+    def __init__(self, failed: list[tuple[P, str]]) -> None:
+        super().__init__("; ".join(words for _, words in failed))
         self.failed = failed
 
 
@@ -67,18 +79,18 @@ class Reach:
     def answered(self, address: str) -> None:
         self._slow.pop(address, None)
 
-    async def first(self, addresses: Sequence[str], port: int, timeout_s: float) -> Connected:
+    async def first(self, places: Sequence[P], timeout_s: float) -> Connected[P]:
         """Connect to the first of these, in this order, that takes a connection. Raises Unreachable."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        waiting = list(addresses)
-        begun: dict[asyncio.Task[socket.socket], str] = {}
-        failed: dict[str, str] = {}
+        waiting = list(places)
+        begun: dict[asyncio.Task[socket.socket], P] = {}
+        failed: list[tuple[P, str]] = []
         try:
             while waiting or begun:
                 if waiting:
-                    address = waiting.pop(0)
-                    begun[loop.create_task(_connect(address, port))] = address
+                    place = waiting.pop(0)
+                    begun[loop.create_task(_connect(place))] = place
                 left_s = deadline - loop.time()
                 if left_s <= 0:
                     break
@@ -86,18 +98,17 @@ class Reach:
                     begun, timeout=min(HEAD_START_S, left_s) if waiting else left_s, return_when=asyncio.FIRST_COMPLETED
                 )
                 for task in sorted(done, key=lambda one: one.exception() is not None):
-                    address = begun.pop(task)
+                    place = begun.pop(task)
                     error = task.exception()
                     if error is None:
-                        self.answered(address)
+                        self.answered(place.address)
                         for other in begun.values():
-                            self.failed(other)
-                        return Connected(address, task.result(), failed, [*begun.values(), *waiting])
-                    self.failed(address)
-                    failed[address] = _words(error)
-            for address in [*begun.values(), *waiting]:
-                self.failed(address)
-                failed[address] = f"no answer within {timeout_s:g} s"
+                            self.failed(other.address)
+                        return Connected(place, task.result(), failed, [*begun.values(), *waiting])
+                    failed.append((place, _words(error)))
+            for place in begun.values():
+                self.failed(place.address)
+            failed += [(place, f"no answer within {timeout_s:g} s") for place in (*begun.values(), *waiting)]
             raise Unreachable(failed)
         finally:
             for task in begun:
@@ -111,11 +122,12 @@ def _words(error: BaseException) -> str:
     return os.strerror(number) if number else str(error)
 
 
-async def _connect(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+async def _connect(place: Place) -> socket.socket:
+    here = place.address.startswith("/")
+    family = socket.AF_UNIX if here else socket.AF_INET6 if ":" in place.address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        await asyncio.get_running_loop().sock_connect(sock, place.address if here else (place.address, place.port))
     except BaseException:
         sock.close()
         raise

@@ -5,14 +5,12 @@ import asyncio
 import pytest
 
 from engine import limits
-from engine.config import Routing
+from engine.config import Route
 from engine.delivery import connection
 from engine.delivery.client import Session
 from engine.delivery.dialogue import State
 from engine.delivery.envelope import Envelope
-from engine.delivery.nexthop import NextHops
 from engine.delivery.reply import Reply
-from engine.delivery.route import Decision, Kind, Router
 from engine.events import ConnectionClosed
 from engine.queue.record import Recipient, Result
 from tests.engine.delivery.peers import CONTENT, FULL, Room, mail, run, settings_for, until
@@ -186,8 +184,8 @@ def test_mx_hosts_without_an_answer_are_asked_for_at_once() -> None:
         hosts = [f"h{number}.example" for number in range(40)]
         names = await room.names({("many.example", "MX"): [f"10 {host}." for host in hosts]})
         names.silent = set(hosts)
-        hops = NextHops(Router(Routing()), names.resolver())
-        found = asyncio.create_task(hops.find(Decision(Kind.MX, name="many.example")))
+        out = room.outbound(settings_for(1, Route("many.example")), names.resolver())
+        found = asyncio.create_task(out.deliverer.deliver(mail("to@many.example")))
         await until(lambda: len({name for name, _ in names.asked} & names.silent) == limits.DNS_NAMES)
         found.cancel()
         await asyncio.gather(found, return_exceptions=True)

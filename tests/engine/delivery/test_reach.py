@@ -5,9 +5,11 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
+from bench.ports import free_port
 from engine import limits
 from engine.config import Route
 from engine.delivery import reach
@@ -17,11 +19,16 @@ from engine.queue.record import Result
 from tests.engine.delivery.peers import Room, mail, run, settings_for
 
 
+class Spot(NamedTuple):
+    address: str
+    port: int
+
+
 @pytest.fixture
 def hanging() -> Iterator[tuple[str, int]]:
     """An IPv6 address and port where connections get no answer: the backlog of its socket is full."""
     with socket.socket(socket.AF_INET6) as listener:
-        listener.bind(("::1", 0))
+        listener.bind(("::1", free_port()))  # where a hop can listen at 127.0.0.1, too
         listener.listen(0)
         place = listener.getsockname()[:2]
         held = []
@@ -83,7 +90,7 @@ def test_all_that_hang_end_with_the_time_to_connect(hanging: tuple[str, int]) ->
     async def test(room: Room) -> None:
         known = Reach(random.Random(1))
         with pytest.raises(reach.Unreachable, match=r"no answer within 0\.05 s") as caught:
-            await known.first([address, address], port, 0.05)
+            await known.first([Spot(address, port)] * 2, 0.05)
         assert caught.value.failed and known.is_slow(address)
 
     run(test)
