@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from bench.ports import free_port
 from engine.config import (
     Acceptance,
     FurtherListener,
@@ -30,8 +31,7 @@ def nobody(_: int) -> bool:
 
 
 def free() -> Listener:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return Listener("127.0.0.1", sock.getsockname()[1])
+    return Listener("127.0.0.1", free_port())
 
 
 def settings(smtp: Listener, http: Listener, https: Listener) -> Settings:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.ports import free_port
 from control.assistant import ports
 from control.assistant.answers import Row, domains
 from control.assistant.checks import Check, Outcome
@@ -57,13 +58,6 @@ def server(*said: bytes) -> Iterator[Server]:
         one.stop()
 
 
-def free() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def checked(own: int, *routes: Route, default: str = "") -> dict[str, Check]:
     settings = Settings(
         smtp=Smtp(listen=MailListener("0.0.0.0", own)), routing=Routing(local=routes, default_host=default)
@@ -88,7 +82,7 @@ def test_another_program_on_the_port_is_named() -> None:
 
 
 def test_nobody_on_the_port() -> None:
-    port = free()
+    port = free_port()
     found = checked(port)[f"Own SMTP port {port}"]
     assert (found.outcome, "nobody answers there" in found.text) == (Outcome.BAD, True)
 
@@ -106,7 +100,7 @@ def test_nobody_on_the_port() -> None:
 )
 def test_whatever_a_next_hop_says_is_told_in_one_line(said: tuple[bytes, ...], outcome: Outcome, words: str) -> None:
     with server(*said) as hop:
-        found = checked(free(), Route("example.com", "127.0.0.1", hop.port))
+        found = checked(free_port(), Route("example.com", "127.0.0.1", hop.port))
     check = found[f"Mail for example.com: 127.0.0.1:{hop.port}"]
     assert check.outcome is outcome
     assert words in check.text
@@ -122,21 +116,21 @@ def test_a_next_hop_that_says_nothing_does_not_hold_it_up(monkeypatch: pytest.Mo
 
 
 def test_a_closed_port_is_told() -> None:
-    port = free()
-    check = checked(free(), Route("example.com", "127.0.0.1", port))[f"Mail for example.com: 127.0.0.1:{port}"]
+    port = free_port()
+    check = checked(free_port(), Route("example.com", "127.0.0.1", port))[f"Mail for example.com: 127.0.0.1:{port}"]
     assert (check.outcome, "Connection refused" in check.text) == (Outcome.BAD, True)
 
 
 def test_a_route_to_ourselves_is_told() -> None:
     """RTE-12"""
-    own = free()
+    own = free_port()
     check = checked(own, Route("example.com", "127.0.0.1", own))["Mail for example.com"]
     assert (check.outcome, "this gateway itself" in check.text) == (Outcome.BAD, True)
 
 
 def test_hosts_of_other_protocols_are_not_tried() -> None:
     """INST-12, RTE-05: neither greeted by EHLO nor looked up."""
-    found = checked(free(), Route("boxes.example", "lmtp:unix:/run/boxes/lmtp,lmtp:127.0.0.1:24"))
+    found = checked(free_port(), Route("boxes.example", "lmtp:unix:/run/boxes/lmtp,lmtp:127.0.0.1:24"))
     for host in ("lmtp:unix:/run/boxes/lmtp", "lmtp:127.0.0.1:24"):
         check = found[f"Mail for boxes.example: {host}"]
         assert check.outcome is Outcome.WARN and "not tried" in check.text
@@ -155,7 +149,7 @@ def test_the_assistant_keeps_what_it_does_not_show_of_a_route() -> None:
 def test_domains_of_one_way_are_one_test_and_the_default_route_is_tried() -> None:
     with server(b"220 inner\r\n", EHLO) as hop:
         routes = (Route("a.example", "127.0.0.1", hop.port), Route("b.example", "127.0.0.1", hop.port))
-        found = checked(free(), *routes, default=f"localhost:{hop.port}")
+        found = checked(free_port(), *routes, default=f"localhost:{hop.port}")
     assert f"Mail for a.example: 127.0.0.1:{hop.port}" in found
     assert not any(what.startswith("Mail for b.example") for what in found)
     assert f"All other mail: localhost:{hop.port}" in found
@@ -163,8 +157,8 @@ def test_domains_of_one_way_are_one_test_and_the_default_route_is_tried() -> Non
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_the_number_of_next_hops_is_bounded(more: int) -> None:
-    port = free()
+    port = free_port()
     routes = [Route(f"d{number}.example", f"127.0.1.{number}", port) for number in range(HOSTS + more)]
-    found = checked(free(), *routes)
+    found = checked(free_port(), *routes)
     assert sum(what.startswith("Mail for") for what in found) == HOSTS
     assert ("Further routes" in found) == bool(more)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from bench.ports import free_port
 from engine import limits
 from engine.config import MailListener, Route
 from engine.delivery import connector
@@ -20,12 +21,11 @@ DEAD = 4
 def port() -> Iterator[int]:
     """Where 127.0.0.2 to 127.0.0.5 give no answer: the backlogs of their sockets are full."""
     held: list[socket.socket] = []
-    number = 0
+    number = free_port()
     for host in range(2, 2 + DEAD):
         held.append(listener := socket.socket())
         listener.bind((f"127.0.0.{host}", number))
         listener.listen(0)
-        number = listener.getsockname()[1]
         for _ in range(4):
             held.append(one := socket.socket())
             one.setblocking(False)
