@@ -19,9 +19,10 @@ from bench.faults.points import table, total
 @click.option("--seconds", default=0.0, help="Stop after so long; 0: when all is done.")
 @click.option("--roles", default="relay,supervisor,scanner,control", show_default=True, help="In this order.")
 @click.option("--only", default="", help="Only points with this in their name.")
-@click.option("--batch", default=25, show_default=True, help="Faults between two accounts.")
+@click.option("--batch", default=60, show_default=True, help="Faults between two accounts.")
 @click.option("--clients", default=8, show_default=True)
 @click.option("--survey", default=1.0, show_default=True, help="Seconds for each occasion.")
+@click.option("--part", default="0/1", show_default=True, help="K/N: one of N parts of the points, from 0.")
 @click.option("--seed", default=0, help="0: another one each time.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Default: a new folder.")
 def main(
@@ -32,6 +33,7 @@ def main(
     batch: int,
     clients: int,
     survey: float,
+    part: str,
     seed: int,
     work: Path | None,
 ) -> None:
@@ -40,6 +42,7 @@ def main(
     base.mkdir(parents=True, exist_ok=True)
     seed = seed or time.time_ns() % 1_000_000
     dice = random.Random(seed)
+    number, parts = map(int, part.split("/"))
     click.echo(f"seed {seed}, in {base}")
     house = House(base, clients)
     house.traffic.start()
@@ -50,7 +53,7 @@ def main(
         found = [point for point in matrix.survey(survey) if only in str(point)]
         click.echo(f"{len(found)} fault points")
         for name in roles.split(","):
-            points = [point for point in found if point.role is Role[name.upper()]]
+            points = [point for point in found if point.role is Role[name.upper()]][number::parts]
             for _ in range(2 * runs):  # some are not met each time
                 dice.shuffle(points)
                 for at in range(0, len(points), batch):

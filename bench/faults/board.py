@@ -29,8 +29,11 @@ class Act(IntEnum):
         return self in (Act.KILL_BEFORE, Act.KILL_AFTER, Act.TORN)
 
 
-class _Layout(ctypes.Structure):
-    """struct board of faults.c."""
+SLOTS = 8
+
+
+class _Slot(ctypes.Structure):
+    """struct slot of faults.c."""
 
     armed: int
     role: int
@@ -41,8 +44,6 @@ class _Layout(ctypes.Structure):
     times: int
     happened: int
     when_ns: int
-    clock_ns: int
-    counts: "ctypes.Array[ctypes.Array[ctypes.Array[ctypes.c_uint32]]]"
     _fields_ = (
         ("armed", ctypes.c_uint32),
         ("role", ctypes.c_uint32),
@@ -53,6 +54,17 @@ class _Layout(ctypes.Structure):
         ("times", ctypes.c_int32),
         ("happened", ctypes.c_uint32),
         ("when_ns", ctypes.c_uint64),
+    )
+
+
+class _Layout(ctypes.Structure):
+    """struct board of faults.c."""
+
+    slots: "ctypes.Array[_Slot]"
+    clock_ns: int
+    counts: "ctypes.Array[ctypes.Array[ctypes.Array[ctypes.c_uint32]]]"
+    _fields_ = (
+        ("slots", _Slot * SLOTS),
         ("clock_ns", ctypes.c_int64),
         ("counts", ctypes.c_uint32 * len(Place) * len(Call) * len(Role)),
     )
@@ -78,30 +90,33 @@ class Board:
         }
 
     def arm(
-        self, role: Role, call: Call, place: Place, act: Act, error: int = 0, skip: int = 0, times: int = 1
+        self,
+        index: int,
+        role: Role,
+        call: Call,
+        place: Place,
+        act: Act,
+        error: int = 0,
+        skip: int = 0,
+        times: int = 1,
     ) -> None:
-        """The call of that role and place that comes after `skip` others, and `times - 1` more of them."""
-        board = self._is
-        board.armed = 0
-        board.role, board.call, board.place, board.error = role, call, place, error
-        board.skip, board.times, board.happened = skip, times, 0
-        board.armed = act
+        """A slot. The call of that role and place that comes after `skip` others, and `times - 1` more of them."""
+        slot = self._is.slots[index]
+        slot.armed = 0
+        slot.role, slot.call, slot.place, slot.error = role, call, place, error
+        slot.skip, slot.times, slot.happened = skip, times, 0
+        slot.armed = act
 
     def disarm(self) -> None:
-        self._is.armed = 0
+        for slot in self._is.slots:
+            slot.armed = 0
 
-    @property
-    def happened(self) -> int:
-        return int(self._is.happened)
+    def happened(self, index: int) -> int:
+        return int(self._is.slots[index].happened)
 
-    @property
-    def armed(self) -> bool:
-        return bool(self._is.armed)
-
-    @property
-    def when_s(self) -> float:
+    def when_s(self, index: int) -> float:
         """Of the last one, monotonic."""
-        return self._is.when_ns / 1e9
+        return float(self._is.slots[index].when_ns) / 1e9
 
     def set_clock(self, by_s: float) -> None:
         """The time of day of every process is so much ahead from now on."""

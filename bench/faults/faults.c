@@ -1,8 +1,8 @@
 /* Preloaded into every process of a gateway: numbers the calls that change files, and fails or kills at one of them.
 
    What is to happen stands on a board, a file that the bench and all processes map (board.py has the same layout).
-   A fault is armed by its sequence number; the process that meets the call disarms it, so that it happens once, or
-   as often as the board says. The clock can be set in the same way, for all processes at once. */
+   Each of its slots can have a fault; the process that meets the call disarms it, so that it happens once, or as often
+   as the slot says. The clock can be set in the same way, for all processes at once. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,13 +28,19 @@ enum call { OPEN, WRITE, SYNC, RENAME, LINK, UNLINK, TRUNCATE, ALLOCATE, MKDIR, 
 enum place { NOWHERE, FAST, SLOW, HOLD, TMP, CORRUPT, JOURNAL, QUARANTINE, DEFINITIONS, PAGES, RUN, ROOT, SOCKET, PLACES };
 enum act { NOTHING, KILL_BEFORE, KILL_AFTER, SHORT, TORN, FAIL };
 
-struct board {
+enum { SLOTS = 8 };
+
+struct slot {
     _Atomic uint32_t armed; /* an act */
     uint32_t role, call, place, error;
     _Atomic int32_t skip;  /* so many calls pass first */
     _Atomic int32_t times; /* so often it happens, for SHORT and FAIL */
     _Atomic uint32_t happened;
     _Atomic uint64_t when_ns; /* monotonic, of the last one */
+};
+
+struct board {
+    struct slot slots[SLOTS];
     _Atomic int64_t clock_ns; /* added to the time of day */
     _Atomic uint32_t counts[ROLES][CALLS][PLACES];
 };
@@ -127,27 +133,41 @@ static void die(void) {
     __builtin_trap(); /* a scanner may signal nobody */
 }
 
-/* Counts the call. Returns what is to be done at it: NOTHING, nearly always. */
-static enum act meet(enum call call, enum place place) {
-    if (!board || !role || place == NOWHERE)
+struct met {
+    enum act act;
+    int error;
+};
+
+static enum act meet_one(struct slot *slot, enum call call, enum place place) {
+    enum act act = atomic_load(&slot->armed);
+    if (!act || slot->role != role || slot->call != call || slot->place != place)
         return NOTHING;
-    board->counts[role][call][place]++;
-    enum act act = atomic_load(&board->armed);
-    if (!act || board->role != role || board->call != call || board->place != place)
+    if (atomic_fetch_sub(&slot->skip, 1) > 0)
         return NOTHING;
-    if (atomic_fetch_sub(&board->skip, 1) > 0)
-        return NOTHING;
-    int left = atomic_fetch_sub(&board->times, 1);
+    int left = atomic_fetch_sub(&slot->times, 1);
     if (left <= 0)
         return NOTHING;
     if (left == 1)
-        board->armed = NOTHING;
+        slot->armed = NOTHING;
     if (role != SCANNER)
-        board->when_ns = monotonic();
-    board->happened++;
+        slot->when_ns = monotonic();
+    slot->happened++;
     if (act == KILL_BEFORE)
         die();
     return act;
+}
+
+/* Counts the call. Returns what is to be done at it: NOTHING, nearly always. */
+static struct met meet(enum call call, enum place place) {
+    if (!board || !role || place == NOWHERE)
+        return (struct met){NOTHING, 0};
+    board->counts[role][call][place]++;
+    for (int index = 0; index < SLOTS; index++) {
+        enum act act = meet_one(board->slots + index, call, place);
+        if (act)
+            return (struct met){act, (int)board->slots[index].error};
+    }
+    return (struct met){NOTHING, 0};
 }
 
 static long end(enum act act, long result) {
@@ -158,10 +178,11 @@ static long end(enum act act, long result) {
 
 #define MEET(call, place)                                                                                              \
     int saved = errno;                                                                                                 \
-    enum act act = meet(call, place);                                                                                  \
+    struct met met = meet(call, place);                                                                                \
+    enum act act = met.act;                                                                                            \
     errno = saved;                                                                                                     \
     if (act == FAIL) {                                                                                                 \
-        errno = (int)board->error;                                                                                     \
+        errno = met.error;                                                                                             \
         return -1;                                                                                                     \
     }
 
@@ -205,10 +226,10 @@ ON_FD(TRUNCATE, ftruncate64, (int fd, off64_t length), (fd, length))
 #define ALLOCATING(name, offset_type)                                                                                  \
     static void *real_##name;                                                                                          \
     int name(int fd, offset_type from, offset_type length) {                                                           \
-        enum act act = meet(ALLOCATE, place_of_fd(fd));                                                                \
-        if (act == FAIL)                                                                                               \
-            return (int)board->error;                                                                                  \
-        return (int)end(act, REAL(name)(fd, from, length));                                                            \
+        struct met met = meet(ALLOCATE, place_of_fd(fd));                                                              \
+        if (met.act == FAIL)                                                                                           \
+            return met.error;                                                                                          \
+        return (int)end(met.act, REAL(name)(fd, from, length));                                                            \
     }
 ALLOCATING(posix_fallocate, off_t)
 ALLOCATING(posix_fallocate64, off64_t)
@@ -261,12 +282,12 @@ SCATTERED(pwritev64v2, off64_t, FLAGS, GIVEN)
 static void *real_sendmsg, *real_recvmsg;
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
-    enum act act = role == SCANNER ? meet(CHANNEL, SOCKET) : NOTHING;
+    enum act act = role == SCANNER ? meet(CHANNEL, SOCKET).act : NOTHING;
     return end(act, REAL(sendmsg)(fd, message, flags));
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
-    enum act act = role == SCANNER ? meet(CHANNEL, SOCKET) : NOTHING;
+    enum act act = role == SCANNER ? meet(CHANNEL, SOCKET).act : NOTHING;
     return end(act, REAL(recvmsg)(fd, message, flags));
 }
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -123,9 +123,18 @@ class House:
         if role is Role.SUPERVISOR:
             self.gateway.end(signal.SIGKILL)
             return
-        victims = until(lambda: self.pids(role), f"a {role.name.lower()} runs")
+        victims = self.some(role)
         with contextlib.suppress(ProcessLookupError):
             os.kill(dice.choice(victims), signal.SIGKILL)
+
+    def some(self, role: Role, but: Collection[int] = ()) -> list[int]:
+        """Waits for processes of that role besides those."""
+
+        def found() -> list[int]:
+            self.mend()
+            return [pid for pid in self.pids(role) if pid not in but]
+
+        return until(found, f"a {role.name.lower()} runs")
 
     def mend(self) -> None:
         """Start it again if its supervisor is gone."""

@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from bench.faults.board import Act, Call, Place, Role
+from bench.faults.board import SLOTS, Call, Place, Role
 from bench.faults.house import FLOW_S, House
 from bench.faults.occasions import LOAD, Occasions
-from bench.faults.points import Point, Tally, Where, points_at
+from bench.faults.points import Fault, Point, Tally, Where, points_at
 from bench.faults.traffic import Account
 from engine.queue import listing
 
@@ -17,7 +17,14 @@ WATCHED = (Role.RELAY, Role.SCANNER, Role.SUPERVISOR, Role.CONTROL)
 ENDS_RELAY = (Role.RELAY, Role.SUPERVISOR)
 OFTEN_PER_S = 4.0  # a call that the load alone meets soon
 MEET_S = 1.5  # so long is it waited for a fault to be met
-WEIGHTS = {LOAD: 8.0, "service starts": 0.2, "stop and start": 0.2}  # of 1: how often an occasion is taken
+MEET_LATE_S = 4.0  # if it is not the load that meets it: files are looked at once a second
+MOST_SKIPPED = 15  # so many calls pass at most before one fails
+WEIGHTS = {
+    LOAD: 8.0,
+    "first start": 0.1,
+    "service starts": 0.2,
+    "stop and start": 0.2,
+}  # of 1: how often an occasion is taken
 MORE_S = 0.15  # for some more of those that shall happen several times
 HOPELESS = 6  # runs without its being met once
 
@@ -36,7 +43,9 @@ class Matrix:
         self.held = 0
         self.gaps_s: list[float] = []
         self._occasions = Occasions(house, dice, self._killed)
-        self._met_by: dict[Where, Counter[str]] = {}
+        self._met_by: dict[Where, dict[str, float]] = {}
+        self._tried: Counter[tuple[Where, str]] = Counter()  # faults at that call on that occasion
+        self._met: Counter[tuple[Where, str]] = Counter()  # those that were met
         self._kills: list[tuple[float, Point | None]] = []
         self._point: Point | None = None
 
@@ -50,17 +59,17 @@ class Matrix:
             began_s = time.monotonic()
             happens()
             house.flows()
-            time.sleep(seconds)
+            time.sleep(seconds * (3 if name == LOAD else 1))
             passed_s = time.monotonic() - began_s
             for where, count in self._counts().items():
-                met_by, more = self._met_by.setdefault(where, Counter()), count - before.get(where, 0)
+                met_by, more = self._met_by.setdefault(where, {}), count - before.get(where, 0)
                 if name == LOAD:
-                    met_by[LOAD] = round(more / passed_s)
-                elif more > 2 * met_by[LOAD] * passed_s:  # not by the mail that flows meanwhile
+                    met_by[LOAD] = more / passed_s
+                elif more > 3 * met_by.get(LOAD, 0.0) * passed_s:  # not by the mail that flows meanwhile
                     met_by[name] = more
         self.settle()
-        places = [where for where, met_by in sorted(self._met_by.items()) if met_by.total()]
-        moments = [Point(role, None, Place.NOWHERE, Act.KILL_BEFORE) for role in WATCHED]
+        places = [where for where, met_by in sorted(self._met_by.items()) if any(met_by.values())]
+        moments = [Point(role, None, Place.NOWHERE, Fault.KILL) for role in WATCHED]
         return [*(point for where in places for point in points_at(where)), *moments]
 
     def _counts(self) -> dict[Where, int]:
@@ -71,25 +80,40 @@ class Matrix:
     # --- faults -----------------------------------------------------------------------------------
 
     def batch(self, points: Sequence[Point], runs: int) -> None:
-        """A fault at each of these that was not met so often yet, one after the other, and then the account."""
+        """Faults at those of these that were not met so often yet, and then the account.
+
+        What kills goes by itself, of the others several at a time.
+        """
+        wanted = [point for point in points if self._is_wanted(self.tallies.setdefault(point, Tally()), runs)]
         began: list[tuple[float, Point]] = []
-        for point in points:
-            tally = self.tallies.setdefault(point, Tally())
-            if tally.met >= runs or (not tally.met and tally.runs >= HOPELESS):
-                continue
-            began.append((time.monotonic(), point))
-            tally.runs += 1
+        while wanted:
+            occasion = self._choose(wanted[0])
+            some = self._together(wanted, occasion)
+            wanted = [point for point in wanted if point not in some]
+            now_s = time.monotonic()
+            began += [(now_s, point) for point in some]
             try:
-                occasion = self.once(point)
+                self._once(some, occasion)
             except AssertionError as error:
-                self._say(f"BAD: {point}: {error}")
-                self.stuck.append(point)
+                self._say(f"BAD: {', '.join(map(str, some))}: {error}")
+                self.stuck += some
                 self._house.gateway.end(signal.SIGKILL)
-                occasion = ""
-            tally.met += bool(occasion)
-            tally.occasions.update([occasion] if occasion else [])
         if began:
             self._book(began, self.settle())
+
+    def _is_wanted(self, tally: Tally, runs: int) -> bool:
+        return tally.met < runs and (tally.met > 0 or tally.runs < HOPELESS)
+
+    def _together(self, points: Sequence[Point], occasion: str) -> list[Point]:
+        """The first, and what else that occasion leads to, at other calls."""
+        first = points[0]
+        if first.call is None or first.kills:
+            return [first]
+        found = {first.where: first}
+        for point in points[1:]:
+            if point.call is not None and not point.kills and occasion in self._met_by[point.where]:
+                found.setdefault(point.where, point)
+        return list(found.values())[:SLOTS]
 
     def _book(self, began: list[tuple[float, Point]], account: Account) -> None:
         self.accepted += account.accepted
@@ -110,46 +134,66 @@ class Matrix:
             f"{time.strftime('%X')} {len(points)} faults: {found}, {'good' if account.is_good else f'BAD: {account}'}"
         )
 
-    def once(self, point: Point) -> str:
-        """One fault. Returns what it was met by, or nothing; mail flows again."""
+    def _once(self, points: Sequence[Point], occasion: str) -> None:
+        """These faults at that occasion, and mail flows again."""
         house, board = self._house, self._house.board
-        self._point = point
-        if point.call is None:
+        self._point = first = points[0]
+        for point in points:
+            self.tallies[point].runs += 1
+        if first.call is None:
             time.sleep(self._dice.random() * 0.1)  # a random moment, not a wait for something
-            house.kill_one(point.role, self._dice)
-            self._killed(point.role)
+            house.kill_one(first.role, self._dice)
+            self._killed(first.role)
+            self._count(first, occasion)
             house.flows()
-            return "a signal"
-        occasion, often = self._choose(point.where)
-        times = 1 if point.act.kills or point.role is Role.SUPERVISOR else self._dice.choice((1, 3, 30))
-        skip = self._dice.randrange(max(min(often // 2, 20), 1))
-        board.arm(point.role, point.call, point.place, point.act, point.error, skip, times)
+            return
+        more = False
+        for index, point in enumerate(points):
+            skip = self._dice.randrange(max(1, min(int(self._met_by[point.where][occasion]) // 4, MOST_SKIPPED)))
+            self._tried[point.where, occasion] += 1
+            act, error = point.act(self._dice)
+            times = 1 if point.kills or point.role is Role.SUPERVISOR else self._dice.choice((1, 3, 30))
+            more = more or times > 1
+            board.arm(index, *point.where, act, error, skip, times)
         self._occasions.by_name[occasion]()
-        met = self._meets()
-        if met and point.act.kills and point.role in ENDS_RELAY:
-            self._kills.append((board.when_s, point))
-        if times > 1 and met:
+        self._wait(len(points), MEET_S if occasion == LOAD else MEET_LATE_S)
+        if more:
             time.sleep(MORE_S)
         board.disarm()
+        for index, point in enumerate(points):
+            if board.happened(index):
+                self._count(point, occasion)
+                self._met[point.where, occasion] += 1
+                if point.kills and point.role in ENDS_RELAY:
+                    self._kills.append((board.when_s(index), point))
         house.flows()
-        return occasion if met else ""
 
-    def _choose(self, where: Where) -> tuple[str, int]:
-        """An occasion at which this call was met, and how often. Mostly one that costs little."""
-        met_by = self._met_by[where]
-        names = [name for name, often in met_by.items() if name != LOAD or often >= OFTEN_PER_S] or [LOAD]
-        name = self._dice.choices(names, [WEIGHTS.get(one, 1.0) for one in names])[0]
-        return name, met_by[name]
+    def _count(self, point: Point, occasion: str) -> None:
+        tally = self.tallies[point]
+        tally.met += 1
+        tally.occasions[occasion] += 1
+
+    def _choose(self, point: Point) -> str:
+        """An occasion at which its call was met. Mostly one that costs little."""
+        if point.call is None:
+            return "a signal"
+        met_by = self._met_by[point.where]
+        names = [name for name, often in met_by.items() if often and (name != LOAD or often >= OFTEN_PER_S)] or [LOAD]
+        return self._dice.choices(names, [self._weight(point.where, name) for name in names])[0]
+
+    def _weight(self, where: Where, occasion: str) -> float:
+        chance = (self._met[where, occasion] + 1) / (self._tried[where, occasion] + 1)
+        return WEIGHTS.get(occasion, 1.0) * chance
 
     def _killed(self, role: Role) -> None:
         if role in ENDS_RELAY:
             self._kills.append((time.monotonic(), self._point))
 
-    def _meets(self) -> bool:
-        deadline = time.monotonic() + MEET_S
-        while not self._house.board.happened and time.monotonic() < deadline:
+    def _wait(self, slots: int, patience_s: float) -> None:
+        """Until all are met, or so long that they will not be."""
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline and not all(map(self._house.board.happened, range(slots))):
             time.sleep(0.005)
-        return self._house.board.happened > 0
 
     # --- the account ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ of its input it starts a supervisor, says `pid N`, and says `ended STATUS` when 
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -99,6 +100,8 @@ def main() -> None:
     for room in (supervisor, child):
         room.subprocess = _Subprocess  # type: ignore[attr-defined]
     engine.scanner.worker.preload()
+    gc.collect()
+    gc.freeze()  # or each process looks through all of it
     while sys.stdin.readline():
         if (pid := os.fork()) == 0:
             os.setsid()

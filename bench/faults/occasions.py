@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from bench.faults.board import Role
-from bench.faults.house import House, until
+from bench.faults.house import House
 from engine import command, config
 from engine.command import Answer, Command
 from engine.queue import listing
@@ -38,6 +38,7 @@ class Occasions:
             "pages start": lambda: self._restarted(Role.CONTROL),
             "service starts": lambda: self._restarted(Role.SUPERVISOR),
             "stop and start": self._stopped,
+            "first start": self._first_started,
             "settings": self._settings_saved,
             "definitions": self._definitions_replaced,
             "by hand": self._by_hand,
@@ -48,11 +49,16 @@ class Occasions:
         before = self._house.pids(role)
         self._house.kill_one(role, self._dice)
         self._killed(role)
-        self._house.mend()
-        until(lambda: set(self._house.pids(role)) - set(before), f"another {role.name.lower()} runs")
+        self._house.some(role, before)
 
     def _stopped(self) -> None:
         self._house.gateway.end(signal.SIGTERM)
+        self._house.mend()
+
+    def _first_started(self) -> None:
+        """As far as the quarantine is concerned, which makes its key once."""
+        self._house.gateway.end(signal.SIGTERM)
+        shutil.rmtree(self._house.root / "quarantine")
         self._house.mend()
 
     def _settings_saved(self) -> None:

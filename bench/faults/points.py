@@ -1,22 +1,44 @@
 """What can be done to a gateway, where, and the table of what became of the mail."""
 
 import errno
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
 
 from bench.faults.board import Act, Call, Place, Role
 
-ERRORS = {
-    Call.OPEN: (errno.ENOSPC, errno.EIO, errno.EMFILE),
-    Call.WRITE: (errno.ENOSPC, errno.EIO, errno.EINTR),
-    Call.SYNC: (errno.EIO, errno.ENOSPC, errno.EINTR),
-    Call.RENAME: (errno.ENOSPC, errno.EIO),
-    Call.LINK: (errno.ENOSPC, errno.EIO),
-    Call.UNLINK: (errno.EIO,),
-    Call.TRUNCATE: (errno.EIO,),
-    Call.ALLOCATE: (errno.ENOSPC, errno.EIO),
-    Call.MKDIR: (errno.ENOSPC, errno.EIO),
+
+class Fault(StrEnum):
+    """KILL: before or after the call. TEAR: half of a write, and a kill. ERROR: of those that the call may have."""
+
+    KILL = "kill"
+    TEAR = "half and kill"
+    SHORT = "short write"
+    ERROR = "error"
+    FULL = "ENOSPC"
+
+
+WRITING: Final = (Fault.KILL, Fault.TEAR, Fault.SHORT, Fault.ERROR, Fault.FULL)
+FAULTS: Final[dict[Call, tuple[Fault, ...]]] = {
+    Call.WRITE: WRITING,
+    Call.UNLINK: (Fault.KILL, Fault.ERROR),
+    Call.TRUNCATE: (Fault.KILL, Fault.ERROR),
+    Call.CHANNEL: (Fault.KILL,),
+}
+ACTS: Final[dict[Fault, tuple[Act, ...]]] = {
+    Fault.KILL: (Act.KILL_BEFORE, Act.KILL_AFTER),
+    Fault.TEAR: (Act.TORN,),
+    Fault.SHORT: (Act.SHORT,),
+    Fault.ERROR: (Act.FAIL,),
+    Fault.FULL: (Act.FAIL,),
+}
+ERRORS: Final[dict[Call, tuple[int, ...]]] = {
+    Call.OPEN: (errno.EIO, errno.EMFILE),
+    Call.WRITE: (errno.EIO, errno.EINTR),
+    Call.SYNC: (errno.EIO, errno.EINTR),
 }
 
 Where = tuple[Role, Call, Place]
@@ -29,32 +51,35 @@ class Point:
     role: Role
     call: Call | None
     place: Place
-    act: Act
-    error: int = 0
+    fault: Fault
 
     def __str__(self) -> str:
         where = f"{self.call.name.lower()} {self.place.name.lower()}" if self.call is not None else "any moment"
-        act = self.act.name.lower().replace("_", " ")
-        return f"{self.role.name.lower():10} {where:20} {errno.errorcode.get(self.error, act)}"
+        return f"{self.role.name.lower():10} {where:20} {self.fault}"
 
     @property
     def where(self) -> Where:
         assert self.call is not None
         return self.role, self.call, self.place
 
+    @property
+    def kills(self) -> bool:
+        return self.fault in (Fault.KILL, Fault.TEAR)
+
+    def act(self, dice: random.Random) -> tuple[Act, int]:
+        """And the number of an error, if it is one."""
+        assert self.call is not None
+        act = dice.choice(ACTS[self.fault])
+        error = errno.ENOSPC if self.fault is Fault.FULL else dice.choice(ERRORS.get(self.call, (errno.EIO,)))
+        return act, error if act is Act.FAIL else 0
+
 
 def points_at(where: Where) -> Iterator[Point]:
     role, call, place = where
-    for act, error in _acts_at(call):
-        if role is not Role.SCANNER or act.kills:  # it has no files, and a channel that fails is as an end
-            yield Point(role, call, place, act, error)
-
-
-def _acts_at(call: Call) -> Iterator[tuple[Act, int]]:
-    yield from ((Act.KILL_BEFORE, 0), (Act.KILL_AFTER, 0))
-    if call is Call.WRITE:
-        yield from ((Act.SHORT, 0), (Act.TORN, 0))
-    yield from ((Act.FAIL, number) for number in ERRORS.get(call, ()))
+    for fault in FAULTS.get(call, (Fault.KILL, Fault.ERROR, Fault.FULL)):
+        point = Point(role, call, place, fault)
+        if role is not Role.SCANNER or point.kills:  # it has no files, and a channel that fails is as an end
+            yield point
 
 
 @dataclass
@@ -69,14 +94,14 @@ class Tally:
 
 
 def table(tallies: dict[Point, Tally]) -> Iterator[str]:
-    yield f"{'process':10} {'call':20} {'fault':12} {'runs':>5} {'met':>5} {'lost':>5} {'doubled':>7}  met by"
+    yield f"{'process':10} {'call':20} {'fault':14} {'runs':>5} {'met':>5} {'lost':>5} {'doubled':>7}  met by"
     for point, tally in sorted(tallies.items(), key=lambda item: _order(item[0])):
         how = ", ".join(f"{name} {count}" for name, count in tally.occasions.most_common())
-        yield f"{point!s:44} {tally.runs:5} {tally.met:5} {tally.lost:5} {tally.doubled:7}  {how}"
+        yield f"{point!s:46} {tally.runs:5} {tally.met:5} {tally.lost:5} {tally.doubled:7}  {how}"
 
 
-def _order(point: Point) -> tuple[int, int, int, int, int]:
-    return point.role, -1 if point.call is None else point.call, point.place, point.act, point.error
+def _order(point: Point) -> tuple[int, int, int, int]:
+    return point.role, -1 if point.call is None else point.call, point.place, WRITING.index(point.fault)
 
 
 def total(tallies: Iterable[Tally]) -> str:

@@ -189,6 +189,7 @@ class ScannerPool:
         self._definitions, self._candidate = file, None
         self._event(events.DefinitionsLoaded(revision=answer.revision, signatures=answer.signatures))
         self._decided("")
+        self._choose()
 
     def _refuse(self, reason: str) -> None:
         self._forget_candidate()
@@ -207,7 +208,7 @@ class ScannerPool:
         again if it has to begin anew with another scanner.
 
         Raises ScannerCrashed, PoolStopped, and OSError when the files cannot be handed over. Waits as long as there
-        is no scanner.
+        are no scanner and no definitions.
         """
         outcome: Outcome = await self._worked(smtp_id, extents, begun)
         self.canary.offer(smtp_id, extents)
@@ -334,7 +335,9 @@ class ScannerPool:
         self._choose()
 
     def _choose(self) -> None:
-        self._working = [scanner for scanner in self._scanners if scanner.ready][: self._count]
+        """Without definitions messages wait: a shortage passes, and what SCAN-07 does to mail cannot be undone."""
+        ready = [scanner for scanner in self._scanners if scanner.ready] if self._definitions is not None else []
+        self._working = ready[: self._count]
         self._fill()
 
     def lost(self, scanner: Scanner) -> None:
