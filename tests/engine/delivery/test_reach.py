@@ -6,7 +6,6 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
-from typing import NamedTuple
 
 import pytest
 
