@@ -3,6 +3,7 @@
 import shutil
 import statistics
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,6 +14,9 @@ from bench.gateway import corpus, policy, run
 from bench.gateway.filtered import PostfixAmavis, PostfixRspamd
 from bench.gateway.peers import Mailward, Peer, Postfix
 from bench.ports import free_port
+
+# The slow ones get as many as they can take in ten seconds.
+BESIDE_PEERS = "mailward:4000,postfix:4000,postfix-rspamd:400,postfix-amavis:200"
 
 
 def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | None, dns: str) -> Peer:
@@ -41,7 +45,10 @@ def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | N
 
 
 @click.command()
-@click.option("--peers", default="mailward,postfix", show_default=True)
+@click.option(
+    "--peers", default="mailward,postfix", show_default=True, help="NAME:COUNT: so many messages for that one."
+)
+@click.option("--beside-peers", is_flag=True, help="The table of README.md: four gateways, three rounds, five minutes.")
 @click.option("--count", default=10_000, show_default=True, help="Messages in a run.")
 @click.option("--sessions", default=20, show_default=True)
 @click.option(
@@ -60,6 +67,7 @@ def make_peer(name: str, work: Path, port: int, sink: int, definitions: Path | N
 @click.option("--small", is_flag=True, help="A quick look: 2,000 messages, without Postfix where it is not installed.")
 def main(
     peers: str,
+    beside_peers: bool,
     count: int,
     sessions: int,
     per_session: int,
@@ -72,6 +80,8 @@ def main(
     small: bool,
 ) -> None:
     """Messages and megabytes a second, latency, CPU, and whether anything was lost, doubled, changed or infected."""
+    if beside_peers:
+        peers, kind, rounds = BESIDE_PEERS, "mix", 3
     if small:
         count = 2000
         if shutil.which("postfix", path="/usr/sbin") is None:
@@ -83,7 +93,8 @@ def main(
     items = corpus.from_folder(folder, base / "real") if folder else corpus.build(base / kind, kind, 200)
     results: dict[str, list[run.Result]] = {}
     for turn in range(rounds):
-        for name in peers.split(","):
+        for one in peers.split(","):
+            name, _, own_count = one.partition(":")
             place = base / f"turn{turn}-{name}"
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(mode=0o755)
@@ -91,15 +102,46 @@ def main(
                 shutil.copy(base / tool, place / tool)
             port, sink = free_port(), free_port()
             peer = make_peer(name, place, port, sink, definitions, dns)
-            result = run.measure(peer, place, port, sink, items, count, sessions, per_session)
+            messages = int(own_count or count)
+            result = run.measure(peer, place, port, sink, items, messages, sessions, per_session)
             results.setdefault(name, []).append(result)
+            click.echo(f"{turn + 1}. {name}: {result.rate:.0f}/s", err=True)
     console = Console(width=170)
     console.print(table_of(results))
     console.print(processes_of(results))
+    if len(results) > 1:
+        print(markdown_of(results))
     if work is None:
         shutil.rmtree(base)
     worst = [one for many in results.values() for one in many if one.lost or one.changed or one.infected_delivered]
     raise SystemExit(1 if worst else 0)
+
+
+def markdown_of(results: dict[str, list[run.Result]]) -> str:
+    """Medians, for README.md."""
+    rows = [
+        "| peer | messages/s (range) | MB/s | p50 / p99 ms to 250 | p50 / p99 ms to the next hop | CPU s per 1000 |"
+        " infected delivered | lost |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, many in results.items():
+        rates = [one.rate for one in many]
+
+        def median(of: Callable[[run.Result], float], many: list[run.Result] = many) -> float:
+            return statistics.median(map(of, many))
+
+        cells = (
+            name,
+            f"**{statistics.median(rates):.0f}** ({min(rates):.0f}–{max(rates):.0f})",
+            f"{median(lambda one: one.megabytes / one.delivered_s):.0f}",
+            f"{median(lambda one: one.quantile(0.5)):.0f} / {median(lambda one: one.quantile(0.99)):.0f}",
+            f"{median(lambda one: one.way_quantile(0.5)):.0f} / {median(lambda one: one.way_quantile(0.99)):.0f}",
+            f"{median(lambda one: one.cpu_s / one.messages * 1000):.1f}",
+            f"{sum(one.infected_delivered for one in many)} of {sum(one.infected_sent for one in many)}",
+            str(sum(one.lost for one in many)),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def processes_of(results: dict[str, list[run.Result]]) -> Table:

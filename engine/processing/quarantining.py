@@ -10,7 +10,9 @@ event, and the message goes on as policy says.
 import asyncio
 import datetime
 import logging
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +27,7 @@ from engine.quarantine.shelf import Batch, Draft, NoRoom, Shelf
 from engine.quarantine.wanted import Wanted, wanted
 from engine.queue.state import MessageState
 from engine.queue.store import Store
-from engine.scan.outcome import Outcome
+from engine.scan.outcome import Outcome, Taken
 from engine.scanner.pool import PoolStopped, ScannerCrashed, ScannerPool
 from engine.scanner.protocol import Intake
 
@@ -33,9 +35,27 @@ AT_ONCE: Final = 2  # messages of one relay
 SWEEP_S: Final = 60.0
 TEXT_LEN: Final = 1000  # characters of a name, a path, a subject that are kept with a file
 VIRUSES: Final = 50  # names and reasons of one file
+PIECES_AHEAD: Final = 32  # that wait to be written; a disk that is slower than that may hold up the relay
 _TRIES: Final = 2  # of a scanner that ends meanwhile: the first may have been somebody's signal
 
 log = logging.getLogger(__name__)
+
+
+class _Writing:
+    """Gives a batch what comes, in its order, in the thread that all of them share: mail does not wait for its disk."""
+
+    def __init__(self, batch: Batch, thread: ThreadPoolExecutor) -> None:
+        self._batch = batch
+        self._thread = thread
+        self._ahead: deque[Future[None]] = deque()
+
+    def begin(self, file: Taken) -> None:
+        self._ahead.append(self._thread.submit(self._batch.begin, file))
+
+    def write(self, octets: bytes) -> None:
+        while self._ahead and (len(self._ahead) >= PIECES_AHEAD or self._ahead[0].done()):
+            self._ahead.popleft().result()
+        self._ahead.append(self._thread.submit(self._batch.write, octets))
 
 
 class Quarantine:
@@ -57,6 +77,7 @@ class Quarantine:
         self._clock = clock
         self._shelf = Shelf(directory, relay, relays, services.settings.quarantine, clock)
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._thread = ThreadPoolExecutor(1, "quarantine")  # whatever is done with a batch, in its order
         self._sweep_due_s = 0.0
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -93,9 +114,9 @@ class Quarantine:
             room = await asyncio.to_thread(self._shelf.room)
             batch, intake = await self._extracted(message, files, room)
         try:
-            kept, failed = await asyncio.to_thread(self._keep, batch, self._items(message, outcome, files))
+            kept, failed = await self._in_thread(batch, self._items(message, outcome, files))
         finally:
-            batch.close()
+            self._thread.submit(batch.close)
         told: list[events.Event] = [
             events.FileQuarantined(
                 smtp_id=message.id,
@@ -122,15 +143,15 @@ class Quarantine:
             tries += 1
             batch = Batch(self._shelf, message.id)
             suspected = [part for part, one in files.items() if one.suspected]
-            intake = Intake(tuple(files), room, batch, suspected)
+            intake = Intake(tuple(files), room, _Writing(batch, self._thread), suspected)
             try:
                 await self._pool.extract(message.id, self._store.extents(message), intake)
             except ScannerCrashed:
-                batch.close()
+                self._thread.submit(batch.close)
                 if tries == _TRIES:
                     raise
             except BaseException:
-                batch.close()
+                self._thread.submit(batch.close)
                 raise
             else:
                 return batch, intake
@@ -162,6 +183,9 @@ class Quarantine:
             )
 
         return item
+
+    async def _in_thread(self, batch: Batch, item_of: Callable[[Draft], Item]) -> tuple[list[Item], list[str]]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, batch, item_of)
 
     def _keep(self, batch: Batch, item_of: Callable[[Draft], Item]) -> tuple[list[Item], list[str]]:
         """In a thread. Returns what is kept now, and why others are not."""
