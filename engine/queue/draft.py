@@ -14,6 +14,7 @@ from engine.queue.state import MessageState
 
 SMALL_LEN: Final = 64 * 1024  # octets kept in memory until commit, and written in one go
 MOST_PARTS: Final = 256
+WAITING_LEN: Final = 1 << 20  # octets kept in memory until the log has its next segment
 
 
 class Draft:
@@ -75,11 +76,15 @@ class Draft:
         self._buffered += len(data)
         if len(self._parts) > MOST_PARTS:  # many small ones would cost more than their octets
             self._parts = [b"".join(self._parts)]
-        if self._buffered > self._spill:
+        if self._buffered > self._spill and not self._may_wait():
             try:
                 self._append(whole=False)
             except QueueFull as error:
                 self._fail(error)
+
+    def _may_wait(self) -> bool:
+        """Until the log has room: writing now would block everybody."""
+        return self._buffered < WAITING_LEN and self._log.would_wait(self._buffered)
 
     async def ready(self) -> None:
         """For who has all octets at hand: waited for before each write(), other work of the event loop goes on."""
@@ -96,6 +101,7 @@ class Draft:
             raise RuntimeError(f"draft {self.id} has ended")
         if self._error is not None:
             raise self._error
+        await self._log.ready(self._buffered)
         self._gather(0)
         self._message.offered = self._message.refusable = True
         self._append(whole=True)
@@ -119,6 +125,7 @@ class Draft:
             raise RuntimeError(f"draft {self.id} has ended")
         self._ended = True
         try:
+            await self._log.ready(self._buffered)
             self._complete()
             await self._log.commit()
         except BaseException:

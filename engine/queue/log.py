@@ -9,8 +9,9 @@ Segments are used strictly in order of age, and the oldest is used anew only whe
 it is done and that is durable. So the end of a message always outlives its other records, and there is no
 cleaning, no index and no compaction.
 
-There is always one empty segment ahead, made in a second thread. New mail may not be written when it is missing:
-what remains of the current one is kept for notes about mail that was promised already.
+There is always one empty segment ahead, made in a second thread. New mail may not be written when it cannot be made:
+what remains of the current one is kept for notes about mail that was promised already. While it is being made, which
+takes half a second on a busy disk, new mail waits in memory (`would_wait`), and the event loop does not.
 
 Errors. After a failed write or fdatasync nobody knows what is on the disk, and asking again would lie (Linux drops
 the dirty pages). So everything not yet durable fails, the segment is never written again, and the notes since the
@@ -149,12 +150,25 @@ class Log:
             self._ready_ahead()
             self._switch()
         elif room < self._segment_len // 2:
-            self._ready_ahead()
+            self._ready_ahead(wait=room < self._kept // 2)
 
-    async def ready(self) -> None:
-        """Wait for the segment that is being made, if one is: a writer faster than a network would block on it."""
-        if self._ahead is not None and not self._ahead.done():
+    def would_wait(self, octets: int) -> bool:
+        """Whether reserve() for these, and a little more, might block until the next segment is made."""
+        if self._room - octets >= self._kept or self._current is None:
+            return False
+        if self._ahead is None and (len(self._segments) < self._most or self._finished(0)):
+            self._segment_ahead()
+        return self._ahead is not None and not self._ahead.done()
+
+    async def ready(self, octets: int = 0) -> None:
+        """Wait until there is room for so many octets, or it is known that there will be none."""
+        while self._ahead is not None and self.would_wait(octets):
             await asyncio.wait([asyncio.wrap_future(self._ahead)])
+
+    @property
+    def _kept(self) -> int:
+        """Octets of a segment that are kept for notes, and for the ends of what was begun."""
+        return self._segment_len // 4
 
     def append(self, message: MessageState, payload: bytes) -> None:
         """One record of new mail. Raises QueueFull."""
@@ -362,15 +376,15 @@ class Log:
         if len(self._segments) < self._most:
             self._segment_ahead()
 
-    def _ready_ahead(self) -> None:
-        """Raises QueueFull unless the segment ahead is there."""
+    def _ready_ahead(self, *, wait: bool = True) -> None:
+        """Raises QueueFull unless the segment ahead is there, or without wait may be there soon."""
         if self._ahead is None and len(self._segments) >= self._most and not self._finished(0):
             self._evict()
             raise QueueFull("the log has reached its greatest length")
         self._segment_ahead()
         ahead = self._ahead
         try:
-            if ahead is not None:
+            if ahead is not None and (wait or ahead.done()):
                 ahead.result()
         except OSError as error:
             self._ahead = None

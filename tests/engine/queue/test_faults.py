@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -238,5 +239,28 @@ def test_the_file_of_a_message_does_not_go_before_the_log_knows(run: Run) -> Non
         store.done(message)
         await until(lambda: "unlink" in room.disk.names())
         assert room.disk.names().index("fdatasync done") < room.disk.names().index("unlink")
+
+    run(test)
+
+
+def test_event_loop_does_not_wait_for_a_segment_that_is_being_made(run: Run) -> None:
+    """PROC-04: while a busy disk makes the next one, sessions go on, and what is committed then waits for it."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        made = threading.Event()
+        room.disk.fault = lambda call, what: 0 if call != "allocate" or made.wait(20) else errno.EIO
+        small = [asyncio.ensure_future(room.message(store, bytes(5000))) for _ in range(40)]  # more than two segments
+        large = store.begin(room.received())
+        await asyncio.wait(small, return_when=asyncio.FIRST_COMPLETED)
+        for number in range(30):
+            large.write(bytes([number]) * 10_000)
+            await asyncio.sleep(0)
+        assert not all(one.done() for one in small)
+        committed = asyncio.ensure_future(large.commit())
+        made.set()
+        await asyncio.gather(*small)
+        content = b"".join(store.content(await committed))
+        assert content == b"".join(bytes([number]) * 10_000 for number in range(30))
 
     run(test)
