@@ -52,6 +52,15 @@ def put_first(path: Path, octets: bytes) -> None:
         half.unlink()
 
 
+def make_directory(path: Path, mode: int) -> None:
+    """And those above it that are missing, for all; nothing if it is there. Raises OSError."""
+    if path.is_dir():
+        return
+    make_directory(path.parent, 0o777)
+    path.mkdir(mode=mode, exist_ok=True)
+    sync(path.parent)  # or what is synced in it goes with its name
+
+
 def sync(path: Path) -> None:
     """A file or a directory."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from engine import durable
 from engine.config import FILE_NAME
 
 SOCKET_PATH_LEN: Final = 107  # octets; unix(7): sun_path has 108, with the zero
@@ -34,7 +35,7 @@ class Layout:
     def make(self) -> None:
         """Create the directories; only the service account may look inside."""
         for path in (self.root, self.queue, self.journal, self.tls, self.definitions, self.control, self.run):
-            path.mkdir(parents=True, exist_ok=True, mode=0o750)
+            durable.make_directory(path, 0o750)
 
     def command_socket(self, relay: int) -> Path:
         return self.run / f"relay-{relay}.sock"

@@ -65,7 +65,7 @@ class Shelf:
 
     def room(self) -> int:
         """Octets that the files of one message may have together. Raises NoRoom, sealed.Unreadable, OSError."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.make_directory(self.directory, 0o700)
         self._key = sealed.key_of(self.directory)  # each time: what is written must be readable with the one on disk
         found = os.statvfs(self.directory)
         if 100.0 * found.f_bavail / max(1, found.f_blocks - found.f_bfree + found.f_bavail) < FREE_PERCENT:

@@ -115,6 +115,9 @@ class Store:
         own = self._root / "fast" / str(self._relay)
         for directory in (own, *(self._root / place for place in (*PLACES, "corrupt", "tmp"))):
             await self._run(self._disk.make_directories, directory)
+        for directory in (self._root.parent, self._root, *(self._root / place for place in ("fast", *PLACES))):
+            # Who made one below may have been killed before that was durable; what is synced in it would go with it.
+            await self._run(self._disk.sync_directory, directory)
         for number in await self._run(recovery.owned, self._root, self._files, self._relay, self._relays):
             directory = self._root / "fast" / str(number)
             self._disk.make_directories(directory)
