@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from engine import events
 from engine.config import Settings
@@ -38,6 +38,7 @@ VIRUSES: Final = 50  # names and reasons of one file
 PIECES_AHEAD: Final = 32  # that wait to be written; a disk that is slower than that may hold up the relay
 _TRIES: Final = 2  # of a scanner that ends meanwhile: the first may have been somebody's signal
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -114,9 +115,9 @@ class Quarantine:
             room = await asyncio.to_thread(self._shelf.room)
             batch, intake = await self._extracted(message, files, room)
         try:
-            kept, failed = await self._in_thread(batch, self._items(message, outcome, files))
+            kept, failed = await self._in_thread(lambda: self._keep(batch, self._items(message, outcome, files)))
         finally:
-            self._thread.submit(batch.close)
+            await self._in_thread(batch.close)
         told: list[events.Event] = [
             events.FileQuarantined(
                 smtp_id=message.id,
@@ -147,11 +148,14 @@ class Quarantine:
             try:
                 await self._pool.extract(message.id, self._store.extents(message), intake)
             except ScannerCrashed:
-                self._thread.submit(batch.close)
+                await self._in_thread(batch.close)
                 if tries == _TRIES:
                     raise
-            except BaseException:
-                self._thread.submit(batch.close)
+            except Exception:
+                await self._in_thread(batch.close)
+                raise
+            except asyncio.CancelledError:
+                self._thread.submit(batch.close)  # not waited for: the time is up
                 raise
             else:
                 return batch, intake
@@ -184,8 +188,9 @@ class Quarantine:
 
         return item
 
-    async def _in_thread(self, batch: Batch, item_of: Callable[[Draft], Item]) -> tuple[list[Item], list[str]]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, batch, item_of)
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Behind what was to be written before."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _keep(self, batch: Batch, item_of: Callable[[Draft], Item]) -> tuple[list[Item], list[str]]:
         """In a thread. Returns what is kept now, and why others are not."""
