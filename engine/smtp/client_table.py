@@ -1,5 +1,5 @@
-"""What each client has had, counted over all relays: open connections, what it has spent of its rate, and failures to
-log on.
+"""What each client has had, counted over all relays: open connections, what it has spent of its rate, failures to log
+on, and a certificate that could not be verified.
 
 Each relay has a table of its own that only it writes, and all read. So there is no lock that a relay which was killed,
 or stands still, could hold; what it wrote goes on to count, but for its open connections, which the supervisor clears.
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from engine.limits import AUTH_FORGOTTEN_S
 
 _WAYS: Final = 8
-_ROW_LEN: Final = 40
+_ROW_LEN: Final = 48
 KEY_LEN: Final = 16
 
 
@@ -40,8 +40,9 @@ class ClientTable:
         self._spent = memory[eight : 2 * eight].cast("d")
         self._until = memory[2 * eight : 3 * eight].cast("d")
         self._last = memory[3 * eight : 4 * eight].cast("d")
-        self._failures = memory[4 * eight : 4 * eight + four].cast("i")
-        self._open_memory = memory[4 * eight + four : 4 * eight + 2 * four]
+        self._unasked = memory[4 * eight : 5 * eight].cast("d")
+        self._failures = memory[5 * eight : 5 * eight + four].cast("i")
+        self._open_memory = memory[5 * eight + four : 5 * eight + 2 * four]
         self._open = self._open_memory.cast("i")
 
     @staticmethod
@@ -53,7 +54,8 @@ class ClientTable:
         self._open_memory[:] = bytes(len(self._open_memory))
 
     def release(self) -> None:
-        for view in (self._tags, self._spent, self._until, self._last, self._failures, self._open, self._open_memory):
+        times = (self._spent, self._until, self._last, self._unasked)
+        for view in (self._tags, *times, self._failures, self._open, self._open_memory):
             view.release()
 
     # --- by all relays -----------------------------------------------------------------------------
@@ -73,6 +75,11 @@ class ClientTable:
         found = Failures(self._failures[row], self._until[row], self._last[row]) if row is not None else Failures()
         return found if self._is_still(row, client) else Failures()
 
+    def unasked_until(self, client: int) -> float:
+        row = self._find(client)
+        until = self._unasked[row] if row is not None else 0.0
+        return until if self._is_still(row, client) else 0.0
+
     # --- by its relay ------------------------------------------------------------------------------
 
     def set_open(self, client: int, number: int) -> None:
@@ -84,6 +91,10 @@ class ClientTable:
     def set_spent_until(self, client: int, until: float) -> None:
         if (row := self._row(client)) is not None:
             self._spent[row] = until
+
+    def set_unasked_until(self, client: int, until: float) -> None:
+        if (row := self._row(client)) is not None:
+            self._unasked[row] = until
 
     def set_failures(self, client: int, failures: Failures) -> None:
         if (row := self._row(client)) is not None:
@@ -110,12 +121,13 @@ class ClientTable:
             return None
         row = min(free, key=self._kept_until)
         self._tags[row] = 0
-        self._spent[row] = self._until[row] = self._last[row] = 0.0
+        self._spent[row] = self._until[row] = self._last[row] = self._unasked[row] = 0.0
         self._failures[row] = 0
         self._tags[row] = client
         return row
 
     def _kept_until(self, row: int) -> float:
+        """A certificate counts for nothing: who shows one anew loses a handshake."""
         return max(self._spent[row], self._last[row] + AUTH_FORGOTTEN_S if self._failures[row] else 0.0)
 
 
@@ -144,6 +156,13 @@ class Clients:
 
     def set_spent_until(self, client: int, until: float) -> None:
         self._own.set_spent_until(client, until)
+
+    def unasked_until(self, client: int) -> float:
+        """Until when it shall not be asked for its certificate."""
+        return max(table.unasked_until(client) for table in self._tables)
+
+    def set_unasked_until(self, client: int, until: float) -> None:
+        self._own.set_unasked_until(client, until)
 
     def failures(self, client: int) -> Failures:
         """Those that were told last."""

@@ -59,7 +59,7 @@ class SmtpServer:
         self._poll_timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
         self._look_timer: asyncio.TimerHandle | None = None
-        self.unverified = Unverified(self.loop.time)
+        self.unverified = Unverified(clients, self.loop.time)
         self._limits: ClientLimits[Connection] = ClientLimits(gate.settings, clients)
         self._proxies: HostList | None = None
         self._xclient: HostList | None = None

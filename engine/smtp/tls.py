@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, cast
 
 from engine.certificate import server_context
-from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
+from engine.limits import UNVERIFIED_S
+from engine.relay_rule import plain_address
+from engine.smtp.client_limits import client_key
+from engine.smtp.client_table import Clients
 
 _SUBJECT_LEN: Final = 256  # characters
 _TOLD_LEN: Final = 64  # of these in Received; a common name has no more (X.520)
@@ -81,20 +84,17 @@ def told(tls: ssl.SSLObject, certificate: Certificate | None) -> str:
 
 
 class Unverified:
-    """Addresses of clients whose certificates could not be verified. clock: seconds, monotonic.
+    """Clients whose certificates could not be verified, at any relay. clock: seconds, monotonic."""
 
-    The oldest of UNVERIFIED_CLIENTS makes room: it would lose another handshake, no more.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clients: Clients, clock: Callable[[], float]) -> None:
+        self._clients = clients
         self._clock = clock
-        self._until: dict[str, float] = {}
 
     def add(self, address: str) -> None:
-        self._until.pop(address, None)
-        if len(self._until) >= UNVERIFIED_CLIENTS:
-            del self._until[next(iter(self._until))]
-        self._until[address] = self._clock() + UNVERIFIED_S
+        self._clients.set_unasked_until(self._tag(address), self._clock() + UNVERIFIED_S)
 
     def __contains__(self, address: str) -> bool:
-        return self._until.get(address, 0.0) > self._clock()
+        return self._clients.unasked_until(self._tag(address)) > self._clock()
+
+    def _tag(self, address: str) -> int:
+        return self._clients.tag(client_key(plain_address(address)))

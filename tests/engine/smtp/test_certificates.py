@@ -12,8 +12,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from engine import events
 from engine.certificate import FILE_NAME, server_context
-from engine.limits import UNVERIFIED_CLIENTS, UNVERIFIED_S
+from engine.limits import UNVERIFIED_S
 from engine.smtp.gate import Answer, ClientInfo
+from engine.smtp.shared import SharedCounts
 from engine.smtp.tls import _TOLD_LEN, Certificate, Unverified, asking_context, told
 from tests.engine.smtp.certificates import certificate
 from tests.engine.smtp.conftest import Run
@@ -168,15 +169,14 @@ def test_a_file_without_authorities_is_an_error(folder: Path) -> None:
     assert asking_context(folder, [HOSTNAME], None).verify_mode is ssl.CERT_OPTIONAL
 
 
-def test_what_is_remembered_is_bounded_and_ends() -> None:
+def test_what_is_remembered_is_so_at_all_relays_and_ends() -> None:
     now = [100.0]
-    unverified = Unverified(lambda: now[0])
-    for number in range(UNVERIFIED_CLIENTS):
-        unverified.add(f"client{number}")
-    unverified.add("client0")
-    unverified.add("one more")
-    assert len(unverified._until) == UNVERIFIED_CLIENTS
-    assert "client1" not in unverified
-    assert all(name in unverified for name in ("client0", "client2", "one more"))
+    shared = SharedCounts.create(2)
+    one, other = (Unverified(shared.clients(relay), lambda: now[0]) for relay in (0, 1))
+    one.add("192.0.2.1")
+    one.add("2001:db8::1")
+    for relay in (one, other):
+        assert "192.0.2.1" in relay and "2001:db8::ffff" in relay
+        assert "192.0.2.2" not in relay
     now[0] += UNVERIFIED_S
-    assert "client0" not in unverified
+    assert "192.0.2.1" not in one and "192.0.2.1" not in other

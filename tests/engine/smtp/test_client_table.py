@@ -38,6 +38,17 @@ def test_failures_are_kept_for_as_long_as_they_count() -> None:
     assert one.failures(2) == Failures()
 
 
+def test_certificates_press_nobody_out() -> None:
+    """However long they are remembered: they are forgotten first, as that costs a handshake and no more."""
+    one = table()
+    for client in range(1, BUCKET):
+        one.set_spent_until(client, 60.0)
+    for client in range(100, 200):
+        one.set_unasked_until(client, 1e9)
+    assert [one.spent_until(client) for client in range(1, BUCKET)] == [60.0] * (BUCKET - 1)
+    assert [client for client in range(100, 200) if one.unasked_until(client)] == [199]
+
+
 def test_open_connections_stay_and_nobody_is_taken_for_another() -> None:
     """A bucket of clients that are all connected has no room, and says so by knowing nothing."""
     one = table()
@@ -83,7 +94,7 @@ def test_what_is_known_was_said(steps: list[tuple[int, int, float]]) -> None:
 
 def test_memory_is_as_much_as_is_said() -> None:
     shared = SharedCounts.create(2)
-    assert os.fstat(shared.fd).st_size == 16 + 2 * 8 + 2 * 40 * CLIENT_ROWS
+    assert os.fstat(shared.fd).st_size == 16 + 2 * 8 + 2 * 48 * CLIENT_ROWS
     assert os.fstat(shared.fd).st_blocks * 512 <= 4096, "taken as it is written"
     tags = {shared.clients(0).tag(bytes((192, 0, 2, number))) for number in range(256)}
     assert len(tags) == 256 and 0 not in tags
