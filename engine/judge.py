@@ -17,7 +17,7 @@ import msgspec
 from engine.config import Blocking, Forward, Settings
 from engine.dns import Resolver
 from engine.events import NotificationWanted
-from engine.policy import criteria, notify, white_list
+from engine.policy import criteria, forgery, notify, white_list
 from engine.policy.decision import decide, infections_of, named_forwards, refuses
 from engine.policy.evidence import Authentication, Envelope, Evidence, Listing
 from engine.policy.violation import Violation, forwards_of
@@ -43,6 +43,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
     forwards: of FORWARD, to addresses that the settings name; empty: there is none. results: body of an
     Authentication-Results field; empty: none. splices: of the message as received; empty where it is not delivered.
+    doubt: why its sender is not told of it (see policy.forgery).
     """
 
     evidence: Evidence
@@ -54,6 +55,7 @@ class Judgement(msgspec.Struct, frozen=True):
     results: str
     splices: tuple[Splice, ...]
     notifications: tuple[NotificationWanted, ...]
+    doubt: str = ""
 
 
 class Inquiry:
@@ -176,7 +178,15 @@ class Judge:
             field,
             splices if disposition in (Disposition.DELIVER, Disposition.HOLD) else (),
             tuple(notifications),
+            self._doubt(inquiry, evidence, violations, outcome),
         )
+
+    @staticmethod
+    def _doubt(inquiry: Inquiry, evidence: Evidence, violations: tuple[Violation, ...], outcome: Outcome) -> str:
+        """Nothing is known of whom DNS was not asked about; our own senders are never doubted."""
+        if inquiry.opening is None or inquiry.is_ours:
+            return ""
+        return forgery.doubt(evidence, violations, bool(outcome.infected))
 
     # --- what is asked ------------------------------------------------------------------------------
 

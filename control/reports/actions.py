@@ -75,6 +75,7 @@ _MESSAGE: Final = {
     "delivered": "Delivered",
     "delivery-deferred": "Delivery deferred",
     "delivery-failed": "Delivery failed",
+    "notice-suppressed": "Sender not told",
     "delivery-suppressed": "Delivery suppressed",
     "converted": "Converted to 7bit",
     "forwarding": "Queued for forwarding",

@@ -38,7 +38,8 @@ class Delivery(Section, frozen=True):
     wants verified, and for the servers that have such policies.
 
     connections, messages_per_minute: to one next hop, of all relays together, each of which has its part; 0: no limit.
-    greylist_retry_s: until the first retry of mail that was refused for now at RCPT.
+    greylist_retry_s: until the first retry of mail that was refused for now at RCPT. tell_doubtful_senders: also of
+    mail whose reverse-path is forged, as far as SPF, DMARC and what it carries say.
     """
 
     pause: bool = False
@@ -61,6 +62,7 @@ class Delivery(Section, frozen=True):
     connections: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 0
     messages_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     greylist_retry_s: Positive = 90
+    tell_doubtful_senders: bool = False
 
 
 class Route(Section, frozen=True):

@@ -209,6 +209,10 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
         "greylist_retry_s": W("Retry after greylisting", "Seconds until mail that a host refuses for now for the first "
             "time (450 or 451) is tried again; most that do so take it then. Later retries follow the times above.",
             "PROC-06"),
+        "tell_doubtful_senders": W("Return mail to doubtful senders", "Off: who is known not to have sent a message "
+            "(SPF or DMARC fail; or it is infected or from a block list, and neither says that the sender is real) is "
+            "not told that it failed; the event notice-suppressed says so. On: everybody is told, also those whose "
+            "address was stolen.", "PROC-09"),
     },
     "Route": {
         "name": W("Mail for", "Domain, host or address whose mail this entry is for, and which it makes local; * "

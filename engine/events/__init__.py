@@ -49,6 +49,7 @@ from engine.events.message import (
     Forwarding,
     Held,
     MessageEvents,
+    NoticeSuppressed,
     Scanned,
     ScannerCrashed,
 )
@@ -153,6 +154,7 @@ __all__ = [
     "LowDisk",
     "LowMemory",
     "MessageEvent",
+    "NoticeSuppressed",
     "NotificationWanted",
     "ObjectModified",
     "ProcessRestarted",

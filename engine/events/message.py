@@ -72,6 +72,14 @@ class DeliverySuppressed(MessageEvent, tag="delivery-suppressed"):
     reason: str
 
 
+class NoticeSuppressed(MessageEvent, tag="notice-suppressed"):
+    """The sender is not told what became of it for these recipients: it would be backscatter."""
+
+    reverse_path: str
+    forward_paths: tuple[str, ...]
+    reason: str
+
+
 class Converted(MessageEvent, tag="converted"):
     """The copy for a next hop without 8BITMIME was converted to 7bit; the queue keeps the original (RFC 6152 s3).
 
@@ -126,6 +134,7 @@ MessageEvents = (
     | DeliveryFailed
     | DeliverySuppressed
     | Converted
+    | NoticeSuppressed
     | Forwarding
     | Forwarded
     | Abandoned

@@ -128,6 +128,7 @@ class Examination:
             tuple((one.to, one.subject) for one in judgement.forwards),
             judgement.results,
             suspect=judgement.disposition is outcome.disposition is Disposition.HOLD,
+            doubt=judgement.doubt,
         )
         self._store.note(message, verdict)
         error = ""

@@ -74,7 +74,10 @@ class OwnMail:
                 del self._words[next(iter(self._words))]
 
     async def tell(self, message: MessageState, notice: Notice, attempts: Sequence[Attempt]) -> None:
-        """Queue the DSN about these recipients, if one is to be sent. Raises QueueFull."""
+        """Queue the DSN about these recipients, if one is to be sent. Raises QueueFull.
+
+        Not to a sender that is forged, as far as that is known: only the journal is told then.
+        """
         if not attempts:
             return
         made = notice_for(
@@ -91,6 +94,17 @@ class OwnMail:
         if made is None:
             return
         recipient, content = made
+        doubt = message.verdict.doubt if message.verdict is not None else ""
+        if doubt and not self._services.settings.delivery.tell_doubtful_senders:
+            self._services.event(
+                events.NoticeSuppressed(
+                    smtp_id=message.id,
+                    reverse_path=recipient,
+                    forward_paths=tuple(message.received.recipients[one.recipient].address for one in attempts),
+                    reason=f"it {_SAID[notice]}, which its sender is not told because {doubt}",
+                )
+            )
+            return
         try:
             await self._commit(self._notice((recipient,), content, message.received.require_tls))
         except QueueFull:

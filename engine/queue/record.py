@@ -123,6 +123,7 @@ class Verdict(Record, tag=6):
     forwards: tuple[tuple[str, str], ...] = ()  # (address, subject) of FORWARD (PROC-18)
     results: str = ""  # body of the Authentication-Results field that goes before the message; empty: none
     suspect: bool = False  # HOLD because it could not be processed (PROC-13), perhaps beside other reasons
+    doubt: str = ""  # why its sender is not told what becomes of it; empty: is told
 
 
 class Splice(msgspec.Struct, frozen=True, array_like=True):

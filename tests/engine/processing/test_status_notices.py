@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine import events
-from engine.config import Delivery, Settings
+from engine.config import Blocking, BlockList, BlockLists, Delivery, ListAction, Settings
 from engine.delivery.trace import rfc5322
+from engine.policy.evidence import Listing
 from engine.queue.record import Disposition, Recipient, Result
 from engine.queue.state import SLOW, MessageState
 from engine.scan.facts import Facts
@@ -228,5 +229,31 @@ def test_what_fails_at_the_end_is_told_as_failed_only(tmp_path: Path) -> None:
         await settle(room, message)
         await room.until(lambda: notices(room), "told")
         assert notices(room) == [(["failed"], ["user@example.com"])]
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("tell", [False, True])
+def test_who_is_doubted_is_not_told(tmp_path: Path, tell: bool) -> None:
+    """PROC-09: the journal is, for each kind of notice; and the message ends as any other."""
+
+    async def test(room: Room) -> None:
+        lists = BlockLists(lists=(BlockList("bl.example", True),), action=ListAction.LOG)
+        delivery = Delivery(retry_first_s=600, tell_doubtful_senders=tell)
+        room.settings = Settings(delivery=delivery, blocking=Blocking(block_lists=lists))
+        room.listings = (Listing("bl.example", ("127.0.0.2",)),)
+        room.answer = lambda smtp_id, address: Result.FAILED if address == "gone@example.com" else Result.DELIVERED
+        message = await room.accept("gone@example.com", SUCCESS, "other@example.com")
+        await settle(room, message)
+        told = room.said(events.NoticeSuppressed)
+        if tell:
+            assert not told and len(notices(room)) == 2
+            return
+        assert [(one.reverse_path, one.forward_paths) for one in told] == [
+            (SENDER, ("gone@example.com",)),
+            (SENDER, ("user@example.com",)),
+        ]
+        assert "could not be delivered" in told[0].reason and "is on a block list" in told[0].reason
+        assert not notices(room) and room.said(events.Completed)
 
     run(tmp_path, test)
