@@ -51,10 +51,12 @@ SCAN_FILE_LEN: Final = 100 * MIB
 SCAN_TOTAL_LEN: Final = 500 * MIB
 SCAN_FILES: Final = 10_000
 SCAN_TIME_S: Final = 60.0
+SCAN_HELD_FILES: Final = 2  # of the largest size that is allowed: what a walk holds at one time, beyond the message
+SCAN_HELD_LEN: Final = 24 * MIB  # and so much besides: 224 MiB by default, which leaves some to libraries below 256
 # What is left of them when they are switched off: past these a message cannot be processed (SCAN-07).
 SCAN_DEPTH_CEILING: Final = 50  # some ten frames of Python each, of a thousand; no container of people is that deep
 SCAN_FILE_CEILING_MB: Final = 512  # several of them at once fit into SCANNER_ADDRESS_SPACE
-SCAN_TOTAL_CEILING_MB: Final = 2048  # what is open at one time is never more than this; half of that address space
+SCAN_TOTAL_CEILING_MB: Final = 2048  # half of that address space
 SCAN_FILES_CEILING: Final = 100_000  # a node of the tree and a line of the ledger each: some 100 MB
 SCAN_TIME_CEILING_S: Final = 3600  # as long as a client may take to send one (DATA_TOTAL_TIMEOUT_S)
 EVIDENCE_TEXT_LEN: Final = 64 * 1024  # characters of names and paths in the evidence of one message

@@ -24,8 +24,11 @@ class Allowance:
         self._steps = steps
         self._octets = octets
 
-    def room(self) -> int:
+    def room(self, window: int = 0) -> int:
         return self._octets
+
+    def keep(self, octets: int) -> None:
+        """What is held at once is bounded by what is unpacked."""
 
     def check_time(self) -> None:
         self.step()

@@ -1,6 +1,8 @@
 """Containers that the rewriter can change (AV-10): nodes of their members say where each lies in the container."""
 
+import io
 from functools import partial
+from itertools import pairwise
 
 from engine.scan import gzip_file, magic, tar_file, zip_file
 from engine.scan.course import Course, Place
@@ -64,9 +66,10 @@ class Archives:
             self._course.contents.unread(parent, node, part, entry.size, inside, *cause)
             return True
         packed_len = entry.packed_len if entry.packed_len >= 0 else len(buf)
-        content = zip_file.unpack(buf, entry, self._budget.room(packed_len), self._budget.check_time)
+        window = zip_file.window(buf, entry)
+        content = zip_file.unpack(buf, entry, self._budget.room(packed_len, window), self._budget.check_time)
         if content.over:
-            self._ledger.over(node.part, self._budget.room_limit(packed_len))
+            self._ledger.over(node.part, self._budget.room_limit(packed_len, window))
         elif not content.complete:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "zip-data")
         elif entry.packed_len >= 0 and (content.used != entry.packed_len or len(content.data) != entry.size):
@@ -76,7 +79,9 @@ class Archives:
         if entry.text_name == ooxml.ODF_MANIFEST and ooxml.manifest_encrypted(content.data):
             self._ledger.closed(parent, parent, "opendocument")
         self._budget.spend(len(content.data))
+        self._budget.hold(len(content.data))
         self._course.contents.examine(node, part, content.data, 0, len(content.data), inside)
+        self._budget.release(len(content.data))
         return True
 
     def gzip(self, node: Node, buf: bytes, place: Place) -> bool:
@@ -93,12 +98,22 @@ class Archives:
         child.names = tuple(dict.fromkeys((*child.names, outer)))
         child.encoding = "gzip"
         node.format = GZIP
-        pieces: list[bytes] = []
+        whole = b""
+        joined = io.BytesIO()
+        begins: list[int] = []  # of the members' contents
         have = at = 0
         room = self._budget.room(len(buf))
         while (member := gzip_file.unpack(buf, at, room - have)) is not None:
-            pieces.append(member.data)
+            if not begins:
+                whole = member.data
+            else:
+                if len(begins) == 1:
+                    joined.write(whole)
+                    whole = b""
+                joined.write(member.data)
+            begins.append(have)
             have += len(member.data)
+            member.data = b""
             at = member.end
             if member.over:
                 self._ledger.over(child.part, self._budget.room_limit(len(buf)))
@@ -108,24 +123,30 @@ class Archives:
                 break
             if not member.crc_agrees:
                 self._ledger.finding(child.part, "gzip-crc")
-            if len(pieces) > 1 and not self._budget.take_file():
+            if len(begins) > 1 and not self._budget.take_file():
                 self._ledger.over(child.part, self._budget.files_limit)
+                break
+            if len(begins) == 1 and 2 * have > self._budget.held_left and gzip_file.header(buf, at) is not None:
+                self._ledger.over(child.part, self._budget.held_limit)  # put behind one another they are held twice
                 break
         child.end = at
         if at < len(buf) and buf[at:].strip(b"\0"):
             self._ledger.finding(node.part, "gzip-trailing-data")
         self._budget.spend(have)
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        content = whole if len(begins) <= 1 else joined.getvalue()
+        del joined, whole
+        self._budget.hold(len(content))
         self._course.contents.examine(child, part, content, 0, len(content), inside)
-        for piece in pieces[1:]:
-            kind = magic.identify(piece, 0, len(piece))
+        for begin, end in pairwise([*begins[1:], have]):
+            kind = magic.identify(content, begin, end)
             if kind in magic.OPENED or kind in magic.UNOPENED:
                 apart = Place(inside.containers, inside.mime, True, "gzip member by itself", container=inside.container)
                 other = Node(child.part, MEMBER, child.start, child.body, child.end, "gzip", alternate=True)
                 node.children.append(other)
                 self._course.contents.examine(
-                    other, Part(child.part, reading=apart.reading), piece, 0, len(piece), apart
+                    other, Part(child.part, reading=apart.reading), content, begin, end, apart
                 )
+        self._budget.release(len(content))
         return True
 
     def tar(self, node: Node, buf: bytes, place: Place) -> bool:

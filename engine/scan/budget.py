@@ -43,6 +43,7 @@ class Budget:
         self.total_left = self._total_len = total_mb * limits.MIB
         self.files_left, self._files_set = _lower(settings.files, settings.files_on, limits.SCAN_FILES_CEILING)
         self._files = self.files_left
+        self.held_left = self._held_len = limits.SCAN_HELD_FILES * self.file_len + limits.SCAN_HELD_LEN
         self.ratio = settings.ratio if settings.ratio_on else 0
         self.parts_left = limits.MIME_PARTS
         self.delimiters_left = limits.DELIMITERS
@@ -56,21 +57,39 @@ class Budget:
         if self._clock() > self._deadline_s:
             raise OutOfTime
 
-    def room(self, packed_len: int = -1) -> int:
-        """How many octets the next expansion may yield. packed_len: of how many octets it is made; -1: by no ratio."""
-        room = max(0, min(self.file_len, self.total_left))
+    def room(self, packed_len: int = -1, window: int = 0) -> int:
+        """How many octets the next expansion may yield. packed_len: of how many octets it is made; -1: by no ratio.
+
+        window: of what it yielded, so many octets are held twice.
+        """
+        held = max(self.held_left // 2, self.held_left - window) if window else self.held_left
+        room = max(0, min(self.file_len, self.total_left, held))
         return min(room, self.ratio * packed_len) if self.ratio and packed_len >= 0 else room
 
-    def room_limit(self, packed_len: int = -1) -> Bound:
+    def room_limit(self, packed_len: int = -1, window: int = 0) -> Bound:
         """The limit that an expansion past room() breaks."""
-        if self.ratio and 0 <= packed_len * self.ratio < min(self.file_len, self.total_left):
+        room = self.room(window=window)
+        if self.ratio and 0 <= packed_len * self.ratio < room:
             return Bound(f"compression ratio {self.ratio}:1", True)
+        if room < min(self.total_left, self.file_len):
+            return self.held_limit
         if self.total_left < self.file_len:
             return Bound(f"total size {self._total_len // limits.MIB} MB", self._total_set)
         return Bound(f"file size {self.file_len // limits.MIB} MB", self._file_set)
 
     def spend(self, octets: int) -> None:
         self.total_left -= octets
+
+    def hold(self, octets: int) -> None:
+        """So many octets are held beyond the message from now on, until release()."""
+        self.held_left -= octets
+
+    def release(self, octets: int) -> None:
+        self.held_left += octets
+
+    @property
+    def held_limit(self) -> Bound:
+        return Bound(f"{self._held_len // limits.MIB} MB open at once", False)
 
     def take_file(self) -> bool:
         """Count one more file of a container. False: there are too many."""
@@ -104,16 +123,35 @@ class Budget:
         return Bound(f"time {seconds} s", is_set)
 
 
-class Ratio:
-    """The room of an opener whose container has packed_len octets: no file in it may have more than their ratio says.
+class Share:
+    """The room of one opener whose container has packed_len octets; copies: how often it may hold what it yields.
 
-    How many of them are one member's is not known here, so it is never less than that member's own.
+    With a limit on the ratio no file in it may have more than that says: how many of those octets are one member's is
+    not known here, so it is never less than that member's own.
     """
 
-    def __init__(self, budget: Budget, packed_len: int) -> None:
+    def __init__(self, budget: Budget, packed_len: int, copies: int) -> None:
         self._budget = budget
         self._packed_len = packed_len
+        self._copies = copies
+        self._kept = 0
         self.check_time = budget.check_time
 
-    def room(self) -> int:
-        return self._budget.room(self._packed_len)
+    def room(self, window: int = 0) -> int:
+        return min(self._budget.room(self._packed_len, window), max(0, self._budget.held_left // self._copies))
+
+    def limit(self) -> Bound:
+        """That a member past room() breaks."""
+        room = self.room()
+        if 0 < room < self._budget.room(self._packed_len):
+            return self._budget.held_limit
+        return self._budget.room_limit(self._packed_len)
+
+    def keep(self, octets: int) -> None:
+        self._kept += octets
+        self._budget.hold(octets)
+
+    def close(self) -> None:
+        """The opener is through, and keeps nothing any more."""
+        self._budget.release(self._kept)
+        self._kept = 0

@@ -10,11 +10,11 @@ from typing import Final
 from cext.uue import body_end, find_begin
 from engine import limits
 from engine.scan import magic, zip_file
-from engine.scan.budget import Ratio
+from engine.scan.budget import Share
 from engine.scan.course import Course, Place
 from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
-from engine.scan.formats import CARRIERS, FINDERS, OPENERS
+from engine.scan.formats import CARRIERS, COPIES, FINDERS, OPENERS
 from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opener, Unread
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
@@ -101,14 +101,16 @@ class Contents:
         elif kind == "data" and any(magic.is_volume_name(name) for name in node.names):
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "one of several volumes")
         if kind in _TEXTUAL:
-            if node.role == ENTITY:
-                match_links(self._image, self._ledger, node, span_bytes(buf, start, end), self._budget.check_time)
-            self._text(node, buf, start, end, place)
+            self._text(node, buf, start, end, place, links=node.role == ENTITY)
         if told or kind in magic.OPENED:
             return
         if kind in CARRIERS:
             if place.containers < self._budget.depth:
-                self._opened(node, span_bytes(buf, start, end), CARRIERS[kind], place)
+                content = self._own(node, buf, start, end)
+                if content is not None:
+                    self._opened(node, content, kind, CARRIERS[kind], place)
+                    self._disown(buf, start, end)
+                del content
             else:
                 self._ledger.over(node.part, self._budget.depth_limit)
         self._zip_behind(node, buf, start, end, place)
@@ -116,7 +118,10 @@ class Contents:
     def _zip_behind(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
         tail = max(start, end - zip_file.END_SEARCH_LEN)
         if buf.find(b"\5", tail, end) >= 0 and buf.rfind(b"PK\x05\x06", tail, end) >= 0:  # texts hold no octet 5
-            self._course.archives.zip(node, span_bytes(buf, start, end), place, local_only=False)
+            content = self._own(node, buf, start, end)
+            if content is not None:
+                self._course.archives.zip(node, content, place, local_only=False)
+                self._disown(buf, start, end)
 
     def encrypted_mail(self, node: Node, kind: str) -> None:
         """S/MIME or OpenPGP that only its reader can open: a fact; a container that stays closed only if the option
@@ -136,35 +141,55 @@ class Contents:
         if kind == "mail":
             self._course.entities.nested_message(node, buf, start, end, place)
             return True
-        content = span_bytes(buf, start, end)
         if place.containers >= self._budget.depth:
             self._ledger.over(node.part, self._budget.depth_limit)
             return False
+        content = self._own(node, buf, start, end)
+        if content is None:
+            return False
         if kind == "zip":
-            return self._course.archives.zip(node, content, place, local_only=True)
-        if kind == "gzip":
-            return self._course.archives.gzip(node, content, place)
-        if kind == "tar":
-            return self._course.archives.tar(node, content, place)
-        return self._opened(node, content, OPENERS[kind], place)
+            is_one = self._course.archives.zip(node, content, place, local_only=True)
+        elif kind == "gzip":
+            is_one = self._course.archives.gzip(node, content, place)
+        elif kind == "tar":
+            is_one = self._course.archives.tar(node, content, place)
+        else:
+            is_one = self._opened(node, content, kind, OPENERS[kind], place)
+        self._disown(buf, start, end)
+        return is_one
 
-    def _opened(self, node: Node, content: bytes, opener: Opener, place: Place, at: int = 0) -> bool:
+    def _own(self, node: Node, buf: Octets, start: int, end: int) -> bytes | None:
+        """buf[start:end] as an object of its own, to be given back by _disown; None if that would be too much at once,
+        which is told."""
+        copied = 0 if is_whole(buf, start, end) else end - start
+        if copied > self._budget.held_left:
+            self._ledger.over(node.part, self._budget.held_limit)
+            return None
+        self._budget.hold(copied)
+        return span_bytes(buf, start, end)
+
+    def _disown(self, buf: Octets, start: int, end: int) -> None:
+        self._budget.release(0 if is_whole(buf, start, end) else end - start)
+
+    def _opened(self, node: Node, content: bytes, kind: str, opener: Opener, place: Place, at: int = 0) -> bool:
         """Walk what an opener finds. Returns False if the content is not of its format after all.
 
         at: where content begins in what node lies in.
         """
+        share = Share(self._budget, len(content), COPIES.get(kind, 2))
         try:
-            room = Ratio(self._budget, len(content)) if self._budget.ratio else self._budget
-            for item in opener(content, room):
-                if not self._item(node, item, place, len(content), at):
+            for item in opener(content, share):
+                if not self._item(node, item, place, share, at):
                     break
         except NotThis as refusal:
             self._ledger.unscanned(node.part, Cause.DAMAGED, str(refusal))
             return False
+        finally:
+            share.close()
         return True
 
-    def _item(self, parent: Node, item: Item, place: Place, packed_len: int, at: int) -> bool:
-        """Returns False when no more members are to be opened. packed_len: of the container, which begins at at."""
+    def _item(self, parent: Node, item: Item, place: Place, share: Share, at: int) -> bool:
+        """Returns False when no more members are to be opened. at: where the container begins. share: its opener's."""
         if isinstance(item, Odd):
             if item.kind in _END_TO_END:
                 self.encrypted_mail(parent, item.kind)
@@ -187,7 +212,7 @@ class Contents:
             self.unread(parent, node, part, item.size, inside, item.cause, item.detail)
             return True
         if item.over:
-            self._ledger.over(node.part, self._budget.room_limit(packed_len))
+            self._ledger.over(node.part, share.limit())
         elif not item.complete:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "member-data")
         if item.stream:
@@ -203,6 +228,7 @@ class Contents:
             node.start = node.body = at + item.text[0]
             node.end = at + item.text[1]
         self._budget.spend(len(item.data))
+        self._budget.hold(len(item.data))
         if item.mime:
             self._entity(node, part, item.data, inside)
         else:
@@ -210,6 +236,7 @@ class Contents:
                 found = names_in(self._image, self._ledger, node, item.data, item.of, inside.container)
                 self._ledger.matched(node, found)
             self.examine(node, part, item.data, 0, len(item.data), inside)
+        self._budget.release(len(item.data))
         return True
 
     def _entry(self, parent: Node, node: Node, name: str, entry: Entry, encrypted: bool) -> None:
@@ -275,15 +302,20 @@ class Contents:
         self._ledger.matched(node, names_in(self._image, self._ledger, node, span(buf, start, end)))
         return True
 
-    def _text(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
-        """Look for files that are spelled out in a text. Its octets were matched already."""
+    def _text(self, node: Node, buf: Octets, start: int, end: int, place: Place, links: bool = False) -> None:
+        """Look for files that are spelled out in a text, and match its links. Its octets were matched already."""
+        text = self._own(node, buf, start, end)
+        if text is not None:
+            if links:
+                match_links(self._image, self._ledger, node, text, self._budget.check_time)
+            for finder in FINDERS:
+                if place.containers < self._budget.depth:
+                    self._opened(node, text, "text", finder, place, start)
+                elif next(finder(text, Share(self._budget, len(text), 2)), None) is not None:
+                    self._ledger.over(node.part, self._budget.depth_limit)
+            del text
+            self._disown(buf, start, end)
         octets = span(buf, start, end)
-        text = span_bytes(buf, start, end)
-        for finder in FINDERS:
-            if place.containers < self._budget.depth:
-                self._opened(node, text, finder, place, start)
-            elif next(finder(text, self._budget), None) is not None:
-                self._ledger.over(node.part, self._budget.depth_limit)
         at = 0
         while (begin := find_begin(octets, at)) is not None:
             line, name_off, behind = begin
@@ -318,11 +350,18 @@ class Contents:
         for kind in kinds:
             self._ledger.finding(node.part, kind)
         self._budget.spend(len(content))
+        self._budget.hold(len(content))
         inside = Place(place.containers + 1, place.mime, place.alternate, place.reading, container=place.inside("text"))
         self.examine(
             node, Part(node.part, filenames=node.names, reading=place.reading), content, 0, len(content), inside
         )
+        self._budget.release(len(content))
         return True
+
+
+def is_whole(buf: Octets, start: int, end: int) -> bool:
+    """Whether span_bytes makes no copy."""
+    return type(buf) is bytes and start == 0 and end == len(buf)
 
 
 def span_bytes(buf: Octets, start: int, end: int) -> bytes:

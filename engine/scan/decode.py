@@ -3,6 +3,7 @@
 The walk and the rewriter decode through the same function, so they cannot differ.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,6 +21,7 @@ _FINDINGS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "uue": ((uue.NO_END, "uue-no-end"), (uue.JUNK, "uue-junk"), (uue.SHORT, "uue-short-lines")),
 }
 _FINDINGS["uue-body"] = _FINDINGS["uue"]
+_BEHIND_PADDING: Final = re.compile(rb"[^=\r\n \t]")
 _TRAILING: Final = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
 # Encoded octets that yield at most one octet of content: no encoding here expands.
 _ENCODED_PER_OCTET: Final = {"base64": 4 / 3, "quoted-printable": 1.0, "uue": 4 / 3, "uue-body": 4 / 3}
@@ -65,7 +67,7 @@ def other_decodings(encoding: str, buf: Octets, start: int, end: int) -> Iterato
             yield quoted_printable.decode(octets)[0], "trailing blanks kept"
     elif encoding == "base64":
         pad = buf.find(b"=", start, end)
-        if pad >= 0 and buf[pad:end].strip(b"=\r\n \t"):
+        if pad >= 0 and _BEHIND_PADDING.search(buf, pad, end) is not None:
             yield base64.decode(span(buf, start, pad))[0], "data ends at the padding"
             yield base64.decode(buf[start:end].replace(b"=", b""))[0], "padding ignored"
     elif encoding == "uue":
@@ -74,6 +76,16 @@ def other_decodings(encoding: str, buf: Octets, start: int, end: int) -> Iterato
             stop = uue.body_end(buf, start + begin[2], end)[0]
             if buf[start : start + begin[0]].strip() or buf[stop:end].strip():
                 yield buf[start:end], "text around the file"  # as readers do that look for files in any text
+
+
+def differs(encoding: str, buf: Octets, start: int, end: int) -> bool:
+    """Whether other_decodings may give something, found out without a copy."""
+    if encoding == "quoted-printable":
+        return trailing_blank(buf, start, end)
+    if encoding == "base64":
+        pad = buf.find(b"=", start, end)
+        return pad >= 0 and _BEHIND_PADDING.search(buf, pad, end) is not None
+    return encoding == "uue"
 
 
 def encoded_room(encoding: str, room: int) -> int:

@@ -16,7 +16,7 @@ import msgspec
 from cext.mime import delimiters
 from engine import limits
 from engine.scan.course import Course, Place
-from engine.scan.decode import Undecodable, decode, encoded_room, other_decodings, span
+from engine.scan.decode import Undecodable, decode, differs, encoded_room, other_decodings, span
 from engine.scan.facts import Cause, Part
 from engine.scan.header import Fields, Value, collect, filenames, parse, read, subject_text, text_of
 from engine.scan.mapped import Octets
@@ -25,6 +25,7 @@ from engine.scan.node import ENTITY, LEAF, MESSAGE, MULTIPART, Node
 from engine.scan.readings import EXACT, PARTIAL, Reading, guess_boundary, readings
 
 _JUNK = "base64-junk"
+_COPIES = 3  # of an encoded part that are held while it is decoded in another way
 
 
 class Entities:
@@ -68,7 +69,7 @@ class Entities:
         if fields.odd:
             self._other_bodies(node, buf, fields, found, prefix, whole, place, digest)
         if body > start:
-            names = names_in(self._image, self._ledger, node, buf[start:body], "mail")
+            names = names_in(self._image, self._ledger, node, span(buf, start, body), "mail")
             if names:
                 self._ledger.matched(node, names)
 
@@ -180,13 +181,15 @@ class Entities:
 
     def _message(self, node: Node, buf: Octets, reading: Reading, place: Place) -> None:
         """A nested message (RFC 2046 s5.2.1), encoded or not."""
-        start, end = node.body, node.end
+        start, end, held = node.body, node.end, 0
         if reading.encoding:
             decoded = self.decoded(node, buf, reading.encoding)
             if decoded is None:
                 self._leaf(node, buf, Reading(LEAF, reading.content_type), place)
                 return
             content, kinds = decoded
+            held = len(content)
+            self._budget.hold(held)
             if _JUNK in kinds or _begins_with_field(buf[start : start + limits.COMMAND_LINE_LEN]):
                 self._ledger.finding(node.part, "message-not-encoded")  # though it says so: clients read it as it is
                 plain = Reading(MESSAGE, reading.content_type, "", b"", "not encoded")
@@ -206,6 +209,7 @@ class Entities:
         self.nested_message(node, buf, start, end, place, () if reading.encoding else place.around)
         if self._course.taker is not None:
             self._course.taker.see(node, buf, start, end)
+        self._budget.release(held)
 
     def nested_message(
         self, node: Node, buf: Octets, start: int, end: int, place: Place, around: tuple[tuple[bytes, int], ...] = ()
@@ -234,8 +238,10 @@ class Entities:
             else:
                 content, kinds = decoded
                 node.encoding = reading.encoding
+                self._budget.hold(len(content))
                 self._course.contents.examine(node, part, content, 0, len(content), place)
                 self._other_contents(node, buf, reading.encoding, content, kinds, place)
+                self._budget.release(len(content))
         if reading.content_type == PARTIAL:  # RFC 2046 s5.2.2: content comes in pieces, none is examined
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "message/partial")
 
@@ -247,6 +253,10 @@ class Entities:
         kinds: of findings. Some decoders give up at junk and show what is there."""
         if _JUNK in kinds:
             self.alternate(node, buf, Reading(LEAF, "text/plain", why="not encoded"), "", False, place)
+        copied = _COPIES * (node.end - node.body)
+        if copied > self._budget.held_left and differs(encoding, buf, node.body, node.end):
+            self._ledger.over(node.part, self._budget.held_limit)
+            return
         for other, why in other_decodings(encoding, buf, node.body, node.end):
             if other == content:
                 continue
@@ -258,7 +268,9 @@ class Entities:
             node.children.append(child)
             inside = msgspec.structs.replace(place, alternate=True, reading=why)
             part = Part(node.part, filenames=node.names, reading=why)
+            self._budget.hold(len(other))
             self._course.contents.examine(child, part, other, 0, len(other), inside)
+            self._budget.release(len(other))
 
     def decoded(self, node: Node, buf: Octets, encoding: str) -> tuple[bytes, tuple[str, ...]] | None:
         """(content, kinds of findings) of an encoded entity, cut at the limits (then listed as unscanned), or None."""

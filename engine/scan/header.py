@@ -121,6 +121,9 @@ def _read_odd(fields: Fields, header: bytes, whole: bool) -> None:
 
 def _keep(fields: Fields, buf: Octets, wanted: Iterable[tuple[int, int, int]]) -> None:
     for kind, start, end in wanted:
+        if end - start > limits.HEADER_LEN:  # one that begins in time may be as long as the message
+            fields.odd = fields.truncated = True
+            end = start + limits.HEADER_LEN
         body = buf[start:end]
         if b"\n" in body or b"\r" in body:  # unfolded (RFC 5322 s2.2.3): line ends go, the white space stays
             body = body.replace(b"\r", b"").replace(b"\n", b"")

@@ -57,15 +57,15 @@ def inflate(packed: memoryview, room: int) -> Inflated:
 
 def _until_broken(packed: memoryview, room: int) -> bytes:
     stream = isal_zlib.decompressobj(-15)
-    pieces = []
+    whole = io.BytesIO()
     have = 0
     try:
         for at in range(0, len(packed), _RETRY_LEN):
             piece = stream.decompress(packed[at : at + _RETRY_LEN], room - have + 1)
-            pieces.append(piece)
-            have += len(piece)
+            have += whole.write(piece)
             if have > room or stream.eof:
                 break
     except IsalError:
         pass  # what came before it is all there is
-    return b"".join(pieces)[:room]
+    whole.truncate(min(have, room))
+    return whole.getvalue()

@@ -41,9 +41,11 @@ class Multiparts:
                 return False
             node.encoding = reading.encoding
             buf, start, end = decoded[0], 0, len(decoded[0])
+            self._budget.hold(end)
         most = min(self._budget.parts_left + 2, self._budget.delimiters_left)
         if most <= 0:
             self._ledger.unscanned(node.part, Cause.LIMIT, f"{limits.DELIMITERS} delimiters")
+            self._budget.release(end if reading.encoding else 0)
             return False
         lines, near, bare = _delimiter_lines(buf, start, end, reading.boundary, most, reading.lines == PREFIX)
         if reading.lines == LF_ONLY:
@@ -69,6 +71,7 @@ class Multiparts:
             self._goes_on(node, buf, reading, prefix, whole, place)
         if reading.lines == EXACT:
             self._other_lines(node, outer, buf, (start, end), reading, len(lines), near, bare, prefix, whole, place)
+        self._budget.release(end if reading.encoding else 0)
         return bool(lines)
 
     def _list(self, node: Node, reading: Reading, size: int, place: Place) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from isal import isal_zlib
 
 from cext import deflate64
+from engine import limits
 from engine.scan.formats import streams
 from engine.scan.inflate import Inflated, inflate
 
@@ -326,6 +327,15 @@ def _search_gap(buf: bytes, directory: Directory, start: int, end: int) -> None:
         if directory.end_off >= 0:
             directory.problems["zip-entry-not-in-directory"] = True
         at = data_off + max(0, min(packed, end - data_off))
+
+
+def window(buf: bytes, entry: Entry) -> int:
+    """How many octets of what it yielded the decoder of an entry holds as well, at most."""
+    if entry.method in (STORED, DEFLATED, DEFLATE64):
+        return 0
+    if entry.method == LZMA:
+        return int.from_bytes(buf[entry.data_off + 5 : entry.data_off + 9], "little")
+    return limits.DICTIONARY_LEN
 
 
 def unpack(buf: bytes, entry: Entry, room: int, tick: Callable[[], None] = lambda: None) -> Inflated:

@@ -54,6 +54,12 @@ OPENERS: Final[dict[str, Opener]] = {
     "rtf": rtf.members,
     "tnef": tnef.members,
 }
+# How often a member is held while it is made, where that is not twice.
+COPIES: Final[dict[str, int]] = {
+    **dict.fromkeys(("7z", "ar", "cab", "cpio", "iso", "lha", "rar", "rpm", "tnef"), 1),
+    **dict.fromkeys(("bzip2", "compress", "lz4", "lzip", "lzma", "xz", "zstd"), 1),
+    "pdf": 4,  # the filters of a stream, one after the other, and their tables
+}
 FINDERS: Final[tuple[Opener, ...]] = (
     yenc.members,
     binhex.members,

@@ -35,6 +35,7 @@ _PLAIN: Final = frozenset({"data", "text", "empty"})
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
 _CAB: Final = struct.Struct("<4s5L2B")
 _SECTOR: Final = 2048
+_RAR_WINDOW: Final = 64 << 20  # that libarchive holds, at most
 _AR_MAGIC_LEN: Final = 8
 _AR_HEADER_LEN: Final = 60
 _RPM_FILTERS: Final = ("rpm", "gzip", "bzip2", "lzma", "xz", "zstd")
@@ -147,7 +148,7 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
             file.name: Entry(file.size, file.packed, position)
             for position, file in reversed(tuple(enumerate(listing.files, 1)))
         }
-        yield from _walked(Reader(buf, form, start=at), kind, room, first, names, closed, listed)
+        yield from _walked(Reader(buf, form, start=at), kind, room, first, names, closed, listed, _RAR_WINDOW)
         if not listing.ended:
             yield Gap(Cause.DAMAGED, "rar: the end is missing")
         return listing.end
@@ -214,7 +215,9 @@ def _seven(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None
         return header.end
     if not header.known:
         yield Odd("7z-header", severe=True)
-    yield from _walked(Reader(buf, "7z", start=at), "7z", room, first and header.known, tuple(header.names))
+    reader = Reader(buf, "7z", start=at)
+    known = first and header.known
+    yield from _walked(reader, "7z", room, known, tuple(header.names), window=header.memory)
     return header.end
 
 
@@ -247,11 +250,12 @@ def _walked(
     names: tuple[str, ...] = (),
     closed: frozenset[str] = frozenset(),
     listed: Mapping[str, Entry] = _NONE,
+    window: int = 0,
 ) -> Generator[Item, None, int]:
     """Every member that libarchive gives; returns the octets of the archive that it used.
 
     names: of all members, to list those it does not get to. closed: those known to be encrypted.
-    listed: what is said of a member where libarchive does not tell it.
+    listed: what is said of a member where libarchive does not tell it. window: as of Room.room.
     Raises NotThis if first and there is no archive.
     """
     left = dict.fromkeys(names)
@@ -277,7 +281,7 @@ def _walked(
         if reader.encrypted or name in closed:
             yield Unread(name, max(0, reader.size), Cause.ENCRYPTED, kind, entry)
             continue
-        item = _member(reader, name, kind, room, entry)
+        item = _member(reader, name, kind, room, entry, window)
         had, over = isinstance(item, Member), isinstance(item, Member) and item.over
         yield item
         del item  # it may be large, and the next one is made before this name is bound again
@@ -310,9 +314,9 @@ def _entry(kind: str, size: int, entries: int) -> Entry | None:
     return Entry(size, size) if kind == "iso" else None
 
 
-def _member(reader: Reader, name: str, kind: str, room: Room, entry: Entry | None) -> Item:
+def _member(reader: Reader, name: str, kind: str, room: Room, entry: Entry | None, window: int) -> Item:
     size = reader.size
-    most = room.room() + 1
+    most = room.room(window) + 1
     content = io.BytesIO()  # gives its octets away without a copy: a member may be as large as all the room there is
     have = 0
     while have < most:

@@ -4,6 +4,7 @@ A text between colons is a file if its header has the right checksum, or if the 
 before it: then a wrong checksum is a finding, as those of the forks are, and what can be had is examined.
 """
 
+import io
 import re
 import struct
 from binascii import crc_hqx
@@ -49,14 +50,16 @@ class _Source:
 
     def take(self, length: int) -> bytes:
         """The next octets: fewer if there are no more. Holds a chunk more than that at most."""
-        pieces = [self._rest]
-        have = len(self._rest)
+        octets = io.BytesIO()  # gives its octets away without a copy
+        piece = self._rest
+        have = octets.write(piece)
         while have < length and not self._decoder.done:
-            pieces.append(self._more())
-            have += len(pieces[-1])
-        octets = b"".join(pieces)
-        self._rest = octets[length:]
-        return octets[:length]
+            piece = self._more()
+            have += octets.write(piece)
+        past = max(0, have - length)
+        self._rest = piece[len(piece) - past :]
+        octets.truncate(have - past)
+        return octets.getvalue()
 
     def skip(self, length: int) -> int:
         """Pass over the next octets. Returns how many there were."""

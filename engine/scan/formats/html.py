@@ -12,14 +12,16 @@ Known gaps: literals in pieces that the script puts together, lists of numbers, 
 encoded data: URIs only with `data:` written plainly.
 """
 
+import codecs
 import html
+import io
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from cext.base64 import decode
+from cext.base64 import Base64Decoder, decode
 from cext.html import ATOB, BASE64, next_mark, next_run
 from engine import limits
 from engine.scan import magic
@@ -44,6 +46,8 @@ _DOWNLOAD: Final = re.compile(
     rb"\bdownload\s*+=\s*+(?:\"([^\"<>]{1,1024})\"|'([^'<>]{1,1024})'|([^\s\"'<>]{1,1024}))", re.I
 )
 _SCRIPT_NAME: Final = re.compile(rb"\.download\s*+=\s*+(?:\"([^\"\r\n]{1,1024})\"|'([^'\r\n]{1,1024})')", re.I)
+_STEP_LEN: Final = 1 << 16  # how much is unescaped at once
+_ESCAPE_LEN: Final = 64  # octets of an entity or an escape
 _PE_AT: Final = 60  # where a program says at which offset its PE header is
 _PIECE: Final = re.compile(rb"[^=]++=*+")
 _HEX: Final = re.compile(rb"[0-9A-Fa-f\r\n\\]++")
@@ -80,9 +84,8 @@ def utf16(buf: bytes) -> str:
 
 def _narrowed(buf: bytes, encoding: str, room: Room) -> Member:
     most = room.room()
-    begin = 2 if buf[:2] in (b"\xff\xfe", b"\xfe\xff") else 0
-    text = buf[begin : begin + 2 * most].decode(encoding, "replace").encode("utf-8", "replace")
-    return Member("utf-8", text[:most], over=len(text) > most or len(buf) - begin > 2 * most, stream=True)
+    text = narrow(buf, encoding, most + 1)
+    return Member("utf-8", text[:most], over=len(text) > most, stream=True)
 
 
 class _Finder:
@@ -130,12 +133,12 @@ class _Finder:
         quoted = before is None or buf[max(0, begin - 1) : begin] in (b'"', b"'", b"`")
         found = (_LOOSE if quoted else _TIGHT).match(buf, start)
         assert found is not None  # it matches nothing, too
-        body, end = found[0], found.end()
-        if len(body) < 4:
+        end = found.end()
+        if end - start < 4:
             return end, None
         self._starts.append(start)
         self._ends.append(end)
-        data, over = self._decoded(body)
+        data, over = self._decoded(buf, start, end)
         if not data:
             return end, None
         name = self._download(begin, end)
@@ -157,13 +160,16 @@ class _Finder:
         self._most -= end - at
         if self._most < 0:
             return len(buf), Gap(Cause.LIMIT, "data: URIs that overlap")
-        value = buf[at:end]
-        if b"%" not in value and b"&" not in value:
+        if buf.find(b"%", at, end) < 0 and buf.find(b"&", at, end) < 0:
             return at, None  # it was matched as it stands
         name = self._download(start, end)
         subtype = text_of(head[1]).rsplit("/", 1)[-1]
-        data = unquote_to_bytes(_without_entities(value))
         most = self._room.room()
+        whole = io.BytesIO()
+        for piece in unescaped(buf, at, end, most + 1):
+            self._room.check_time()
+            whole.write(piece)
+        data = whole.getvalue()
         # What is in the value is looked for in the member, and not here once more: that would double at each level.
         return end, Member(name or self._name("data", subtype), data[:most], over=len(data) > most, stream=not name)
 
@@ -183,7 +189,7 @@ class _Finder:
             return at, []
         self._starts.append(found.start(1))
         self._ends.append(found.end(1))
-        data, over = self._decoded(found[1])
+        data, over = self._decoded(self._buf, *found.span(1))
         kind = magic.identify(data, 0, len(data))
         items: list[Item] = [] if kind in _HARMLESS else [Odd("html-smuggling")]
         if data:
@@ -200,18 +206,22 @@ class _Finder:
         found = _DOWNLOAD.search(buf[begin:start]) or _DOWNLOAD.search(buf[end:behind])
         return _shown(found[found.lastindex or 0]) if found else ""
 
-    def _decoded(self, body: bytes) -> tuple[bytes, bool]:
+    def _decoded(self, buf: bytes, start: int, end: int) -> tuple[bytes, bool]:
+        """What base64 in buf[start:end] holds, with whatever HTML, URIs and scripts escape in it."""
         most = self._room.room()
-        if b"&" in body:
-            body = _without_entities(body)
-        if b"%" in body:
-            body = unquote_to_bytes(body)
-        if b"\\" in body:
-            body = _ESCAPED_LINE.sub(b"", body)
-        if b"-" in body or b"_" in body:
-            body = body.translate(_STANDARD)
-        data = decode(body[: most // 3 * 4 + 8])[0]
-        return data[:most], len(data) > most
+        if end - start <= _STEP_LEN:
+            body = b"".join(unescaped(buf, start, end, _STEP_LEN))
+            data = decode(_plain_base64(body))[0]
+            return data[:most], len(data) > most
+        decoder = Base64Decoder()
+        whole = io.BytesIO()
+        for body in unescaped(buf, start, end, most // 3 * 4 + 8):
+            self._room.check_time()
+            whole.write(decoder.feed(_plain_base64(body)))
+        whole.write(decoder.finish())
+        over = whole.tell() > most
+        whole.truncate(min(whole.tell(), most))
+        return whole.getvalue(), over
 
     # --- long runs ------------------------------------------------------------------------------------
 
@@ -223,19 +233,20 @@ class _Finder:
             if not self._known(start, at):
                 for piece in _PIECE.finditer(buf, start, at):
                     if piece.end() - piece.start() >= RUN_LEN:
-                        yield from self._literal(piece[0])
+                        yield from self._literal(*piece.span())
 
     def _known(self, start: int, end: int) -> bool:
         place = bisect_right(self._starts, end) - 1
         return place >= 0 and self._ends[place] > start
 
-    def _literal(self, text: bytes) -> Iterator[Item]:
-        """The file that text is in base64 or in hexadecimal, if it is one."""
-        for begin in _line_starts(text):
-            kind = self._kind(text[begin : begin + _HEAD_LEN])
-            if kind or len(text) - begin >= _BIG_LEN:
-                whole = text[begin:]
-                data, over = self._from_hex(whole) if _HEX.fullmatch(whole) else self._decoded(whole)
+    def _literal(self, start: int, end: int) -> Iterator[Item]:
+        """The file that the text is in base64 or in hexadecimal, if it is one."""
+        buf = self._buf
+        for begin in _line_starts(buf, start, end):
+            kind = self._kind(buf[begin : min(end, begin + _HEAD_LEN)])
+            if kind or end - begin >= _BIG_LEN:
+                is_hex = _HEX.fullmatch(buf, begin, end) is not None
+                data, over = self._from_hex(buf, begin, end) if is_hex else self._decoded(buf, begin, end)
                 known = kind or magic.identify(data, 0, len(data))
                 if known not in _HARMLESS and (self._download_name() or not _by_chance(known, data)):
                     yield Odd("html-smuggling")
@@ -250,20 +261,28 @@ class _Finder:
         """Type of what head decodes to, empty for what may be a token as well."""
         if head.startswith(b"="):
             return ""
-        tries = [self._decoded(head[: len(head) // 4 * 4])[0]]
+        tries = [self._decoded(head, 0, len(head) // 4 * 4)[0]]
         if _HEX.fullmatch(head):
-            tries.append(self._from_hex(head)[0])
+            tries.append(self._from_hex(head, 0, len(head))[0])
         for data in tries:
             kind = magic.identify(data, 0, len(data))
             if kind not in _DULL and kind not in _WEAK:
                 return kind
         return ""
 
-    def _from_hex(self, text: bytes) -> tuple[bytes, bool]:
+    def _from_hex(self, buf: bytes, start: int, end: int) -> tuple[bytes, bool]:
         most = self._room.room()
-        digits = text.translate(None, b"\r\n\\")[: 2 * most + 2]
-        data = bytes.fromhex(digits[: len(digits) & ~1].decode("ascii"))
-        return data[:most], len(data) > most
+        whole = io.BytesIO()
+        odd = b""
+        while start < end and whole.tell() <= most:
+            digits = odd + buf[start : min(end, start + _STEP_LEN)].translate(None, b"\r\n\\")
+            start += _STEP_LEN
+            even = len(digits) & ~1
+            odd = digits[even:]
+            whole.write(bytes.fromhex(digits[:even].decode("ascii")))
+        over = whole.tell() > most
+        whole.truncate(min(whole.tell(), most))
+        return whole.getvalue(), over
 
     def _download_name(self) -> str:
         """The name that a script of this text gives to what it lets the reader save."""
@@ -291,14 +310,55 @@ _DIGITS: Final = 8  # of a character's number that are read: one more than any h
 _NUMBER: Final = re.compile(r"&#([0-9]{8,})")
 
 
-def _line_starts(text: bytes) -> Iterator[int]:
+def _line_starts(buf: bytes, start: int, end: int) -> Iterator[int]:
     """Where base64 may begin in a run: lines without a space may precede it."""
-    at = 0
+    at = start
     for _ in range(_LINE_STARTS):
         yield at
-        at = text.find(b"\n", at, at + _HEAD_LEN) + 1
-        if at == 0 or len(text) - at < 16:
+        at = buf.find(b"\n", at, min(end, at + _HEAD_LEN)) + 1
+        if at == 0 or end - at < 16:
             return
+
+
+def narrow(buf: bytes | memoryview, encoding: str, most: int) -> bytes:
+    """Text in UTF-16 as UTF-8, without its mark, piece by piece: at least `most` octets if there are so many."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    whole = io.BytesIO()
+    at = 2 if buf[:2] in (b"\xff\xfe", b"\xfe\xff") else 0
+    while at < len(buf) and whole.tell() < most:
+        piece = decoder.decode(memoryview(buf)[at : at + _STEP_LEN])
+        at += _STEP_LEN
+        whole.write(piece.encode("utf-8", "replace"))
+    whole.write(decoder.decode(b"", True).encode("utf-8", "replace"))
+    return whole.getvalue()
+
+
+def _plain_base64(body: bytes) -> bytes:
+    """In the usual alphabet, and without escaped line ends."""
+    if b"\\" in body:
+        body = _ESCAPED_LINE.sub(b"", body)
+    return body.translate(_STANDARD) if b"-" in body or b"_" in body else body
+
+
+def unescaped(buf: bytes, start: int, end: int, most: int, percent: bool = True) -> Iterator[bytes]:
+    """buf[start:end] with what entities and percent signs stand for, in pieces; no more than most and a piece.
+
+    Each of them makes many small objects. None is cut in two, unless it is longer than any that means something.
+    """
+    while start < end and most > 0:
+        stop = end
+        if end - start > _STEP_LEN:
+            stop = start + _STEP_LEN
+            cut = max(buf.rfind(mark, stop - _ESCAPE_LEN, stop) for mark in (b"&", b"%", b"\\"))
+            stop = cut if cut > start else stop
+        piece = buf[start:stop]
+        start = stop
+        if b"&" in piece:
+            piece = _without_entities(piece)
+        if percent and b"%" in piece:
+            piece = unquote_to_bytes(piece)
+        most -= len(piece)
+        yield piece
 
 
 def entities_replaced(value: str) -> str:

@@ -15,8 +15,11 @@ class NotThis(Exception):
 class Room(Protocol):
     """What an opener may use: engine.scan.budget.Budget."""
 
-    def room(self) -> int:
-        """Octets that the next member may yield; asked anew before each."""
+    def room(self, window: int = 0) -> int:
+        """Octets that the next member may yield; asked anew before each. window: so many of them are held twice."""
+
+    def keep(self, octets: int) -> None:
+        """So many octets stay in the opener's hands when it goes on, up to its end."""
 
     def check_time(self) -> None:
         """Call it in every loop whose length the content decides. Raises OutOfTime, which is passed on."""

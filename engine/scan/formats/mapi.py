@@ -27,11 +27,11 @@ _TIME_EACH: Final = 256  # lengths read
 
 
 class Property(msgspec.Struct, frozen=True):
-    """value: the first of several."""
+    """value: the first of several, a part of what was read."""
 
     tag: int
     kind: int
-    value: bytes
+    value: memoryview
 
 
 class _Short(Exception):
@@ -40,7 +40,7 @@ class _Short(Exception):
 
 class _Reader:
     def __init__(self, buf: bytes, start: int, end: int, room: Room) -> None:
-        self._buf, self._at, self._end = buf, start, end
+        self._buf, self._at, self._end = memoryview(buf), start, end
         self._room = room
         self._reads = 0
 
@@ -63,12 +63,12 @@ class _Reader:
         kind, tag = _TAG.unpack_from(self._buf, self.skip(_TAG.size))
         return kind, tag
 
-    def padded(self, wanted: bool) -> bytes:
+    def padded(self, wanted: bool) -> memoryview:
         """A value behind its length, filled up to a multiple of 4."""
         length = self.u32()
         at = self.skip(length)
         self._at = min(self._end, self._at + -length % 4)  # the last one may lack its filling
-        return self._buf[at : at + length] if wanted else b""
+        return self._buf[at : at + length if wanted else at]
 
 
 def properties(buf: bytes, start: int, end: int, room: Room) -> tuple[list[Property], bool]:

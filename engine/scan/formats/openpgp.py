@@ -6,17 +6,19 @@ signatures. Its content is walked like the member of any archive.
 
 import bz2
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
 from cext.base64 import decode
 from engine.scan.facts import Cause
+from engine.scan.formats import streams
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
 from engine.scan.header import text_of
+from engine.scan.inflate import inflate
 
 MESSAGES: Final = 100  # in one text
 PACKETS: Final = 1_000  # of one message
+_ZLIB_HEADER_LEN: Final = 2
 DEPTH: Final = 4  # compressed packets in each other
 _MARK: Final = b"-----BEGIN PGP MESSAGE"
 _BEGIN: Final = re.compile(
@@ -45,11 +47,13 @@ def messages(buf: bytes, room: Room) -> Iterator[Item]:
             return
         end = _END.search(buf, begin.end() - 1)
         stop = len(buf) if end is None else end.start()
-        yield from _packets(decode(memoryview(buf)[begin.end() : max(stop, begin.end())])[0], room, 0)
+        packets = decode(memoryview(buf)[begin.end() : max(stop, begin.end())])[0]
+        room.keep(len(packets))
+        yield from _packets(memoryview(packets), room, 0)
         at = buf.find(_MARK, max(stop, begin.end()))
 
 
-def _packets(data: bytes, room: Room, depth: int) -> Iterator[Item]:
+def _packets(data: memoryview, room: Room, depth: int) -> Iterator[Item]:
     at = 0
     told = False
     for _ in range(PACKETS):
@@ -58,7 +62,7 @@ def _packets(data: bytes, room: Room, depth: int) -> Iterator[Item]:
             return
         if not data[at] & 0x80:
             break
-        tag, body, behind = _packet(data, at)
+        tag, body, behind = _packet(data, at, room)
         if tag in _ENCRYPTED:  # and go on: a session key may stand in front of plain packets only to mislead
             if not told:
                 yield Odd("pgp-encrypted")
@@ -77,37 +81,37 @@ def _packets(data: bytes, room: Room, depth: int) -> Iterator[Item]:
         yield Odd("pgp-message-broken")
 
 
-def _literal(body: bytes, room: Room) -> Member:
+def _literal(body: memoryview, room: Room) -> Member:
     """format, length of the name, name, time, content (RFC 9580 s5.9)."""
     behind = 2 + (body[1] if len(body) > 1 else 0)
     most = room.room()
-    content = body[behind + 4 : behind + 5 + most]
-    return Member(text_of(body[2:behind]), content[:most], len(content) > most, len(body) >= behind + 4)
+    content = bytes(body[behind + 4 : behind + 4 + most])
+    name = text_of(bytes(body[2:behind]))
+    return Member(name, content, len(body) > behind + 4 + most, len(body) >= behind + 4)
 
 
-def _unpacked(body: bytes, room: Room, depth: int) -> Iterator[Item]:
-    most = room.room() + 1
-    try:
-        if body[:1] == b"\1":
-            inner = zlib.decompressobj(-15).decompress(body[1:], most)
-        elif body[:1] == b"\2":
-            inner = zlib.decompressobj().decompress(body[1:], most)
-        elif body[:1] == b"\3":
-            inner = bz2.BZ2Decompressor().decompress(body[1:], most)
-        elif body[:1] == b"\0":
-            inner = body[1:]
-        else:
-            yield Gap(Cause.UNSUPPORTED, "OpenPGP compression")
-            return
-    except (zlib.error, OSError):
-        yield Gap(Cause.DAMAGED, "OpenPGP compressed data")
+def _unpacked(body: memoryview, room: Room, depth: int) -> Iterator[Item]:
+    most = room.room()
+    method, packed = bytes(body[:1]), body[1:]
+    if method == b"\0":
+        inner, over, complete = bytes(packed[:most]), len(packed) > most, True
+    elif method in (b"\1", b"\2"):
+        done = inflate(packed[_ZLIB_HEADER_LEN if method == b"\2" else 0 :], most)
+        inner, over, complete = done.data, done.over, done.complete
+    elif method == b"\3":
+        got = streams.Unpacked()
+        streams.unpack(bz2.BZ2Decompressor(), packed, 0, len(packed), most, got, room.check_time)
+        inner, over, complete = got.data, got.over, got.fault is None
+    else:
+        yield Gap(Cause.UNSUPPORTED, "OpenPGP compression")
         return
-    if len(inner) >= most:
-        yield Gap(Cause.LIMIT, "OpenPGP compressed data")
-    yield from _packets(inner, room, depth + 1)
+    if over or not complete:
+        yield Gap(Cause.LIMIT if over else Cause.DAMAGED, "OpenPGP compressed data")
+    room.keep(len(inner))
+    yield from _packets(memoryview(inner), room, depth + 1)
 
 
-def _packet(data: bytes, at: int) -> tuple[int, bytes, int]:
+def _packet(data: memoryview, at: int, room: Room) -> tuple[int, memoryview, int]:
     """(tag, body, offset behind it) of the packet at `at` (RFC 9580 s4.2). A body that is cut ends with the data."""
     first = data[at]
     at += 1
@@ -135,4 +139,8 @@ def _packet(data: bytes, at: int) -> tuple[int, bytes, int]:
         pieces.append(data[at : at + length])
         at = min(at + length, len(data))
         if not 224 <= one < 255 or at >= len(data):
-            return first & 63, b"".join(pieces), at
+            if len(pieces) == 1:
+                return first & 63, pieces[0], at
+            joined = b"".join(pieces)
+            room.keep(len(joined))
+            return first & 63, memoryview(joined), at

@@ -76,6 +76,7 @@ class _Opening:
                     for item in self._stream(stream, room):
                         if isinstance(item, Member):
                             kept += len(item.data)
+                            self._room.keep(len(item.data))
                             self._objects.object_streams.append(ObjectStream(item.data, first))
                         yield item
         for start, end in streams.file_regions():

@@ -6,15 +6,18 @@
 Detached signatures and certificates hold no content: nothing is inside.
 """
 
-import zlib
+import io
 from collections.abc import Iterator
 from typing import Final
 
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room
+from engine.scan.inflate import inflate
 
 PIECES: Final = 100_000  # of one OCTET STRING: streams of 1 KB each up to the limit on a file
 _DEPTH: Final = 8  # octet strings in each other
+_OVERHEAD_LEN: Final = 1 << 16  # by which what is compressed is longer than what it yields, at most, in its pieces
+_ZLIB_HEADER_LEN: Final = 2
 _PKCS7: Final = bytes.fromhex("2a864886f70d0107")  # 1.2.840.113549.1.7
 _SMIME: Final = bytes.fromhex("2a864886f70d01091001")  # 1.2.840.113549.1.9.16.1
 _SIGNED: Final = _PKCS7 + b"\x02"
@@ -53,19 +56,22 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
         yield Gap(Cause.DAMAGED, "pkcs7")
         return
     most = room.room()
-    # What is compressed and yields most octets is not much longer than that itself.
-    data, complete = _octets(buf, at, most + 1 if kind == _SIGNED else len(buf), room)
+    packed_len = most + 1 if kind == _SIGNED else most + _OVERHEAD_LEN
+    data, complete = _octets(buf, at, packed_len, room)
     if kind == _SIGNED:
         yield Member(_NAME, data[:most], len(data) > most, complete, stream=True, mime=True)
         return
-    unpacker = zlib.decompressobj()
-    try:
-        content = unpacker.decompress(data, most + 1)
-    except zlib.error:
+    if len(data) == packed_len:
+        yield Gap(Cause.LIMIT, "pkcs7 compressed data")
+        complete = False
+    room.keep(len(data))
+    most = room.room()
+    unpacked = inflate(memoryview(data)[_ZLIB_HEADER_LEN:], most)
+    if not unpacked.data and not unpacked.complete:
         yield Gap(Cause.DAMAGED, "pkcs7 compressed data")
         return
-    whole = complete and unpacker.eof
-    yield Member(_NAME, content[:most], len(content) > most, whole, stream=True, mime=True)
+    whole = complete and unpacked.complete
+    yield Member(_NAME, unpacked.data, unpacked.over, whole, stream=True, mime=True)
 
 
 def _head(buf: bytes, at: int) -> tuple[int, int, int]:
@@ -110,7 +116,7 @@ def _behind(buf: bytes, at: int, wanted: int) -> int:
 
 def _octets(buf: bytes, at: int, most: int, room: Room) -> tuple[bytes, bool]:
     """Contents of an OCTET STRING, primitive or in pieces (BER), cut behind `most` octets; and whether all is there."""
-    pieces: list[bytes] = []
+    whole = io.BytesIO()  # gives its octets away without a copy
     have = 0
     ends: list[int] = []  # of the constructed strings around; -1: at an end-of-contents mark
     for _ in range(PIECES):
@@ -121,13 +127,12 @@ def _octets(buf: bytes, at: int, most: int, room: Room) -> tuple[bytes, bool]:
             try:
                 tag, inside, length = _head(buf, at)
             except _Broken:
-                return b"".join(pieces), False
+                return whole.getvalue(), False
             if tag == _OCTETS and length >= 0:
-                pieces.append(buf[inside : inside + min(length, most - have)])
-                have += len(pieces[-1])
+                have += whole.write(memoryview(buf)[inside : inside + min(length, most - have)])
                 at = inside + length
                 if have >= most or at > len(buf):
-                    return b"".join(pieces), have >= most
+                    return whole.getvalue(), have >= most
             elif tag == _OCTETS | 0x20 and len(ends) < _DEPTH:
                 ends.append(-1 if length < 0 else inside + length)
                 at = inside
@@ -136,7 +141,7 @@ def _octets(buf: bytes, at: int, most: int, room: Room) -> tuple[bytes, bool]:
                 ends.pop()
                 at = inside
             else:
-                return b"".join(pieces), False
+                return whole.getvalue(), False
         if not ends:
-            return b"".join(pieces), True
-    return b"".join(pieces), False
+            return whole.getvalue(), True
+    return whole.getvalue(), False

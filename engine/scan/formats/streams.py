@@ -24,7 +24,8 @@ from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Ro
 _FEED_LEN: Final = 1 << 16  # octets given at once: what one call unpacks is lost if the stream breaks in it
 _PIECE_LEN: Final = 1 << 20
 _STREAMS: Final = 10_000  # behind one another
-_DECODER_LEN: Final = limits.DICTIONARY_LEN + (16 << 20)  # a dictionary and what the decoder needs beside it
+_BESIDE_LEN: Final = 16 << 20  # what a decoder needs beside its dictionary
+_BZIP2_LEN: Final = 8 << 20  # what its decoder holds
 _LZIP_HEADER_LEN: Final = 6
 _LZIP_TRAILER_LEN: Final = 20
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -41,7 +42,7 @@ class Decoder(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def decompress(self, data: bytes | memoryview, max_length: int = -1) -> bytes: ...
 
 
 class Unpacked:
@@ -66,12 +67,20 @@ class Unpacked:
         return self._content.getvalue()
 
 
-def unpack(decoder: Decoder, buf: bytes, at: int, end: int, room: int, into: Unpacked, tick: Callable[[], None]) -> int:
+def unpack(
+    decoder: Decoder,
+    buf: bytes | memoryview,
+    at: int,
+    end: int,
+    room: int,
+    into: Unpacked,
+    tick: Callable[[], None],
+) -> int:
     """Unpack the stream at buf[at:end] into `into`, at most room octets in all; returns the offset behind it.
 
     tick is called for each piece. Each turn of the loop takes input or gives output, or ends.
     """
-    chunk = b""
+    chunk: bytes | memoryview = b""
     while not decoder.eof:
         tick()
         if decoder.needs_input:
@@ -96,12 +105,31 @@ def unpack(decoder: Decoder, buf: bytes, at: int, end: int, room: int, into: Unp
     return at - len(decoder.unused_data) if decoder.eof else at
 
 
-def xz_decoder() -> Decoder:
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_DECODER_LEN)
+def xz_decoder(dictionary: int = limits.DICTIONARY_LEN) -> Decoder:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=dictionary + _BESIDE_LEN)
+
+
+def _xz_dictionary(buf: bytes) -> int:
+    """That the first block asks for, at most DICTIONARY_LEN: the .xz file format 1.0.4 s3.1."""
+    at = 12  # behind the header of the stream
+    flags = buf[at + 1] if at + 1 < len(buf) else 0
+    at += 2
+    for bit in (0x40, 0x80):  # two numbers that may be left out
+        if flags & bit:
+            while at < len(buf) and buf[at] & 0x80:
+                at += 1
+            at += 1
+    for _ in range((flags & 3) + 1):
+        filter_id, length = (*buf[at : at + 2], 0, 0)[:2]
+        if filter_id == 0x21 and length == 1 and at + 2 < len(buf) and buf[at + 2] < 40:
+            coded = buf[at + 2]
+            return min(limits.DICTIONARY_LEN, (2 | coded & 1) << (coded // 2 + 11))
+        at += 2 + length
+    return limits.DICTIONARY_LEN
 
 
 def lzma_decoder() -> Decoder:
-    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_DECODER_LEN)
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=limits.DICTIONARY_LEN + _BESIDE_LEN)
 
 
 def raw_lzma(properties: int, dictionary: int) -> Decoder:
@@ -127,15 +155,16 @@ def _lzip_dictionary(coded: int) -> int:
 
 
 def bzip2(buf: bytes, room: Room) -> Iterator[Item]:
-    return _streams(buf, room, "bzip2", b"BZh", lambda _: bz2.BZ2Decompressor())
+    return _streams(buf, room, "bzip2", b"BZh", lambda _: bz2.BZ2Decompressor(), _BZIP2_LEN)
 
 
 def xz(buf: bytes, room: Room) -> Iterator[Item]:
-    return _streams(buf, room, "xz", b"\xfd7zXZ\0", lambda _: xz_decoder())
+    dictionary = _xz_dictionary(buf)
+    return _streams(buf, room, "xz", b"\xfd7zXZ\0", lambda _: xz_decoder(dictionary), dictionary)
 
 
 def lzma_alone(buf: bytes, room: Room) -> Iterator[Item]:
-    return _streams(buf, room, "lzma", b"", lambda _: lzma_decoder())
+    return _streams(buf, room, "lzma", b"", lambda _: lzma_decoder(), int.from_bytes(buf[1:5], "little"))
 
 
 def lzip(buf: bytes, room: Room) -> Iterator[Item]:
@@ -146,6 +175,7 @@ def lzip(buf: bytes, room: Room) -> Iterator[Item]:
         "lzip",
         b"LZIP",
         lambda at: raw_lzma(93, _lzip_dictionary(buf[at + 5])),
+        limits.DICTIONARY_LEN,
         _LZIP_HEADER_LEN,
         _LZIP_TRAILER_LEN,
     )
@@ -157,10 +187,12 @@ def _streams(
     kind: str,
     signature: bytes,
     decoder: Callable[[int], Decoder],
+    window: int,
     header_len: int = 0,
     trailer_len: int = 0,
 ) -> Iterator[Item]:
-    most = room.room()
+    """window: of what they yield, so much stays in the decoders as well."""
+    most = room.room(window)
     got = Unpacked()
     at = 0
     for number in range(_STREAMS):
@@ -211,7 +243,8 @@ def through_libarchive(kind: str) -> Opener:
 
     def members(buf: bytes, room: Room) -> Iterator[Item]:
         end = zstd_end(buf, room.check_time) if kind == "zstd" else len(buf)
-        got, used = filtered(buf[:end], kind, room.room(), room.check_time)
+        window = limits.DICTIONARY_LEN if kind == "zstd" else 0  # and its frames are copied if something is behind
+        got, used = filtered(buf[:end], kind, room.room(window), room.check_time)
         return _result(buf, end if kind == "zstd" else used, kind, got)
 
     return members

@@ -15,6 +15,7 @@ import msgspec
 from cext.lzfu import NO_END, OVER, decode, octet_sum
 from engine import limits
 from engine.scan.facts import Cause
+from engine.scan.formats.html import narrow
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room
 from engine.scan.formats.mapi import BINARY, OBJECT, STRING, UNICODE, Property, properties, text
 
@@ -44,12 +45,12 @@ _RTF_HEADER: Final = struct.Struct("<II4sI")  # lengths packed and not, kind, CR
 
 
 class _Attachment(msgspec.Struct):
-    """names: by where they stand, see _NAMES. contents: each once, and whether it is all there."""
+    """names: by where they stand, see _NAMES. contents: each once, and whether it is all there; parts of the stream."""
 
     names: dict[int, str] = {}
-    contents: dict[bytes, bool] = {}
+    contents: dict[memoryview, bool] = {}
 
-    def add(self, data: bytes, complete: bool = True) -> None:
+    def add(self, data: memoryview, complete: bool = True) -> None:
         self.contents[data] = complete and self.contents.get(data, True)
 
     def declared(self) -> tuple[str, ...]:
@@ -87,12 +88,12 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
             attachment = _Attachment()
         elif attribute == _ATTACH_DATA:
             attachment = attachment or _Attachment()
-            attachment.add(buf[start:end], complete)
+            attachment.add(memoryview(buf)[start:end], complete)
         elif attribute in (_ATTACH_TITLE, _TRANSPORT_NAME):
             attachment = attachment or _Attachment()
-            attachment.names[attribute] = text(buf[start:end], STRING)
+            attachment.names[attribute] = text(buf[start : min(end, start + 4 * limits.NAME_LEN)], STRING)
         elif attribute == _BODY:
-            yield _stream("body.txt", buf[start:end].rstrip(b"\0"), room)
+            yield _stream("body.txt", memoryview(buf)[start:end], STRING, room)
         elif attribute in (_ATTACHMENT, _MESSAGE_PROPERTIES):
             found, whole = properties(buf, start, end, room)
             if not whole:
@@ -114,13 +115,13 @@ def _finished(attachment: _Attachment | None, room: Room) -> Iterator[Item]:
     name, *also = attachment.declared()
     for data, complete in attachment.contents.items():
         limit = room.room()
-        yield Member(name, data[:limit], over=len(data) > limit, complete=complete, also=tuple(also))
+        yield Member(name, bytes(data[:limit]), over=len(data) > limit, complete=complete, also=tuple(also))
 
 
 def _attach(attachment: _Attachment, found: list[Property]) -> None:
     for one in found:
         if one.kind in (STRING, UNICODE) and one.tag in _NAMES:
-            attachment.names.setdefault(one.tag, text(one.value, one.kind))
+            attachment.names.setdefault(one.tag, text(bytes(one.value[: 4 * limits.NAME_LEN]), one.kind))
         elif one.tag == _PR_DATA and one.kind == BINARY:
             attachment.add(one.value)
         elif one.tag == _PR_DATA and one.kind == OBJECT:
@@ -131,24 +132,25 @@ def _body(one: Property, room: Room) -> Iterator[Item]:
     """A property that a reader shows as the text of the message."""
     if one.tag == _PR_RTF and one.kind == BINARY:
         yield from _rtf(one.value, room)
-    elif one.tag in (_PR_HTML, _PR_BODY) and one.kind in (BINARY, STRING, UNICODE):
-        octets = text(one.value, UNICODE).encode() if one.kind == UNICODE else one.value.rstrip(b"\0")
-        if octets:
-            yield _stream("body.html" if one.tag == _PR_HTML else "body.txt", octets, room)
+    elif one.tag in (_PR_HTML, _PR_BODY) and one.kind in (BINARY, STRING, UNICODE) and one.value:
+        yield _stream("body.html" if one.tag == _PR_HTML else "body.txt", one.value, one.kind, room)
 
 
-def _stream(name: str, data: bytes, room: Room) -> Member:
-    limit = room.room()
-    return Member(name, data[:limit], over=len(data) > limit, stream=True)
+def _stream(name: str, data: memoryview, kind: int, room: Room) -> Member:
+    limit = room.room(len(data))
+    if kind == UNICODE:
+        octets = narrow(data, "utf-16-le", limit + 1)
+        return Member(name, octets[:limit].split(b"\0", 1)[0], over=len(octets) > limit, stream=True)
+    return Member(name, bytes(data[:limit]).rstrip(b"\0"), over=len(data) > limit, stream=True)
 
 
-def _rtf(packed: bytes, room: Room) -> Iterator[Item]:
+def _rtf(packed: memoryview, room: Room) -> Iterator[Item]:
     """Compressed RTF (MS-OXRTFCP)."""
     if len(packed) < _RTF_HEADER.size:
         yield Odd("rtf-compressed-header", severe=bool(packed))
         return
     _, size, kind, crc = _RTF_HEADER.unpack_from(packed)
-    body = memoryview(packed)[_RTF_HEADER.size :]
+    body = packed[_RTF_HEADER.size :]
     limit = room.room()
     if kind == b"MELA":
         data, flags = bytes(body[:limit]), OVER if len(body) > limit else 0

@@ -4,6 +4,7 @@ UUE itself is the walk's own business, since a file in it can be taken out of it
 end lines of UUE, and is told by its first data line.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -18,6 +19,7 @@ from engine.scan.mapped import Octets
 # A begin line; GNU's also encodes the name (`uuencode -m -e`).
 _BEGIN: Final = re.compile(rb"begin(-base64)?(-encoded)? [0-7]{1,6} [ \t]*([^\r\n]*[^\r\n \t])[ \t]*(?:\r\n|\r|\n|\Z)")
 _LINE_LEN: Final = 2 * limits.NAME_LEN
+_STEP_LEN: Final = 1 << 16  # how much is decoded at once
 _XX: Final = b"+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _XX_LINE: Final = re.compile(rb"[+\-0-9A-Za-z]{2,90}(?=[ \t]*(?:\r|\n|\Z))")
 _TO_UUE: Final = bytes.maketrans(_XX, bytes([0x60, *range(0x21, 0x60)]))
@@ -59,25 +61,45 @@ def is_xx(buf: Octets, body: int) -> bool:
 def _xx(buf: bytes, body: int, stop: int, ended: bool, name: str, room: Room) -> Iterator[Item]:
     limit = room.room()
     last = buf.rfind(b"end", body, stop) if ended else stop  # the end line is not data
-    end = min(last, body + limit * 2 + limits.COMMAND_LINE_LEN)
-    data, flags = uue.decode(buf[body:end].translate(_TO_UUE) + b"\nend\n")
+    decoder = uue.UUDecoder()
+    whole = io.BytesIO()
+    for at in range(body, last, _STEP_LEN):
+        room.check_time()
+        whole.write(decoder.feed(buf[at : min(last, at + _STEP_LEN)].translate(_TO_UUE)))
+        if whole.tell() > limit:
+            break
+    whole.write(decoder.feed(b"\nend\n"))
+    whole.write(decoder.finish())
+    flags = decoder.findings
+    over = whole.tell() > limit
+    whole.truncate(min(whole.tell(), limit))
     if not ended:
         yield Odd("xx-no-end")
     if flags & uue.JUNK:
         yield Odd("xx-junk")
-    yield Member(name, data[:limit], over=len(data) > limit)
+    yield Member(name, whole.getvalue(), over=over)
 
 
 def _base64(buf: bytes, body: int, stop: int, name: str, room: Room) -> Iterator[Item]:
     limit = room.room()
-    data, flags = base64.decode(memoryview(buf)[body : min(stop, body + limit * 2 + limits.COMMAND_LINE_LEN)])
-    if not data:
+    decoder = base64.Base64Decoder()
+    whole = io.BytesIO()
+    for at in range(body, stop, _STEP_LEN):
+        room.check_time()
+        whole.write(decoder.feed(memoryview(buf)[at : min(stop, at + _STEP_LEN)]))
+        if whole.tell() > limit:
+            break
+    whole.write(decoder.finish())
+    flags = decoder.findings
+    over = whole.tell() > limit
+    whole.truncate(min(whole.tell(), limit))
+    if not whole.tell() and not over:
         return
     if not buf.startswith(b"====", stop):
         yield Odd("begin-base64-no-end")
     if flags & base64.JUNK:
         yield Odd("base64-junk")
-    yield Member(name, data[:limit], over=len(data) > limit)
+    yield Member(name, whole.getvalue(), over=over)
 
 
 def _base64_end(buf: bytes, body: int) -> int:

@@ -4,6 +4,7 @@ Every block is a member by itself. Parts that together make a whole file are put
 Sizes and CRC-32 that do not agree are findings: what a reader would write to disk is examined all the same.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -82,6 +83,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
             file.crc = max(file.crc, _hex(last.get("crc32", b"")) if "pcrc32" in last else -1)
             block = _Block(_number(part.get("begin")), data)
             file.blocks[number, block.begin] = block
+            room.keep(len(data))
     for name, file in files.items():
         yield from _joined(name, file, room)
 
@@ -103,7 +105,10 @@ def _joined(name: str, file: _File, room: Room) -> Iterator[Item]:
     room.check_time()
     limit = room.room()
     if file.size > limit:
-        yield Member(name, b"".join(block.data for block in blocks)[:limit], over=True)
+        whole = io.BytesIO()
+        for block in blocks:
+            whole.write(memoryview(block.data)[: limit - whole.tell()])
+        yield Member(name, whole.getvalue(), over=True)
         return
     data = b"".join(block.data for block in blocks)
     yield from _checked(data, file.size, file.crc)

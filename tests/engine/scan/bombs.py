@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from tests.engine.scan import bombs_packed as packed
+from tests.engine.scan.bombs_copied import COPIED
 
 MIB: Final = 1 << 20
 _BLOCK: Final = bytes(MIB)
@@ -340,10 +341,11 @@ BOMBS: Final[dict[str, Bomb]] = {
     "many-parts": Bomb(many_parts, ("parts",)),
     "many-fields": Bomb(many_fields, ("header",)),
     "many-content-types": Bomb(many_content_types, ("header",)),
-    "long-field": Bomb(long_field, (), ends=True),
+    "long-field": Bomb(long_field, ("header",)),
     "folded-field": Bomb(folded_field, ("header", "parameters")),
     "many-names": Bomb(many_names, (), ends=True),
     "layered-base64": Bomb(layered_base64, (*_LEN, *_DEPTH)),
     "many-begins": Bomb(many_begins, (), ends=True),
     "many-markers": Bomb(many_markers, (), ends=True),
+    **{name: Bomb(make, (), ends=True) for name, make in COPIED.items()},
 }

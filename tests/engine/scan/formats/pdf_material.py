@@ -14,8 +14,11 @@ class Room:
         self.octets = octets
         self.checks = 0
 
-    def room(self) -> int:
+    def room(self, window: int = 0) -> int:
         return self.octets
+
+    def keep(self, octets: int) -> None:
+        pass
 
     def check_time(self) -> None:
         self.checks += 1

@@ -10,8 +10,11 @@ class Room:
         self.octets = octets
         self.looks = 0
 
-    def room(self) -> int:
+    def room(self, window: int = 0) -> int:
         return self.octets
+
+    def keep(self, octets: int) -> None:
+        pass
 
     def check_time(self) -> None:
         self.looks += 1

@@ -27,8 +27,11 @@ class Room:
     def __init__(self, octets: int = 1 << 20) -> None:
         self.octets = octets
 
-    def room(self) -> int:
+    def room(self, window: int = 0) -> int:
         return self.octets
+
+    def keep(self, octets: int) -> None:
+        pass
 
     def check_time(self) -> None:
         pass
