@@ -19,8 +19,11 @@ import msgspec
 import pytest
 
 from bench.ports import free_port
+from control.post.memory import Memory
+from control.post.postman import FILE_NAME
 from control.samples import EICAR
 from engine.config import Alerts
+from engine.layout import Layout
 from tests.system.harness import MAILWARD, Gateway, Mail, Mailbox, until
 from tests.system.test_way import with_attachment
 
@@ -197,6 +200,13 @@ def own_to_senders(mailbox: Mailbox) -> list[tuple[str, str]]:
     return [one for one in found if one[0] != ADMINISTRATOR]
 
 
+def nothing_waits(gateway: Gateway) -> None:
+    """Mail is seen in the mailbox before its sender has noted that it is gone; who is killed between sends it again."""
+    memory = Memory(Layout(gateway.root).control / FILE_NAME)
+    until(lambda: memory.waiting() == 0 and not list(gateway.queued()), "no mail waits")
+    memory.close()
+
+
 def test_start_stop_and_crash(both: Gateway, mailbox: Mailbox) -> None:
     """ALR-01, ALR-02, ALR-03: the stop is told before the end; after a crash the start is not told besides."""
     told_by(both, alerts={"start": True, "start_after_crash": True, "stop": True})
@@ -207,6 +217,7 @@ def test_start_stop_and_crash(both: Gateway, mailbox: Mailbox) -> None:
     mailbox.clear()
     both.start()
     wait_for(mailbox, "Gateway started")
+    nothing_waits(both)
     mailbox.clear()
     both.kill()
     both.start()
