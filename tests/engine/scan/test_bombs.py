@@ -23,6 +23,8 @@ from tests.engine.scan.material import Clock
 
 SETTINGS = ContainerLimits(depth=10, file_mb=4, total_mb=16, files=1000)
 SIZE = 8 * MIB  # what each expands to, or more
+# A dictionary counts here as a whole, though none of it is touched; the others are slow, and like percent-signs.
+NOT_COUNTED = ("xz-with-dictionary", "entities", "escaped-base64")
 TOTAL = SETTINGS.total_mb * MIB
 
 
@@ -90,14 +92,14 @@ def test_the_quine_holds_itself() -> None:
     assert gzip.decompress(quine) == quine
 
 
-@pytest.mark.parametrize("name", [name for name in COPIED if name != "xz-with-dictionary"])
+@pytest.mark.parametrize("name", [name for name in COPIED if name not in NOT_COUNTED])
 def test_what_is_held_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """CONT-11, PROC-23: limits.SCAN_HELD_FILES and SCAN_HELD_LEN hold, whatever is in what.
 
     Beside what is counted there are pieces on their way from one layer into the next, and small objects."""
     monkeypatch.setattr(limits, "SCAN_HELD_LEN", MIB)
-    settings = ContainerLimits(depth=10, file_mb=2, total_mb=16, files=1000)
-    data = COPIED[name](2 * MIB)
+    settings = ContainerLimits(depth=10, file_mb=1, total_mb=16, files=1000)
+    data = COPIED[name](MIB)
     walker = Walker(Counter(), settings, clock=Clock())
     walker.walk_message(COPIED[name](4096))  # what is remembered for the next messages
     tracemalloc.start()
@@ -106,7 +108,7 @@ def test_what_is_held_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         held = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert held <= limits.SCAN_HELD_FILES * 2 * MIB + MIB + 4 * MIB
+    assert held <= limits.SCAN_HELD_FILES * MIB + MIB + 4 * MIB
 
 
 @pytest.mark.parametrize("name", [name for name in BOMBS if name not in COPIED])
