@@ -199,7 +199,7 @@ _SENTENCES: Final = {
     "delivery-deferred": "not delivered yet to {forward_path} at {server}: {reason}",
     "delivery-failed": "failed for {forward_path}: {reason}",
     "converted": "converted to 7bit for {server}, which takes no other; signatures that this breaks: {breaks}",
-    "notice-suppressed": "{reason}",
+    "notice-suppressed": "nothing is told to {reverse_path}: {reason}",
     "delivery-suppressed": "not delivered to {forward_path} on purpose: {reason}",
     "forwarding": "queued as {forward_id} for {forward_path} in place of its recipients: {reason}",
     "forwarded": "forwarded to {forward_path} as {forward_id}",

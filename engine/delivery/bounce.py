@@ -5,9 +5,10 @@ has three parts: plain words with what to do next, the machine-readable status, 
 which is only for what failed; others bring back the header section). It goes out with the null reverse-path, and mail
 that came with one is never answered (PROC-09).
 
-Known gap: a sender that SPF or DMARC says is forged is told as any other, since forwarders make honest mail fail too.
+Whether the sender is real is not looked at here: see policy/forgery.py.
 """
 
+import quopri
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from engine.queue.record import Attempt, Notice, Received, Recipient
 
 _REPLY = re.compile(r"(?:(?P<code>[245]\d\d) )?(?:(?P<status>[245]\.\d{1,3}\.\d{1,3})\b)?")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_LONG_LINE = re.compile(rb"[^\n]{999,}\r\n|[^\r\n]{999,}")  # RFC 5322 s2.1.1
 _ATOM_HOST = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -173,7 +175,7 @@ def _original(received: Received, pieces: Iterable[bytes | memoryview]) -> Origi
         if len(held) > max(most, limits.BOUNCE_HEADER_LEN):
             break
     octets = bytes(held)
-    if len(octets) <= most:
+    if len(octets) <= most and not _LONG_LINE.search(octets):  # which message/rfc822 has no encoding for
         return Original(octets, True)
     return Original(_header(octets), False)
 
@@ -200,6 +202,9 @@ def _boundary(smtp_id: str, contents: Iterable[bytes]) -> str:
 
 def _part(boundary: str, content_type: str, content: bytes) -> bytes:
     encoding = "7bit" if content.isascii() else "8bit"
+    if _LONG_LINE.search(content):  # of header sections that came so
+        encoding, content = "quoted-printable", quopri.encodestring(content.replace(b"\r\n", b"\n"))
+        content = content.replace(b"\n", b"\r\n")
     head = f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     return head.encode() + content
 
@@ -209,7 +214,7 @@ def _text(received: Received, facts: Sequence[Fact], author: Author, original: O
     lines = [f"This is the mail gateway at {author.hostname}.", "", happened, ""]
     for fact in facts:
         said = f"{_host(fact.next_hop)} answered: " if fact.from_next_hop else "Reason: "
-        lines += [f"<{printable(fact.recipient.address)}>"]
+        lines += textwrap.wrap(f"<{printable(fact.recipient.address)}>", 200)
         lines += _wrapped(f"{said}{printable(fact.reply)}")
         if fact.notice is Notice.FAILED:
             lines += _wrapped(f"What to do: {next_step(fact.status)}")
@@ -231,7 +236,7 @@ def _status(received: Received, facts: Sequence[Fact], author: Author) -> str:
     """message/delivery-status (RFC 3464 s2): fields about the message, then a block for each recipient."""
     lines = [f"Reporting-MTA: dns; {author.hostname}"]
     if received.envid:
-        lines.insert(0, f"Original-Envelope-Id: {printable(xtext_decode(received.envid))}")
+        lines.insert(0, _folded(f"Original-Envelope-Id: {printable(xtext_decode(received.envid))}"))
     if received.helo and _ATOM_HOST.fullmatch(received.helo):
         lines.append(f"Received-From-MTA: dns; {received.helo}")
     lines += [f"Arrival-Date: {rfc5322(received.time_ns)}", ""]
@@ -248,10 +253,10 @@ def _recipient_fields(fact: Fact) -> list[str]:
     lines = []
     kind, _, original = recipient.orcpt.partition(";")
     if original:
-        lines.append(f"Original-Recipient: {printable(kind)}; {printable(xtext_decode(original))}")
+        lines.append(_folded(f"Original-Recipient: {printable(kind)}; {printable(xtext_decode(original))}"))
     address_type = "rfc822" if recipient.address.isascii() else "utf-8"
     lines += [
-        f"Final-Recipient: {address_type}; {printable(recipient.address)}",
+        _folded(f"Final-Recipient: {address_type}; {printable(recipient.address)}"),
         f"Action: {fact.notice}",
         f"Status: {fact.status}",
     ]
@@ -270,8 +275,11 @@ def _host(next_hop: str) -> str:
 
 
 def _folded(field: str) -> str:
-    """Lines of at most 998 octets (RFC 5322 s2.1.1), also for text of four octets a character."""
-    return "\r\n\t".join(textwrap.wrap(field, 200, break_on_hyphens=False)) or field
+    """Lines of at most 998 octets (RFC 5322 s2.1.1), also for text of four octets a character. Nearly all addresses and
+    replies stay on one."""
+    if len(field) <= 200:
+        return field
+    return "\r\n\t".join(textwrap.wrap(field, 200, break_on_hyphens=False, break_long_words=len(field.encode()) > 900))
 
 
 def xtext_decode(text: str) -> str:

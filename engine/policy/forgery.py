@@ -8,7 +8,7 @@ from engine.policy.violation import Criterion, Violation
 
 
 def doubt(evidence: Evidence, violations: Collection[Violation], infected: bool) -> str:
-    """Why the reverse-path is not believed, in words that follow "because"; empty: it is, or nothing is known.
+    """Why the reverse-path is not believed, in words; empty: it is, or nothing is known.
 
     For mail from outside that was asked about. SPF speaks of the reverse-path itself. DMARC does as far as the author
     is of that domain, and so proves honest mail that came by a forwarder, at which SPF fails. Mail that bears what

@@ -101,7 +101,7 @@ class OwnMail:
                     smtp_id=message.id,
                     reverse_path=recipient,
                     forward_paths=tuple(message.received.recipients[one.recipient].address for one in attempts),
-                    reason=f"it {_SAID[notice]}, which its sender is not told because {doubt}",
+                    reason=f"it {_SAID[notice]}; {doubt}",
                 )
             )
             return

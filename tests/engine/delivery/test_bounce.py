@@ -221,3 +221,41 @@ def test_status_without_enhanced_code_and_next_steps() -> None:
     assert next_step("5.2.2").startswith("The mailbox is full")
     assert next_step("5.7.99") == next_step("5.7.1")
     assert next_step("9.9.9") == next_step("5.0.0")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (CONTENT + b"x" * 998 + b"\r\n", "message/rfc822"),
+        (CONTENT + b"x" * 999 + b"\r\n", "text/rfc822-headers"),
+        (CONTENT + b"x" * 999, "text/rfc822-headers"),
+        (b"X-Long: " + b"y" * 5000 + b"\r\n" + CONTENT, "text/rfc822-headers"),
+        (b"X-Long: " + "\u00fc".encode() * 3000 + b"\r\n" + CONTENT, "message/global-headers"),
+    ],
+    ids=["998", "999", "999 without an end", "field", "field of UTF-8"],
+)
+def test_lines_that_mail_cannot_have_are_not_returned(content: bytes, kind: str) -> None:
+    """RFC 5322 s2.1.1, RFC 6522: whatever came in, what we write is legal and can be read back."""
+    original = parts(mail("b@example.com", content=content, ret="FULL"), REFUSED)[1][2]
+    assert original.get_content_type() == kind
+    if kind != "message/rfc822":
+        octets = original.get_payload(decode=True) if not original.is_multipart() else b""
+        head = content.partition(b"\r\n\r\n")[0]
+        assert not octets or octets.replace(b"\r\n", b"\n").strip() == head.replace(b"\r\n", b"\n").strip()
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e4", "\U0001f600"])
+def test_long_addresses_and_replies_stay_on_legal_lines(letter: str) -> None:
+    """RFC 5322 s2.1.1: SMTP takes longer paths than a line of mail; the reply is cut before."""
+    address = letter * ((limits.PATH_LEN - 60) // len(letter.encode())) + "@example.com"
+    recipient = Recipient(address, orcpt="rfc822;" + "y" * 900 + "@example.com")
+    message = mail(recipient, content=CONTENT, envid="z" * 900, smtputf8=True)
+    parts(message, "550 5.1.1 " + letter * 990)  # looks at all lines
+    made = bounce(message, "550 5.1.1 " + letter * 990)
+    assert made is not None
+    unfolded = made[1].decode().replace("\r\n\t", "")
+    kind = "rfc822" if letter.isascii() else "utf-8"
+    assert f"Final-Recipient:{kind};{address}\r\nAction: failed\r\nStatus: 5.1.1\r\n" in unfolded.replace(
+        "Recipient: ", "Recipient:"
+    ).replace(f"{kind}; ", f"{kind};")
+    assert "y" * 900 + "@example.com" in unfolded and "z" * 900 in unfolded
