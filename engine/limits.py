@@ -12,6 +12,7 @@ HOPS: Final = 100  # SMTP-18: Received fields
 PROTOCOL_ERRORS: Final = 10  # SMTP-14: then 421
 JUNK_COMMANDS: Final = 100  # NOOP, RSET and the like without a message between, as Postfix; then each is an error
 FRUITLESS_COMMANDS: Final = 10_000  # of any kind without a message between: ten times the recipients of one
+FRUITFUL_CHUNK_LEN: Final = 1024  # of BDAT: these are not counted, so a message of any size may come in chunks
 COMMAND_TIMEOUT_S: Final = 300.0  # RFC 5321 s4.5.3.2.7
 DATA_BLOCK_TIMEOUT_S: Final = 180.0  # RFC 5321 s4.5.3.2.5
 DATA_TOTAL_TIMEOUT_S: Final = 3600.0  # nobody may hold a transaction open by sending an octet a minute

@@ -28,7 +28,7 @@ Known gaps: BINARYMIME is not offered. HELO clients may pipeline without being t
 
 import msgspec
 
-from engine.limits import COMMAND_LINE_LEN, FRUITLESS_COMMANDS
+from engine.limits import COMMAND_LINE_LEN, FRUITFUL_CHUNK_LEN, FRUITLESS_COMMANDS
 from engine.queue.record import Received
 from engine.replies import Ending, Reply
 from engine.smtp.body import ChunkBody, DataBody
@@ -188,7 +188,7 @@ class Session(Commands):
             raise Refused(Reply.NOT_SMTP, closes=True)
 
     def _goes_somewhere(self) -> None:
-        """Refusals, recipients and empty chunks are in order, and yet no client needs so many. Raises Refused."""
+        """Refusals, recipients and tiny chunks are in order, and yet no client needs so many. Raises Refused."""
         if self.commands - self._fruitful >= max(FRUITLESS_COMMANDS, 2 * self.settings.smtp.max_recipients):
             raise Refused(Reply.FRUITLESS, violation=False)
 
@@ -244,6 +244,8 @@ class Session(Commands):
             self._mode = Mode.ANSWER
             return Effect.COMMIT
         assert isinstance(body, ChunkBody)
+        if body.chunk_len >= FRUITFUL_CHUNK_LEN:
+            self._fruitful += 1
         self._say(Reply.CHUNK_OK.line(str(body.chunk_len)))
         return None
 

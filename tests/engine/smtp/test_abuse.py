@@ -5,12 +5,13 @@ import itertools
 import pytest
 
 from engine.config import Relay
-from engine.limits import FRUITLESS_COMMANDS, PROTOCOL_ERRORS
+from engine.limits import FRUITFUL_CHUNK_LEN, FRUITLESS_COMMANDS, PROTOCOL_ERRORS
 from engine.relay_rule import Decision, RelayRule, Source
+from engine.smtp import session
 from engine.smtp.address import domain_of
 from engine.smtp.dialogue import TURN_LEN
 from engine.smtp.gate import ACCEPTED, Answer
-from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, Outcome, each_octet, talk, talk_in_turn
+from tests.engine.smtp.harness import DENIED, ENVELOPE, HELLO, Outcome, each_octet, settings, talk, talk_in_turn
 
 OUTER = b"Subject: outer\r\n\r\nfirst"
 INNER = b"MAIL FROM:<ceo@local.example>\r\nRCPT TO:<b@local.example>\r\nDATA\r\nSubject: inner\r\n\r\nsecond\r\n.\r\n"
@@ -236,6 +237,15 @@ def test_whatever_is_said_without_end(line: bytes) -> None:
     outcome = talk(HELLO, ENVELOPE, line * FRUITLESS_COMMANDS)
     assert outcome.closed and outcome.codes[-1] == 421
     assert len(outcome.codes) == FRUITLESS_COMMANDS + 1
+
+
+@pytest.mark.parametrize(("length", "closed"), [(FRUITFUL_CHUNK_LEN, False), (FRUITFUL_CHUNK_LEN - 1, True)])
+def test_a_message_may_come_in_many_chunks(length: int, closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SMTP-17: as many as there are, if they are worth a command."""
+    monkeypatch.setattr(session, "FRUITLESS_COMMANDS", 2 * TURN_LEN)
+    chunk = b"BDAT %d\r\n" % length + b"a" * length
+    outcome = talk(HELLO, ENVELOPE, chunk * (5 * TURN_LEN), b"BDAT 0 LAST\r\n", settings_=settings(max_recipients=1))
+    assert (outcome.closed, bool(outcome.messages)) == (closed, not closed)
 
 
 def test_messages_make_up_for_what_was_said() -> None:
