@@ -6,6 +6,7 @@ block and belong into a thread; two calls for one message must not overlap. They
 is as it was before.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -155,8 +156,10 @@ class MessageFiles:
         self._disk.sync_directory(old.parent)
 
     def remove(self, place: str, smtp_id: str) -> None:
+        """Durably, also what was removed before and may come back."""
         path = self.path(place, smtp_id)
-        self._disk.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            self._disk.unlink(path)
         self._disk.sync_directory(path.parent)
 
     def remove_temporary(self, smtp_id: str) -> None:

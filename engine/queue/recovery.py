@@ -15,7 +15,7 @@ from engine.queue.disk import Disk
 from engine.queue.files import PLACES, MessageFiles, Written
 from engine.queue.framing import Reader
 from engine.queue.record import Edited, Moved, Received
-from engine.queue.replay import Broken, Replay, frames_of
+from engine.queue.replay import Broken, Ended, Replay, frames_of
 from engine.queue.segment import Segment, generations, segment_path
 from engine.queue.state import HOLD, SLOW, MessageState, Run, split_splices
 
@@ -103,6 +103,8 @@ class _Recovery:
         try:
             message = self._files.load(place, smtp_id)
             self._files.cut(message)
+        except Ended:  # the disk had refused to remove it
+            self._files.remove(place, smtp_id)
         except Broken as error:
             aside = self._files.set_aside(place, smtp_id)
             self._report(f"message {smtp_id} in the {place} queue is damaged and now {aside}: {error}")

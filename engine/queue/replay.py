@@ -29,6 +29,10 @@ class Broken(ValueError):
     """A message file that does not hold a whole message."""
 
 
+class Ended(Broken):
+    """A message file whose message is done."""
+
+
 class _Arriving:
     """A message before its End."""
 
@@ -135,7 +139,7 @@ def read_message(smtp_id: str, reader: Reader, *, skim: bool = False) -> Message
     """The message in a file of its own. file_len is where its records end: what follows is a torn tail.
 
     skim: its body is not read and not verified.
-    Raises Broken: it does not hold that message whole, or a stretch of it is damaged.
+    Raises Ended: nothing is left to do for it; Broken: it does not hold that message whole, or a stretch is damaged.
     """
     replay = Replay(skim=skim)
     length = count = 0
@@ -143,6 +147,8 @@ def read_message(smtp_id: str, reader: Reader, *, skim: bool = False) -> Message
         if found.payload is None or not replay._take(found, found.payload, None):
             raise Broken(f"octets {found.offset} to {found.offset + found.length} are damaged")
         length, count = found.offset + found.length, found.sequence + 1
+    if smtp_id in replay._ended:
+        raise Ended
     message = replay.states.get(smtp_id)
     if message is None or len(replay.states) != 1 or replay.broken:
         raise Broken("it does not hold one whole message")

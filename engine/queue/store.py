@@ -28,7 +28,7 @@ from engine.queue.files import PLACES, MessageFiles
 from engine.queue.lock import WAIT_S, Lock
 from engine.queue.log import Log
 from engine.queue.record import AnyRecord, Body, Done, Edited, End, Moved, Onward, Received
-from engine.queue.replay import Broken
+from engine.queue.replay import Broken, Ended
 from engine.queue.state import FAST, HOLD, SLOW, MessageState, Run, split_splices
 
 SEGMENT_LEN: Final = 16 * limits.MIB
@@ -90,6 +90,7 @@ class Store:
         self._counts = {FAST: 0, SLOW: 0, HOLD: 0}
         self._cached_len = 0
         self._unwritten: set[MessageState] = set()
+        self._leftover: set[MessageState] = set()  # finished ones whose files could not be removed
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.TimerHandle | None = None
 
@@ -234,7 +235,11 @@ class Store:
             return
         message.unwritten.append(payload)
         self._unwritten.add(message)
-        if self._idle is None:
+        self._later()
+
+    def _later(self) -> None:
+        """What waits for the disk is tried again."""
+        if self._idle is None and self._log is not None:
             self._idle = asyncio.get_running_loop().call_later(_AGAIN_S, self._idle_now)
 
     def _idle_now(self) -> None:
@@ -246,8 +251,10 @@ class Store:
             await self._write_notes()
         except QueueError as error:
             self._report(f"notes about slow mail wait: {error}")
-            if self._idle is None and self._log is not None:
-                self._idle = asyncio.get_running_loop().call_later(_AGAIN_S, self._idle_now)
+            self._later()
+        for message in list(self._leftover):
+            async with self._alone(message):
+                await self._take_away(message)
 
     async def commit(self) -> None:
         """All that was noted so far is durable. Raises QueueFull: not so, but it is kept and tried again."""
@@ -263,9 +270,11 @@ class Store:
                 await self._write_unwritten(message)
 
     async def _write_unwritten(self, message: MessageState, *more: bytes) -> None:
-        payloads, message.unwritten = [*message.unwritten, *more], []
         self._unwritten.discard(message)
-        if message.done or not payloads:
+        if message.done:
+            return
+        payloads, message.unwritten = [*message.unwritten, *more], []
+        if not payloads:
             return
         try:
             message.file_len = await self._run(
@@ -308,6 +317,8 @@ class Store:
             except QueueFull as error:
                 if not isinstance(error.__cause__, FileNotFoundError):
                     raise
+            except Ended:
+                continue
             except Broken as error:
                 aside = await self._run(self._files.set_aside, place, smtp_id)
                 self._report(f"message {smtp_id} is damaged and now {aside}: {error}")
@@ -361,6 +372,7 @@ class Store:
         if message.place == FAST:
             self._opened().end(message, framing.encode(Done(message.id)))
         else:
+            message.unwritten = [framing.encode(Done(message.id))]
             self._spawn(self._remove(message))
         message.runs = []
 
@@ -372,10 +384,30 @@ class Store:
                     await log.commit()
                 except QueueFull:
                     await asyncio.sleep(_AGAIN_S)
-            try:
-                await self._run(self._files.remove, message.place, message.id)
-            except QueueError as error:
-                self._report(f"message {message.id} is finished, but its file stays: {error}")
+            await self._take_away(message)
+
+    async def _take_away(self, message: MessageState) -> None:
+        """Its file. What cannot be removed says at least that it is finished, so that no start delivers it again."""
+        is_first = message not in self._leftover
+        try:
+            await self._run(self._files.remove, message.place, message.id)
+            self._leftover.discard(message)
+            return
+        except QueueError as error:
+            if is_first:
+                self._report(f"message {message.id} is finished, but its file stays until it can be removed: {error}")
+        self._leftover.add(message)
+        self._later()
+        if not message.unwritten:
+            return
+        try:
+            await self._run(
+                self._files.append, message.place, message.id, message.file_len, message.file_records, message.unwritten
+            )
+            message.unwritten = []
+        except QueueError as error:
+            if is_first:
+                self._report(f"message {message.id} may be delivered again if the service starts before that: {error}")
 
     # --- out ---------------------------------------------------------------------------------------
 

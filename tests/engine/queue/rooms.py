@@ -65,6 +65,10 @@ class FaultyDisk(Disk):
         self._call("unlink", path)
         super().unlink(path)
 
+    def sync_directory(self, path: Path) -> None:
+        self._call("sync_directory", path)
+        super().sync_directory(path)
+
     def names(self) -> list[str]:
         return [call for call, _ in self.calls]
 

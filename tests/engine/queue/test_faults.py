@@ -4,11 +4,13 @@ import asyncio
 import errno
 import threading
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.queue.errors import QueueFull
+from engine.queue.errors import NoSuchMessage, QueueFull
+from engine.queue.listing import Queue
 from engine.queue.record import Attempt, Result
 from engine.queue.state import FAST, MessageState
 from engine.queue.store import Store
@@ -262,5 +264,46 @@ def test_event_loop_does_not_wait_for_a_segment_that_is_being_made(run: Run) -> 
         await asyncio.gather(*small)
         content = b"".join(store.content(await committed))
         assert content == b"".join(bytes([number]) * 10_000 for number in range(30))
+
+    run(test)
+
+
+@pytest.mark.parametrize("refused", [("unlink",), ("unlink", "pwritev")])
+def test_a_finished_message_whose_file_stays_is_not_delivered_again(run: Run, refused: tuple[str, ...]) -> None:
+    """PROC-14: neither after a restart nor by hand; the file goes when the disk allows it."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        await store.defer(message, 5, "later")
+        await store.commit()
+        room.disk.fail(errno.EIO, *refused)
+        store.done(message)
+        await store.settled()
+        assert store.lengths() == (0, 0, 0)
+        [path] = room.root.rglob("*.msg")
+        if refused == ("unlink",):
+            with pytest.raises(NoSuchMessage):
+                await store.load(message.id)
+            assert list(Queue(room.root)) == []
+            assert await after_restart(room) == {}
+        room.disk.heal()
+        await until(lambda: not path.exists())
+        assert await after_restart(room) == {}
+        assert len([one for one in room.reports if "stays" in one]) == 1
+
+    run(test)
+
+
+def test_directories_that_others_made_are_durable_before_they_are_used(run: Run) -> None:
+    """PROC-03: who made one may have been killed before its name was on the disk; with it would go what is in it."""
+
+    async def test(room: Room) -> None:
+        await (await room.opened()).close()
+        room.disk.calls.clear()
+        await room.opened()
+        synced = {Path(what) for call, what in room.disk.calls if call == "sync_directory"}
+        queue = room.root / "queue"
+        assert {room.root, queue, queue / "fast", queue / "slow", queue / "hold"} <= synced
 
     run(test)
