@@ -61,6 +61,7 @@ class Session(Dialogue):
         self._chunking = False
         self._content_reply: Reply | None = None
         self._content_ended = False
+        self._some_settled = False
         self._tail = b"\r\n"
         self._utf8 = False
         self._dsn_sent: set[int] = set()  # RCPTs
@@ -327,7 +328,12 @@ class Session(Dialogue):
     def _on_last_chunk(self, reply: Reply) -> None:
         if reply.positive:
             self._needs_rset = False
-        elif self._accepted and self._content_reply is None and _is_about(reply, _NOT_UNDERSTOOD):
+        elif (
+            self._accepted
+            and self._content_reply is None
+            and not self._some_settled  # by LMTP: it does understand, and the others may have it
+            and _is_about(reply, _NOT_UNDERSTOOD)
+        ):
             self._give_up("CHUNKING", reply)
             return
         if self._lmtp and self._more_follow(reply, self._on_last_chunk):
@@ -338,6 +344,7 @@ class Session(Dialogue):
 
     def _more_follow(self, reply: Reply, handler: Callable[[Reply], None]) -> bool:
         """RFC 2033 s4.2: a reply to the content is that of the next accepted recipient. Returns whether others wait."""
+        self._some_settled = True
         waiting = [index for index, known in enumerate(self._replies) if known is None]
         if waiting:
             self._replies[waiting[0]] = reply

@@ -44,6 +44,18 @@ def test_bdat_that_is_not_understood(reply: bytes) -> None:
     assert found(large) == (State.CLOSED, {"CHUNKING"}, [0, 1])
 
 
+def test_lmtp_has_a_reply_for_each() -> None:
+    """RFC 2033 s4.2: what the second one is refused for says nothing of BDAT, and the others may have it."""
+    session = Session("gw.example.net", lmtp=True)
+    session.receive(EHLO)
+    session.begin(ENVELOPE, b"x\r\n")
+    session.receive(ok * 3 + ok + b"503 5.5.1 no\r\n")
+    assert found(session) == (State.READY, set(), [])
+    session.begin(ENVELOPE, b"x\r\n")
+    session.receive(ok * 3 + b"500 what\r\n")
+    assert found(session) == (State.CLOSED, {"CHUNKING"}, [0, 1])
+
+
 @pytest.mark.parametrize("reply", [b"503 5.7.1 a virus\r\n", b"554 no\r\n", b"452 4.2.2 full\r\n"])
 def test_content_that_is_refused_is_no_quirk(reply: bytes) -> None:
     session = after(ok * 3 + reply)
