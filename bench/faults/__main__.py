@@ -79,7 +79,7 @@ def report(matrix: Matrix) -> None:
     click.echo(
         f"{total(matrix.tallies.values())}; {matrix.accepted} messages accepted; bad batches {len(matrix.bad)}; "
         f"stuck {len(matrix.stuck)}; "
-        f"held for a postmaster {matrix.held}"
+        f"held for a postmaster {matrix.held}; doubled because the disk refused the record {matrix.refused}"
         + (f"; doubled ones were taken {gaps[0]:.1f} to {gaps[-1]:.1f} ms before a kill" if gaps else "")
     )
 

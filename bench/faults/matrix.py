@@ -10,7 +10,8 @@ from bench.faults.board import SLOTS, Call, Place, Role
 from bench.faults.house import FLOW_S, House
 from bench.faults.occasions import LOAD, Occasions
 from bench.faults.points import Fault, Point, Tally, Where, points_at
-from bench.faults.traffic import Account
+from bench.faults.traffic import Account, Twice
+from engine.by_hand import BY_HAND
 from engine.queue import listing
 
 WATCHED = (Role.RELAY, Role.SCANNER, Role.SUPERVISOR, Role.CONTROL)
@@ -18,6 +19,8 @@ ENDS_RELAY = (Role.RELAY, Role.SUPERVISOR)
 OFTEN_PER_S = 4.0  # a call that the load alone meets soon
 MEET_S = 1.5  # so long is it waited for a fault to be met
 MEET_LATE_S = 4.0  # if it is not the load that meets it: files are looked at once a second
+QUEUE = (Place.FAST, Place.SLOW, Place.HOLD, Place.TMP)
+SYNCED_S = 1.0  # so late a note is written when nothing else is
 MOST_SKIPPED = 15  # so many calls pass at most before one fails
 WEIGHTS = {
     LOAD: 8.0,
@@ -39,6 +42,8 @@ class Matrix:
         self.tallies: dict[Point, Tally] = {}
         self.bad: list[tuple[list[Point], Account]] = []
         self.stuck: list[Point] = []  # mail did not flow afterwards
+        self.refused = 0  # doubled ones of which the disk refused the record
+        self._refusals: list[tuple[float, float, Point]] = []  # when it refused something
         self.accepted = 0
         self.held = 0
         self.gaps_s: list[float] = []
@@ -122,17 +127,28 @@ class Matrix:
         for _, accepted_s in account.lost:
             later = [point for point, (end_s, _) in zip(points, began[1:], strict=False) if end_s > accepted_s]
             self.tallies[(later or points[-1:])[0]].lost += 1
-        for twice in account.doubled:
-            blamed = None if twice.kill is None else self._kills_of_batch[twice.kill][1]
-            if blamed is not None:
-                self.tallies[blamed].doubled += 1
-                self.gaps_s.append(twice.gap_s)
-        if not account.is_good:
+        unexplained = [twice for twice in account.doubled if not self._explained(twice)]
+        self._refusals = []
+        is_good = account.is_good and not unexplained
+        if not is_good:
             self.bad.append((points, account))
         found = f"{account.accepted} accepted, {len(account.doubled)} doubled, {len(account.held)} held"
-        self._say(
-            f"{time.strftime('%X')} {len(points)} faults: {found}, {'good' if account.is_good else f'BAD: {account}'}"
-        )
+        words = "good" if is_good else f"BAD: {account}, unexplained {unexplained}"
+        self._say(f"{time.strftime('%X')} {len(points)} faults: {found}, {words}")
+
+    def _explained(self, twice: Twice) -> bool:
+        """Whether its record cannot have been written: the relay was killed, or the disk refused it."""
+        if twice.kill is not None:
+            if (blamed := self._kills_of_batch[twice.kill][1]) is not None:
+                self.tallies[blamed].doubled += 1
+                self.gaps_s.append(twice.gap_s)
+            return True
+        for begin_s, end_s, point in self._refusals:
+            if begin_s <= twice.first_s <= end_s:
+                self.tallies[point].doubled += 1
+                self.refused += 1
+                return True
+        return False
 
     def _once(self, points: Sequence[Point], occasion: str) -> None:
         """These faults at that occasion, and mail flows again."""
@@ -155,6 +171,7 @@ class Matrix:
             times = 1 if point.kills or point.role is Role.SUPERVISOR else self._dice.choice((1, 3, 30))
             more = more or times > 1
             board.arm(index, *point.where, act, error, skip, times)
+        began_s = time.monotonic()
         self._occasions.by_name[occasion]()
         self._wait(len(points), MEET_S if occasion == LOAD else MEET_LATE_S)
         if more:
@@ -167,6 +184,9 @@ class Matrix:
                 if point.kills and point.role in ENDS_RELAY:
                     self._kills.append((board.when_s(index), point))
         house.flows()
+        for point in points:
+            if point.role is Role.RELAY and point.place in QUEUE and not point.kills:
+                self._refusals.append((began_s - SYNCED_S, time.monotonic(), point))
 
     def _count(self, point: Point, occasion: str) -> None:
         tally = self.tallies[point]
@@ -210,10 +230,11 @@ class Matrix:
             self._occasions.ask("retry")
             time.sleep(0.05)
             waiting = house.traffic.unanswered + len(listing.Queue(house.root, ("fast", "slow")))
-            held = {one.id: one.received.reverse_path for one in listing.Queue(house.root, ("hold",))}
+            found = list(listing.Queue(house.root, ("hold",)))
+            held = {one.id: one.received.reverse_path for one in found}
             wanted = house.traffic.held()
-            extra = [smtp_id for smtp_id, path in held.items() if path not in wanted]
-            by_fault.update(held[smtp_id] for smtp_id in extra)
+            extra = [one.id for one in found if held[one.id] not in wanted]
+            by_fault.update(held[one.id] for one in found if one.id in extra and BY_HAND not in one.reason)
             if not waiting and not extra and not len(listing.Queue(house.root, ("fast", "slow"))):
                 break
             if extra:

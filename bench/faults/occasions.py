@@ -58,7 +58,7 @@ class Occasions:
     def _first_started(self) -> None:
         """As far as the quarantine is concerned, which makes its key once."""
         self._house.gateway.end(signal.SIGTERM)
-        shutil.rmtree(self._house.root / "quarantine")
+        shutil.rmtree(self._house.root / "quarantine", ignore_errors=True)  # a scanner may be about to end
         self._house.mend()
 
     def _settings_saved(self) -> None:

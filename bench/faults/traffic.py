@@ -84,9 +84,10 @@ def content(number: int) -> bytes:
 
 @dataclass(frozen=True)
 class Twice:
-    """A message that the next hop took twice. kill: which one followed the first 250, and seconds after it."""
+    """A message that the next hop took twice. first_s: when at first. kill: which one followed soon, after gap_s."""
 
     address: str
+    first_s: float
     kill: int | None
     gap_s: float
 
@@ -105,13 +106,8 @@ class Account:
     held: list[str] = field(default_factory=list)
 
     @property
-    def unexplained(self) -> list[Twice]:
-        """No kill followed soon."""
-        return [one for one in self.doubled if one.kill is None]
-
-    @property
     def is_good(self) -> bool:
-        return not (self.lost or self.changed or self.infected or self.unexplained)
+        return not (self.lost or self.changed or self.infected)
 
 
 class Traffic:
@@ -310,7 +306,7 @@ class Traffic:
 def _twice(address: str, first_s: float, killed_s: Sequence[float]) -> Twice:
     gaps = [(kill_s - first_s, kill) for kill, kill_s in enumerate(killed_s) if kill_s > first_s - LAG_S]
     gap_s, kill = min(gaps, default=(LONG_S, 0))
-    return Twice(address, kill if gap_s < LONG_S else None, gap_s)
+    return Twice(address, first_s, kill if gap_s < LONG_S else None, gap_s)
 
 
 class _Refused(Exception):
