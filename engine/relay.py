@@ -216,11 +216,13 @@ class Relay:
             self._loop.run_in_executor(None, definitions.keep, copy)
 
     def _definitions_refused(self, path: Path, reason: str) -> None:
+        if not self._has_definitions:
+            reason += "; mail is accepted, and waits until definitions can be loaded"
         self.event(events.FileAccessError(path=str(path), reason=reason))
         log.warning("definitions refused: %s", reason)
         if self._has_definitions:
             return
-        # It may have been a shortage that has passed, and what is examined without definitions is held.
+        # It may have been a shortage that has passed, and mail waits.
         self._definitions_due = self._loop.time() + self._definitions_pause_s
         self._definitions_pause_s = min(2 * self._definitions_pause_s, DEFINITIONS_AGAIN_MAX_S)
         if (found := definitions.last_good(self.layout.run)) is not None:

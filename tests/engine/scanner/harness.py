@@ -75,10 +75,16 @@ class Runner:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def __call__(self, work: Callable[[Bench], Awaitable[None]], count: int = 1, **options: Any) -> None:
+    def __call__(
+        self,
+        work: Callable[[Bench], Awaitable[None]],
+        count: int = 1,
+        definitions: bytes = b"definitions r1 a b",
+        **options: Any,
+    ) -> None:
         async def run() -> None:
             bench = Bench(self._directory, count, **options)
-            bench.pool.use_definitions(bench.definitions(b"definitions r1 a b"))
+            bench.pool.use_definitions(bench.definitions(definitions))
             await bench.pool.start()
             try:
                 await work(bench)

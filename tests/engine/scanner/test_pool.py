@@ -355,6 +355,20 @@ def test_scanners_killed_while_they_start_cost_no_definitions(with_pool: Runner)
     with_pool(work)
 
 
+def test_messages_wait_while_no_definitions_can_be_loaded(with_pool: Runner) -> None:
+    """SCAN-07, PROC-15: what it does to mail, dropping it perhaps, cannot be undone, and a shortage passes."""
+
+    async def work(bench: Bench) -> None:
+        waiting = asyncio.ensure_future(bench.examine(b"echo"))
+        await bench.event(events.DefinitionsRefused)
+        bench.pool.use_definitions(bench.definitions(b"nor these"))
+        await bench.event(events.DefinitionsRefused, 2)
+        bench.pool.use_definitions(bench.definitions(b"definitions r1"))
+        assert (await waiting).facts.definitions == "r1"
+
+    with_pool(work, definitions=b"no such thing")
+
+
 def test_the_same_definitions_are_not_loaded_twice(with_pool: Runner) -> None:
     async def work(bench: Bench) -> None:
         fd = bench.file(b"definitions r2")
