@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from engine.smtp import dialogue
+from engine.smtp import dialogue, session
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -29,3 +29,4 @@ def run(request: pytest.FixtureRequest) -> Run:
 def chatty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any number of commands that lead nowhere."""
     monkeypatch.setattr(dialogue, "JUNK_COMMANDS", 1 << 30)
+    monkeypatch.setattr(session, "FRUITLESS_COMMANDS", 1 << 30)
