@@ -46,7 +46,7 @@ def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def verdicts(ended: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    assert ended.returncode in (0, 1), ended.stderr
+    assert ended.returncode in (0, 1) and ended.stdout, ended.stderr
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
