@@ -119,6 +119,7 @@ class Gateway:
         self.root = root
         self.smtp, self.http, self.https = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[str] | None = None
+        self.within: list[str] = []  # a command that starts it, as its last arguments say
         self._mark = 0
         self._callers = 0
         self._revision = ""  # of settings that were changed while it ran
@@ -160,7 +161,7 @@ class Gateway:
         self._relays = config.load(self.root / config.FILE_NAME).processes.relays
         log = (self.root.parent / "gateway.log").open("a")
         self.process = subprocess.Popen(
-            [*MAILWARD, "serve", f"--root={self.root}"], stdout=subprocess.PIPE, stderr=log, text=True
+            [*self.within, *MAILWARD, "serve", f"--root={self.root}"], stdout=subprocess.PIPE, stderr=log, text=True
         )
         log.close()
         line = first_line(self.process)
