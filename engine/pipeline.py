@@ -44,7 +44,7 @@ from engine.slow import SlowQueue
 SWEEP_S = 300  # between periodic reorderings of the slow queue
 NO_ROOM_S = 30  # until something that found no room in the queue is tried again
 STOP_S = 10.0
-UNSET_NS = 1_577_836_800 * backoff.S_NS  # the year 2020: a clock that shows less was not set yet, after a start perhaps
+OWN_IN_HAND = 20  # of our own mail, beyond IN_HAND: alerts go out, too, while all else waits for definitions
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,6 @@ class Pipeline:
         if message.started:  # found at start: its relay ended while it was examined (PROC-12)
             self._store.note(message, Crashed(message.id, message.crashes + 1, "the relay ended during the scan"))
         self._own_mail.remember(message)
-        if message.received.time_ns < UNSET_NS:  # its days begin now
-            message.clock_ns = max(0, self._clock() - message.received.time_ns)
         if message.place == SLOW:
             # Never later than the settings allow: the clock may have been wrong when the time was written.
             message.due_ns = min(message.due_ns, self._clock() + self._longest_ns)
@@ -142,10 +140,11 @@ class Pipeline:
             self._line(message).appendleft(message)
 
     def _take(self) -> None:
-        while len(self._tasks) < IN_HAND and not self._stopping:
-            if self._own:
+        while not self._stopping:
+            in_hand = len(self._tasks)
+            if self._own and in_hand < IN_HAND + OWN_IN_HAND:
                 message = self._own.popleft()
-            elif self._waiting and not self.paused:
+            elif self._waiting and not self.paused and in_hand < IN_HAND:
                 message = self._waiting.popleft()
             else:
                 return
