@@ -251,6 +251,7 @@ class Matrix:
         by_fault: set[str] = set()
         deadline = time.monotonic() + FLOW_S
         while time.monotonic() < deadline:  # what stays is lost
+            house.mend()
             self._occasions.ask("retry")
             time.sleep(0.05)
             waiting = house.traffic.unanswered + len(listing.Queue(house.root, ("fast", "slow")))
