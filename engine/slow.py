@@ -1,7 +1,8 @@
 """The slow queue of one relay (PROC-06, PROC-07): messages that could not be delivered at once, retried when due.
 
-It has workers of its own, so that a slow next hop never holds up new mail, and new mail never the retries. While
-delivery is paused only the gateway's own mail is tried (DLV-01, GAP-44), which is kept apart for that.
+It has workers of its own, so that a slow next hop never holds up new mail, and new mail never the retries. The
+gateway's own mail has others: it is tried while delivery is paused (DLV-01, GAP-44), and alerts go out while other mail
+waits for definitions.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 from engine import events
 from engine.queue.state import MessageState
 
-WORKERS = 20
+WORKERS = 20  # for our own mail, and so many for all other
 LOOK_AGAIN_S = 60.0  # at the latest: the clock may jump
 
 
@@ -37,6 +38,7 @@ class SlowQueue:
         self._messages: dict[str, MessageState] = {}
         self._keys: dict[str, set[str]] = {}  # of each message: the next hops that it waits for
         self._busy: set[str] = set()
+        self._out = [0, 0]  # how many of these are not ours, and are
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -52,7 +54,7 @@ class SlowQueue:
 
     def add(self, message: MessageState, keys: set[str]) -> None:
         """Queue a message for its due_ns; one that is here already gets its new time. keys: its next hops."""
-        self._busy.discard(message.id)
+        self._came_back(message)
         self._messages[message.id] = message
         self._keys[message.id] = keys
         self._push(message)
@@ -66,8 +68,13 @@ class SlowQueue:
         """It is done, held or dropped; its place in the heap is skipped when it comes up."""
         if self._messages.pop(message.id, None) is not None:
             del self._keys[message.id]
-            self._busy.discard(message.id)
+            self._came_back(message)
             self.wake()
+
+    def _came_back(self, message: MessageState) -> None:
+        if message.id in self._busy:
+            self._busy.discard(message.id)
+            self._out[message.received.internal] -= 1
 
     def due_now(self, message: MessageState) -> None:
         """Unless it is in work already."""
@@ -125,11 +132,9 @@ class SlowQueue:
         if self._stopped:
             return
         now = self._clock()
-        heaps = [self._own] if self._paused() else [self._own, self._others]
-        while len(self._busy) < WORKERS:
-            heap = min((heap for heap in heaps if heap), key=lambda heap: heap[0], default=None)
-            if heap is None:
-                return
+        heaps = [(self._own, True)] if self._paused() else [(self._own, True), (self._others, False)]
+        while ready := [heap for heap, own in heaps if heap and self._out[own] < WORKERS]:
+            heap = min(ready, key=lambda heap: heap[0])
             due_ns, smtp_id = heap[0]
             message = self._messages.get(smtp_id)
             stale = message is None or smtp_id in self._busy or message.due_ns != due_ns
@@ -140,6 +145,7 @@ class SlowQueue:
             heapq.heappop(heap)
             if message is not None and not stale:
                 self._busy.add(smtp_id)
+                self._out[message.received.internal] += 1
                 self._retry(message)
 
     def stop(self) -> None:

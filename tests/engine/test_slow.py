@@ -64,6 +64,21 @@ def test_workers_are_bounded_and_come_back() -> None:
     run(test)
 
 
+def test_our_own_mail_has_workers_of_its_own() -> None:
+    """GAP-44: alerts go out while all other mail waits for definitions; no more of them at once."""
+
+    async def test(room: Room) -> None:
+        for _ in range(WORKERS + 1):
+            room.add(0)
+        own = [room.add(0, own=True) for _ in range(WORKERS + 1)]
+        assert room.given[WORKERS:] == [one.id for one in own[:-1]]
+        room.queue.forget(own[0])
+        room.queue.forget(own[0])
+        assert room.given[2 * WORKERS :] == [own[-1].id]
+
+    run(test)
+
+
 def test_paused_queue_stands() -> None:
     async def test(room: Room) -> None:
         room.paused = True

@@ -5,14 +5,17 @@ import errno
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from engine.queue.draft import SMALL_LEN, WAITING_LEN, WAITING_TOTAL_LEN, Draft
 from engine.queue.errors import NoSuchMessage, QueueFull
 from engine.queue.listing import Queue
+from engine.queue.log import Log
 from engine.queue.record import Attempt, Result
 from engine.queue.state import FAST, MessageState
+from engine.queue.state import Run as Place
 from engine.queue.store import Store
 from tests.engine.queue.rooms import Room, octets, until
 
@@ -268,6 +271,75 @@ def test_event_loop_does_not_wait_for_a_segment_that_is_being_made(run: Run) -> 
     run(test)
 
 
+def test_what_is_promised_while_its_offer_waits_for_a_segment_stays_promised(run: Run) -> None:
+    """PROC-03: else policy could refuse it after its client read 250, and what is noted of it reached no disk."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        log = store._opened()
+        made = threading.Event()
+        room.disk.fault = lambda call, what: 0 if call != "allocate" or made.wait(20) else errno.EIO
+        while not log.would_wait(5000):
+            await room.message(store, bytes(5000))
+        draft = store.begin(room.received())
+        draft.write(bytes(5000))
+        offered = asyncio.ensure_future(draft.offer())
+        await asyncio.sleep(0)
+        promised = asyncio.ensure_future(draft.commit())
+        made.set()
+        assert log._ahead is not None
+        log._ahead.result()  # the event loop hears of it later
+        message = await promised
+        assert await offered is message
+        assert message.committed and not message.offered and not message.refusable
+        store.note(message, Attempt(message.id, 1, 0, Result.DELIVERED, "250", "mx"))
+        await store.commit()
+        assert (await after_restart(room))[message.id] == (bytes(5000), [Result.DELIVERED])
+
+    run(test)
+
+
+class SlowLog:
+    """Of which the next segment is being made, for ever."""
+
+    epoch = kept_back = written = 0
+    most = 1 << 24
+
+    def would_wait(self, octets: int) -> bool:
+        return True
+
+    def reserve(self, octets: int) -> None:
+        pass
+
+    append = forget = lambda *_: None
+
+    def body(self, message: MessageState, parts: list[bytes], length: int) -> Place:
+        self.written += length
+        return Place(None, 0, length)
+
+
+def test_what_waits_in_memory_for_a_segment_is_bounded(run: Run) -> None:
+    """PROC-04, SMTP-06: a thousand sessions at a disk that hangs; each bound crossed by one octet."""
+
+    async def test(room: Room) -> None:
+        log = SlowLog()
+        drafts = [Draft(room.received(), cast(Log, log), 1 << 24, lambda message: None) for _ in range(66)]
+        for draft in drafts[:64]:
+            draft.write(bytes(WAITING_LEN - 1))
+        drafts[64].write(bytes(64))  # small ones are always in memory
+        drafts[65].write(bytes(SMALL_LEN))
+        assert log.written == 0 and log.kept_back == WAITING_TOTAL_LEN - 64
+        drafts[64].write(bytes(SMALL_LEN))
+        assert log.written == SMALL_LEN + 64
+        drafts[0].write(b"x")
+        assert log.kept_back == WAITING_TOTAL_LEN - 64 - WAITING_LEN + 1
+        for draft in drafts:
+            draft.abort()
+        assert log.kept_back == 0
+
+    run(test)
+
+
 @pytest.mark.parametrize("refused", [("unlink",), ("unlink", "pwritev")])
 def test_a_finished_message_whose_file_stays_is_not_delivered_again(run: Run, refused: tuple[str, ...]) -> None:
     """PROC-14: neither after a restart nor by hand; the file goes when the disk allows it."""
@@ -302,7 +374,7 @@ def test_directories_that_others_made_are_durable_before_they_are_used(run: Run)
         await (await room.opened()).close()
         room.disk.calls.clear()
         await room.opened()
-        synced = {Path(what) for call, what in room.disk.calls if call == "sync_directory"}
+        synced = {Path(str(what)) for call, what in room.disk.calls if call == "sync_directory"}
         queue = room.root / "queue"
         assert {room.root, queue, queue / "fast", queue / "slow", queue / "hold"} <= synced
 
