@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from engine.scan.formats.escapes import STEP_LEN, plain_base64, unescaped
+from engine.scan.formats.escapes import _DIGITS, STEP_LEN, entities_replaced, plain_base64, unescaped
 from engine.scan.formats.html import members
 from engine.scan.formats.item import Member
 from engine.scan.formats.office_text import files
@@ -40,6 +40,16 @@ def test_no_escape_is_cut(spelled: bytes, meant: bytes) -> None:
         assert octets == FILLING[: STEP_LEN - before] + meant + FILLING
 
 
+def test_digits_of_a_number() -> None:
+    """PROC-23: no character has a number of as many digits as are read."""
+    longest = str(0x10FFFD)
+    assert len(longest) == _DIGITS - 1
+    for zeros in (0, 1, 9000):
+        assert entities_replaced(f"&#{'0' * zeros}{longest};") == chr(0x10FFFD)
+        for more in (1, 2, 9000):
+            assert entities_replaced(f"&#{'0' * zeros}{longest}{'9' * more};") == "\N{REPLACEMENT CHARACTER}"
+
+
 def test_a_program_in_entities() -> None:
     """AV-03: a file of some length all of whose octets are spelled as percent signs in entities."""
     uri = b"".join(b"&#37;" + b"".join(b"&#%d;" % digit for digit in b"%02X" % octet) for octet in bytes(9000) + EICAR)
@@ -50,7 +60,8 @@ def test_a_program_in_entities() -> None:
 def test_white_space_takes_no_room() -> None:
     """SCAN-07: of base64 in long lines of blanks no end is dropped silently."""
     data = bytes(range(256)) * 600 + EICAR
-    spelled = b"  ".join(base64.b64encode(data)[at : at + 2] for at in range(0, len(data) * 4 // 3 + 4, 2))
+    coded = base64.b64encode(data)
+    spelled = b"  ".join(coded[at : at + 2] for at in range(0, len(coded), 2))
     page = b'<a href="data:a/b;base64,%s">' % spelled
     document = b"<x><binData>%s</binData></x>" % spelled
     for opener, text in ((members, page), (files, document)):
