@@ -176,6 +176,38 @@ def test_a_move_that_fails_leaves_the_message_where_it_was(run: Run, call: str) 
     run(test)
 
 
+@pytest.mark.parametrize("stays", [False, True])
+@pytest.mark.parametrize("failing", ["slow", "hold"])
+def test_a_move_whose_directory_is_not_synced_is_known_to_be_where_it_is(run: Run, failing: str, stays: bool) -> None:
+    """PROC-12: its file lay in hold/ while the relay looked for it in slow/ until its next start."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store, b"where")
+        await store.defer(message, 5, "later")
+
+        def fault(call: str, what: object) -> int:
+            if call == "sync_directory" and Path(str(what)).parent.name == failing:
+                room.disk.fault = lambda call, what: errno.EIO if call == "rename" and stays else 0
+                return errno.EIO
+            return 0
+
+        room.disk.fault = fault
+        try:
+            await store.hold(message, "by hand")
+        except QueueFull:
+            assert not stays
+        else:
+            assert stays
+        room.disk.heal()
+        (file,) = room.root.rglob("*.msg")
+        assert message.place in file.parts and message.place == ("hold" if stays else "slow")
+        assert store.lengths() == ((0, 0, 1) if stays else (0, 1, 0))
+        assert octets(store, message) == b"where"
+
+    run(test)
+
+
 def test_a_cancelled_commit_accepts_nothing(run: Run) -> None:
     async def test(room: Room) -> None:
         store = await room.opened()
