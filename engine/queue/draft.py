@@ -101,7 +101,7 @@ class Draft:
 
     async def ready(self) -> None:
         """For who has all octets at hand: waited for before each write(), other work of the event loop goes on."""
-        await self._log.ready()
+        await self._log.ready(self._buffered)
         await asyncio.sleep(0)
 
     async def offer(self) -> MessageState:
