@@ -84,9 +84,10 @@ class Pool:
             for idle in list(lane.idle):
                 idle.quit()
                 self._forget(idle)
-        elif not without and (connection := self.take(hop)) is not None:
-            return connection
         while True:
+            # again after each try: one may have become idle while nobody waited for it
+            if not without and (connection := self.take(hop)) is not None:
+                return connection
             loop = asyncio.get_running_loop()
             if self._closed:
                 raise ConnectFailed(own_words("4.3.2", "the gateway is stopping"))

@@ -246,6 +246,28 @@ def test_no_more_than_the_setting_stay_idle() -> None:
     run(test)
 
 
+def test_a_connection_that_became_idle_serves_whom_a_new_one_was_refused() -> None:
+    """SMTP-05: nobody waited when it was given back, and nothing would have woken the one that came then."""
+
+    async def test(room: Room) -> None:
+        hop = await room.hop()
+        out = room.outbound(settings_for(hop.port))
+        assert all_delivered([await out.deliverer.deliver(mail("to@example.com"))])
+        (first,) = hop.standing
+        connections = out.deliverer.pool
+        lent = next(one for one in map(connections.take, list(connections._lanes)) if one is not None)
+        assert lent.hop is not None
+        hop.answers["GREETING"] = lambda _: b""
+        other = asyncio.ensure_future(connections.acquire(lent.hop))
+        await until(lambda: len(hop.standing) == 2)
+        connections.release(lent)
+        (second,) = hop.standing - {first}
+        second.transport.write(b"421 4.7.0 too many\r\n")
+        assert await other is lent
+
+    run(test)
+
+
 def test_a_next_hop_that_takes_only_some_connections_is_served_on_those() -> None:
     async def test(room: Room) -> None:
         hop = await room.hop()
