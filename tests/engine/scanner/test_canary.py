@@ -193,5 +193,7 @@ def test_the_end_of_an_earlier_scanner_does_not_end_what_the_next_is_asked(with_
             await asyncio.sleep(0)
         canary_.reaped(earlier, "ended by signal 9")
         assert (await trial.compared()).found == ("Other",) * BATCH
+        while earlier._process.poll() is None:  # nobody waits for it any more after what was said of it here
+            await asyncio.sleep(0.001)
 
     with_trial(work)
