@@ -126,8 +126,10 @@ def test_logging_on_by_keyboard(chromium: Chromium, gateway: Gateway) -> None:
     """UI-01: the first field has the focus; Enter sends; then Status is there."""
     with visiting(chromium, gateway, session={}) as visitor:
         page = visitor.go("/logon")
+        expect(page.locator("#user")).to_be_focused()  # by the browser, some time after the page is there
         page.keyboard.type("admin")
         page.keyboard.press("Tab")
+        expect(page.locator("#password")).to_be_focused()
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_contain_text("Status")

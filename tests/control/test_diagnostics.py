@@ -252,7 +252,7 @@ def test_with_a_browser(kept: Path, chromium: Chromium, gateway: Gateway) -> Non
         page.get_by_role("link", name=f"View {LOG}").click()
         expect(page.get_by_role("region", name="Content of the file")).to_contain_text("C: NOOP <script>")
         page.get_by_role("link", name="Back to the list").click()
-        page.get_by_role("checkbox").first.check()
+        page.get_by_label("Select all messages of this page").check()
         page.get_by_role("button", name="Delete the selected files").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Delete 4 files?")
         page.get_by_role("button", name="Delete").click()
