@@ -298,6 +298,7 @@ def test_a_large_message_is_not_copied_whole(tmp_path: Path) -> None:
         room.store = Store(room.root, 0, 1, disk=room.disk)
         room.pipeline = room.make_pipeline()
         await room.store.open()
+        await room.pipeline.take_found()
         room.settings, room.outcome = SETTINGS, forwarding
         pieces: list[int] = []
         begin = room.store.begin
