@@ -39,11 +39,12 @@ from engine.queue.record import Crashed, Onward
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
 from engine.queue.store import Store
 from engine.scanner.pool import PoolStopped, ScannerPool
-from engine.slow import SlowQueue
+from engine.slow import SlowQueue, domains_of
 
 SWEEP_S = 300  # between periodic reorderings of the slow queue
 NO_ROOM_S = 30  # until something that found no room in the queue is tried again
 STOP_S = 10.0
+UNSET_NS = 1_577_836_800 * backoff.S_NS  # the year 2020: a clock that shows less was not set yet, after a start perhaps
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ class Pipeline:
         self._unexamined: set[str] = set()
         self.flow = Flow(self._ahead, lambda: store.is_crowded)
         self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event, self)
+        self._all_found = False
+        self._flushed: set[str] = set()  # domains, before all that was there at start was read
         self._shifted_ns = 0  # by how much the clock was set since the start
         self._own_mail = OwnMail(services, store, self.submit, clock)
         self._examination = Examination(services, store, pool, judge, saver, quarantine)
@@ -92,6 +95,7 @@ class Pipeline:
         """A message of the fast queue: new, or found there at start."""
         self._note_crash(message)
         self._own_mail.remember(message)
+        self._date(message, 0)
         self._line(message).append(message)
         if message.verdict is None and not message.received.internal:
             self._unexamined.add(message.id)
@@ -100,24 +104,35 @@ class Pipeline:
     async def take_found(self) -> None:
         """What was in the slow queue at start, while new mail flows already. Once, before anything is noted of it."""
         try:
-            async for messages in self._store.found():
-                for message in messages:
-                    if message.id in self.slow:  # somebody asked for it
-                        continue
-                    if message.started:
-                        with contextlib.suppress(NoSuchMessage, QueueFull):
-                            await self.load(message.id)
-                    elif self._store.known(message.id) is None:
-                        self._queue_slow(message)
+            await self._take_found()
         finally:
             if not self._stopping:
                 self._own_mail.all_known()
+        while self._store.has_unread:
+            await asyncio.sleep(NO_ROOM_S)
+            await self._take_found()
+        self._all_found = True
+        self._flushed.clear()
+
+    async def _take_found(self) -> None:
+        async for messages in self._store.found():
+            for message in messages:
+                if message.started and message.id not in self.slow and self._store.known(message.id) is None:
+                    with contextlib.suppress(NoSuchMessage, QueueFull):  # then that is found out at its turn
+                        message = await self.load(message.id)
+                known = self._store.known(message.id)
+                if message.id in self.slow or known not in (None, message):  # somebody asked for it
+                    continue
+                if known is not None:
+                    self._note_crash(message)
+                self._queue_slow(message)
 
     async def load(self, smtp_id: str) -> MessageState:
         """A message of this relay, also a held one. Raises NoSuchMessage, QueueFull: it cannot be read now."""
         is_new = self._store.known(smtp_id) is None
         message = await self._store.load(smtp_id)
         if is_new:
+            self._date(message, 0)
             if smtp_id in self.slow:
                 message.clock_ns = self.slow.since_ns(smtp_id) - message.received.time_ns - message.held_ns
             elif message.place == SLOW:
@@ -125,16 +140,28 @@ class Pipeline:
                 self._queue_slow(message)
         return message
 
+    def _was_flushed(self, message: MessageState) -> bool:
+        """Whether a person wanted it tried before it was read."""
+        return bool(self._flushed) and not self._flushed.isdisjoint({"", *domains_of(message)})
+
     def _note_crash(self, message: MessageState) -> None:
         if message.started:  # found at start: its relay ended while it was examined (PROC-12)
             self._store.note(message, Crashed(message.id, message.crashes + 1, "the relay ended during the scan"))
+
+    def _date(self, message: MessageState, shifted_ns: int) -> None:
+        """By how much the clock was set since it came. The days of what came before the clock was set begin now."""
+        message.clock_ns = shifted_ns
+        if message.received.time_ns < UNSET_NS:
+            message.clock_ns = max(0, self._clock() - message.received.time_ns)
 
     def _queue_slow(self, message: MessageState) -> None:
         """One that was found there at start."""
         self._own_mail.remember(message)
         # Never later than the settings allow: the clock may have been wrong when the time was written.
-        message.due_ns = min(message.due_ns, self._clock() + self._longest_ns)
-        message.clock_ns = self._shifted_ns
+        message.due_ns = min(message.due_ns + self._shifted_ns, self._clock() + self._longest_ns)
+        if self._was_flushed(message):
+            message.due_ns = 0
+        self._date(message, self._shifted_ns)
         self._sending.queue_slow(message)
 
     def offer(self, draft: Draft, accept: Acceptance, accepted: Callable[[MessageState], None]) -> Offer | None:
@@ -187,7 +214,7 @@ class Pipeline:
             if self.is_busy(message):  # with its last steps perhaps, after which nobody would think of it
                 self._turn_missed[message.id] = message
             else:
-                self._spawn(message.id, self._process(message))
+                self._spawn(message.id, self._process(message), message)
 
     def relieve_log(self) -> None:
         """Copy what keeps old segments of the log from use into files of their own (called now and then).
@@ -198,7 +225,7 @@ class Pipeline:
             return
         for message in self._store.crowded():
             if not self.is_busy(message):
-                self._spawn(message.id, self._relieve(message))
+                self._spawn(message.id, self._relieve(message), message)
             elif self._sending.is_under_way(message):
                 task = asyncio.get_running_loop().create_task(self._move(message))
                 self._moves.add(task)
@@ -280,21 +307,24 @@ class Pipeline:
     def _work_on(self, message: MessageState, work: Coroutine[None, None, None]) -> "asyncio.Task[None] | None":
         if self._stopping or len(self._tasks) >= IN_HAND:
             return None
-        return self._spawn(message.id, work)
+        return self._spawn(message.id, work, message)
 
-    def _spawn(self, smtp_id: str, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+    def _spawn(
+        self, smtp_id: str, work: Coroutine[None, None, None], message: MessageState | None = None
+    ) -> "asyncio.Task[None]":
+        """message: to be known until the end of the work, wherever it is moved; nothing else may think of it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks[smtp_id] = task
-        task.add_done_callback(lambda done: self._ended(smtp_id, done))
+        task.add_done_callback(lambda done: self._ended(smtp_id, done, message))
         return task
 
-    def _ended(self, smtp_id: str, task: "asyncio.Task[None]") -> None:
+    def _ended(self, smtp_id: str, task: "asyncio.Task[None]", message: MessageState | None) -> None:
         self._tasks.pop(smtp_id, None)
         self._examined(smtp_id)
         self.flow.left()
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, PoolStopped):
-            self._failed(smtp_id, error)
+            self._failed(smtp_id, error, message)
         self._free(smtp_id)
         self._take()
 
@@ -304,7 +334,7 @@ class Pipeline:
             self._unexamined.discard(smtp_id)
             self.flow.examined()
 
-    def _failed(self, smtp_id: str, error: BaseException) -> None:
+    def _failed(self, smtp_id: str, error: BaseException, message: MessageState | None) -> None:
         """Ours, not the message's fault: it stays in the queue and is tried again later."""
         delay_s = self._services.settings.delivery.retry_first_s
         if isinstance(error, QueueFull):
@@ -314,8 +344,8 @@ class Pipeline:
             log.error("%s: processing failed, kept for another try", smtp_id, exc_info=error)
             self._services.event(events.ScanError(smtp_id=smtp_id, description=f"internal error: {error!r}"))
         due_ns = self._clock() + delay_s * backoff.S_NS
-        message = self._store.known(smtp_id)
-        if message is not None and message.place != HOLD:
+        message = message or self._store.known(smtp_id)
+        if message is not None and message.place != HOLD and not message.done:
             message.due_ns = due_ns
             self.slow.add(message, ())
         elif smtp_id in self.slow:  # it could not even be read; if it is done or held, that is found out then
@@ -406,6 +436,8 @@ class Pipeline:
 
     def flush(self, domain: str) -> int:
         """All that waits for a domain, or the whole slow queue, is due now. Returns how many."""
+        if not self._all_found:
+            self._flushed.add(domain)
         count, keys = self.slow.flush(domain)
         self._sending.try_now(keys)
         self.slow.wake()

@@ -95,15 +95,15 @@ class SlowQueue:
 
         unwarned: somebody is still to be told of its delay.
         """
-        group = self._groups.of(_domains(message), frozenset(keys))
+        group = self._groups.of(domains_of(message), frozenset(keys))
         record = Waiting(
             group, message.due_ns, message.attempted_ns, message.waits_since_ns, message.received.internal,
             bool(message.attempted_ns) and not message.next_hop, unwarned,
         )  # fmt: skip
-        self._leave(message.id, keep=group)
+        makes_room = self._leave(message.id, keep=group)
         self._groups.put(message.id, record)
         self._line(record).time(message.id, record, message.due_ns)
-        self._wake_by(message.due_ns)
+        self._wake_by(0 if makes_room else message.due_ns)
 
     def postpone(self, smtp_id: str, due_ns: int) -> None:
         """One that was given out could not be worked on."""
@@ -118,18 +118,19 @@ class SlowQueue:
             self._leave(smtp_id)
             self.wake()
 
-    def _leave(self, smtp_id: str, keep: Group | None = None) -> None:
-        """keep: the group in which it will be."""
+    def _leave(self, smtp_id: str, keep: Group | None = None) -> bool:
+        """Returns whether others may go now. keep: the group in which it will be."""
         record = self._waiting.get(smtp_id)
         if record is None:
-            return
-        if record.stage is not Stage.TIMED:
+            return False
+        makes_room = record.stage is not Stage.TIMED
+        if makes_room:
             self._back(record)
             if smtp_id in self._asking:
                 self._asking.remove(smtp_id)
-            self._wake_by(0)
         if record.group is not keep:
             self._groups.remove(smtp_id)
+        return makes_room
 
     def _back(self, record: Waiting) -> None:
         """Others of its next hops may go, if it kept them waiting."""
@@ -221,13 +222,18 @@ class SlowQueue:
     def _to_front(self, ids: list[str]) -> None:
         """Oldest first."""
         waiting = self._waiting
-        movable = (Stage.TIMED, Stage.PARKED)
+        movable = (Stage.TIMED, Stage.PARKED, Stage.ASKING)
         moved = sorted(one for one in ids if one in waiting and waiting[one].stage in movable)
         parked = {hop for one in moved if waiting[one].stage is Stage.PARKED for hop in waiting[one].group.hops}
+        asking = [one for one in moved if waiting[one].stage is Stage.ASKING]
+        for hop in (hop for one in asking for hop in waiting[one].group.hops):
+            hop.asking = False
         self._own.to_front([one for one in moved if waiting[one].own])
         self._others.to_front([one for one in moved if not waiting[one].own])
         for hop in parked:
             hop.parked = deque(one for one in hop.parked if self._is(one, Stage.PARKED))
+        if asking:
+            self._asking = deque(one for one in self._asking if self._is(one, Stage.ASKING))
 
     def shift(self, by_ns: int) -> None:
         """The clock was set forward by so much, or back: the time that is left for each message stays the same."""
@@ -279,9 +285,6 @@ class SlowQueue:
         for hop in record.group.hops:
             hop.asking = False
         self._place(smtp_id, record, self._clock())
-        if record.stage not in _GIVEN:
-            for hop in record.group.hops:
-                self._go_on(hop)
         return True
 
     def _next(self, now: int) -> bool:
@@ -301,7 +304,14 @@ class SlowQueue:
         return True
 
     def _place(self, smtp_id: str, record: Waiting, now: int) -> None:
-        """What becomes of a message that is due."""
+        """A message that is due. If it does not go, others that wait for its next hops must not wait for it."""
+        self._decide(smtp_id, record, now)
+        for hop in record.group.hops:
+            if hop.parked and not (hop.out or hop.asking):
+                self._go_on(hop)
+
+    def _decide(self, smtp_id: str, record: Waiting, now: int) -> None:
+        """What becomes of it."""
         hops = record.group.hops
         told_ns = self._outlook.told_by(record.since_ns, unwarned=record.unwarned)
         if told_ns <= now and not record.paced:
@@ -352,6 +362,7 @@ class SlowQueue:
             self._timer.cancel()
 
 
-def _domains(message: MessageState) -> frozenset[str]:
+def domains_of(message: MessageState) -> frozenset[str]:
+    """Of the recipients that wait."""
     recipients = message.received.recipients
     return frozenset(recipients[index].address.rpartition("@")[2].lower() for index in message.pending)

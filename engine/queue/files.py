@@ -77,8 +77,12 @@ class MessageFiles:
         """These, what was written longest ago first; without those that are not there any more."""
         aged: list[tuple[int, str]] = []
         for smtp_id in ids:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 aged.append((os.stat(self._name(place, smtp_id)).st_mtime_ns, smtp_id))
+            except FileNotFoundError:
+                continue
+            except OSError:  # whoever opens it says so
+                aged.append((0, smtp_id))
         return [smtp_id for _, smtp_id in sorted(aged)]
 
     def load(self, place: str, smtp_id: str, *, skim: bool = False) -> MessageState:

@@ -70,10 +70,12 @@ def recover(
             found.ended.append(message)
         else:
             found.messages.append(message)
-    broken = {lost for lost in replay.broken if not mine.has_file(lost)}
+    broken = {lost for lost in replay.broken if not mine.is_filed(lost)}
     mine.salvage(broken, found.segments)
     found.ended += map(_ghost, sorted(broken))
     found.slow, found.held = ([one for one in files.ids(place) if mine.owns(one)] for place in PLACES)
+    if live := {message.id for message in found.messages}:  # their files could not be read: they are in the log
+        found.slow, found.held = ([one for one in ids if one not in live] for ids in (found.slow, found.held))
     found.last_generation = max((segment.generation for segment in found.segments), default=0)
     return found
 
@@ -91,9 +93,6 @@ class _Recovery:
         for smtp_id in self._files.temporary():
             if self.owns(smtp_id):
                 self._files.remove_temporary(smtp_id)
-
-    def has_file(self, smtp_id: str) -> bool:
-        return any(self._files.path(place, smtp_id).exists() for place in PLACES)
 
     def is_filed(self, smtp_id: str) -> bool:
         """Whether a message of a log has a file by now. A damaged file is set aside: the log still has it whole."""
@@ -151,7 +150,7 @@ class _Recovery:
             if not self.is_filed(smtp_id):
                 moved = Moved(smtp_id, message.received.time_ns, SLOW, "the number of relays was changed")
                 copy_out(self._files, message, moved)
-        self.salvage({lost for lost in replay.broken if not self.has_file(lost)}, segments)
+        self.salvage({lost for lost in replay.broken if not self.is_filed(lost)}, segments)
         for segment in segments:  # oldest first, each durably before the next: the ends are in the younger ones
             self._disk.unlink(segment.path)
             self._disk.sync_directory(directory)

@@ -11,7 +11,6 @@ the log only had not heard of its end.
 """
 
 import asyncio
-import contextlib
 import functools
 import logging
 import time
@@ -81,7 +80,8 @@ class Store:
             raise ValueError(f"relay {relay} of {relays}")
         self.messages: dict[str, MessageState] = {}
         self.newest = ""
-        self._found: list[str] = []
+        self._found: list[str] = []  # of the slow queue at start, not read yet
+        self._unreadable: set[str] = set()  # of these, as was reported
         self._loaded: WeakValueDictionary[str, MessageState] = WeakValueDictionary()
         self._loading: dict[str, asyncio.Future[MessageState]] = {}
         self._ended: set[str] = set()  # done, and their files are still there
@@ -160,7 +160,7 @@ class Store:
     async def found(self) -> AsyncIterator[list[MessageState]]:
         """What was in the slow queue at start, what was tried longest ago first, some at a time: to look at.
 
-        Takes half a processor at most. One of which the file cannot be read stays there; what moved is left out.
+        Takes half a processor at most. What cannot be read is for the next time; what moved is left out.
         """
         found, self._found = self._found, []
         found = await self._run(self._files.by_age, SLOW, found)
@@ -168,10 +168,19 @@ class Store:
             began = time.monotonic()
             messages, damaged = await self._run(self._skim, found[at : at + _BATCH])
             for smtp_id in damaged:
-                with contextlib.suppress(NoSuchMessage, QueueFull):
-                    await self.load(smtp_id)
+                try:
+                    messages.append(await self.load(smtp_id))
+                except NoSuchMessage:
+                    continue
+                except QueueFull:
+                    self._found.append(smtp_id)
             yield messages
             await asyncio.sleep(time.monotonic() - began)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether `found` is to be asked again: the disk or the system did not let it read all."""
+        return bool(self._found)
 
     def _skim(self, ids: list[str]) -> tuple[list[MessageState], list[str]]:
         messages, damaged = [], []
@@ -183,7 +192,10 @@ class Store:
             except Broken:
                 damaged.append(smtp_id)
             except OSError as error:
-                self._report(f"message {smtp_id} in the slow queue cannot be read and stays there: {error}")
+                self._found.append(smtp_id)
+                if smtp_id not in self._unreadable:
+                    self._unreadable.add(smtp_id)
+                    self._report(f"message {smtp_id} in the slow queue cannot be read, and is tried again: {error}")
         return messages, damaged
 
     async def close(self) -> None:

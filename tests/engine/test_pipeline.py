@@ -489,6 +489,29 @@ def test_clock_that_is_set_back_delays_nothing(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_mail_of_a_clock_that_was_not_set_yet_is_not_returned_at_once(tmp_path: Path) -> None:
+    """DLV-04: accepted in 1970, as the clock said, and found by a service that started when it was set."""
+
+    async def test(room: Room) -> None:
+        set_ns, room.now_ns = room.now_ns, HOUR_NS
+        room.answer = lambda smtp_id, address: Result.PENDING
+        message = await room.accept()
+        await room.until(lambda: message.place == SLOW and not room.pipeline._tasks, "slow")
+        await room.close()
+        room.now_ns = set_ns
+        room.attempted.clear()
+        await room.open()
+        room.now_ns += DELIVERY.retry_last_s * 1_000_000_000
+        room.pipeline.slow.wake()
+        await room.until(lambda: room.attempted and not room.pipeline._tasks, "tried")
+        assert not room.said(events.DeliveryFailed) and files(room, SLOW) == [message.id]
+        room.now_ns += 5 * 24 * HOUR_NS
+        room.pipeline.slow.wake()
+        await room.until(lambda: room.said(events.DeliveryFailed), "returned")
+
+    run(tmp_path, test)
+
+
 def test_mail_to_our_own_address_goes_nowhere(tmp_path: Path) -> None:
     """SMTP-11: exact matches only, without regard to case; the others of the message are served."""
 

@@ -63,7 +63,7 @@ def test_a_listed_client_is_refused_by_name_of_the_list(tmp_path: Path) -> None:
             one = reception(server.resolver())
             answer = await verdict(one, LISTED)
             assert answer == Answer(Reply.BLOCK_LISTED, "bl.example")
-            assert answer.reply.line(answer.blank) .startswith(b"554 5.7.1 client is on the block list bl.example, ")
+            assert answer.reply.line(answer.blank).startswith(b"554 5.7.1 client is on the block list bl.example, ")
             assert await verdict(one, CLEAN) == ACCEPTED
 
         asyncio.run(main())

@@ -73,6 +73,39 @@ def test_workers_are_bounded_and_come_back() -> None:
     run(test)
 
 
+def test_places_come_back_from_what_a_person_wanted_earlier() -> None:
+    """PROC-06: its old time passes while it is tried; it is one message, and had one place."""
+
+    async def test(room: Room) -> None:
+        other, message = room.add(2_000, "y"), room.add(2_500, "x")
+        for _ in range(WORKERS + 1):
+            room.queue.due_now(message.id)
+            assert room.queue.is_out(message.id) and not room.queue.is_out(other.id)
+            room.now_ns += 2_000
+            message.due_ns, other.due_ns = room.now_ns + 1_500, room.now_ns + 1_000
+            room.queue.add(message, {"x"})
+            room.queue.add(other, {"y"})
+        assert room.given == [message.id, other.id] * (WORKERS + 1)
+        assert room.queue._out == 0 and not room.queue.is_out(message.id)
+
+    run(test)
+
+
+def test_next_hop_that_takes_mail_frees_what_waits_for_a_place_to_try_it() -> None:
+    """PROC-07: others hold all these places, and do not answer."""
+
+    async def test(room: Room) -> None:
+        room.queue.probes = 1
+        room.add(0, "dead", unreached=True)
+        waiting = [room.add(0, "x", unreached=True) for _ in range(3)]
+        assert len(room.given) == 1
+        room.queue.answers("x")
+        room.queue.next_hop_accepts("x")
+        assert room.given[1:] == [message.id for message in waiting]
+
+    run(test)
+
+
 def test_paused_queue_stands() -> None:
     async def test(room: Room) -> None:
         room.paused = True
@@ -270,11 +303,12 @@ def test_nothing_is_forgotten_whatever_happens(steps: list[tuple[str, int]]) -> 
         known: dict[int, MessageState] = {}
         for name, number in steps:
             message, key = known.get(number), f"hop{number % 4}"
+            keys = {key, "hop1"} if number % 5 == 0 else {key}
             if name == "a" and message is None:
-                known[number] = room.add(room.now_ns + number, key, own=number == 0, unreached=number % 3 == 0)
+                known[number] = room.add(room.now_ns + number, *keys, own=number == 0, unreached=number % 3 == 0)
             elif name == "g" and message is not None and room.queue.is_out(message.id):
                 message.due_ns = room.now_ns + 10
-                room.queue.add(message, {key})
+                room.queue.add(message, keys)
             elif name == "f" and message is not None:
                 room.queue.forget(known.pop(number).id)
             elif name == "d":
@@ -290,10 +324,11 @@ def test_nothing_is_forgotten_whatever_happens(steps: list[tuple[str, int]]) -> 
                 room.paused = number % 2 == 0
                 room.queue.look_again()
             room.now_ns += 3
+            assert room.queue._out + room.queue._probing == sum(map(room.queue.is_out, room.queue._waiting))
         room.failing.clear()
         room.paused = False
         room.now_ns += 1_000_000
-        room.queue.look_again()
+        room.queue.wake()
         for _ in range(10 * len(known)):
             for message in list(known.values()):
                 if room.queue.is_out(message.id):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import events
+from engine import events, pipeline
 from engine.queue.errors import NoSuchMessage
 from engine.queue.record import Result
 from engine.queue.state import SLOW
@@ -129,5 +129,37 @@ def test_one_that_cannot_be_read_now_is_tried_again(tmp_path: Path) -> None:
         room.now_ns += HOUR_NS
         room.pipeline.slow.wake()
         await room.until(lambda: len(room.sent) == 2 and not room.pipeline._tasks, "now it is")
+
+    run(tmp_path, test)
+
+
+def test_one_that_cannot_be_read_after_a_start_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROC-06, PROC-14: not only after the next start, and as a person wanted it meanwhile; nobody waits for it."""
+    monkeypatch.setattr(pipeline, "NO_ROOM_S", 0.01)
+
+    async def test(room: Room) -> None:
+        ids = await waiting(room, "a@one.example", "b@two.example", "c@three.example")
+        await room.close()
+        path = room.root / "queue" / SLOW / ids[0][9:11] / f"{ids[0]}.msg"
+        data = path.read_bytes()
+        path.unlink()
+        path.mkdir()  # EISDIR, for whoever is root
+        room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=room.disk, report=print)
+        room.pipeline = room.make_pipeline()
+        await room.store.open()
+        finding = asyncio.ensure_future(room.pipeline.take_found())
+        await room.until(lambda: len(room.pipeline.slow) == 2 and room.store.has_unread, "the others are found")
+        room.answer = lambda smtp_id, address: Result.DELIVERED
+        await room.pipeline.submit_own(("postmaster@four.example",), b"Subject: s\r\n\r\n", "word")
+        assert room.pipeline.flush("one.example") == 0 and not finding.done()
+        path.rmdir()
+        path.write_bytes(data)
+        await finding
+        await room.until(lambda: len(room.sent) == 2 and not room.pipeline._tasks, "flushed before it was read")
+        assert len(room.pipeline.slow) == 2
+        room.now_ns += DAY_NS
+        room.pipeline.slow.wake()
+        await room.until(lambda: room.store.lengths() == (0, 0, 0) and not room.pipeline._tasks, "all delivered")
+        assert len(room.sent) == len({received.id for received, _ in room.sent}) == 4
 
     run(tmp_path, test)

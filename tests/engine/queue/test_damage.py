@@ -147,3 +147,30 @@ def test_a_log_torn_at_any_octet_keeps_what_was_durable(run: Run, tail: str) -> 
         assert copy.reports == []
 
     run(test)
+
+
+def test_what_is_in_the_log_is_not_found_in_a_file_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROC-14: its file cannot be read at start, but a moment later."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        before = room.snapshot()
+        await store.defer(message, 0, "connection refused")
+        (file,) = (room.root / "queue" / "slow").rglob("*.msg")
+        again = before.store()
+        target = before.root / file.relative_to(room.root)
+        target.parent.mkdir(parents=True)
+        target.write_bytes(file.read_bytes())
+
+        def refuse(files: MessageFiles, place: str, smtp_id: str, *, skim: bool = False) -> None:
+            raise OSError(5, "EIO")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(MessageFiles, "load", refuse)
+            found = await again.open()
+        assert [one.id for one in found] == [message.id] and again.lengths() == (1, 0, 0)
+        assert [batch async for batch in again.found()] == []
+        await before.close()
+
+    run(test)

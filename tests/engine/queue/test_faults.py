@@ -302,7 +302,7 @@ def test_directories_that_others_made_are_durable_before_they_are_used(run: Run)
         await (await room.opened()).close()
         room.disk.calls.clear()
         await room.opened()
-        synced = {Path(what) for call, what in room.disk.calls if call == "sync_directory"}
+        synced = {Path(str(what)) for call, what in room.disk.calls if call == "sync_directory"}
         queue = room.root / "queue"
         assert {room.root, queue, queue / "fast", queue / "slow", queue / "hold"} <= synced
 
