@@ -44,7 +44,7 @@ from engine.slow import SlowQueue, domains_of
 SWEEP_S = 300  # between periodic reorderings of the slow queue
 NO_ROOM_S = 30  # until something that found no room in the queue is tried again
 STOP_S = 10.0
-UNSET_NS = 1_577_836_800 * backoff.S_NS  # the year 2020: a clock that shows less was not set yet, after a start perhaps
+OWN_IN_HAND = 20  # of our own mail, beyond IN_HAND: alerts go out, too, while all else waits for definitions
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,6 @@ class Pipeline:
         """A message of the fast queue: new, or found there at start."""
         self._note_crash(message)
         self._own_mail.remember(message)
-        self._date(message, 0)
         self._line(message).append(message)
         if message.verdict is None and not message.received.internal:
             self._unexamined.add(message.id)
@@ -132,7 +131,6 @@ class Pipeline:
         is_new = self._store.known(smtp_id) is None
         message = await self._store.load(smtp_id)
         if is_new:
-            self._date(message, 0)
             if smtp_id in self.slow:
                 message.clock_ns = self.slow.since_ns(smtp_id) - message.received.time_ns - message.held_ns
             elif message.place == SLOW:
@@ -148,12 +146,6 @@ class Pipeline:
         if message.started:  # found at start: its relay ended while it was examined (PROC-12)
             self._store.note(message, Crashed(message.id, message.crashes + 1, "the relay ended during the scan"))
 
-    def _date(self, message: MessageState, shifted_ns: int) -> None:
-        """By how much the clock was set since it came. The days of what came before the clock was set begin now."""
-        message.clock_ns = shifted_ns
-        if message.received.time_ns < UNSET_NS:
-            message.clock_ns = max(0, self._clock() - message.received.time_ns)
-
     def _queue_slow(self, message: MessageState) -> None:
         """One that was found there at start."""
         self._own_mail.remember(message)
@@ -161,7 +153,7 @@ class Pipeline:
         message.due_ns = min(message.due_ns + self._shifted_ns, self._clock() + self._longest_ns)
         if self._was_flushed(message):
             message.due_ns = 0
-        self._date(message, self._shifted_ns)
+        message.clock_ns = self._shifted_ns
         self._sending.queue_slow(message)
 
     def offer(self, draft: Draft, accept: Acceptance, accepted: Callable[[MessageState], None]) -> Offer | None:
@@ -201,10 +193,11 @@ class Pipeline:
             self._line(message).appendleft(message)
 
     def _take(self) -> None:
-        while len(self._tasks) < IN_HAND and not self._stopping:
-            if self._own:
+        while not self._stopping:
+            in_hand = len(self._tasks)
+            if self._own and in_hand < IN_HAND + OWN_IN_HAND:
                 message = self._own.popleft()
-            elif self._waiting and not self.paused:
+            elif self._waiting and not self.paused and in_hand < IN_HAND:
                 message = self._waiting.popleft()
             else:
                 return

@@ -76,8 +76,9 @@ class Relay:
         self._watch = ConfigWatch(self.layout.config, last_good(self.layout.config, self.layout.in_force))
         self._entrances = entrances
         self._listening: list[asyncio.Server] = []
-        self._ids = IdMaker(number, time.time_ns)
-        self._connections = IdMaker(number, time.time_ns)
+        self._clock_offset_ns = time.time_ns() - time.monotonic_ns()
+        self._ids = IdMaker(number, self.now_ns)
+        self._connections = IdMaker(number, self.now_ns)
         loop = asyncio.get_running_loop()
         self.journal = JournalWriter(
             self.layout.journal, f"relay-{number}", lambda flush: loop.call_later(JOURNAL_DELAY_S, flush)
@@ -85,7 +86,7 @@ class Relay:
         settings = self.settings
         self.hostname = settings.smtp.hostname or socket.gethostname()
         self._loop = loop
-        self.store = Store(self.layout.queue.parent, number, count, report=self._queue_trouble)
+        self.store = Store(self.layout.queue.parent, number, count, report=self._queue_trouble, clock=self.now_ns)
         self.pool = ScannerPool(settings.processes.scanners_per_relay, settings, self.event)
         self.resolver = Resolver(settings.dns.servers, validating=settings.dns.validating)
         self.block_lists = BlockListClient(self.resolver, self.event)
@@ -106,20 +107,21 @@ class Relay:
             hostname=self.hostname,
             recorder=self.keeper.recorder,
             root=self.layout.root,
+            clock_ns=self.now_ns,
             policies=self.layout.policies,
             relays=count,
         )
         judge = Judge(self, self.resolver, self.block_lists, self._is_ours)
-        self.quarantine = Quarantine(self, self.store, self.pool, self.layout.quarantine, number, count, time.time_ns)
+        self.quarantine = Quarantine(self, self.store, self.pool, self.layout.quarantine, number, count, self.now_ns)
         self.pipeline = Pipeline(
-            self, self.store, self.pool, self.deliverer, judge, time.time_ns, self.keeper.saver, self.quarantine
+            self, self.store, self.pool, self.deliverer, judge, self.now_ns, self.keeper.saver, self.quarantine
         )
         self.pipeline.slow.probes = self._probes(settings)
         release = Release(self.layout.quarantine, self.pipeline.submit_pieces, lambda: self.own_address)
         by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address, release)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
         admission: Admission[Connection] = Admission(shared.slots, number, settings.smtp)
-        self.server = SmtpServer(self, admission, None, self.hostname, clients)
+        self.server = SmtpServer(self, admission, None, self.hostname, clients, self.now_ns)
         self.certificates = Certificates(self.layout, self.server, self.event, loop.time)
         self.certificates.apply(settings, self._reception.rule.has_tls_names)
         self.server.recorder = self.keeper.recorder
@@ -131,7 +133,6 @@ class Relay:
         self._finding: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._settings_timer: asyncio.TimerHandle | None = None
-        self._clock_offset_ns = time.time_ns() - time.monotonic_ns()
 
     # --- settings ---------------------------------------------------------------------------------
 
@@ -398,6 +399,11 @@ class Relay:
         self.quarantine.sweep()
         self.pipeline.relieve_log()
         self.pipeline.sweep()
+
+    def now_ns(self) -> int:
+        """Since 1970, for all that is timed here. A clock that is set counts once everything knows of it: else what
+        waits would be returned, or tried late, in the meantime."""
+        return time.monotonic_ns() + self._clock_offset_ns
 
     def _watch_clock(self) -> None:
         offset_ns = time.time_ns() - time.monotonic_ns()

@@ -2,8 +2,9 @@
 
 It has workers of its own, so that a slow next hop never holds up new mail, and new mail never the retries. A next hop
 that did not answer is tried by one message at a time; the others for it wait until that one knows, and do it without
-being read. Such attempts have places of their own, so that a thousand dead next hops hold up no retry elsewhere. While
-delivery is paused only the gateway's own mail is tried (DLV-01, GAP-44), which is in a line of its own for that.
+being read. Such attempts have places of their own, so that a thousand dead next hops hold up no retry elsewhere. The
+gateway's own mail has a line, places and turns of its own: it is tried while delivery is paused (DLV-01, GAP-44), and
+alerts go out while other mail waits for definitions.
 
 Only records are here (waiting.py): a message is read from its file when it is its turn.
 """
@@ -17,7 +18,9 @@ from engine import events
 from engine.queue.state import MessageState
 from engine.waiting import Group, Groups, Hop, Line, Stage, Waiting
 
-WORKERS: Final = 20  # messages in work at once, without those that try next hops that did not answer
+WORKERS: Final = (
+    20  # messages of our own in work at once, and so many others; without those that try next hops that did not answer
+)
 FOR_ONE_HOP: Final = WORKERS // 2  # of these
 PROBES: Final = 10  # messages at once that try such next hops, if nothing else is said
 LOOK_AGAIN_S: Final = 60.0  # at the latest: the clock may jump
@@ -60,8 +63,8 @@ class SlowQueue:
         self._groups = Groups()
         self._waiting = self._groups.waiting
         self._own, self._others = Line(self._waiting), Line(self._waiting)
-        self._asking: deque[str] = deque()
-        self._out = self._probing = 0
+        self._asking = (deque[str](), deque[str]())  # of what is not ours, and of what is
+        self._out, self._probing = [0, 0], [0, 0]
         self._paced_ns = 0  # up to when the turns of ends and warnings are given away
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._wakes_ns = 0
@@ -95,7 +98,7 @@ class SlowQueue:
 
         unwarned: somebody is still to be told of its delay.
         """
-        group = self._groups.of(domains_of(message), frozenset(keys))
+        group = self._groups.of(domains_of(message), frozenset(keys), message.received.internal)
         record = Waiting(
             group, message.due_ns, message.attempted_ns, message.waits_since_ns, message.received.internal,
             bool(message.attempted_ns) and not message.next_hop, unwarned,
@@ -126,8 +129,8 @@ class SlowQueue:
         makes_room = record.stage is not Stage.TIMED
         if makes_room:
             self._back(record)
-            if smtp_id in self._asking:
-                self._asking.remove(smtp_id)
+            if smtp_id in (asking := self._asking[record.own]):
+                asking.remove(smtp_id)
         if record.group is not keep:
             self._groups.remove(smtp_id)
         return makes_room
@@ -138,8 +141,8 @@ class SlowQueue:
         for hop in record.group.hops:
             hop.asking = hop.asking and stage is not Stage.ASKING
             hop.out -= stage in _GIVEN
-        self._probing -= stage is Stage.PROBING
-        self._out -= stage is Stage.OUT
+        self._probing[record.own] -= stage is Stage.PROBING
+        self._out[record.own] -= stage is Stage.OUT
         for hop in record.group.hops:
             self._go_on(hop)
 
@@ -187,11 +190,11 @@ class SlowQueue:
 
     def answers(self, key: str) -> None:
         """A next hop does: it need not be tried with care."""
-        if (hop := self._groups.hops.get(key)) is not None:
+        for hop in self._groups.hops_of(key):
             hop.proved = True
 
     def fails(self, key: str) -> None:
-        if (hop := self._groups.hops.get(key)) is not None:
+        for hop in self._groups.hops_of(key):
             hop.proved = False
 
     def next_hop_accepts(self, key: str) -> None:
@@ -233,7 +236,8 @@ class SlowQueue:
         for hop in parked:
             hop.parked = deque(one for one in hop.parked if self._is(one, Stage.PARKED))
         if asking:
-            self._asking = deque(one for one in self._asking if self._is(one, Stage.ASKING))
+            others, own = (deque(one for one in line if self._is(one, Stage.ASKING)) for line in self._asking)
+            self._asking = (others, own)
 
     def shift(self, by_ns: int) -> None:
         """The clock was set forward by so much, or back: the time that is left for each message stays the same."""
@@ -266,20 +270,16 @@ class SlowQueue:
             return
         now = self._clock()
         for _ in range(_STEPS):
-            if not (self._probe() or self._next(now)):
+            if not (self._probe(own=True) or self._probe(own=False) or self._next(now)):
                 return
         self._wakes_ns = 0
         self._timer = asyncio.get_running_loop().call_soon(self.wake)
 
-    def _probe(self) -> bool:
+    def _probe(self, *, own: bool) -> bool:
         """Whether there was one that waited for a place, and there is one."""
-        if self._probing >= self.probes or not self._asking:
+        if self._probing[own] >= self.probes or not self._asking[own] or (self._paused() and not own):
             return False
-        paused = self._paused()
-        smtp_id = next((one for one in self._asking if not paused or self._waiting[one].own), None)
-        if smtp_id is None:
-            return False
-        self._asking.remove(smtp_id)
+        smtp_id = self._asking[own].popleft()
         record = self._waiting[smtp_id]
         record.stage = Stage.TIMED
         for hop in record.group.hops:
@@ -289,9 +289,11 @@ class SlowQueue:
 
     def _next(self, now: int) -> bool:
         """Whether something was due and is dealt with; else the timer is set, or somebody has to come back."""
-        lines = [self._own] if self._paused() else [self._own, self._others]
+        lines = [self._own] if self._out[True] < WORKERS else []
+        if self._out[False] < WORKERS and not self._paused():
+            lines.append(self._others)
         found = [(entry, line) for line in lines if (entry := line.peek()) is not None]
-        if not found or self._out >= WORKERS:
+        if not found:
             return False
         (due_ns, smtp_id), line = min(found, key=lambda one: one[0][0])
         if due_ns > now:
@@ -332,9 +334,9 @@ class SlowQueue:
         if full is not None:
             record.stage = Stage.PARKED
             full.parked.append(smtp_id)
-        elif is_probe and self._probing >= self.probes:
+        elif is_probe and self._probing[record.own] >= self.probes:
             record.stage = Stage.ASKING
-            self._asking.append(smtp_id)
+            self._asking[record.own].append(smtp_id)
             for hop in hops:
                 hop.asking = True
         else:
@@ -345,9 +347,9 @@ class SlowQueue:
         for hop in record.group.hops:
             hop.out += 1
         if is_probe:
-            self._probing += 1
+            self._probing[record.own] += 1
         else:
-            self._out += 1
+            self._out[record.own] += 1
         self._retry(smtp_id)
 
     def _pace(self, now: int) -> int:

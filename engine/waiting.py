@@ -30,15 +30,16 @@ class Stage(IntEnum):
 
 
 class Hop:
-    """A next hop that something waits for. proved: it took mail since its last failure.
+    """A next hop that something waits for, our own mail or other. proved: it took mail since its last failure.
 
     out: messages given out for it. asking: one waits for a place to try it. parked: due, in the order in which they go.
     """
 
-    __slots__ = ("asking", "groups", "key", "out", "parked", "proved")
+    __slots__ = ("asking", "groups", "key", "out", "own", "parked", "proved")
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, own: bool) -> None:
         self.key = key
+        self.own = own
         self.groups: dict[Group, None] = {}
         self.parked: deque[str] = deque()
         self.out = 0
@@ -48,9 +49,10 @@ class Hop:
 class Group:
     """What waits for the same domains, and so for the same next hops. ids: as they came."""
 
-    __slots__ = ("domains", "hops", "ids")
+    __slots__ = ("domains", "hops", "ids", "own")
 
-    def __init__(self, domains: frozenset[str], hops: tuple[Hop, ...]) -> None:
+    def __init__(self, domains: frozenset[str], hops: tuple[Hop, ...], own: bool) -> None:
+        self.own = own
         self.domains = domains
         self.hops = hops
         self.ids: dict[str, None] = {}
@@ -79,14 +81,14 @@ class Groups:
 
     def __init__(self) -> None:
         self.waiting: dict[str, Waiting] = {}
-        self.hops: dict[str, Hop] = {}
-        self._groups: dict[tuple[frozenset[str], frozenset[str]], Group] = {}
+        self.hops: dict[tuple[str, bool], Hop] = {}
+        self._groups: dict[tuple[frozenset[str], frozenset[str], bool], Group] = {}
 
-    def of(self, domains: frozenset[str], keys: frozenset[str]) -> Group:
-        group = self._groups.get((domains, keys))
+    def of(self, domains: frozenset[str], keys: frozenset[str], own: bool) -> Group:
+        group = self._groups.get((domains, keys, own))
         if group is None:
-            hops = tuple(self.hops.setdefault(key, Hop(key)) for key in sorted(keys))
-            group = self._groups[domains, keys] = Group(domains, hops)
+            hops = tuple(self.hops.setdefault((key, own), Hop(key, own)) for key in sorted(keys))
+            group = self._groups[domains, keys, own] = Group(domains, hops, own)
             for hop in hops:
                 hop.groups[group] = None
         return group
@@ -100,11 +102,11 @@ class Groups:
         del group.ids[smtp_id]
         if group.ids:
             return
-        del self._groups[group.domains, frozenset(hop.key for hop in group.hops)]
+        del self._groups[group.domains, frozenset(hop.key for hop in group.hops), group.own]
         for hop in group.hops:
             del hop.groups[group]
             if not hop.groups:
-                del self.hops[hop.key]
+                del self.hops[hop.key, hop.own]
 
     def for_domain(self, domain: str) -> Iterator[str]:
         """Of all if it is empty."""
@@ -113,9 +115,13 @@ class Groups:
                 yield from group.ids
 
     def for_hop(self, key: str) -> Iterator[str]:
-        hop = self.hops.get(key)
-        for group in hop.groups if hop is not None else ():
-            yield from group.ids
+        for hop in self.hops_of(key):
+            for group in hop.groups:
+                yield from group.ids
+
+    def hops_of(self, key: str) -> list[Hop]:
+        """What is known of a next hop, for mail of others and for our own."""
+        return [hop for own in (False, True) if (hop := self.hops.get((key, own))) is not None]
 
 
 class Line:

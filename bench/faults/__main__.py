@@ -23,6 +23,7 @@ from bench.faults.points import table, total
 @click.option("--clients", default=8, show_default=True)
 @click.option("--survey", default=1.0, show_default=True, help="Seconds for each occasion.")
 @click.option("--part", default="0/1", show_default=True, help="K/N: one of N parts of the points, from 0.")
+@click.option("--clock/--no-clock", default=True, show_default=True, help="The clock is set at first.")
 @click.option("--seed", default=0, help="0: another one each time.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Default: a new folder.")
 def main(
@@ -34,6 +35,7 @@ def main(
     clients: int,
     survey: float,
     part: str,
+    clock: bool,
     seed: int,
     work: Path | None,
 ) -> None:
@@ -52,6 +54,8 @@ def main(
     try:
         found = [point for point in matrix.survey(survey) if only in str(point)]
         click.echo(f"{len(found)} fault points")
+        if clock:
+            matrix.clocks()
         for name in roles.split(","):
             points = [point for point in found if point.role is Role[name.upper()]][number::parts]
             for _ in range(2 * runs):  # some are not met each time

@@ -19,6 +19,8 @@ ENDS_RELAY = (Role.RELAY, Role.SUPERVISOR)
 OFTEN_PER_S = 4.0  # a call that the load alone meets soon
 MEET_S = 1.5  # so long is it waited for a fault to be met
 MEET_LATE_S = 4.0  # if it is not the load that meets it: files are looked at once a second
+DAY_S = 86_400.0
+CLOCK_S = 2.5  # in which mail waits for its next attempt while the clock is set
 QUEUE = (Place.FAST, Place.SLOW, Place.HOLD, Place.TMP)
 SYNCED_S = 1.0  # so late a note is written when nothing else is
 MOST_SKIPPED = 15  # so many calls pass at most before one fails
@@ -215,6 +217,28 @@ class Matrix:
         while time.monotonic() < deadline and not all(map(self._house.board.happened, range(slots))):
             time.sleep(0.005)
 
+    # --- the clock ----------------------------------------------------------------------------------
+
+    def clocks(self) -> None:
+        """It is set while mail flows: a day forward and back, to 1970 and back; relays are killed in between."""
+        for by_s, words in ((DAY_S, "a day ahead"), (0, "right"), (-DAY_S, "a day behind"), (0, "right"),
+                            (DAY_S - time.time(), "1970"), (0, "right")):  # fmt: skip
+            self._house.board.set_clock(by_s)
+            for role in (Role.OTHER, Role.RELAY):
+                self._house.flows()
+                time.sleep(CLOCK_S)
+                if role is Role.RELAY:
+                    self._house.kill_one(role, self._dice)
+                    self._killed(role)
+                    self._house.flows()
+            account = self.settle()
+            self.accepted += account.accepted
+            is_good = account.is_good and not account.failed
+            if not is_good:
+                self.bad.append(([], account))
+            words_of = "good" if is_good else f"BAD: {account}"
+            self._say(f"clock {words}: {account.accepted} accepted, {len(account.doubled)} doubled, {words_of}")
+
     # --- the account ------------------------------------------------------------------------------
 
     def settle(self) -> Account:
@@ -227,6 +251,7 @@ class Matrix:
         by_fault: set[str] = set()
         deadline = time.monotonic() + FLOW_S
         while time.monotonic() < deadline:  # what stays is lost
+            house.mend()
             self._occasions.ask("retry")
             time.sleep(0.05)
             waiting = house.traffic.unanswered + len(listing.Queue(house.root, ("fast", "slow")))

@@ -94,8 +94,8 @@ class Twice:
 
 @dataclass
 class Account:
-    """What is the matter with a batch of messages. lost: with the time of their 250. held: by a fault, and so not lost,
-    but a postmaster has to look at them."""
+    """What is the matter with a batch of messages. lost: with the time of their 250. failed: returned, though a next
+    hop would have taken them. held: by a fault, and so not lost, but a postmaster has to look at them."""
 
     accepted: int = 0
     lost: list[tuple[str, float]] = field(default_factory=list)
@@ -103,6 +103,7 @@ class Account:
     infected: list[str] = field(default_factory=list)
     doubled: list[Twice] = field(default_factory=list)
     told_twice: int = 0
+    failed: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
 
     @property
@@ -286,6 +287,7 @@ class Traffic:
                 if address.startswith(Fate.HELD):
                     result.changed.append(f"{address} delivered though held")
                 result.doubled += [_twice(address, first, killed_s) for first in times[:-1]]
+            result.failed = [sender(number) for number in self._told if Fate.REFUSED not in kind_of(number)[1]]
             result.told_twice = sum(times - 1 for times in self._told.values())
             self._accepted, self._wrong, self._infected = [], [], []
             self._taken.clear()

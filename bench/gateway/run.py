@@ -17,7 +17,7 @@ from cext.crc32c import crc32c
 
 HERE = Path(__file__).parent
 RECIPIENT = "user@bench.example"
-QUIET_S = 10.0  # nothing arrived for so long: what is missing is counted as lost
+QUIET_S = 60.0  # nothing arrived for so long: what is missing is counted as lost
 
 
 @dataclass

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.queue import listing
 from engine.queue.record import Result
-from engine.queue.state import SLOW, MessageState
+from engine.queue.state import FAST, SLOW, MessageState
 
 S_NS: Final = 1_000_000_000
 
@@ -82,10 +82,17 @@ def line_of(message: MessageState, now_ns: int) -> Line:
         attempts=message.attempts,
         crashes=message.crashes,
         verdict=message.verdict.verdict if message.verdict else "",
-        reason=message.reason,
+        reason=message.reason or _stage(message),
         subject=message.verdict.subject if message.verdict else "",
         next_hop=message.next_hop,
     )
+
+
+def _stage(message: MessageState) -> str:
+    """Of one that nobody moved yet: also without definitions, for which all mail waits, it can be seen why."""
+    if message.place != FAST or message.verdict is not None or message.received.internal or any(message.tried):
+        return ""
+    return "is being examined" if message.started else "was not examined yet"
 
 
 class Filter(msgspec.Struct, frozen=True):

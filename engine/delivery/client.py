@@ -273,9 +273,10 @@ class Session(Dialogue):
         if index in self._dsn_sent and _is_about(reply, _PARAMETERS_REFUSED):
             self._refuse({"DSN"}, [*self.again, index])
         elif reply.code == 503 and self._pipelining and _is_about(reply, _NOT_UNDERSTOOD):
-            self._replies[index] = None
-            self._give_up("PIPELINING", reply)
-            return False
+            self._refuse({"PIPELINING"}, [*self.again, index])
+            if not self._content_ended:  # else whoever is accepted gets it now, and must not get it twice
+                self._give_up("PIPELINING", reply)
+                return False
         return True
 
     def _refuse(self, keywords: set[str], again: Sequence[int]) -> None:
@@ -283,8 +284,9 @@ class Session(Dialogue):
         self.again = list(again) if keywords else []
 
     def _give_up(self, keyword: str, reply: Reply) -> None:
-        """Recipients without a reply are for another connection."""
-        self._refuse({keyword}, [index for index, known in enumerate(self._replies) if known is None])
+        """Recipients without a reply, and those to try again, are for another connection."""
+        again = set(self.again)
+        self._refuse({keyword}, [n for n, known in enumerate(self._replies) if known is None or n in again])
         self.close(own_words("4.5.0", f"the next hop announces {keyword}, but does not understand it: {reply}"))
 
     def _on_data(self, reply: Reply) -> None:
@@ -355,6 +357,9 @@ class Session(Dialogue):
 
     def _finish(self) -> None:
         if self._pending:
+            return
+        if "PIPELINING" in self.refused and not self._accepted and self._content_reply is not None:
+            self._give_up("PIPELINING", self._content_reply)  # it may take the content for commands
             return
         self._settle(self._mail_failure or self._content_reply or own_words("4.5.0", "no recipient was answered"))
         self.state = State.READY

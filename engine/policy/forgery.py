@@ -10,9 +10,10 @@ from engine.policy.violation import Criterion, Violation
 def doubt(evidence: Evidence, violations: Collection[Violation], infected: bool) -> str:
     """Why the reverse-path is not believed, in words; empty: it is, or nothing is known.
 
-    For mail from outside that was asked about. SPF speaks of the reverse-path itself. DMARC does as far as the author
-    is of that domain, and so proves honest mail that came by a forwarder, at which SPF fails. Mail that bears what
-    forgers send is believed only if either says so.
+    For mail from outside that was asked about. SPF speaks of the reverse-path itself. DMARC, and a signature, do as far
+    as they are about that domain: they prove honest mail that came by a forwarder, at which SPF fails. What fails for
+    another author came by a mailing list perhaps, which has to hear of it. Mail that bears what forgers send is
+    believed only if one of them says so.
     """
     found = evidence.authentication
     domain = a_label(domain_of(evidence.envelope.reverse_path))
@@ -20,8 +21,8 @@ def doubt(evidence: Evidence, violations: Collection[Violation], infected: bool)
         return ""
     if found.spf == "fail":
         return f"SPF says that {found.spf_domain or domain} did not send it"
-    if found.dmarc == "fail":
-        return f"DMARC says that {found.dmarc_domain or domain} did not send it"
+    if found.dmarc == "fail" and _is_of(domain, found.dmarc_domain):
+        return f"DMARC says that {found.dmarc_domain} did not send it"
     if infected:
         return "it was infected, and nothing shows that its sender is real"
     if any(one.criterion is Criterion.BLOCK_LIST for one in violations):
@@ -31,7 +32,14 @@ def doubt(evidence: Evidence, violations: Collection[Violation], infected: bool)
 
 def _vouched_for(found: Authentication, domain: str) -> bool:
     """By a signature of its domain, here or where a sealer that is trusted saw it."""
-    if found.dmarc != "pass" and not (found.arc == "pass" and found.arc_sealer and found.arc_dmarc == "pass"):
+    if found.dmarc == "pass" or (found.arc == "pass" and found.arc_sealer and found.arc_dmarc == "pass"):
+        return _is_of(domain, found.dmarc_domain)
+    if found.dmarc == "fail":
         return False
-    author = a_label(found.dmarc_domain)
+    return any(one.result == "pass" and _is_of(domain, one.domain) for one in found.dkim)
+
+
+def _is_of(domain: str, author: str) -> bool:
+    """Whether what is known of the one speaks for the other: they are the same, or one is below the other."""
+    author = a_label(author)
     return bool(author) and (domain == author or domain.endswith(f".{author}") or author.endswith(f".{domain}"))

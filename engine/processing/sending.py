@@ -27,7 +27,7 @@ from engine.slow import SlowQueue
 
 IN_HAND: Final = 500  # messages of one relay in work at once; the others wait in the fast queue, a few octets each
 FOR_ONE_HOP: Final = IN_HAND // 4  # of these in delivery to one next hop: a slow one must not hold up others (PROC-06)
-
+UNSET_NS: Final = 1_577_836_800 * backoff.S_NS  # the year 2020: a clock that shows less was not set yet
 _GREYLISTED: Final = re.compile("45[01] ")  # what hosts answer that want to see a client again
 
 
@@ -99,7 +99,7 @@ class Sending:
     async def conclude(self, message: MessageState, attempts: Sequence[Attempt]) -> None:
         """What follows from an attempt. Raises QueueFull: it is to be repeated."""
         failed = [attempt for attempt in attempts if attempt.result is Result.FAILED]
-        if backoff.expired(message.waits_since_ns, self._clock(), self._delivery):
+        if backoff.expired(self._waits_since_ns(message), self._clock(), self._delivery):
             failed += self._expire(message, {attempt.recipient for attempt in failed})
         if failed and message.received.forward_of:
             await self._keep_forward(message, failed[0].reply)
@@ -122,7 +122,13 @@ class Sending:
             self._store.note(message, Told(message.id, notice, tuple(one.recipient for one in attempts)))
 
     def _warning_ns(self, message: MessageState) -> int:
-        return backoff.warning_ns(message.waits_since_ns, self._delivery)
+        return backoff.warning_ns(self._waits_since_ns(message), self._delivery)
+
+    def _waits_since_ns(self, message: MessageState) -> int:
+        """Its days begin now if it was accepted before the clock was set, after a start of the machine perhaps."""
+        if message.waits_since_ns < UNSET_NS <= (now_ns := self._clock()):
+            message.clock_ns += now_ns - message.waits_since_ns
+        return message.waits_since_ns
 
     def _unwarned(self, message: MessageState) -> list[int]:
         """Of those that wait: whose sender wants to know of the delay and does not yet (DLV-05)."""
@@ -204,6 +210,7 @@ class Sending:
 
     def queue_slow(self, message: MessageState) -> None:
         """Into the slow queue, for its due_ns."""
+        self._waits_since_ns(message)
         self._slow.add(message, self.keys(message), unwarned=bool(self._unwarned(message)))
 
     def failing_until(self, key: str) -> int:

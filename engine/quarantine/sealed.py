@@ -83,11 +83,11 @@ class Writer:
 
     def write(self, octets: bytes) -> None:
         self._digest.update(octets)
-        self.size += len(octets)
         self._rest += octets
         while len(self._rest) > PIECE_LEN:  # never all of it: the last piece is of another sort
             self._seal(_PIECE, bytes(self._rest[:PIECE_LEN]))
             del self._rest[:PIECE_LEN]
+        self.size += len(octets)  # now, so that one whose last piece did not fit is not taken for whole
 
     def finish(self, item: Item) -> int:
         """On disk when it returns, though not under its name. Returns its octets there."""

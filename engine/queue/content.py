@@ -37,7 +37,7 @@ class Octets:
 
     def piece(self, start: int, end: int) -> bytes:
         """Octets from start on, at least one, at most up to end. Raises QueueError, OSError."""
-        if not self.still:
+        if not self.still or not self._runs:
             raise QueueError("the message was moved or finished while it was read")
         index = bisect_right(self._starts, start) - 1
         run = self._runs[index]

@@ -15,6 +15,7 @@ from engine.queue.state import MessageState
 SMALL_LEN: Final = 64 * 1024  # octets kept in memory until commit, and written in one go
 MOST_PARTS: Final = 256
 WAITING_LEN: Final = 1 << 20  # octets kept in memory until the log has its next segment
+WAITING_TOTAL_LEN: Final = 64 << 20  # of all messages together: beyond that everybody waits, as the disk does
 
 
 class Draft:
@@ -34,6 +35,7 @@ class Draft:
         "_ended",
         "_epoch",
         "_error",
+        "_kept",
         "_log",
         "_message",
         "_most",
@@ -47,6 +49,7 @@ class Draft:
         self._accept = accept
         self._parts: list[bytes] = []
         self._buffered = 0
+        self._kept = 0  # of these, as far as they are counted in the log
         self._crc = 0
         self._epoch = -1  # of the log when the first record was appended
         self._ended = False
@@ -84,11 +87,21 @@ class Draft:
 
     def _may_wait(self) -> bool:
         """Until the log has room: writing now would block everybody."""
-        return self._buffered < WAITING_LEN and self._log.would_wait(self._buffered)
+        more = self._buffered - self._kept
+        if self._buffered >= WAITING_LEN or self._log.kept_back + more > WAITING_TOTAL_LEN:
+            return False
+        if not self._log.would_wait(self._buffered):
+            return False
+        self._keep(self._buffered)
+        return True
+
+    def _keep(self, octets: int) -> None:
+        self._log.kept_back += octets - self._kept
+        self._kept = octets
 
     async def ready(self) -> None:
         """For who has all octets at hand: waited for before each write(), other work of the event loop goes on."""
-        await self._log.ready()
+        await self._log.ready(self._buffered)
         await asyncio.sleep(0)
 
     async def offer(self) -> MessageState:
@@ -101,7 +114,8 @@ class Draft:
             raise RuntimeError(f"draft {self.id} has ended")
         if self._error is not None:
             raise self._error
-        await self._log.ready(self._buffered)
+        if not await self._goes_on():
+            return self._message
         self._gather(0)
         self._message.offered = self._message.refusable = True
         self._append(whole=True)
@@ -110,6 +124,11 @@ class Draft:
             await self._log.commit()
         self._check()
         return self._message
+
+    async def _goes_on(self) -> bool:
+        """Once the log has room: not if it was promised or forgotten meanwhile, which is not to be taken back."""
+        await self._log.ready(self._buffered)
+        return not self._ended
 
     @property
     def intact(self) -> bool:
@@ -173,6 +192,7 @@ class Draft:
 
     def _append(self, *, whole: bool) -> None:
         """What is buffered, in Body records; not whole: only so much that the rest is less than one of them."""
+        self._keep(0)
         if self._epoch < 0:
             self._first(0)
         while self._buffered and (whole or self._buffered >= self._spill):
@@ -202,6 +222,7 @@ class Draft:
 
     def _fail(self, error: QueueFull) -> None:
         self._error = error
+        self._keep(0)
         self._parts, self._buffered = [], 0
         self._log.forget(self._message)
 
@@ -210,6 +231,8 @@ class Draft:
         message.done, message.offered, message.refusable = True, False, False
         message.cached = None
         message.unwritten = []
+        message.runs = []  # who still reads it finds that out: these places are not ours any more
+        self._keep(0)
         self._parts, self._buffered = [], 0
         if message.committed:  # its End may reach the disk: say that it was not meant
             message.committed = False

@@ -167,8 +167,15 @@ class MessageFiles:
         old, new = self.path(source, smtp_id), self.path(target, smtp_id)
         self._disk.make_directories(new.parent)
         self._disk.rename(old, new)
-        self._disk.sync_directory(new.parent)
-        self._disk.sync_directory(old.parent)
+        try:
+            self._disk.sync_directory(new.parent)
+            self._disk.sync_directory(old.parent)
+        except OSError:
+            try:
+                self._disk.rename(new, old)
+            except OSError:
+                return  # it stays there; after a power failure it is in one of the two, whole
+            raise
 
     def remove(self, place: str, smtp_id: str) -> None:
         """Durably, also what was removed before and may come back."""

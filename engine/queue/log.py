@@ -76,6 +76,7 @@ class Log:
         self._notes: list[Note] = []  # not durable yet
         self._backlog: list[Note] = []  # there was no room for them
         self._ended: list[MessageState] = []  # their Done is not durable yet
+        self.kept_back = 0  # octets of drafts that wait in memory for the next segment
         self.epoch = 0  # counts failures: what was appended in an earlier epoch and not committed is lost
 
     # --- life --------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from engine.scan.formats.html import entities_replaced
+from engine.scan.formats.escapes import entities_replaced
 
 BLOB_LEN: Final = 256  # octets of base64 from which on an attribute is a file rather than a token
 

@@ -311,8 +311,11 @@ class Contents:
             for finder in FINDERS:
                 if place.containers < self._budget.depth:
                     self._opened(node, text, "text", finder, place, start)
-                elif next(finder(text, Share(self._budget, len(text), 2)), None) is not None:
+                    continue
+                share = Share(self._budget, len(text), 2)
+                if next(finder(text, share), None) is not None:
                     self._ledger.over(node.part, self._budget.depth_limit)
+                share.close()
             del text
             self._disown(buf, start, end)
         octets = span(buf, start, end)

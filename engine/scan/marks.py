@@ -93,7 +93,7 @@ def _lzh(head: bytes) -> bool:
 def _arj(head: bytes) -> bool:
     """A header of a length that it may have, and so its first part."""
     length = int.from_bytes(head[2:4], "little")
-    return _ARJ_HEADER[0] <= length <= _ARJ_HEADER[1] and _ARJ_HEADER[0] <= head[4] <= length
+    return len(head) > 4 and _ARJ_HEADER[0] <= length <= _ARJ_HEADER[1] and _ARJ_HEADER[0] <= head[4] <= length
 
 
 def _cpio_little(head: bytes) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from control.queues.lines import Filter, Line, RecipientLine
-from engine.queue.record import Result
+from control.queues.lines import Filter, Line, RecipientLine, line_of
+from engine.queue.record import AnyRecord, Attempt, Crashed, Disposition, Moved, Received, Recipient, Result, Started
+from engine.queue.record import Verdict as Judged
+from engine.queue.state import SLOW, MessageState
 
 TEXT = st.text(st.sampled_from("aAb@.[]!-<>*?\u00e9\n"), max_size=6)
 PLACE = st.sampled_from(["fast", "slow", "hold"])
@@ -55,3 +57,19 @@ def test_all_that_is_said_must_hold(sender: str, reason: str, older_s: int, queu
 def test_a_pattern_of_many_wildcards_is_no_trap() -> None:
     """A reason that a next hop wrote, against it: more than a moment would be a trap."""
     assert not Filter(reason="*a" * 200 + "b").matcher()(line(reason="a" * 5000))
+
+
+def test_why_a_message_waits_that_nothing_became_of_yet() -> None:
+    """SCAN-07: while there are no definitions all mail waits, and the list says for what."""
+
+    def why(*records: AnyRecord, internal: bool = False) -> str:
+        message = MessageState(Received("1", 0, "", "", 0, "", "", "", "", (Recipient("a@b"),), internal=internal))
+        for record in records:
+            message.apply(record)
+        return line_of(message, 0).why
+
+    assert why() == why(Started("1"), Crashed("1", 1, "")) == "was not examined yet"
+    assert why(Started("1")) == "is being examined"
+    assert why(Judged("1", "clean", Disposition.DELIVER)) == why(internal=True) == ""
+    assert why(Attempt("1", 0, 0, Result.PENDING, "450 later", "")) == "450 later"
+    assert why(Moved("1", 0, SLOW, "waits for its turn", 0)) == "waits for its turn"

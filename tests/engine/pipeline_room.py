@@ -136,6 +136,7 @@ class Room:
         pending = message.pending
         self.attempted.append((message.id, pending))
         self.in_delivery.add(message.id)
+        early = b"".join(self.store.content(message)) if message.offered else b""  # small ones are read at once
         try:
             for index in pending:
                 gate = self.gates.get(self.key_of(message.received.recipients[index].address))
@@ -145,7 +146,7 @@ class Room:
             self.in_delivery.discard(message.id)
         answers = [self.answer(message.id, message.received.recipients[index].address) for index in pending]
         if Result.DELIVERED in answers:
-            self.sent.append((message.received, b"".join(self.store.content(message))))
+            self.sent.append((message.received, early or b"".join(self.store.content(message))))
         return [
             Attempt(
                 message.id,

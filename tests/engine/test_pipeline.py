@@ -8,7 +8,7 @@ import pytest
 
 from engine import events
 from engine.config import Delivery, Settings
-from engine.pipeline import FOR_ONE_HOP, IN_HAND, Busy
+from engine.pipeline import FOR_ONE_HOP, IN_HAND, OWN_IN_HAND, Busy
 from engine.queue.errors import QueueFull
 from engine.queue.record import Disposition, Result
 from engine.queue.state import FAST, HOLD, SLOW
@@ -139,7 +139,7 @@ def test_hold_without_room_goes_on_later(tmp_path: Path, place: str) -> None:
         await room.until(lambda: room.said(events.Held), "held")
         assert files(room, HOLD) == [message.id]
         assert len(room.attempted) == attempts
-        assert not room.pipeline.slow._out
+        assert not any(room.pipeline.slow._out)
 
     run(tmp_path, test)
 
@@ -259,6 +259,27 @@ def test_next_hop_that_hangs_leaves_room_for_the_others(tmp_path: Path) -> None:
         gate.set()
         await room.until(lambda: all(one.done for one in stuck), "all are through")
         assert sorted(smtp_id for smtp_id, _ in room.attempted) == sorted(one.id for one in [*stuck, message])
+
+    run(tmp_path, test)
+
+
+def test_our_own_mail_goes_out_while_all_other_waits_to_be_examined(tmp_path: Path) -> None:
+    """GAP-44, PROC-04: alerts, while there are no definitions; so many at once and no more."""
+
+    async def test(room: Room) -> None:
+        room.scan_gate.clear()
+        gate = room.gates["example.org"] = asyncio.Event()
+        stuck = [await room.accept() for _ in range(IN_HAND + 1)]
+        await room.until(lambda: len(room.examined) == IN_HAND, "all that are in hand wait")
+        for number in range(OWN_IN_HAND + 1):
+            await room.pipeline.submit_own((f"{number}@example.org",), b"Subject: alert\r\n\r\n")
+        await room.until(lambda: len(room.in_delivery) == OWN_IN_HAND, "they go out")
+        assert len(room.pipeline._tasks) == IN_HAND + OWN_IN_HAND
+        gate.set()
+        await room.until(lambda: len(room.sent) == OWN_IN_HAND + 1, "all of them")
+        assert len(room.examined) == IN_HAND
+        room.scan_gate.set()
+        await room.until(lambda: all(one.done for one in stuck), "all are through")
 
     run(tmp_path, test)
 

@@ -86,7 +86,7 @@ def test_places_come_back_from_what_a_person_wanted_earlier() -> None:
             room.queue.add(message, {"x"})
             room.queue.add(other, {"y"})
         assert room.given == [message.id, other.id] * (WORKERS + 1)
-        assert room.queue._out == 0 and not room.queue.is_out(message.id)
+        assert room.queue._out == [0, 0] and not room.queue.is_out(message.id)
 
     run(test)
 
@@ -102,6 +102,21 @@ def test_next_hop_that_takes_mail_frees_what_waits_for_a_place_to_try_it() -> No
         room.queue.answers("x")
         room.queue.next_hop_accepts("x")
         assert room.given[1:] == [message.id for message in waiting]
+
+    run(test)
+
+
+def test_our_own_mail_has_workers_of_its_own() -> None:
+    """GAP-44: alerts go out while all other mail waits for definitions; no more of them at once."""
+
+    async def test(room: Room) -> None:
+        for _ in range(WORKERS + 1):
+            room.add(0)
+        own = [room.add(0, own=True) for _ in range(WORKERS + 1)]
+        assert room.given[WORKERS:] == [one.id for one in own[:-1]]
+        room.queue.forget(own[0].id)
+        room.queue.forget(own[0].id)
+        assert room.given[2 * WORKERS :] == [own[-1].id]
 
     run(test)
 
@@ -286,10 +301,10 @@ def test_paused_own_mail_does_not_wait_behind_others() -> None:
     async def test(room: Room) -> None:
         room.failing["x"] = 1
         first, other, own = room.add(0, "x"), room.add(0, "x"), room.add(0, "x", own=True)
-        assert room.given == [first.id]
+        assert room.given == [first.id, own.id]
         room.paused = True
         room.queue.forget(first.id)
-        assert room.given == [first.id, own.id] and other.id in room.queue
+        assert len(room.given) == 2 and other.id in room.queue
 
     run(test)
 
@@ -324,7 +339,7 @@ def test_nothing_is_forgotten_whatever_happens(steps: list[tuple[str, int]]) -> 
                 room.paused = number % 2 == 0
                 room.queue.look_again()
             room.now_ns += 3
-            assert room.queue._out + room.queue._probing == sum(map(room.queue.is_out, room.queue._waiting))
+            assert sum(room.queue._out + room.queue._probing) == sum(map(room.queue.is_out, room.queue._waiting))
         room.failing.clear()
         room.paused = False
         room.now_ns += 1_000_000
@@ -335,6 +350,6 @@ def test_nothing_is_forgotten_whatever_happens(steps: list[tuple[str, int]]) -> 
                     room.queue.forget(message.id)
                     known = {each: one for each, one in known.items() if one is not message}
         assert not known and len(room.queue) == 0
-        assert room.queue._out == room.queue._probing == 0 and not room.queue._groups.hops
+        assert room.queue._out == room.queue._probing == [0, 0] and not room.queue._groups.hops
 
     run(test)

@@ -7,6 +7,12 @@ from tests.system.harness import Gateway, Mailbox
 
 
 @pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Not named after the test: paths of sockets are short, and nobody knows where temporary files are."""
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.fixture
 def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
     box = Mailbox(tmp_path / "mailbox")
     box.start()

@@ -273,6 +273,7 @@ class Gateway:
     def queued(self) -> Iterator[dict[str, Any]]:
         """As `mailward queue list` has it; in this process, since tests ask until something is there."""
         listed = CliRunner().invoke(list_, ["--json", f"--root={self.root}"])
+        assert listed.exit_code == 0, listed.output  # what cannot be read is not empty
         for line in listed.stdout.splitlines():
             yield msgspec.json.decode(line)
 

@@ -12,20 +12,18 @@ Known gaps: literals in pieces that the script puts together, lists of numbers, 
 encoded data: URIs only with `data:` written plainly.
 """
 
-import codecs
-import html
 import io
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from cext.base64 import Base64Decoder, decode
 from cext.html import ATOB, BASE64, next_mark, next_run
 from engine import limits
 from engine.scan import magic
 from engine.scan.facts import Cause
+from engine.scan.formats.escapes import STEP_LEN, entities_replaced, narrow, plain_base64, unescaped
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
 from engine.scan.header import text_of
 
@@ -46,12 +44,9 @@ _DOWNLOAD: Final = re.compile(
     rb"\bdownload\s*+=\s*+(?:\"([^\"<>]{1,1024})\"|'([^'<>]{1,1024})'|([^\s\"'<>]{1,1024}))", re.I
 )
 _SCRIPT_NAME: Final = re.compile(rb"\.download\s*+=\s*+(?:\"([^\"\r\n]{1,1024})\"|'([^'\r\n]{1,1024})')", re.I)
-_STEP_LEN: Final = 1 << 16  # how much is unescaped at once
-_ESCAPE_LEN: Final = 64  # octets of an entity or an escape
 _PE_AT: Final = 60  # where a program says at which offset its PE header is
 _PIECE: Final = re.compile(rb"[^=]++=*+")
 _HEX: Final = re.compile(rb"[0-9A-Fa-f\r\n\\]++")
-_ESCAPED_LINE: Final = re.compile(rb"\\[rn]|\\")
 _DULL: Final = frozenset({"data", "text", "empty", "mail"})
 # Marks of two octets, which every 65536th token in a link begins with.
 _WEAK: Final = frozenset({"arj", "bmp", "compress", "cpio", "mp3"})
@@ -166,9 +161,11 @@ class _Finder:
         subtype = text_of(head[1]).rsplit("/", 1)[-1]
         most = self._room.room()
         whole = io.BytesIO()
-        for piece in unescaped(buf, at, end, most + 1):
+        for piece in unescaped(buf, at, end):
             self._room.check_time()
             whole.write(piece)
+            if whole.tell() > most:
+                break
         data = whole.getvalue()
         # What is in the value is looked for in the member, and not here once more: that would double at each level.
         return end, Member(name or self._name("data", subtype), data[:most], over=len(data) > most, stream=not name)
@@ -209,15 +206,17 @@ class _Finder:
     def _decoded(self, buf: bytes, start: int, end: int) -> tuple[bytes, bool]:
         """What base64 in buf[start:end] holds, with whatever HTML, URIs and scripts escape in it."""
         most = self._room.room()
-        if end - start <= _STEP_LEN:
-            body = b"".join(unescaped(buf, start, end, _STEP_LEN))
-            data = decode(_plain_base64(body))[0]
+        if end - start <= STEP_LEN:
+            body = b"".join(unescaped(buf, start, end))
+            data = decode(plain_base64(body))[0]
             return data[:most], len(data) > most
         decoder = Base64Decoder()
         whole = io.BytesIO()
-        for body in unescaped(buf, start, end, most // 3 * 4 + 8):
+        for body in unescaped(buf, start, end):
             self._room.check_time()
-            whole.write(decoder.feed(_plain_base64(body)))
+            whole.write(decoder.feed(plain_base64(body)))
+            if whole.tell() > most:
+                break
         whole.write(decoder.finish())
         over = whole.tell() > most
         whole.truncate(min(whole.tell(), most))
@@ -275,8 +274,8 @@ class _Finder:
         whole = io.BytesIO()
         odd = b""
         while start < end and whole.tell() <= most:
-            digits = odd + buf[start : min(end, start + _STEP_LEN)].translate(None, b"\r\n\\")
-            start += _STEP_LEN
+            digits = odd + buf[start : min(end, start + STEP_LEN)].translate(None, b"\r\n\\")
+            start += STEP_LEN
             even = len(digits) & ~1
             odd = digits[even:]
             whole.write(bytes.fromhex(digits[:even].decode("ascii")))
@@ -301,13 +300,9 @@ class _Finder:
 def _by_chance(kind: str, data: bytes) -> bool:
     """Whether only two octets say what data is: it is examined as that, and nobody is said to have hidden it."""
     if kind == "pe":
-        return int.from_bytes(data[_PE_AT : _PE_AT + 4], "little") >= min(len(data), _HEAD_LEN)
+        header = int.from_bytes(data[_PE_AT : _PE_AT + 4], "little")
+        return header >= min(len(data), _HEAD_LEN) and not data.startswith(b"PE\0\0", header)
     return kind == "script" and not data[:_PE_AT].isascii()
-
-
-_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
-_DIGITS: Final = 8  # of a character's number that are read: one more than any has
-_NUMBER: Final = re.compile(r"&#([0-9]{8,})")
 
 
 def _line_starts(buf: bytes, start: int, end: int) -> Iterator[int]:
@@ -318,59 +313,6 @@ def _line_starts(buf: bytes, start: int, end: int) -> Iterator[int]:
         at = buf.find(b"\n", at, min(end, at + _HEAD_LEN)) + 1
         if at == 0 or end - at < 16:
             return
-
-
-def narrow(buf: bytes | memoryview, encoding: str, most: int) -> bytes:
-    """Text in UTF-16 as UTF-8, without its mark, piece by piece: at least `most` octets if there are so many."""
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    whole = io.BytesIO()
-    at = 2 if buf[:2] in (b"\xff\xfe", b"\xfe\xff") else 0
-    while at < len(buf) and whole.tell() < most:
-        piece = decoder.decode(memoryview(buf)[at : at + _STEP_LEN])
-        at += _STEP_LEN
-        whole.write(piece.encode("utf-8", "replace"))
-    whole.write(decoder.decode(b"", True).encode("utf-8", "replace"))
-    return whole.getvalue()
-
-
-def _plain_base64(body: bytes) -> bytes:
-    """In the usual alphabet, and without escaped line ends."""
-    if b"\\" in body:
-        body = _ESCAPED_LINE.sub(b"", body)
-    return body.translate(_STANDARD) if b"-" in body or b"_" in body else body
-
-
-def unescaped(buf: bytes, start: int, end: int, most: int, percent: bool = True) -> Iterator[bytes]:
-    """buf[start:end] with what entities and percent signs stand for, in pieces; no more than most and a piece.
-
-    Each of them makes many small objects. None is cut in two, unless it is longer than any that means something.
-    """
-    while start < end and most > 0:
-        stop = end
-        if end - start > _STEP_LEN:
-            stop = start + _STEP_LEN
-            cut = max(buf.rfind(mark, stop - _ESCAPE_LEN, stop) for mark in (b"&", b"%", b"\\"))
-            stop = cut if cut > start else stop
-        piece = buf[start:stop]
-        start = stop
-        if b"&" in piece:
-            piece = _without_entities(piece)
-        if percent and b"%" in piece:
-            piece = unquote_to_bytes(piece)
-        most -= len(piece)
-        yield piece
-
-
-def entities_replaced(value: str) -> str:
-    """With characters for entities. Python refuses to read numbers of thousands of digits."""
-    if "&" not in value:
-        return value
-    value = _NUMBER.sub(lambda found: "&#" + (found[1].lstrip("0")[:_DIGITS] or "0"), value)
-    return html.unescape(value)
-
-
-def _without_entities(value: bytes) -> bytes:
-    return entities_replaced(value.decode("latin-1")).encode("latin-1", "replace") if b"&" in value else value
 
 
 def _shown(name: bytes) -> str:

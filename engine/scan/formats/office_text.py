@@ -7,7 +7,7 @@ from typing import Final
 
 from cext.base64 import Base64Decoder
 from engine.scan.facts import Cause
-from engine.scan.formats.html import narrow, unescaped
+from engine.scan.formats.escapes import narrow, unescaped
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
 
 FILES: Final = 2_000  # of one document
@@ -72,9 +72,10 @@ def _decoded(buf: bytes, at: int, room: Room) -> tuple[bytes, bool, int]:
             at = end if close < 0 else close + 3
             spans.append((tag + 9, end if close < 0 else close))
         for start, stop in spans:
-            for piece in unescaped(buf, start, stop, (most - whole.tell()) // 3 * 4 + 8, percent=False):
+            for piece in unescaped(buf, start, stop, percent=False):
                 room.check_time()
-                whole.write(decoder.feed(piece))
+                if whole.tell() <= most:
+                    whole.write(decoder.feed(piece))
         if at == tag:
             break
     whole.write(decoder.finish())

@@ -15,7 +15,7 @@ import msgspec
 from cext.lzfu import NO_END, OVER, decode, octet_sum
 from engine import limits
 from engine.scan.facts import Cause
-from engine.scan.formats.html import narrow
+from engine.scan.formats.escapes import narrow
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room
 from engine.scan.formats.mapi import BINARY, OBJECT, STRING, UNICODE, Property, properties, text
 

@@ -92,6 +92,12 @@ def test_commands_that_came_together() -> None:
     """RFC 2920: 503 to what comes after a good reply means that it was not looked at."""
     session = after(ok + b"503 5.5.1 MAIL first\r\n" * 2 + ok)
     assert found(session) == (State.CLOSED, {"PIPELINING"}, [0, 1])
+    one = after(ok * 2 + b"503 5.5.1 AUTH first\r\n" + ok)
+    assert found(one) == (State.READY, {"PIPELINING"}, [1]) and one.results[0].positive
+    other = after(ok + b"503 5.5.1 AUTH first\r\n" + ok * 2)
+    assert found(other) == (State.READY, {"PIPELINING"}, [0]) and other.results[1].positive
+    neither = after(ok + b"503 5.5.1 AUTH first\r\n" + ok + b"502 what\r\n")
+    assert found(neither) == (State.CLOSED, {"PIPELINING", "CHUNKING"}, [0, 1])
     plain = Session("gw.example.net")
     plain.receive(EHLO.replace(b"CHUNKING", b"X"))
     plain.begin(ENVELOPE, b"x\r\n")
@@ -108,6 +114,9 @@ def test_whoever_is_tried_again_was_not_taken(replies: list[bytes]) -> None:
     if session.state in (State.READY, State.CLOSED):
         assert len(session.results) == 2
         assert not any(session.results[index].positive for index in session.again)
+    if len(replies) >= 4 and replies[0].startswith(b"250") and replies[3].startswith(b"250"):
+        taken = {index for index in (0, 1) if replies[1 + index].startswith(b"250")}
+        assert not taken.intersection(session.again)
         assert bool(session.again) == bool(session.refused)
 
 

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from engine.config import Action
-from engine.policy.evidence import Authentication, Envelope, Evidence
+from engine.policy.evidence import Authentication, Envelope, Evidence, Signature
 from engine.policy.forgery import doubt
 from engine.policy.violation import Criterion, Violation
 
 LISTED = Violation(Criterion.BLOCK_LIST, Action.LOG, "bl.example", "listed")
+SIGNED = Signature("sender.example", result="pass")
 FORWARDED = {"spf": "fail", "spf_domain": "sender.example"}
 
 
@@ -20,7 +21,14 @@ FORWARDED = {"spf": "fail", "spf_domain": "sender.example"}
         ({"spf": "softfail", "dmarc": "none"}, False, False, ""),
         (FORWARDED, False, False, "SPF says that sender.example did not send it"),
         ({"spf": "fail"}, False, False, "SPF says that sender.example did not send it"),
-        ({"dmarc": "fail", "dmarc_domain": "author.example"}, False, False, "DMARC says that author.example did not"),
+        ({"dmarc": "fail", "dmarc_domain": "sender.example"}, False, False, "DMARC says that sender.example did not"),
+        ({"dmarc": "fail", "dmarc_domain": "news.sender.example"}, False, False, "DMARC says that news.sender.example"),
+        ({"dmarc": "fail", "dmarc_domain": "author.example"}, False, False, ""),  # by a mailing list perhaps
+        ({"dmarc": "fail", "dmarc_domain": "author.example"}, True, False, "it was infected"),
+        ({"dmarc": "none", "dkim": (SIGNED,), **FORWARDED}, True, True, ""),
+        ({"dkim": (Signature("spam.example", result="pass"),), **FORWARDED}, False, False, "SPF says"),
+        ({"dkim": (Signature("sender.example", result="fail"),), **FORWARDED}, False, False, "SPF says"),
+        ({"dmarc": "fail", "dmarc_domain": "sender.example", "dkim": (SIGNED,)}, False, False, "DMARC says"),
         ({"spf": "pass", "dmarc": "fail", "dmarc_domain": "author.example"}, True, True, ""),
         ({"dmarc": "pass", "dmarc_domain": "sender.example", **FORWARDED}, True, True, ""),
         ({"dmarc": "pass", "dmarc_domain": "news.sender.example", **FORWARDED}, False, False, ""),

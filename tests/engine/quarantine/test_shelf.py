@@ -13,7 +13,7 @@ from engine.ids import IdMaker
 from engine.quarantine import shelf as module
 from engine.quarantine.folder import Folder
 from engine.quarantine.item import Item
-from engine.quarantine.sealed import sealed_len
+from engine.quarantine.sealed import PIECE_LEN, sealed_len
 from engine.quarantine.shelf import Batch, NoRoom, Shelf
 from engine.scan.outcome import Taken
 
@@ -157,13 +157,14 @@ def test_a_disk_that_is_nearly_full_is_left_to_mail(room: Room, monkeypatch: pyt
         room.put(b"x")
 
 
+def full(fd: int, octets: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
 def test_what_breaks_off_or_does_not_fit_is_not_kept(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """QRN-05, QRN-12: a disk error is said and leaves nothing; half a file is none."""
     with pytest.raises(ValueError, match="values to unpack"):
         room.put(b"half", announced=8)
-
-    def full(fd: int, octets: object) -> int:
-        raise OSError(28, "No space left on device")
 
     room.shelf.room()
     monkeypatch.setattr(os, "write", full)
@@ -176,6 +177,22 @@ def test_what_breaks_off_or_does_not_fit_is_not_kept(room: Room, monkeypatch: py
     monkeypatch.undo()
     assert [path.name for path in room.folder.directory.iterdir()] == ["key"]
     room.put(b"x")
+
+
+def test_one_whose_last_piece_did_not_fit_is_not_whole(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QRN-05: though there is room again a moment later, when it is to be kept."""
+    room.shelf.room()
+    batch = Batch(room.shelf, room.ids.next())
+    batch.begin(Taken(("2",), "e.com", "data", PIECE_LEN + 1))
+    write = os.write
+    monkeypatch.setattr(
+        os, "write", lambda fd, octets: full(fd, octets) if len(octets) > PIECE_LEN else write(fd, octets)
+    )
+    batch.write(bytes(PIECE_LEN + 1))
+    monkeypatch.undo()
+    assert batch.failed and not batch.whole()
+    batch.close()
+    assert room.names() == []
 
 
 def test_the_same_file_of_the_same_message_is_one(room: Room) -> None:

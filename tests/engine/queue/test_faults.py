@@ -5,14 +5,17 @@ import errno
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from engine.queue.draft import SMALL_LEN, WAITING_LEN, WAITING_TOTAL_LEN, Draft
 from engine.queue.errors import NoSuchMessage, QueueFull
 from engine.queue.listing import Queue
+from engine.queue.log import Log
 from engine.queue.record import Attempt, Result
 from engine.queue.state import FAST, MessageState
+from engine.queue.state import Run as Place
 from engine.queue.store import Store
 from tests.engine.queue.rooms import Room, octets, started, until
 
@@ -173,6 +176,38 @@ def test_a_move_that_fails_leaves_the_message_where_it_was(run: Run, call: str) 
     run(test)
 
 
+@pytest.mark.parametrize("stays", [False, True])
+@pytest.mark.parametrize("failing", ["slow", "hold"])
+def test_a_move_whose_directory_is_not_synced_is_known_to_be_where_it_is(run: Run, failing: str, stays: bool) -> None:
+    """PROC-12: its file lay in hold/ while the relay looked for it in slow/ until its next start."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store, b"where")
+        await store.defer(message, 5, "later")
+
+        def fault(call: str, what: object) -> int:
+            if call == "sync_directory" and Path(str(what)).parent.name == failing:
+                room.disk.fault = lambda call, what: errno.EIO if call == "rename" and stays else 0
+                return errno.EIO
+            return 0
+
+        room.disk.fault = fault
+        try:
+            await store.hold(message, "by hand")
+        except QueueFull:
+            assert not stays
+        else:
+            assert stays
+        room.disk.heal()
+        (file,) = room.root.rglob("*.msg")
+        assert message.place in file.parts and message.place == ("hold" if stays else "slow")
+        assert store.lengths() == ((0, 0, 1) if stays else (0, 1, 0))
+        assert octets(store, message) == b"where"
+
+    run(test)
+
+
 def test_a_cancelled_commit_accepts_nothing(run: Run) -> None:
     async def test(room: Room) -> None:
         store = await room.opened()
@@ -264,6 +299,75 @@ def test_event_loop_does_not_wait_for_a_segment_that_is_being_made(run: Run) -> 
         await asyncio.gather(*small)
         content = b"".join(store.content(await committed))
         assert content == b"".join(bytes([number]) * 10_000 for number in range(30))
+
+    run(test)
+
+
+def test_what_is_promised_while_its_offer_waits_for_a_segment_stays_promised(run: Run) -> None:
+    """PROC-03: else policy could refuse it after its client read 250, and what is noted of it reached no disk."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        log = store._opened()
+        made = threading.Event()
+        room.disk.fault = lambda call, what: 0 if call != "allocate" or made.wait(20) else errno.EIO
+        while not log.would_wait(5000):
+            await room.message(store, bytes(5000))
+        draft = store.begin(room.received())
+        draft.write(bytes(5000))
+        offered = asyncio.ensure_future(draft.offer())
+        await asyncio.sleep(0)
+        promised = asyncio.ensure_future(draft.commit())
+        made.set()
+        assert log._ahead is not None
+        log._ahead.result()  # the event loop hears of it later
+        message = await promised
+        assert await offered is message
+        assert message.committed and not message.offered and not message.refusable
+        store.note(message, Attempt(message.id, 1, 0, Result.DELIVERED, "250", "mx"))
+        await store.commit()
+        assert (await after_restart(room))[message.id] == (bytes(5000), [Result.DELIVERED])
+
+    run(test)
+
+
+class SlowLog:
+    """Of which the next segment is being made, for ever."""
+
+    epoch = kept_back = written = 0
+    most = 1 << 24
+
+    def would_wait(self, octets: int) -> bool:
+        return True
+
+    def reserve(self, octets: int) -> None:
+        pass
+
+    append = forget = lambda *_: None
+
+    def body(self, message: MessageState, parts: list[bytes], length: int) -> Place:
+        self.written += length
+        return Place(None, 0, length)
+
+
+def test_what_waits_in_memory_for_a_segment_is_bounded(run: Run) -> None:
+    """PROC-04, SMTP-06: a thousand sessions at a disk that hangs; each bound crossed by one octet."""
+
+    async def test(room: Room) -> None:
+        log = SlowLog()
+        drafts = [Draft(room.received(), cast(Log, log), 1 << 24, lambda message: None) for _ in range(66)]
+        for draft in drafts[:64]:
+            draft.write(bytes(WAITING_LEN - 1))
+        drafts[64].write(bytes(64))  # small ones are always in memory
+        drafts[65].write(bytes(SMALL_LEN))
+        assert log.written == 0 and log.kept_back == WAITING_TOTAL_LEN - 64
+        drafts[64].write(bytes(SMALL_LEN))
+        assert log.written == SMALL_LEN + 64
+        drafts[0].write(b"x")
+        assert log.kept_back == WAITING_TOTAL_LEN - 64 - WAITING_LEN + 1
+        for draft in drafts:
+            draft.abort()
+        assert log.kept_back == 0
 
     run(test)
 

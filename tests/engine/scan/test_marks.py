@@ -105,3 +105,12 @@ def test_codes_that_cannot_be_yet() -> None:
     for code, known in ((257, True), (258, False)):
         octets = b"\x1f\x9d\x90" + (ord("a") | code << 9).to_bytes(3, "little")
         assert (identify(octets, 0, len(octets)) == "compress") == known
+
+
+@pytest.mark.parametrize("mark", SOUND, ids=bytes.hex)
+def test_few_octets_are_no_archive(mark: bytes) -> None:
+    """SCAN-07: a content may end behind any octet of a mark's structure."""
+    for filling in (b"\0", b"\x1e", b"\xff"):
+        for length in range(80):
+            content = mark + filling * length
+            assert identify(content, 0, len(content))
