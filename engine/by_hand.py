@@ -1,7 +1,7 @@
 """What people want done with queued messages: the commands of one relay (command.py says how they look)."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from engine.command import ON_MESSAGES, Answer, Command, CommandFailed
@@ -18,7 +18,6 @@ from engine.queue.store import Store
 BY_HAND: Final = "on request of the administrator"
 SUBJECT_LEN: Final = 400  # characters of the subject of a copy; longer ones are cut
 _AT_ONCE: Final = 4  # messages of a batch: as many as the store has threads, which wait for the disk
-_SLICE: Final = 50  # messages that are made due, some microseconds each, before others have their turn
 
 
 class ByHand:
@@ -57,7 +56,7 @@ class ByHand:
         if command.ids:
             return await self._batch(command)
         if command.op == "retry":
-            return Answer(True, count=await self._flush(command.domain.lower()))
+            return Answer(True, count=self._pipeline.flush(command.domain.lower()))
         raise CommandFailed(f"{command.op}: no messages are named")
 
     def _check_forward(self, command: Command) -> None:
@@ -67,17 +66,6 @@ class ByHand:
             raise CommandFailed(f"{printable(to)!r} {error}")
         if to.lower() == self._own_address():
             raise CommandFailed(f"{to} is the address that Mailward sends from: mail to it is never delivered")
-
-    async def _flush(self, domain: str) -> int:
-        """Everything of the slow queue is due now, or what waits for a domain."""
-        slow, count = self._pipeline.slow, 0
-        for number, message in enumerate(slow.messages()):
-            if number % _SLICE == _SLICE - 1:
-                await asyncio.sleep(0)
-            if message.id in slow and (not domain or domain in _domains(message)):
-                slow.due_now(message)
-                count += 1
-        return count
 
     async def _batch(self, command: Command) -> Answer:
         """Those of the batch that are ours, a few at once: their files are synced one by one."""
@@ -99,8 +87,10 @@ class ByHand:
         return Answer(True, count=count, failed=tuple(failed))
 
     async def _do(self, command: Command, smtp_id: str) -> None:
+        if command.op == "retry" and self._pipeline.retry_waiting(smtp_id):
+            return
         try:
-            await self._change(command, await self._store.load(smtp_id))
+            await self._change(command, await self._pipeline.load(smtp_id))
         except Busy:
             raise CommandFailed(f"{smtp_id} is being processed just now: try again in a moment") from None
 
@@ -132,8 +122,3 @@ class ByHand:
             return relay_of(smtp_id) % self._count
         except ValueError as error:
             raise CommandFailed(str(error)) from None
-
-
-def _domains(message: MessageState) -> Iterator[str]:
-    recipients = message.received.recipients
-    return (recipients[index].address.rpartition("@")[2].lower() for index in message.pending)

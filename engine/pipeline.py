@@ -34,12 +34,12 @@ from engine.processing.quarantining import Quarantine
 from engine.processing.sending import FOR_ONE_HOP, IN_HAND, Sending
 from engine.processing.services import Services
 from engine.queue.draft import Draft
-from engine.queue.errors import QueueError, QueueFull
+from engine.queue.errors import NoSuchMessage, QueueError, QueueFull
 from engine.queue.record import Crashed, Onward
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
 from engine.queue.store import Store
 from engine.scanner.pool import PoolStopped, ScannerPool
-from engine.slow import SlowQueue
+from engine.slow import SlowQueue, domains_of
 
 SWEEP_S = 300  # between periodic reorderings of the slow queue
 NO_ROOM_S = 30  # until something that found no room in the queue is tried again
@@ -79,7 +79,10 @@ class Pipeline:
         self._stopping = False
         self._unexamined: set[str] = set()
         self.flow = Flow(self._ahead, lambda: store.is_crowded)
-        self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event)
+        self.slow = SlowQueue(self._retry, lambda: self.paused, clock, services.event, self)
+        self._all_found = False
+        self._flushed: set[str] = set()  # domains, before all that was there at start was read
+        self._shifted_ns = 0  # by how much the clock was set since the start
         self._own_mail = OwnMail(services, store, self.submit, clock)
         self._examination = Examination(services, store, pool, judge, saver, quarantine)
         self._ends = Ends(services, store, self.slow, self._own_mail, clock)
@@ -89,19 +92,69 @@ class Pipeline:
     # --- entry and pace ---------------------------------------------------------------------------
 
     def submit(self, message: MessageState) -> None:
-        """A message of the fast queue: new, or found there or in the slow queue at start."""
-        if message.started:  # found at start: its relay ended while it was examined (PROC-12)
-            self._store.note(message, Crashed(message.id, message.crashes + 1, "the relay ended during the scan"))
+        """A message of the fast queue: new, or found there at start."""
+        self._note_crash(message)
         self._own_mail.remember(message)
-        if message.place == SLOW:
-            # Never later than the settings allow: the clock may have been wrong when the time was written.
-            message.due_ns = min(message.due_ns, self._clock() + self._longest_ns)
-            self.slow.add(message, self._sending.keys(message))
-            return
         self._line(message).append(message)
         if message.verdict is None and not message.received.internal:
             self._unexamined.add(message.id)
         self._take()
+
+    async def take_found(self) -> None:
+        """What was in the slow queue at start, while new mail flows already. Once, before anything is noted of it."""
+        try:
+            await self._take_found()
+        finally:
+            if not self._stopping:
+                self._own_mail.all_known()
+        while self._store.has_unread:
+            await asyncio.sleep(NO_ROOM_S)
+            await self._take_found()
+        self._all_found = True
+        self._flushed.clear()
+
+    async def _take_found(self) -> None:
+        async for messages in self._store.found():
+            for message in messages:
+                if message.started and message.id not in self.slow and self._store.known(message.id) is None:
+                    with contextlib.suppress(NoSuchMessage, QueueFull):  # then that is found out at its turn
+                        message = await self.load(message.id)
+                known = self._store.known(message.id)
+                if message.id in self.slow or known not in (None, message):  # somebody asked for it
+                    continue
+                if known is not None:
+                    self._note_crash(message)
+                self._queue_slow(message)
+
+    async def load(self, smtp_id: str) -> MessageState:
+        """A message of this relay, also a held one. Raises NoSuchMessage, QueueFull: it cannot be read now."""
+        is_new = self._store.known(smtp_id) is None
+        message = await self._store.load(smtp_id)
+        if is_new:
+            if smtp_id in self.slow:
+                message.clock_ns = self.slow.since_ns(smtp_id) - message.received.time_ns - message.held_ns
+            elif message.place == SLOW:
+                self._note_crash(message)
+                self._queue_slow(message)
+        return message
+
+    def _was_flushed(self, message: MessageState) -> bool:
+        """Whether a person wanted it tried before it was read."""
+        return bool(self._flushed) and not self._flushed.isdisjoint({"", *domains_of(message)})
+
+    def _note_crash(self, message: MessageState) -> None:
+        if message.started:  # found at start: its relay ended while it was examined (PROC-12)
+            self._store.note(message, Crashed(message.id, message.crashes + 1, "the relay ended during the scan"))
+
+    def _queue_slow(self, message: MessageState) -> None:
+        """One that was found there at start."""
+        self._own_mail.remember(message)
+        # Never later than the settings allow: the clock may have been wrong when the time was written.
+        message.due_ns = min(message.due_ns + self._shifted_ns, self._clock() + self._longest_ns)
+        if self._was_flushed(message):
+            message.due_ns = 0
+        message.clock_ns = self._shifted_ns
+        self._sending.queue_slow(message)
 
     def offer(self, draft: Draft, accept: Acceptance, accepted: Callable[[MessageState], None]) -> Offer | None:
         """A message whose client waits; None: it cannot be waited for now, and has to be committed first.
@@ -125,7 +178,7 @@ class Pipeline:
     def settings_changed(self) -> None:
         """Delivery may have been paused or resumed (DLV-01)."""
         self._take()
-        self.slow.wake()
+        self.slow.look_again()
 
     def _ahead(self) -> int:
         """Messages that are to be examined before one that comes now. While delivery is paused none is."""
@@ -149,12 +202,12 @@ class Pipeline:
             else:
                 return
             if message.place != FAST or message.done:
-                self._examined(message)
+                self._examined(message.id)
                 continue  # it was moved out of the log or ended meanwhile
             if self.is_busy(message):  # with its last steps perhaps, after which nobody would think of it
                 self._turn_missed[message.id] = message
             else:
-                self._spawn(message, self._process(message))
+                self._spawn(message.id, self._process(message), message)
 
     def relieve_log(self) -> None:
         """Copy what keeps old segments of the log from use into files of their own (called now and then).
@@ -165,7 +218,7 @@ class Pipeline:
             return
         for message in self._store.crowded():
             if not self.is_busy(message):
-                self._spawn(message, self._relieve(message))
+                self._spawn(message.id, self._relieve(message), message)
             elif self._sending.is_under_way(message):
                 task = asyncio.get_running_loop().create_task(self._move(message))
                 self._moves.add(task)
@@ -180,9 +233,8 @@ class Pipeline:
 
     async def _relieve(self, message: MessageState) -> None:
         try:
-            keys = self._sending.keys(message)
             await self._store.defer(message, self._clock(), "waits for its turn")
-            self.slow.add(message, keys)
+            self._sending.queue_slow(message)
         except QueueFull as error:
             log.warning("%s: cannot leave the log for the slow queue: %s", message.id, error)
             self._relief_due_ns = self._clock() + NO_ROOM_S * backoff.S_NS
@@ -200,8 +252,11 @@ class Pipeline:
 
     def clock_moved(self, by_ns: int) -> None:
         """The clock of the machine was set: what waits goes on waiting as long as it would have (DLV-04)."""
-        for message in self._store.messages.values():
+        self._shifted_ns += by_ns
+        for message in self._store.in_memory():
             message.clock_ns += by_ns
+            if message.place == SLOW:
+                message.due_ns += by_ns
         self._sending.forget_failures()
         self._relief_due_ns = self._sweep_due_ns = 0
         self.slow.shift(by_ns)
@@ -216,9 +271,18 @@ class Pipeline:
         delivery = self._services.settings.delivery
         return max(delivery.retry_first_s, delivery.retry_last_s) * backoff.S_NS
 
+    def failing_until(self, key: str) -> int:
+        return self._sending.failing_until(key)
+
+    def told_by(self, since_ns: int, *, unwarned: bool) -> int:
+        return self._sending.told_by(since_ns, unwarned=unwarned)
+
     def is_busy(self, message: MessageState) -> bool:
         """Whether something works on it."""
-        return message.id in self._tasks or message.id in self._claimed
+        return self._is_busy(message.id)
+
+    def _is_busy(self, smtp_id: str) -> bool:
+        return smtp_id in self._tasks or smtp_id in self._claimed
 
     @contextlib.contextmanager
     def claim(self, message: MessageState) -> Iterator[None]:
@@ -230,50 +294,55 @@ class Pipeline:
             yield
         finally:
             self._claimed.discard(message.id)
-            self._free(message)
+            self._free(message.id)
             self._take()
 
     def _work_on(self, message: MessageState, work: Coroutine[None, None, None]) -> "asyncio.Task[None] | None":
         if self._stopping or len(self._tasks) >= IN_HAND:
             return None
-        return self._spawn(message, work)
+        return self._spawn(message.id, work, message)
 
-    def _spawn(self, message: MessageState, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+    def _spawn(
+        self, smtp_id: str, work: Coroutine[None, None, None], message: MessageState | None = None
+    ) -> "asyncio.Task[None]":
+        """message: to be known until the end of the work, wherever it is moved; nothing else may think of it."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks[message.id] = task
-        task.add_done_callback(lambda done: self._ended(message, done))
+        self._tasks[smtp_id] = task
+        task.add_done_callback(lambda done: self._ended(smtp_id, done, message))
         return task
 
-    def _ended(self, message: MessageState, task: "asyncio.Task[None]") -> None:
-        self._tasks.pop(message.id, None)
-        self._examined(message)
+    def _ended(self, smtp_id: str, task: "asyncio.Task[None]", message: MessageState | None) -> None:
+        self._tasks.pop(smtp_id, None)
+        self._examined(smtp_id)
         self.flow.left()
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, PoolStopped):
-            self._failed(message, error)
-        self._free(message)
+            self._failed(smtp_id, error, message)
+        self._free(smtp_id)
         self._take()
 
-    def _examined(self, message: MessageState) -> None:
+    def _examined(self, smtp_id: str) -> None:
         """Or whatever it came to: nothing waits for its examination now."""
-        if message.id in self._unexamined:
-            self._unexamined.discard(message.id)
+        if smtp_id in self._unexamined:
+            self._unexamined.discard(smtp_id)
             self.flow.examined()
 
-    def _failed(self, message: MessageState, error: BaseException) -> None:
+    def _failed(self, smtp_id: str, error: BaseException, message: MessageState | None) -> None:
         """Ours, not the message's fault: it stays in the queue and is tried again later."""
         delay_s = self._services.settings.delivery.retry_first_s
         if isinstance(error, QueueFull):
-            log.error("%s: kept for another try, there is no room in the queue: %s", message.id, error)
+            log.error("%s: kept for another try, there is no room in the queue: %s", smtp_id, error)
             delay_s = min(delay_s, NO_ROOM_S)
         else:
-            log.error("%s: processing failed, kept for another try", message.id, exc_info=error)
-            self._services.event(events.ScanError(smtp_id=message.id, description=f"internal error: {error!r}"))
-        if message.done:
-            self.slow.forget(message)
-        else:
-            message.due_ns = self._clock() + delay_s * backoff.S_NS
-            self.slow.add(message, set())
+            log.error("%s: processing failed, kept for another try", smtp_id, exc_info=error)
+            self._services.event(events.ScanError(smtp_id=smtp_id, description=f"internal error: {error!r}"))
+        due_ns = self._clock() + delay_s * backoff.S_NS
+        message = message or self._store.known(smtp_id)
+        if message is not None and message.place != HOLD and not message.done:
+            message.due_ns = due_ns
+            self.slow.add(message, ())
+        elif smtp_id in self.slow:  # it could not even be read; if it is done or held, that is found out then
+            self.slow.postpone(smtp_id, due_ns)
 
     async def stop(self) -> None:
         """Finish what is in hand, as far as it takes no long; the rest resumes after the next start (PROC-14)."""
@@ -296,27 +365,38 @@ class Pipeline:
         if verdict is None and not message.received.internal:
             try:
                 verdict = await self._examination.examine(message)
-                self._examined(message)
+                self._examined(message.id)
             except Suspect as suspect:
                 await self._ends.hold(message, str(suspect), suspect=True)
                 return
         if verdict is None or await self._ends.follow(message, verdict):
             await self._sending.deliver(message)
 
-    def _retry(self, message: MessageState) -> None:
+    def _retry(self, smtp_id: str) -> None:
         """A message of the slow queue that is due; one that is in work just now, as soon as it is not any more."""
-        if not self.is_busy(message):
-            self._spawn(message, self._process(message))
+        if not self._is_busy(smtp_id):
+            self._spawn(smtp_id, self._load_and_process(smtp_id))
 
-    def _free(self, message: MessageState) -> None:
+    async def _load_and_process(self, smtp_id: str) -> None:
+        try:
+            message = await self.load(smtp_id)
+        except NoSuchMessage:
+            self.slow.forget(smtp_id)
+            return
+        if message.place == HOLD:
+            self.slow.forget(smtp_id)
+        else:
+            await self._process(message)
+
+    def _free(self, smtp_id: str) -> None:
         """Nothing works on it any more."""
-        missed = self._turn_missed.pop(message.id, None)
+        missed = self._turn_missed.pop(smtp_id, None)
         if self._stopping:
             return
-        if self.slow.is_out(message):
-            self._retry(message)
+        if self.slow.is_out(smtp_id):
+            self._retry(smtp_id)
         elif missed is not None:
-            self._first((message,))
+            self._first((missed,))
 
     # --- decisions of a person (command line, pages) ----------------------------------------------
 
@@ -341,11 +421,28 @@ class Pipeline:
         """
         with self.claim(message):
             if message.place == HOLD or onward is not Onward.USUAL:
-                keys = self._sending.keys(message)
                 await self._store.release(message, reason, onward)
                 self._services.event(events.QueueMoved(smtp_id=message.id, place=SLOW, reason=reason))
-                self.slow.add(message, keys)
-        self.slow.due_now(message)
+                self._sending.queue_slow(message)
+        self._sending.try_now(self.slow.keys(message.id))
+        self.slow.due_now(message.id)
+
+    def flush(self, domain: str) -> int:
+        """All that waits for a domain, or the whole slow queue, is due now. Returns how many."""
+        if not self._all_found:
+            self._flushed.add(domain)
+        count, keys = self.slow.flush(domain)
+        self._sending.try_now(keys)
+        self.slow.wake()
+        return count
+
+    def retry_waiting(self, smtp_id: str) -> bool:
+        """As retry_by_hand, without reading it; False: it has to be read."""
+        if smtp_id not in self.slow or self._is_busy(smtp_id):
+            return False
+        self._sending.try_now(self.slow.keys(smtp_id))
+        self.slow.due_now(smtp_id)
+        return True
 
     async def forward_by_hand(self, message: MessageState, to: str, subject: str, reason: str) -> None:
         """A copy for somebody; the original stays where it is (HOLD-04, HOLD-05). Raises Busy, QueueFull."""
@@ -359,10 +456,10 @@ class Pipeline:
     def _go_on(self, message: MessageState) -> None:
         """What a person wanted came to nothing."""
         if message.place == FAST:
-            self.slow.forget(message)
+            self.slow.forget(message.id)
             self._line(message).append(message)
         elif message.place == SLOW:
-            self.slow.add(message, self._sending.keys(message))
+            self._sending.queue_slow(message)
 
 
 __all__ = ["FOR_ONE_HOP", "IN_HAND", "Busy", "Pipeline"]

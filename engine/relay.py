@@ -116,6 +116,7 @@ class Relay:
         self.pipeline = Pipeline(
             self, self.store, self.pool, self.deliverer, judge, self.now_ns, self.keeper.saver, self.quarantine
         )
+        self.pipeline.slow.probes = self._probes(settings)
         release = Release(self.layout.quarantine, self.pipeline.submit_pieces, lambda: self.own_address)
         by_hand = ByHand(self.store, self.pipeline, number, count, lambda: self.own_address, release)
         self.commands = CommandServer(self.layout.command_socket(number), by_hand.perform)
@@ -129,6 +130,7 @@ class Relay:
         self._has_definitions = False
         self._definitions_due, self._definitions_pause_s = math.inf, DEFINITIONS_AGAIN_S
         self._adopting: asyncio.Task[None] | None = None
+        self._finding: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._settings_timer: asyncio.TimerHandle | None = None
 
@@ -146,6 +148,10 @@ class Relay:
         """This relay's part of the outgoing connections of all (SMTP-05)."""
         share = max(1, settings.smtp.max_outgoing // self._count)
         return msgspec.structs.replace(settings, smtp=msgspec.structs.replace(settings.smtp, max_outgoing=share))
+
+    def _probes(self, settings: Settings) -> int:
+        """How many connections may be spent on next hops that did not answer: half of them."""
+        return max(1, self._share_of(settings).smtp.max_outgoing // 2)
 
     def _adopt(self, settings: Settings) -> None:
         listeners = [settings.smtp.listen, *settings.smtp.listeners]
@@ -166,6 +172,7 @@ class Relay:
         self.resolver.configure(settings.dns.servers, settings.dns.validating)
         self._adopt(settings)
         self.deliverer.apply(self._share_of(settings), self.router)
+        self.pipeline.slow.probes = self._probes(settings)
         self.pool.apply(settings)
         self.server.apply(settings)
         self.certificates.apply(settings, self._reception.rule.has_tls_names)
@@ -326,15 +333,23 @@ class Relay:
         await self.quarantine.start()
         await self.pool.start()
         gc.disable()  # what a start makes stays: collections would walk all of it, again and again
-        for message in await self.store.open():
-            self._ids.seen(message.id)
+        fast = await self.store.open()
+        if self.store.newest:
+            self._ids.seen(self.store.newest)
+        for message in fast:
             self.pipeline.submit(message)
         gc.enable()
         gc.freeze()  # or a collection walks every queued message, and mail waits: 0.6 s for 50,000 of them
         await self.commands.start()
         await self._listen()
+        self._finding = asyncio.create_task(self.pipeline.take_found())
+        self._finding.add_done_callback(self._found)
         self._look_at_settings()
         self._tick()
+
+    def _found(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the slow queue cannot be read: what waits there is tried after the next start", exc_info=error)
 
     async def _listen(self) -> None:
         self._listening = [await self.server.start(sock, kind) for sock, kind in self._entrances]
@@ -354,6 +369,8 @@ class Relay:
         for timer in (self._timer, self._settings_timer):
             if timer is not None:
                 timer.cancel()
+        if self._finding is not None:
+            self._finding.cancel()
         try:
             await self.server.shut_down()
             await self.commands.stop()

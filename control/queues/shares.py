@@ -1,5 +1,6 @@
 """How much waits, by what one may group it by and by age: whom does mail pile up for, and since when?"""
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -9,11 +10,16 @@ import msgspec
 
 from control.queues.lines import Line
 
+REASON_LEN: Final = 100  # characters of a reason that count
+_NUMBER: Final = re.compile(r"[0-9A-Fa-f]*\d[0-9A-Fa-f]{5,}|\d{4,}")
 AGES_S: Final = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800)  # upper ends of the columns; then the rest
 
 
 class Share(msgspec.Struct):
-    """One line of `queue stats --json`: recipients that wait, by domain and age. ages: as in AGES_S, and older ones."""
+    """One line of `queue stats --json`: recipients that wait, by age. ages: as in AGES_S, and older ones.
+
+    domain: what they are counted by: a domain, a next hop or a reason.
+    """
 
     domain: str
     total: int
@@ -30,8 +36,16 @@ def by_sender(line: Line) -> Iterator[str]:
 
 
 def by_next_hop(line: Line) -> Iterator[str]:
-    """The host that was tried last; before that it is not known."""
-    return (line.next_hop for _ in line.waiting)
+    """The host that answered last; of what no host took up yet, the domain that it is for."""
+    return (line.next_hop or _domain(one.address) for one in line.waiting)
+
+
+def by_reason(line: Line) -> Iterator[str]:
+    """What the other side said last, without the numbers that are different each time."""
+    return (_NUMBER.sub("#", one.reply or line.reason)[:REASON_LEN] for one in line.waiting)
+
+
+KEYS: Final = {"domain": by_domain, "next-hop": by_next_hop, "sender": by_sender, "reason": by_reason}
 
 
 def _domain(address: str) -> str:

@@ -52,6 +52,11 @@ class Backoff:
         """The next hop took mail. Returns whether it had failed before: what waits for it may go now (PROC-07)."""
         return self._hops.pop(key, None) is not None
 
+    def try_now(self, key: str, now_ns: int) -> None:
+        """Its failures still count, but it is not waited for."""
+        if (found := self._hops.get(key)) is not None:
+            self._hops[key] = (found[0], min(found[1], now_ns))
+
     def due_ns(self, key: str) -> int:
         """When the next hop is to be tried again; 0: at once."""
         return self._hops.get(key, (0, 0))[1]

@@ -44,7 +44,7 @@ class Ends:
     async def hold(self, message: MessageState, reason: str, suspect: bool = False) -> None:
         """Raises QueueFull: it stays where it was. suspect: people are told of it (ALR-08)."""
         await self._store.hold(message, reason)
-        self._slow.forget(message)
+        self._slow.forget(message.id)
         self._services.event(events.Held(smtp_id=message.id, reason=reason, suspect=suspect))
 
     def drop(self, message: MessageState, reason: str) -> None:
@@ -91,5 +91,5 @@ class Ends:
     def complete(self, message: MessageState) -> None:
         """PROC-26."""
         self._store.done(message)
-        self._slow.forget(message)
+        self._slow.forget(message.id)
         self._services.event(events.Completed(smtp_id=message.id))

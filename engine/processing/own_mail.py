@@ -38,6 +38,7 @@ class OwnMail:
         self._store = store
         self._submit = submit
         self._clock = clock
+        self._found = asyncio.Event()  # all that was in the queue at start
         self._words: dict[str, str] = {}  # that name what was given to send lately, with SMTP IDs
 
     async def send(self, recipients: Sequence[str], content: bytes, word: str = "") -> str:
@@ -46,7 +47,7 @@ class OwnMail:
         word: names it. What was queued under a word before is not queued again, as far as the last WORDS are known, and
         after a restart those of what is still in the queue.
         """
-        if known := self._words.get(word):
+        if known := await self._sent_as(word):
             return known
         draft = self._begin(recipients, word=word)
         draft.write(content)
@@ -54,7 +55,7 @@ class OwnMail:
 
     async def send_pieces(self, recipients: Sequence[str], pieces: AsyncIterator[bytes], word: str) -> str:
         """As `send`, for what is large. Raises QueueFull, and what the pieces raise: nothing is queued then."""
-        if known := self._words.get(word):
+        if known := await self._sent_as(word):
             return known
         draft = self._begin(recipients, word=word)
         try:
@@ -65,6 +66,15 @@ class OwnMail:
             draft.abort()
             raise
         return await self._commit(draft)
+
+    async def _sent_as(self, word: str) -> str:
+        if word:
+            await self._found.wait()
+        return self._words.get(word, "")
+
+    def all_known(self) -> None:
+        """What was in the queue at start is remembered now."""
+        self._found.set()
 
     def remember(self, message: MessageState) -> None:
         """A message of the queue: also one of before the start."""
@@ -120,7 +130,7 @@ class OwnMail:
         once for each address, however often it is tried because there was no room for that of another (PROC-19).
         """
         word = "" if is_copy else f"forward {message.id} {to.lower()}"
-        if word in self._words:
+        if await self._sent_as(word):
             return
         services = self._services
         survey = forward.Survey()

@@ -72,6 +72,9 @@ class Sending:
                     return
                 if self._park(message, keys):
                     return
+            elif self._is_hopeless(keys):  # it ends, or its sender is to be told of the delay
+                await self.conclude(message, self._as_before(message))
+                return
             attempts = await self._attempt(message, keys)
         await self.conclude(message, attempts)
 
@@ -162,6 +165,13 @@ class Sending:
         self._learn(message, attempts)
         return attempts
 
+    def _as_before(self, message: MessageState) -> list[Attempt]:
+        """What an attempt would come to now; it is not noted, since there was none."""
+        return [
+            Attempt(message.id, self._clock(), index, Result.PENDING, message.replies[index], message.next_hop)
+            for index in message.pending
+        ]
+
     def is_under_way(self, message: MessageState) -> bool:
         """Whether nothing is to be done with it until its next hops have answered: it can be moved."""
         return message.id in self._under_way
@@ -182,7 +192,7 @@ class Sending:
         if key is None:
             return False
         self._parked.setdefault(key, deque()).append(message)
-        self._slow.forget(message)
+        self._slow.forget(message.id)
         return True
 
     def _has_enough(self, key: str) -> bool:
@@ -197,6 +207,26 @@ class Sending:
     def keys(self, message: MessageState) -> set[str]:
         """The next hops of the recipients that wait, as texts."""
         return {self._deliverer.key_of(message.received.recipients[index].address) for index in message.pending}
+
+    def queue_slow(self, message: MessageState) -> None:
+        """Into the slow queue, for its due_ns."""
+        self._waits_since_ns(message)
+        self._slow.add(message, self.keys(message), unwarned=bool(self._unwarned(message)))
+
+    def failing_until(self, key: str) -> int:
+        """When a next hop that failed is to be tried again; 0: it did not fail."""
+        return self._backoff.due_ns(key)
+
+    def told_by(self, since_ns: int, *, unwarned: bool) -> int:
+        """When a message that waits since then ends, or its sender is to be warned."""
+        ends_ns = backoff.expires_ns(since_ns, self._delivery)
+        return min(ends_ns, backoff.warning_ns(since_ns, self._delivery)) if unwarned else ends_ns
+
+    def try_now(self, keys: Iterable[str]) -> None:
+        """A person wants it, whatever is known of these next hops."""
+        now = self._clock()
+        for key in keys:
+            self._backoff.try_now(key, now)
 
     def forget_failures(self) -> None:
         """The clock was set: the times at which next hops are to be tried again mean nothing any more."""
@@ -224,6 +254,8 @@ class Sending:
         for attempt in attempts:
             address = received.recipients[attempt.recipient].address
             key = self._deliverer.key_of(address)
+            if attempt.next_hop:
+                self._slow.answers(key)
             if attempt.result is Result.DELIVERED:
                 if received.forward_of:
                     self._services.event(
@@ -237,6 +269,7 @@ class Sending:
                 if self._backoff.due_ns(key) <= now:  # the first of a round (ALR-14)
                     self._services.event(events.ConnectionFailed(server=key, reason=attempt.reply))
                 self._backoff.failed(key, now, self._delivery)
+                self._slow.fails(key)
 
     async def _defer(self, message: MessageState, reason: str) -> None:
         """Into the slow queue, to be tried when its first next hop is due."""
@@ -250,7 +283,7 @@ class Sending:
         if due_ns > (warning_ns := self._warning_ns(message)) > now and self._unwarned(message):
             due_ns = warning_ns  # once more then, so that what is told of the delay is new
         await self._store.defer(message, due_ns, reason)
-        self._slow.add(message, keys)
+        self.queue_slow(message)
 
     @staticmethod
     def _comes_soon(message: MessageState) -> bool:

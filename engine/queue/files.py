@@ -19,12 +19,13 @@ from engine.queue import framing
 from engine.queue.disk import Disk
 from engine.queue.framing import Reader
 from engine.queue.record import End
-from engine.queue.replay import read_message
+from engine.queue.replay import read_message, read_small
 from engine.queue.state import HOLD, SLOW, MessageState
 
 SUFFIX: Final = ".msg"
 PLACES: Final = (SLOW, HOLD)
 _WINDOW_LEN: Final = 16 * 1024  # most messages are no longer, and then one read is enough
+_NAME: Final = re.compile(f"[{ids.DIGITS}]{{{ids.ID_LEN}}}{re.escape(SUFFIX)}")
 _ID: Final = re.compile(f"[{ids.DIGITS}]{{{ids.ID_LEN}}}")
 
 
@@ -69,14 +70,28 @@ class MessageFiles:
         """The ids in a place, in no order. Names that are no message are left alone; so is what vanishes meanwhile."""
         for part in _names(self._root / place):
             for name in _names(self._root / place / part):
-                smtp_id = name.removesuffix(SUFFIX)
-                if name.endswith(SUFFIX) and is_id(smtp_id) and smtp_id[9:11] == part:
-                    yield smtp_id
+                if name[9:11] == part and _NAME.fullmatch(name):
+                    yield name[: ids.ID_LEN]
+
+    def by_age(self, place: str, ids: Iterable[str]) -> list[str]:
+        """These, what was written longest ago first; without those that are not there any more."""
+        aged: list[tuple[int, str]] = []
+        for smtp_id in ids:
+            try:
+                aged.append((os.stat(self._name(place, smtp_id)).st_mtime_ns, smtp_id))
+            except FileNotFoundError:
+                continue
+            except OSError:  # whoever opens it says so
+                aged.append((0, smtp_id))
+        return [smtp_id for _, smtp_id in sorted(aged)]
 
     def load(self, place: str, smtp_id: str, *, skim: bool = False) -> MessageState:
         """skim: without reading the body. Raises replay.Broken, and OSError as open does."""
         file = self.open(place, smtp_id)
-        message = read_message(smtp_id, Reader(file.pread, _WINDOW_LEN), skim=skim)
+        data = file.pread(_WINDOW_LEN, 0)
+        message = read_small(smtp_id, data) if len(data) < _WINDOW_LEN else None
+        if message is None:
+            message = read_message(smtp_id, Reader(file.pread, _WINDOW_LEN), skim=skim)
         message.place = place
         return message
 

@@ -145,6 +145,24 @@ class Reader:
             self._fill(start, READ_LEN)
 
 
+def whole(data: bytes, generation: int) -> list[Frame] | None:
+    """The records of a small file, from all its octets; None if there is anything in it that only `walk` can judge."""
+    found: list[Frame] = []
+    view, end, offset = memoryview(data), len(data), 0
+    while offset < end:
+        if end - offset < HEADER_LEN:
+            return None
+        length, crc, its_generation, sequence = _HEADER.unpack_from(data, offset)
+        stop = offset + HEADER_LEN + length
+        if its_generation != generation or sequence != len(found) or not length or stop > end:
+            return None
+        if crc32c(view[offset + 8 : stop]) != crc:
+            return None
+        found.append(Frame(offset, stop - offset, sequence, view[offset + HEADER_LEN : stop]))
+        offset = stop
+    return found
+
+
 def walk(reader: Reader, generation: int, *, skim: bool = False) -> Iterator[Frame]:
     """The records of one generation from offset 0 on; damaged stretches between them come as frames without payload.
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine import ids
 from engine.queue import framing
 from engine.queue.content import Octets
 from engine.queue.disk import Disk
@@ -17,18 +16,22 @@ from engine.queue.framing import Reader
 from engine.queue.record import Edited, Moved, Received
 from engine.queue.replay import Broken, Ended, Replay, frames_of
 from engine.queue.segment import Segment, generations, segment_path
-from engine.queue.state import HOLD, SLOW, MessageState, Run, split_splices
+from engine.queue.state import SLOW, MessageState, Run, split_splices
 
 
 class Found:
-    """segments: of the own log, oldest first. messages: unfinished, not held. ended: to be told to the log."""
+    """segments: of the own log, oldest first. messages: unfinished ones in it. ended: to be told to the log.
+
+    slow, held: ids of those that have files; only files of messages that are in the log, too, were read.
+    """
 
     def __init__(self) -> None:
         self.segments: list[Segment] = []
         self.last_generation = 0
         self.messages: list[MessageState] = []
         self.ended: list[MessageState] = []
-        self.held = 0
+        self.slow: list[str] = []
+        self.held: list[str] = []
 
 
 def logs(root: Path) -> list[int]:
@@ -44,7 +47,7 @@ def owned(root: Path, files: MessageFiles, relay: int, relays: int) -> list[int]
     """The relay numbers that this relay answers for: its own, and all with files that fall to it."""
     numbers = {relay, *logs(root)}
     for place in PLACES:
-        numbers.update(map(ids.relay_of, files.ids(place)))
+        numbers.update({int(smtp_id[11:], 32) for smtp_id in files.ids(place)})
     return sorted(number for number in numbers if number % relays == relay)
 
 
@@ -52,28 +55,27 @@ def recover(
     root: Path, files: MessageFiles, disk: Disk, relay: int, relays: int, report: Callable[[str], None]
 ) -> Found:
     """Everything that belongs to the relay, its directories being locked. Raises OSError."""
-    mine = _Recovery(files, disk, lambda smtp_id: ids.relay_of(smtp_id) % relays == relay, report)
+    mine = _Recovery(files, disk, lambda smtp_id: int(smtp_id[11:], 32) % relays == relay, report)
     mine.clear_temporary()
     found = Found()
-    filed = mine.load_slow()
     for number in logs(root):
         if number % relays == relay and number != relay:
-            filed |= mine.take_over(root / "fast" / str(number), number, filed)
-    held = {smtp_id for smtp_id in files.ids(HOLD) if mine.owns(smtp_id)}
+            mine.take_over(root / "fast" / str(number), number)
     directory = root / "fast" / str(relay)
     found.segments, replay = mine.replay(directory, relay)
     for message in replay.states.values():
         for segment in message.segments:
             segment.live.add(message)
-        if message.id in filed or (message.id in held and mine.is_whole(message.id)):
+        if mine.is_filed(message.id):
             found.ended.append(message)
         else:
             found.messages.append(message)
-    broken = replay.broken - filed.keys() - held
+    broken = {lost for lost in replay.broken if not mine.is_filed(lost)}
     mine.salvage(broken, found.segments)
     found.ended += map(_ghost, sorted(broken))
-    found.messages += filed.values()
-    found.held = sum(mine.owns(smtp_id) for smtp_id in files.ids(HOLD))
+    found.slow, found.held = ([one for one in files.ids(place) if mine.owns(one)] for place in PLACES)
+    if live := {message.id for message in found.messages}:  # their files could not be read: they are in the log
+        found.slow, found.held = ([one for one in ids if one not in live] for ids in (found.slow, found.held))
     found.last_generation = max((segment.generation for segment in found.segments), default=0)
     return found
 
@@ -92,30 +94,23 @@ class _Recovery:
             if self.owns(smtp_id):
                 self._files.remove_temporary(smtp_id)
 
-    def load_slow(self) -> dict[str, MessageState]:
-        found: dict[str, MessageState] = {}
-        for smtp_id in self._files.ids(SLOW):
-            if self.owns(smtp_id) and (message := self._load(SLOW, smtp_id)):
-                found[smtp_id] = message
-        return found
+    def is_filed(self, smtp_id: str) -> bool:
+        """Whether a message of a log has a file by now. A damaged file is set aside: the log still has it whole."""
+        return any(self._files.path(place, smtp_id).exists() and self._is_whole(place, smtp_id) for place in PLACES)
 
-    def _load(self, place: str, smtp_id: str) -> MessageState | None:
+    def _is_whole(self, place: str, smtp_id: str) -> bool:
         try:
-            message = self._files.load(place, smtp_id)
-            self._files.cut(message)
-        except Ended:  # the disk had refused to remove it
-            self._files.remove(place, smtp_id)
+            self._files.load(place, smtp_id)
+        except Ended:  # it is removed when it is its turn to be read
+            return True
         except Broken as error:
             aside = self._files.set_aside(place, smtp_id)
             self._report(f"message {smtp_id} in the {place} queue is damaged and now {aside}: {error}")
         except OSError as error:
             self._report(f"message {smtp_id} in the {place} queue cannot be read and stays there: {error}")
         else:
-            return message
-        return None
-
-    def is_whole(self, smtp_id: str) -> bool:
-        return self._load(HOLD, smtp_id) is not None
+            return True
+        return False
 
     def replay(self, directory: Path, number: int) -> tuple[list[Segment], Replay]:
         replay = Replay()
@@ -148,24 +143,17 @@ class _Recovery:
             kept = self._files.keep(smtp_id + ".msg", frames)
             self._report(f"message {smtp_id} is damaged; what is left of it is {kept}")
 
-    def take_over(self, directory: Path, number: int, filed: dict[str, MessageState]) -> dict[str, MessageState]:
-        """Empty the log of a relay that is no more: its messages get files of their own. Returns those."""
+    def take_over(self, directory: Path, number: int) -> None:
+        """Empty the log of a relay that is no more: its messages get files of their own."""
         segments, replay = self.replay(directory, number)
-        taken: dict[str, MessageState] = {}
         for smtp_id, message in replay.states.items():
-            if smtp_id not in filed and not (self._files.path(HOLD, smtp_id).exists() and self.is_whole(smtp_id)):
+            if not self.is_filed(smtp_id):
                 moved = Moved(smtp_id, message.received.time_ns, SLOW, "the number of relays was changed")
-                now_in_file(message, moved, copy_out(self._files, message, moved))
-                message.segments = []
-                taken[smtp_id] = message
-        self.salvage(
-            {lost for lost in replay.broken if not any(self._files.path(place, lost).exists() for place in PLACES)},
-            segments,
-        )
+                copy_out(self._files, message, moved)
+        self.salvage({lost for lost in replay.broken if not self.is_filed(lost)}, segments)
         for segment in segments:  # oldest first, each durably before the next: the ends are in the younger ones
             self._disk.unlink(segment.path)
             self._disk.sync_directory(directory)
-        return taken
 
 
 def copy_out(files: MessageFiles, message: MessageState, moved: Moved) -> Written:

@@ -135,6 +135,26 @@ def _touch(message: MessageState | _Arriving, segment: Segment | None) -> None:
         message.segments.append(segment)
 
 
+def read_small(smtp_id: str, data: bytes) -> MessageState | None:
+    """The same from all octets of a small file, in half the time; None: it is not as it was written."""
+    frames = framing.whole(data, 0)
+    if frames is None:
+        return None
+    replay = Replay()
+    for found in frames:
+        if found.payload is None or not replay._take(found, found.payload, None):
+            return None
+    return _only(replay, smtp_id, len(data), len(frames))
+
+
+def _only(replay: Replay, smtp_id: str, length: int, count: int) -> MessageState | None:
+    message = replay.states.get(smtp_id)
+    if message is None or len(replay.states) != 1 or replay.broken:
+        return None
+    message.file_len, message.file_records = length, count
+    return message
+
+
 def read_message(smtp_id: str, reader: Reader, *, skim: bool = False) -> MessageState:
     """The message in a file of its own. file_len is where its records end: what follows is a torn tail.
 
@@ -149,10 +169,9 @@ def read_message(smtp_id: str, reader: Reader, *, skim: bool = False) -> Message
         length, count = found.offset + found.length, found.sequence + 1
     if smtp_id in replay._ended:
         raise Ended
-    message = replay.states.get(smtp_id)
-    if message is None or len(replay.states) != 1 or replay.broken:
+    message = _only(replay, smtp_id, length, count)
+    if message is None:
         raise Broken("it does not hold one whole message")
-    message.file_len, message.file_records = length, count
     return message
 
 

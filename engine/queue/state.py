@@ -54,6 +54,7 @@ class MessageState:
     """
 
     __slots__ = (
+        "__weakref__",
         "attempted_ns",
         "cached",
         "clock_ns",

@@ -11,12 +11,14 @@ the log only had not heard of its end.
 """
 
 import asyncio
+import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 from engine import ids, limits
 from engine.queue import framing, recovery
@@ -35,6 +37,7 @@ SEGMENT_LEN: Final = 16 * limits.MIB
 MAX_LOG_LEN: Final = 1024 * limits.MIB
 CACHE_LEN: Final = 64 * limits.MIB  # octets of small messages kept in memory until they are done
 _FILE_THREADS: Final = 4
+_BATCH: Final = 50  # messages read at a time at start, some 50 microseconds each
 _AGAIN_S: Final = 1.0
 _SETTLE_S: Final = 10.0
 
@@ -54,7 +57,9 @@ class Extent(NamedTuple):
 class Store:
     """One per relay process, used in one event loop. Other processes may read its files at any time (listing.py).
 
-    messages: the unfinished ones of this relay that are fast or slow, by id. Held ones are loaded when asked for.
+    messages: the unfinished ones of this relay that are in its log, by id. Those with files are loaded when asked for,
+    and are known as long as somebody has them: there are never two objects for one message.
+    newest: the last id that was found at start. found: what was in the slow queue then.
     """
 
     def __init__(
@@ -74,6 +79,12 @@ class Store:
         if not 0 <= relay < relays <= ids.MAX_RELAYS:
             raise ValueError(f"relay {relay} of {relays}")
         self.messages: dict[str, MessageState] = {}
+        self.newest = ""
+        self._found: list[str] = []  # of the slow queue at start, not read yet
+        self._unreadable: set[str] = set()  # of these, as was reported
+        self._loaded: WeakValueDictionary[str, MessageState] = WeakValueDictionary()
+        self._loading: dict[str, asyncio.Future[MessageState]] = {}
+        self._ended: set[str] = set()  # done, and their files are still there
         self._root = root / "queue"
         self._relay = relay
         self._relays = relays
@@ -97,9 +108,10 @@ class Store:
     # --- life --------------------------------------------------------------------------------------
 
     async def open(self) -> list[MessageState]:
-        """Lock and replay. Returns every unfinished message of this relay: fast ones oldest first, then slow ones.
+        """Lock and replay. Returns every unfinished message of the log, oldest first.
 
-        Held ones are counted only. A fast one with `started` was being scanned when its relay died (PROC-12).
+        Those with files are counted only: slow ones are read by `found`. One with `started` was being scanned when its
+        relay died (PROC-12).
         Raises QueueLocked, and QueueError if the files cannot be read or the directories not be made.
         """
         try:
@@ -110,7 +122,7 @@ class Store:
         except BaseException:
             self._let_go()
             raise
-        return sorted(self.messages.values(), key=lambda message: (message.place != FAST, message.id))
+        return sorted(self.messages.values(), key=lambda message: message.id)
 
     async def _open(self) -> None:
         own = self._root / "fast" / str(self._relay)
@@ -140,10 +152,51 @@ class Store:
             log.end(ended, framing.encode(Done(ended.id)))
         if found.ended:
             await log.commit()
-        for message in found.messages:
-            self.messages[message.id] = message
-            self._counts[message.place] += 1
-        self._counts[HOLD] = found.held
+        self.messages = {message.id: message for message in found.messages}
+        self._found = found.slow
+        self._counts = {FAST: len(found.messages), SLOW: len(found.slow), HOLD: len(found.held)}
+        self.newest = max((*self.messages, *found.slow, *found.held), default="")
+
+    async def found(self) -> AsyncIterator[list[MessageState]]:
+        """What was in the slow queue at start, what was tried longest ago first, some at a time: to look at.
+
+        Takes half a processor at most. What cannot be read is for the next time; what moved is left out.
+        """
+        found, self._found = self._found, []
+        found = await self._run(self._files.by_age, SLOW, found)
+        for at in range(0, len(found), _BATCH):
+            began = time.monotonic()
+            messages, damaged = await self._run(self._skim, found[at : at + _BATCH])
+            for smtp_id in damaged:
+                try:
+                    messages.append(await self.load(smtp_id))
+                except NoSuchMessage:
+                    continue
+                except QueueFull:
+                    self._found.append(smtp_id)
+            yield messages
+            await asyncio.sleep(time.monotonic() - began)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether `found` is to be asked again: the disk or the system did not let it read all."""
+        return bool(self._found)
+
+    def _skim(self, ids: list[str]) -> tuple[list[MessageState], list[str]]:
+        messages, damaged = [], []
+        for smtp_id in ids:
+            try:
+                messages.append(self._files.load(SLOW, smtp_id, skim=True))
+            except FileNotFoundError:  # it was moved or ended meanwhile
+                continue
+            except Broken:
+                damaged.append(smtp_id)
+            except OSError as error:
+                self._found.append(smtp_id)
+                if smtp_id not in self._unreadable:
+                    self._unreadable.add(smtp_id)
+                    self._report(f"message {smtp_id} in the slow queue cannot be read, and is tried again: {error}")
+        return messages, damaged
 
     async def close(self) -> None:
         """Write and sync everything, and let go. Raises QueueError if something could not be written."""
@@ -299,31 +352,59 @@ class Store:
     async def hold(self, message: MessageState, reason: str) -> None:
         """To the hold queue, out of messages (PROC-12, PROC-13). Raises QueueFull: it stays where it is."""
         await self._move(message, HOLD, message.due_ns, reason)
-        self.messages.pop(message.id, None)
 
     async def release(self, message: MessageState, reason: str = "released", onward: Onward = Onward.USUAL) -> None:
         """A held or slow message is due now, in the slow queue. A fast one goes there only to go on in another way."""
         if message.place != FAST or onward is not Onward.USUAL:
             await self._move(message, SLOW, 0, reason, onward)
-            self.messages[message.id] = message
 
     async def load(self, smtp_id: str) -> MessageState:
-        """A message of this relay, also a held one. Raises NoSuchMessage."""
-        if known := self.messages.get(smtp_id):
-            return known
+        """A message of this relay, wherever it is. Raises NoSuchMessage, and QueueFull: it cannot be read now."""
+        while (known := self.known(smtp_id)) is None:
+            if smtp_id in self._ended:
+                raise NoSuchMessage(f"message {smtp_id} is finished")
+            loading = self._loading.get(smtp_id)
+            if loading is None:
+                loading = self._loading[smtp_id] = asyncio.ensure_future(self._load(smtp_id))
+                loading.add_done_callback(functools.partial(self._was_loaded, smtp_id))
+            await asyncio.shield(loading)
+        return known
+
+    def _was_loaded(self, smtp_id: str, loading: "asyncio.Future[MessageState]") -> None:
+        del self._loading[smtp_id]
+        if not loading.cancelled():
+            loading.exception()  # whoever waited for it has it
+
+    def known(self, smtp_id: str) -> MessageState | None:
+        """A message that is in memory."""
+        return self.messages.get(smtp_id) or self._loaded.get(smtp_id)
+
+    def in_memory(self) -> list[MessageState]:
+        return [*self.messages.values(), *self._loaded.values()]
+
+    async def _load(self, smtp_id: str) -> MessageState:
         for place in (HOLD, SLOW):
             try:
-                return await self._run(self._files.load, place, smtp_id)
+                message = await self._run(self._read, place, smtp_id)
             except QueueFull as error:
                 if not isinstance(error.__cause__, FileNotFoundError):
                     raise
-            except Ended:
-                continue
+            except Ended:  # the disk had refused to remove it
+                await self._run(self._files.remove, place, smtp_id)
+                self._counts[place] -= 1
             except Broken as error:
                 aside = await self._run(self._files.set_aside, place, smtp_id)
                 self._report(f"message {smtp_id} is damaged and now {aside}: {error}")
                 self._counts[place] -= 1
+            else:
+                self._loaded[smtp_id] = message
+                return message
         raise NoSuchMessage(f"no message {smtp_id} here")
+
+    def _read(self, place: str, smtp_id: str) -> MessageState:
+        message = self._files.load(place, smtp_id)
+        self._files.cut(message)
+        return message
 
     async def settled(self) -> None:
         """What done() ended so far has left the disk, as far as that takes no long."""
@@ -352,6 +433,8 @@ class Store:
         self._counts[FAST] -= 1
         self._counts[moved.place] += 1
         recovery.now_in_file(message, moved, written)
+        self.messages.pop(message.id, None)
+        self._loaded[message.id] = message
 
     async def _update(self, message: MessageState, moved: Moved) -> None:
         await self._write_unwritten(message, framing.encode(moved))
@@ -366,12 +449,14 @@ class Store:
         self._may_change(message)
         message.done = True
         self.messages.pop(message.id, None)
+        self._loaded.pop(message.id, None)
         self._counts[message.place] -= 1
         self._uncache(message)
         self._unwritten.discard(message)
         if message.place == FAST:
             self._opened().end(message, framing.encode(Done(message.id)))
         else:
+            self._ended.add(message.id)
             message.unwritten = [framing.encode(Done(message.id))]
             self._spawn(self._remove(message))
         message.runs = []
@@ -392,6 +477,7 @@ class Store:
         try:
             await self._run(self._files.remove, message.place, message.id)
             self._leftover.discard(message)
+            self._ended.discard(message.id)
             return
         except QueueError as error:
             if is_first:

@@ -59,8 +59,10 @@ class Room:
         self.store = Store(self.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=self.disk, report=print)
         self.pipeline = self.make_pipeline()
         for message in await self.store.open():
-            self.ids.seen(message.id)
             self.pipeline.submit(message)
+        if self.store.newest:
+            self.ids.seen(self.store.newest)
+        await self.pipeline.take_found()
 
     def make_pipeline(self) -> Pipeline:
         judge = Judge(self, self, self, self.is_ours)  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ def test_the_days_do_not_run_while_it_is_held(tmp_path: Path) -> None:
         assert (answer.count, answer.failed) == (1, ())
         await room.until(lambda: room.attempted and not room.pipeline._tasks, "tried")
         await room.die_and_start()
-        (waiting,) = room.store.messages.values()
+        waiting = await room.store.load(message.id)
         assert (waiting.place, waiting.pending, waiting.held_ns) == (SLOW, [0], 30 * DAY_NS), "not given up"
         assert waiting.verdict is not None and waiting.verdict.disposition is Disposition.DELIVER
         assert room.examined == [], "as it is"

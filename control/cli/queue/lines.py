@@ -67,9 +67,9 @@ def reading(root: Path) -> Iterator[None]:
 def tell(one: story.Story) -> None:
     """The events of a message, one a line."""
     for event in one.events:
-        click.echo(f"  {event['time'][:23]}  {_printable(story.sentence(event))}")
+        click.echo(f"  {event['time'][:23]}  {printable(story.sentence(event))}")
 
 
-def _printable(words: str) -> str:
+def printable(words: str) -> str:
     """Senders choose subjects and addresses: nothing of them may steer a terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(words.split()))

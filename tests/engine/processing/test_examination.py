@@ -271,7 +271,7 @@ def test_a_relay_that_dies_goes_on_with_the_verdict(tmp_path: Path) -> None:
         verdict.id = message.id
         room.store.note(message, verdict)
         await room.die_and_start()
-        (found,) = room.store.messages.values()
+        found = await room.store.load(message.id)
         assert found.authentication_results == "gw.example; spf=pass"
         assert found.verdict == verdict
 

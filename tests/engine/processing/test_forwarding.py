@@ -192,7 +192,7 @@ def test_a_forward_that_nobody_takes_is_held(tmp_path: Path, result: Result) -> 
         if result is Result.PENDING:
             room.now_ns += 6 * 24 * HOUR_NS
             room.pipeline.slow.wake()
-        await room.until(lambda: room.said(events.Held), "held")
+        await room.until(lambda: room.said(events.Held) and not room.pipeline._tasks, "held")
         (held,) = room.said(events.Held)
         assert message.id in held.reason and held.smtp_id != message.id
         assert not room.said(events.Forwarded)
@@ -298,6 +298,7 @@ def test_a_large_message_is_not_copied_whole(tmp_path: Path) -> None:
         room.store = Store(room.root, 0, 1, disk=room.disk)
         room.pipeline = room.make_pipeline()
         await room.store.open()
+        await room.pipeline.take_found()
         room.settings, room.outcome = SETTINGS, forwarding
         pieces: list[int] = []
         begin = room.store.begin

@@ -196,7 +196,7 @@ def test_a_clock_that_is_set_changes_no_time_that_is_left(tmp_path: Path, jump_n
 
         async def tried_after(hours: int) -> list[str]:
             room.now_ns = accepted_ns + jump_ns + hours * HOUR_NS
-            room.pipeline.slow.due_now(message)
+            room.pipeline.slow.due_now(message.id)
             await room.until(lambda: not room.pipeline._tasks, "tried")
             return [action for actions, _ in notices(room) for action in actions]
 

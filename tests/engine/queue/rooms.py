@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.ids import IdMaker
 from engine.queue.disk import Disk
+from engine.queue.errors import NoSuchMessage
 from engine.queue.record import Received, Recipient
 from engine.queue.state import MessageState
 from engine.queue.store import Store
@@ -151,6 +152,16 @@ def run(root: Path, test: Callable[[Room], Coroutine[Any, Any, None]]) -> None:
             await room.close()
 
     asyncio.run(whole())
+
+
+async def started(store: Store) -> list[MessageState]:
+    """What a relay finds at start and can read: that of the log, then that of the slow queue."""
+    messages = await store.open()
+    async for batch in store.found():
+        for message in batch:
+            with contextlib.suppress(NoSuchMessage):
+                messages.append(await store.load(message.id))
+    return messages
 
 
 async def until(true: Callable[[], bool]) -> None:

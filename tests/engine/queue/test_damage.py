@@ -11,7 +11,7 @@ from engine.queue.disk import Disk
 from engine.queue.files import MessageFiles
 from engine.queue.record import Attempt, Result
 from engine.queue.store import Store
-from tests.engine.queue.rooms import Room, octets
+from tests.engine.queue.rooms import Room, octets, started
 
 Run = Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]
 
@@ -41,7 +41,7 @@ def test_a_damaged_body_is_kept_and_reported_once(run: Run) -> None:
         damaged = copy.segments[0]
         change(damaged, b"the second", b"the sec\0nd")
         again = copy.store()
-        assert [(found.id, octets(again, found)) for found in await again.open()] == [
+        assert [(found.id, octets(again, found)) for found in await started(again)] == [
             (messages[0].id, b"first"),
             (messages[2].id, b"third"),
         ]
@@ -49,7 +49,7 @@ def test_a_damaged_body_is_kept_and_reported_once(run: Run) -> None:
         assert len(copy.reports) == 2
         await again.close()
         once_more = copy.store()
-        assert len(await once_more.open()) == 2
+        assert len(await started(once_more)) == 2
         assert len(copy.reports) == 2 and len(corrupt(copy)) == 2
         await copy.close()
 
@@ -69,7 +69,7 @@ def test_a_message_known_only_by_its_notes_is_not_forgotten(run: Run) -> None:
         with copy.segments[0].open("r+b") as file:
             file.seek(end - 3)
             file.write(b"\xee\xee")
-        assert await copy.store().open() == []
+        assert await started(copy.store()) == []
         assert f"{message.id}.msg" in corrupt(copy)
         await copy.close()
 
@@ -86,7 +86,7 @@ def test_a_damaged_file_is_set_aside(run: Run) -> None:
         copy = room.snapshot()
         path = copy.root / "queue" / "slow" / messages[0].id[9:11] / f"{messages[0].id}.msg"
         change(path, b"body of it", b"body 0f it")
-        assert [found.id for found in await copy.store().open()] == [messages[1].id]
+        assert [found.id for found in await started(copy.store())] == [messages[1].id]
         assert corrupt(copy) == [path.name] and not path.exists() and len(copy.reports) == 1
         await copy.close()
 
@@ -105,13 +105,13 @@ def test_a_torn_file_loses_only_its_tail(run: Run, garbage: bytes) -> None:
         path = copy.root / "queue" / "slow" / message.id[9:11] / f"{message.id}.msg"
         path.write_bytes(path.read_bytes()[:-1] + garbage)
         again = copy.store()
-        (found,) = await again.open()
+        (found,) = await started(again)
         assert found.results == [Result.PENDING] and octets(again, found) == b"body"
         assert path.stat().st_size == found.file_len
         again.note(found, Attempt(message.id, 1, 0, Result.FAILED, "550", "mx"))
         await again.commit()
         await again.close()
-        (found,) = await copy.store().open()
+        (found,) = await started(copy.store())
         assert found.results == [Result.FAILED]
         await copy.close()
 
@@ -145,5 +145,32 @@ def test_a_log_torn_at_any_octet_keeps_what_was_durable(run: Run, tail: str) -> 
             seen.add(tuple(states.values()))
         assert seen == {(), (Result.PENDING,), (Result.DELIVERED,)}
         assert copy.reports == []
+
+    run(test)
+
+
+def test_what_is_in_the_log_is_not_found_in_a_file_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROC-14: its file cannot be read at start, but a moment later."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        before = room.snapshot()
+        await store.defer(message, 0, "connection refused")
+        (file,) = (room.root / "queue" / "slow").rglob("*.msg")
+        again = before.store()
+        target = before.root / file.relative_to(room.root)
+        target.parent.mkdir(parents=True)
+        target.write_bytes(file.read_bytes())
+
+        def refuse(files: MessageFiles, place: str, smtp_id: str, *, skim: bool = False) -> None:
+            raise OSError(5, "EIO")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(MessageFiles, "load", refuse)
+            found = await again.open()
+        assert [one.id for one in found] == [message.id] and again.lengths() == (1, 0, 0)
+        assert [batch async for batch in again.found()] == []
+        await before.close()
 
     run(test)

@@ -17,7 +17,7 @@ from engine.queue.record import Attempt, Result
 from engine.queue.state import FAST, MessageState
 from engine.queue.state import Run as Place
 from engine.queue.store import Store
-from tests.engine.queue.rooms import Room, octets, until
+from tests.engine.queue.rooms import Room, octets, started, until
 
 Run = Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]
 
@@ -27,7 +27,7 @@ LARGE = bytes(range(256)) * 1000
 async def after_restart(room: Room) -> dict[str, tuple[bytes, list[Result]]]:
     copy = room.snapshot()
     store = copy.store()
-    found = {message.id: (octets(store, message), message.results) for message in await store.open()}
+    found = {message.id: (octets(store, message), message.results) for message in await started(store)}
     await copy.close()
     return found
 
@@ -128,7 +128,7 @@ def test_a_queue_opens_on_a_full_disk(run: Run) -> None:
         await store.close()
         room.disk.fail(errno.ENOSPC, "allocate")
         again = room.store()
-        assert [found.id for found in await again.open()] == [message.id]
+        assert [found.id for found in await started(again)] == [message.id]
         await fill(room, again)
         room.disk.heal()
         await room.message(again)

@@ -10,7 +10,7 @@ from engine.queue.errors import QueueLocked
 from engine.queue.listing import Change, Queue, change_all, deferring, dropping, holding
 from engine.queue.record import Attempt, Onward, Result
 from engine.queue.state import FAST, HOLD, SLOW
-from tests.engine.queue.rooms import Room
+from tests.engine.queue.rooms import Room, started
 
 Run = Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]
 
@@ -61,7 +61,7 @@ def test_changes_from_outside_wait_until_no_relay_runs(run: Run) -> None:
         with pytest.raises(ValueError, match="SMTP ID"):
             await changed(room, ["../../etc"], dropping)
         again = room.store()
-        assert [(found.id, found.place, found.due_ns) for found in await again.open()] == [(first, SLOW, 0)]
+        assert [(found.id, found.place, found.due_ns) for found in await started(again)] == [(first, SLOW, 0)]
 
     run(test)
 

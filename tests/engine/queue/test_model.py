@@ -90,7 +90,8 @@ async def change(store: Store, message: MessageState, model: Model, name: str, n
 
 async def everything(store: Store, ids: Sequence[str]) -> Model:
     """What a store holds after open()."""
-    held = [await store.load(smtp_id) for smtp_id in ids if store._files.path(HOLD, smtp_id).exists()]
+    files = [path for place in (SLOW, HOLD) for path in (store._root / place).rglob("*.msg")]
+    filed = [await store.load(path.stem) for path in files if path.stem in ids]
     return {
         message.id: Known(
             octets(store, message),
@@ -100,7 +101,7 @@ async def everything(store: Store, ids: Sequence[str]) -> Model:
             tuple(one.recipient for one in message.relayed),
             message.warned,
         )
-        for message in [*store.messages.values(), *held]
+        for message in [*store.messages.values(), *filed]
     }
 
 

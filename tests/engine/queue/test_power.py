@@ -17,7 +17,7 @@ from engine.queue.record import Attempt, Result
 from engine.queue.state import FAST, HOLD, SLOW, MessageState
 from engine.queue.store import Store
 from tests.engine.queue.power import PowerDisk
-from tests.engine.queue.rooms import Room, octets
+from tests.engine.queue.rooms import Room, octets, started
 
 BODIES = [b"small\r\n", b"middle" * 900, b"large and long" * 5000]
 MOMENTS = int(os.environ.get("MAILWARD_POWER", "4"))  # failures tried in each life
@@ -61,7 +61,7 @@ class Life:
 
     async def run(self, operations: list[tuple[str, int]]) -> None:
         store = self.room.store()
-        for message in await store.open():
+        for message in await started(store):
             self.live[message.id] = message
         for name, number in operations:
             await self._do(store, name, number)
@@ -125,7 +125,7 @@ class Life:
 
 async def found_in(room: Room, store: Store) -> dict[str, tuple[str, bytes]]:
     """What a start brings back, with held mail."""
-    messages: list[Any] = await store.open()
+    messages: list[Any] = await started(store)
     messages += [await store.load(path.stem) for path in (room.root / "queue" / HOLD).rglob("*.msg")]
     return {message.id: (message.place, octets(store, message)) for message in messages}
 

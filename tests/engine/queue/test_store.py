@@ -23,7 +23,7 @@ from engine.queue.record import (
     Verdict,
 )
 from engine.queue.state import FAST, HOLD, SLOW
-from tests.engine.queue.rooms import Room, octets, original, until
+from tests.engine.queue.rooms import Room, octets, original, started, until
 
 Run = Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]
 
@@ -62,7 +62,7 @@ def test_a_message_survives_a_kill_whatever_its_size(run: Run, size: int) -> Non
         assert octets(store, message) == original(store, message) == body
         copy = room.snapshot()
         again = copy.store()
-        found = await again.open()
+        found = await started(again)
         assert [(each.id, each.size, each.place) for each in found] == [(message.id, size, FAST)]
         assert found[0].received == message.received
         assert octets(again, found[0]) == original(again, found[0]) == body
@@ -93,7 +93,7 @@ def test_what_has_no_end_was_never_promised(run: Run) -> None:
         draft.write(LARGE)
         await store.commit()
         copy = room.snapshot()
-        assert await copy.store().open() == []
+        assert await started(copy.store()) == []
         assert copy.reports == []
         await copy.close()
         draft.abort()
@@ -120,7 +120,7 @@ def test_notes_are_applied_at_once_and_replayed(run: Run) -> None:
         await store.commit()
         copy = room.snapshot()
         again = copy.store()
-        for state, owner in ((message, store), ((await again.open())[0], again)):
+        for state, owner in ((message, store), ((await started(again))[0], again)):
             assert octets(owner, state) == b"01two and three45678"
             assert original(owner, state) == b"0123456789"
             assert state.verdict == verdict
@@ -155,7 +155,7 @@ def test_large_edits_are_split_and_come_back_whole(run: Run) -> None:
         assert octets(store, message) == expected
         copy = room.snapshot()
         again = copy.store(segment_len=1 << 20, max_log_len=1 << 23)
-        (found,) = await again.open()
+        (found,) = await started(again)
         assert octets(again, found) == expected
         await again.defer(found, 1, "later")
         assert octets(again, found) == expected
@@ -186,7 +186,7 @@ def test_done_is_done_after_a_restart(run: Run) -> None:
         store.done(await room.message(store))
         await store.commit()
         copy = room.snapshot()
-        assert [message.id for message in await copy.store().open()] == [kept.id]
+        assert [message.id for message in await started(copy.store())] == [kept.id]
         await copy.close()
 
     run(test)
@@ -208,7 +208,7 @@ def test_defer_takes_results_along(run: Run) -> None:
         await store.defer(message, 88, "once more")
         copy = room.snapshot()
         again = copy.store()
-        for state, owner in ((message, store), ((await again.open())[0], again)):
+        for state, owner in ((message, store), ((await started(again))[0], again)):
             assert (state.place, state.due_ns, state.reason) == (SLOW, 88, "once more")
             assert state.pending == [0] and state.attempts == 4
             assert state.replies == ["", "250", "550"]
@@ -236,7 +236,7 @@ def test_defer_takes_along_what_senders_were_told(run: Run) -> None:
         store.note(message, Told(message.id, Notice.DELAYED, (3,)))
         await store.commit()
         copy = room.snapshot()
-        for state in (message, (await copy.store().open())[0]):
+        for state in (message, (await started(copy.store()))[0]):
             assert state.relayed == (owed[1],)
             assert state.warned == {2, 3} and state.pending == [2, 3]
         await copy.close()
@@ -244,7 +244,7 @@ def test_defer_takes_along_what_senders_were_told(run: Run) -> None:
         store.note(message, Told(message.id, Notice.RELAYED, (1,)))
         await store.commit()
         copy = room.snapshot()
-        for state in (message, (await copy.store().open())[0]):
+        for state in (message, (await started(copy.store()))[0]):
             assert state.relayed == () and state.warned == {2, 3}
         await copy.close()
 
@@ -259,7 +259,7 @@ def test_notes_about_slow_mail_are_durable_after_commit(run: Run) -> None:
         store.note(message, Attempt(message.id, 10, 0, Result.DELIVERED, "250", "mx"))
         await store.commit()
         copy = room.snapshot()
-        assert (await copy.store().open())[0].completed
+        assert (await started(copy.store()))[0].completed
         await copy.close()
 
     run(test)
@@ -278,7 +278,7 @@ def test_hold_and_release(run: Run) -> None:
         await store.commit()
         copy = room.snapshot()
         other = copy.store()
-        assert await other.open() == [] and other.lengths() == (0, 0, 2)
+        assert await started(other) == [] and other.lengths() == (0, 0, 2)
         held = await other.load(fast.id)
         assert (held.place, held.reason) == (HOLD, "three crashes")
         await other.release(held)
@@ -367,7 +367,7 @@ def test_another_number_of_relays_finds_everything(run: Run) -> None:
                 store = await room.opened(relay, relays)
                 mine = [smtp_id for smtp_id in made if relay_of(smtp_id) % relays == relay]
                 found |= {smtp_id: octets(store, await store.load(smtp_id)) for smtp_id in mine}
-                assert len(store.messages) * 3 == len(mine) * 2  # all but the held ones
+                assert sum(store.lengths()) == len(mine)
                 await store.close()
             assert found == made
             assert room.reports == []
