@@ -292,6 +292,8 @@ class _Work:
 
     def _tar(self, node: Node, buf: bytes) -> list[Edit]:
         def changed(child: Node) -> bytes:
+            if child.encoding:
+                raise CannotRewrite(child)  # sparse: its content is not what is stored
             edits = [(start - child.body, end - child.body, new) for start, end, new in self.edits(child, buf)]
             return with_edits(buf[child.body : child.end], edits)
 

@@ -4,10 +4,10 @@ import io
 from functools import partial
 from itertools import pairwise
 
-from engine.scan import gzip_file, magic, tar_file, zip_file
+from engine.scan import gzip_file, magic, tar_file, tar_sparse, zip_file
 from engine.scan.course import Course, Place
 from engine.scan.facts import Cause, Part
-from engine.scan.formats import ooxml
+from engine.scan.formats import OPENERS, ooxml
 from engine.scan.matcher import match_member
 from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import GZIP, MEMBER, TAR, ZIP, Node
@@ -167,14 +167,43 @@ class Archives:
             match_member(self._image, self._ledger, child, told)
             child.key = entry.header_off
             child.start, child.body, child.end = entry.first_off, entry.data_off, entry.end
+            if entry.sparse is not None and entry.sparse.fits(entry.size):
+                self._sparse(child, part, buf, entry, entry.sparse, inside)
+                continue
+            if entry.sparse is not None:
+                cause = (
+                    (Cause.LIMIT, "long map of a sparse file") if entry.sparse.many else (Cause.DAMAGED, "tar-sparse")
+                )
+                self._ledger.unscanned(child.part, *cause)
             if entry.size > self._budget.room():
                 self._ledger.over(child.part, self._budget.room_limit())
-            if entry.sparse:
-                self._ledger.unscanned(child.part, Cause.UNSUPPORTED, "sparse tar member")
             end = min(entry.end, entry.data_off + self._budget.room())
             self._budget.spend(end - entry.data_off)
             self._course.contents.examine(child, part, buf, entry.data_off, end, inside)
         return True
+
+    def _sparse(
+        self, node: Node, part: Part, buf: bytes, entry: tar_file.Member, sparse: tar_sparse.Sparse, inside: Place
+    ) -> None:
+        """A file with holes, as readers would write it; what those write that know no holes, if it can be opened."""
+        node.encoding = "sparse"
+        packed_len = entry.end - entry.first_off
+        room = self._budget.room(packed_len)
+        if sparse.size > room:
+            self._ledger.over(node.part, self._budget.room_limit(packed_len))
+        content = tar_sparse.expand(buf, entry.data_off, sparse, room)
+        self._budget.spend(len(content))
+        self._budget.hold(len(content))
+        self._course.contents.examine(node, part, content, 0, len(content), inside)
+        self._budget.release(len(content))
+        kind = magic.identify(buf, entry.data_off, entry.end)
+        if kind in magic.OPENED or kind in OPENERS:
+            reading = "what is stored of a sparse file"
+            apart = Place(inside.containers, inside.mime, True, reading, container=inside.container)
+            other = Node(node.part, MEMBER, node.start, node.body, node.end, alternate=True)
+            node.children.append(other)
+            stored = Part(node.part, reading=apart.reading)
+            self._course.contents.examine(other, stored, buf, entry.data_off, entry.end, apart)
 
 
 def _told(parent: Node, entry: zip_file.Entry, position: int) -> Told:
