@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from engine import limits
+from engine.scan.mapped import Octets
 
 # Words of languages that put space between words, and of those that do not.
 _SPACED: Final = (
@@ -58,7 +59,7 @@ class Texts:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def add(self, octets: bytes | memoryview, page: bool) -> None:
+    def add(self, octets: Octets, page: bool) -> None:
         """octets: of a text part, decoded. page: it is HTML."""
         if len(self.seen) < limits.PASSWORD_TEXTS:
             text = _decoded(bytes(octets[: limits.PASSWORD_TEXT_LEN]))

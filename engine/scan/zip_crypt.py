@@ -15,8 +15,10 @@ from Cryptodome.Util import Counter
 
 from cext.zipcrypto import decrypt
 from engine.scan import zip_file
+from engine.scan.decode import span
 from engine.scan.inflate import Inflated
 from engine.scan.keyring import spellings
+from engine.scan.mapped import Octets
 from engine.scan.zip_file import DESCRIPTOR, ENCRYPTED, LOCAL_LEN, METHODS, Entry
 
 AES_METHOD: Final = 99
@@ -36,12 +38,12 @@ Unpack = Callable[[bytes, Entry], Inflated]
 class Locked:
     """One encrypted entry. method: that its plain octets are packed with; -1: nothing can open it."""
 
-    def __init__(self, buf: bytes, entry: Entry) -> None:
+    def __init__(self, buf: Octets, entry: Entry) -> None:
         self._entry = entry
         self._aes: tuple[int, int] | None = None  # (form, strength)
         self.method = entry.method
         end = entry.data_off + entry.packed_len
-        self._data = memoryview(buf)[entry.data_off : end]
+        self._data = memoryview(span(buf, min(entry.data_off, len(buf)), min(end, len(buf))))
         if entry.method == AES_METHOD:
             extra = buf[entry.header_off + LOCAL_LEN + len(entry.name) : entry.data_off]
             self._aes, self.method = _aes_extra(extra)
