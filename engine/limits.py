@@ -87,6 +87,14 @@ MAPI_PROPERTIES: Final = 10_000  # of one list of a winmail.dat; an item of Outl
 PDF_STREAMS: Final = 100_000  # streams of one PDF; SCAN_FILES ends the walk before, unless it was raised
 PDF_OBJECTS: Final = 500_000  # objects of one PDF that references can lead to; a 25 MB report has some 300000
 PDF_OBJECT_STREAMS_LEN: Final = 64 * MIB  # object streams of one PDF, decoded: they are kept while it is open
+# Passwords that are looked for in a message and tried (antivirus.try_passwords).
+PASSWORDS: Final = 50  # tried at one file; who writes one writes it where it is found, and soon
+PASSWORD_LEN: Final = 64  # octets; nobody types more
+PASSWORD_TEXTS: Final = 8  # texts of a message in which they are looked for
+PASSWORD_TEXT_LEN: Final = 32 * 1024  # octets of each: most of a long mail is what it answers to
+PASSWORD_TRIES: Final = 2_000  # in one message: PASSWORDS at each of 40 files with passwords of their own
+PASSWORD_S: Final = 15.0  # for all of them: a quarter of SCAN_TIME_S; PASSWORDS at one office document take 5
+PASSWORD_ROUNDS: Final = 1_000_000  # of hashing that a file may ask for, each time; Office asks for 100,000
 
 # --- Scanner process ------------------------------------------------------------------------------
 SCANNER_ADDRESS_SPACE: Final = 4096 * MIB

@@ -16,6 +16,7 @@ from engine.scan.facts import Facts, Finding, Match, Suspicion, Unscanned, Verdi
 from engine.scan.mapped import Mapped, Octets
 from engine.scan.matcher import Matcher
 from engine.scan.offline import examine
+from engine.scan.walk import usual_passwords
 from signatures.compile import compile_sources, starter
 
 CLEAN, INFECTED, ERROR, UNSCANNED = 0, 1, 2, 3
@@ -30,6 +31,7 @@ class PartLine(msgspec.Struct):
     filename: str | None
     size: int
     sha256: str
+    opened: bool  # it was encrypted, and a password opened it
 
 
 class Line(msgspec.Struct, omit_defaults=False):
@@ -59,14 +61,22 @@ class Line(msgspec.Struct, omit_defaults=False):
     show_default=True,
     help="How readily files count as unknown malware.",
 )
+@click.option(
+    "--passwords",
+    is_flag=True,
+    help="Try passwords that the message says, and those of antivirus.usual_passwords, at what is encrypted.",
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-def scan(as_json: bool, parts: bool, definitions: Path | None, heuristics: str, paths: tuple[Path, ...]) -> None:
+def scan(
+    as_json: bool, parts: bool, definitions: Path | None, heuristics: str, passwords: bool, paths: tuple[Path, ...]
+) -> None:
     """Examine messages or plain files; folders are walked.
 
     Exit status: 0 all clean, 1 something is infected, 2 an error, 3 something could not be wholly examined.
     """
     try:
-        status = _scan(as_json, parts, definitions, Antivirus(heuristics=HeuristicsLevel(heuristics)), paths)
+        policy = Antivirus(heuristics=HeuristicsLevel(heuristics), try_passwords=passwords)
+        status = _scan(as_json, parts, definitions, policy, paths)
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = ERROR
@@ -77,7 +87,7 @@ def scan(as_json: bool, parts: bool, definitions: Path | None, heuristics: str, 
     sys.exit(status)
 
 
-def _scan(as_json: bool, parts: bool, definitions: Path | None, heuristics: Antivirus, paths: tuple[Path, ...]) -> int:
+def _scan(as_json: bool, parts: bool, definitions: Path | None, policy: Antivirus, paths: tuple[Path, ...]) -> int:
     try:
         image = (
             engine_definitions.from_file(definitions)
@@ -95,7 +105,7 @@ def _scan(as_json: bool, parts: bool, definitions: Path | None, heuristics: Anti
 
     for path in paths:
         for file in files(path, unreadable):
-            statuses.add(_scan_file(file, image, as_json, parts, heuristics))
+            statuses.add(_scan_file(file, image, as_json, parts, policy))
     return next(status for status in (ERROR, INFECTED, UNSCANNED, CLEAN) if status in statuses)
 
 
@@ -108,7 +118,7 @@ def _octets(path: Path) -> Octets:
         return file.read(limits.HARD_MESSAGE_LEN + 1)
 
 
-def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool, heuristics: Antivirus) -> int:
+def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool, policy: Antivirus) -> int:
     try:
         data = _octets(path)
     except OSError as error:
@@ -118,7 +128,7 @@ def _scan_file(path: Path, image: Matcher, as_json: bool, parts: bool, heuristic
         click.echo(f"{shown(path)}: larger than {limits.HARD_MESSAGE_LEN >> 20} MiB", err=True)
         return ERROR
     try:
-        facts = examine(data, Path(shown(path)).name, image, parts or as_json, heuristics)
+        facts = examine(data, Path(shown(path)).name, image, parts or as_json, policy, usual_passwords(policy))
     except Exception as error:  # noqa: BLE001 - status 1 would say infected, and the other files are still to be seen
         click.echo(f"{shown(path)}: cannot be examined: {type(error).__name__}: {error}", err=True)
         return ERROR
@@ -138,6 +148,7 @@ def _print(path: str, facts: Facts, as_json: bool, parts: bool) -> None:
                     one.filenames[0] if one.filenames else None,
                     one.size,
                     one.sha256,
+                    one.opened,
                 )
                 for one in facts.parts
             ]
@@ -158,4 +169,5 @@ def _print(path: str, facts: Facts, as_json: bool, parts: bool) -> None:
         for one in facts.parts:
             click.echo(
                 f"  {one.part}: {one.type} {one.size} octets {one.sha256} {one.filenames[0] if one.filenames else ''}"
+                + (" (opened with a password)" if one.opened else "")
             )

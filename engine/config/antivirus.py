@@ -65,4 +65,17 @@ class Antivirus(Section, frozen=True):
     files: ScannedFiles = ScannedFiles.ALL  # SCAN-01
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    try_passwords: bool = False  # ENC-01
+    usual_passwords: tuple[str, ...] = (
+        "infected",
+        "password",
+        "1234",
+        "12345",
+        "123456",
+        "0000",
+        "1111",
+        "virus",
+        "malware",
+        "secret",
+    )
     definitions: str = "definitions/starter.mwd"  # relative to the root

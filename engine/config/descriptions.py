@@ -396,6 +396,12 @@ SETTINGS: Final[dict[str, dict[str, Words]]] = {
             "find is treated like a virus and named Heuristic.", "AV-03"),
         "heuristics_exempt": W("Exempt from it", "After false alarms: names such as Heuristic.PackedProgram, or "
             "SHA-256 digests of single files.", "AV-03"),
+        "try_passwords": W("Try passwords", "Archives, PDF and Office documents that need a password are opened with "
+            "one that stands in the text, subject or file names of the same message, or in the list below, and what is "
+            "inside is scanned. They still count as encrypted for your rules. Such a message is read twice, and takes "
+            "up to 15 seconds more; what no password opens stays encrypted.", "ENC-01"),
+        "usual_passwords": W("Passwords that many use", "Tried besides those that a message says, the likeliest first. "
+            "At most 50 are tried at one file.", "ENC-01"),
         "definitions": W("Definitions", "File with the compiled definitions, from the installation's directory on."),
     },
     "Updates": {

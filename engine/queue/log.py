@@ -64,7 +64,9 @@ class Log:
         self._current: Segment | None = None
         self._last_generation = 0
         self._ahead: ThreadFuture[Segment] | None = None
+        self._reused: Segment | None = None  # the oldest one, of which the one ahead is made
         self._trimming: ThreadFuture[list[Segment]] | None = None
+        self._trim_due_s = 0.0
         self._batch: list[bytes] = []
         self._batch_off = 0
         self._batch_len = 0
@@ -73,6 +75,7 @@ class Log:
         self._idle: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
+        self._is_closed = False
         self._notes: list[Note] = []  # not durable yet
         self._backlog: list[Note] = []  # there was no room for them
         self._ended: list[MessageState] = []  # their Done is not durable yet
@@ -96,7 +99,8 @@ class Log:
         self._trim()
 
     def abandon(self) -> None:
-        """Stop the threads after a start that failed."""
+        """Stop the threads, also after a start that failed."""
+        self._is_closed = True
         self._sync_thread.shutdown()
         self._segment_thread.shutdown()
 
@@ -115,8 +119,7 @@ class Log:
             if self._idle is not None:
                 self._idle.cancel()
             self._current = None
-            self._sync_thread.shutdown()
-            self._segment_thread.shutdown()
+            self.abandon()
             self._ahead = None
             self._segments.clear()
             self._dirty.clear()
@@ -303,6 +306,7 @@ class Log:
         self._flush()
         if self._syncing is None and self._dirty:
             self._sync()
+        self._trim()
 
     def _sync(self) -> None:
         waiters, self._waiters = self._waiters, []
@@ -388,7 +392,7 @@ class Log:
             if ahead is not None and (wait or ahead.done()):
                 ahead.result()
         except OSError as error:
-            self._ahead = None
+            self._none_ahead()
             raise QueueFull(f"no new segment: {error}") from error
 
     def _segment_ahead(self) -> None:
@@ -396,30 +400,36 @@ class Log:
         if self._ahead is not None:
             if not self._ahead.done() or self._ahead.exception() is None:
                 return
-            self._ahead = None  # it failed; perhaps there is room now
+            self._none_ahead()  # it failed; perhaps there is room now
         if self._trimming is not None:  # order on the disk is order of age: one change at a time
             self._trimmed(wait=True)
         self._last_generation = generation = segment.next_generation(self._last_generation)
         if self._finished(0) and not self._segments[0].sick:
-            old = self._segments.popleft()
-            self._ahead = self._segment_thread.submit(self._recycle, old, generation)
+            self._reused = old = self._segments.popleft()
+            self._ahead = self._segment_thread.submit(segment.recycle, old, generation, self._disk)
         else:
             self._ahead = self._segment_thread.submit(
                 segment.create, self._directory, generation, self._segment_len, self._disk
             )
 
-    def _recycle(self, old: Segment, generation: int) -> Segment:
-        try:
-            return segment.recycle(old, generation, self._disk)
-        except OSError:
-            self._loop.call_soon_threadsafe(self._segments.appendleft, old)
-            raise
+    def _none_ahead(self) -> None:
+        """It could not be made. Nothing younger may go before the one that it was to be made of, which is the oldest
+        again at once: the ends of its messages may be in any younger one."""
+        self._ahead = None
+        if self._reused is not None:
+            self._segments.appendleft(self._reused)
+            self._reused = None
 
     def _take_ahead(self) -> Segment:
-        ahead, self._ahead = self._ahead, None
-        if ahead is None:
+        if self._ahead is None:
             raise RuntimeError("no segment was asked for")
-        return ahead.result()
+        try:
+            fresh = self._ahead.result()
+        except OSError:
+            self._none_ahead()
+            raise
+        self._ahead = self._reused = None
+        return fresh
 
     def _finished(self, index: int) -> bool:
         if index >= len(self._segments):
@@ -429,10 +439,17 @@ class Log:
 
     def _trim(self) -> None:
         """Remove finished segments at the old end: sick ones, and more than SPARE_SEGMENTS."""
+        if self._is_closed:
+            return
         if self._trimming is not None and not self._trimmed(wait=False):
             return
-        if self._ahead is not None and not self._ahead.done():
+        if self._loop.time() < self._trim_due_s:
             return
+        if self._ahead is not None:
+            if not self._ahead.done():
+                return
+            if self._ahead.exception() is not None:
+                self._none_ahead()
         free = next(index for index in range(len(self._segments) + 1) if not self._finished(index))
         old: list[Segment] = []
         while free and (free > SPARE_SEGMENTS or self._segments[0].sick):
@@ -443,8 +460,7 @@ class Log:
             self._trimming.add_done_callback(self._trim_again)
 
     def _trim_again(self, _: object) -> None:
-        if self._current is not None:  # else the log is being closed
-            self._loop.call_soon_threadsafe(self._trim)
+        self._loop.call_soon_threadsafe(self._trim)  # close() waits for this thread
 
     def _remove(self, old: list[Segment]) -> list[Segment]:
         """Oldest first, each durably before the next. Returns those that are still there."""
@@ -459,7 +475,10 @@ class Log:
 
     def _trimmed(self, *, wait: bool) -> bool:
         if self._trimming is not None and (wait or self._trimming.done()):
-            self._segments.extendleft(reversed(self._trimming.result()))
+            if left := self._trimming.result():
+                self._segments.extendleft(reversed(left))
+                self._trim_due_s = self._loop.time() + IDLE_SYNC_S
+                self._idle_later()
             self._trimming = None
         return self._trimming is None
 

@@ -25,6 +25,7 @@ from engine.scan import gzip_file
 from engine.scan.decode import Undecodable, decode
 from engine.scan.node import BINHEX, GZIP, MARGIN, MULTIPART, TAR, UUE, ZIP, Node
 from engine.scan.walk import Walk
+from engine.scan.zip_file import ENCRYPTED
 from engine.scan.zip_file import read as read_zip
 from engine.scan.zip_file import unpack as unpack_zip
 
@@ -283,6 +284,8 @@ class _Work:
         entries = {entry.header_off: entry for entry in directory.entries}
 
         def changed(child: Node) -> bytes:
+            if entries[child.key].flags & ENCRYPTED:
+                raise CannotRewrite(child)  # whoever has the password would find it changed, and not encrypted
             return self._changed(child, unpack_zip(buf, entries[child.key], _UNBOUNDED).data)
 
         try:
@@ -292,6 +295,8 @@ class _Work:
 
     def _tar(self, node: Node, buf: bytes) -> list[Edit]:
         def changed(child: Node) -> bytes:
+            if child.encoding:
+                raise CannotRewrite(child)  # sparse: its content is not what is stored
             edits = [(start - child.body, end - child.body, new) for start, end, new in self.edits(child, buf)]
             return with_edits(buf[child.body : child.end], edits)
 

@@ -4,10 +4,11 @@ import io
 from functools import partial
 from itertools import pairwise
 
-from engine.scan import gzip_file, magic, tar_file, zip_file
+from engine.scan import gzip_file, magic, tar_file, tar_sparse, zip_crypt, zip_file
 from engine.scan.course import Course, Place
 from engine.scan.facts import Cause, Part
-from engine.scan.formats import ooxml
+from engine.scan.formats import OPENERS, ooxml
+from engine.scan.inflate import Inflated
 from engine.scan.matcher import match_member
 from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import GZIP, MEMBER, TAR, ZIP, Node
@@ -55,11 +56,14 @@ class Archives:
         node.start, node.body = entry.header_off, entry.data_off
         node.end = entry.data_off + max(0, entry.packed_len)
         node.encoding = "zip"
-        cause = None
+        cause = content = None
+        locked = entry.readable and bool(entry.flags & zip_file.ENCRYPTED)
+        if locked:
+            content = self._unlocked(buf, entry)
         if not entry.readable:
             cause = (Cause.DAMAGED, "zip-local-header-missing")
-        elif entry.flags & zip_file.ENCRYPTED:
-            cause = (Cause.ENCRYPTED, "zip")
+        elif locked:
+            cause = (Cause.ENCRYPTED, "zip") if content is None else None
         elif entry.method not in zip_file.METHODS:
             cause = (Cause.UNSUPPORTED, f"zip method {entry.method}")
         if cause is not None:
@@ -67,11 +71,17 @@ class Archives:
             return True
         packed_len = entry.packed_len if entry.packed_len >= 0 else len(buf)
         window = zip_file.window(buf, entry)
-        content = zip_file.unpack(buf, entry, self._budget.room(packed_len, window), self._budget.check_time)
+        if content is None:
+            content = zip_file.unpack(buf, entry, self._budget.room(packed_len, window), self._budget.check_time)
+        else:
+            part.opened = True
+            self._ledger.opened(node, parent)
         if content.over:
             self._ledger.over(node.part, self._budget.room_limit(packed_len, window))
         elif not content.complete:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "zip-data")
+        elif locked:
+            pass  # that it agrees with its header is how the password was known to be right
         elif entry.packed_len >= 0 and (content.used != entry.packed_len or len(content.data) != entry.size):
             self._ledger.finding(node.part, "zip-size")
         elif not zip_file.crc_agrees(entry, content.data):
@@ -83,6 +93,22 @@ class Archives:
         self._course.contents.examine(node, part, content.data, 0, len(content.data), inside)
         self._budget.release(len(content.data))
         return True
+
+    def _unlocked(self, buf: bytes, entry: zip_file.Entry) -> Inflated | None:
+        """Content of an encrypted entry that one of the passwords opens (antivirus.try_passwords)."""
+        budget = self._budget
+        locked = zip_crypt.Locked(buf, entry)
+        if locked.method < 0 or 2 * locked.plain_len > budget.held_left:
+            return None
+
+        def unpack(plain: bytes, inner: zip_file.Entry) -> Inflated:
+            room = budget.room(len(plain), zip_file.window(plain, inner))
+            return zip_file.unpack(plain, inner, room, budget.check_time)
+
+        budget.hold(locked.plain_len)
+        content = budget.keyring.find(lambda word: locked.opened(word, unpack))
+        budget.release(locked.plain_len)
+        return content
 
     def gzip(self, node: Node, buf: bytes, place: Place) -> bool:
         """All gzip members together are one file; a later one that is itself a container is opened apart too."""
@@ -167,14 +193,43 @@ class Archives:
             match_member(self._image, self._ledger, child, told)
             child.key = entry.header_off
             child.start, child.body, child.end = entry.first_off, entry.data_off, entry.end
+            if entry.sparse is not None and entry.sparse.fits(entry.size):
+                self._sparse(child, part, buf, entry, entry.sparse, inside)
+                continue
+            if entry.sparse is not None:
+                cause = (
+                    (Cause.LIMIT, "long map of a sparse file") if entry.sparse.many else (Cause.DAMAGED, "tar-sparse")
+                )
+                self._ledger.unscanned(child.part, *cause)
             if entry.size > self._budget.room():
                 self._ledger.over(child.part, self._budget.room_limit())
-            if entry.sparse:
-                self._ledger.unscanned(child.part, Cause.UNSUPPORTED, "sparse tar member")
             end = min(entry.end, entry.data_off + self._budget.room())
             self._budget.spend(end - entry.data_off)
             self._course.contents.examine(child, part, buf, entry.data_off, end, inside)
         return True
+
+    def _sparse(
+        self, node: Node, part: Part, buf: bytes, entry: tar_file.Member, sparse: tar_sparse.Sparse, inside: Place
+    ) -> None:
+        """A file with holes, as readers would write it; what those write that know no holes, if it can be opened."""
+        node.encoding = "sparse"
+        packed_len = entry.end - entry.first_off
+        room = self._budget.room(packed_len)
+        if sparse.size > room:
+            self._ledger.over(node.part, self._budget.room_limit(packed_len))
+        content = tar_sparse.expand(buf, entry.data_off, sparse, room)
+        self._budget.spend(len(content))
+        self._budget.hold(len(content))
+        self._course.contents.examine(node, part, content, 0, len(content), inside)
+        self._budget.release(len(content))
+        kind = magic.identify(buf, entry.data_off, entry.end)
+        if kind in magic.OPENED or kind in OPENERS:
+            reading = "what is stored of a sparse file"
+            apart = Place(inside.containers, inside.mime, True, reading, container=inside.container)
+            other = Node(node.part, MEMBER, node.start, node.body, node.end, alternate=True)
+            node.children.append(other)
+            stored = Part(node.part, reading=apart.reading)
+            self._course.contents.examine(other, stored, buf, entry.data_off, entry.end, apart)
 
 
 def _told(parent: Node, entry: zip_file.Entry, position: int) -> Told:

@@ -5,11 +5,12 @@ is switched off, or set higher than the engine bears, leaves the ceiling of the 
 that is no violation, the message merely could not be processed (SCAN-07).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from engine import limits
 from engine.config import ContainerLimits
+from engine.scan.keyring import Keyring
 
 
 class OutOfTime(Exception):
@@ -34,8 +35,11 @@ def time_s(settings: ContainerLimits) -> tuple[int, bool]:
 
 
 class Budget:
-    def __init__(self, settings: ContainerLimits, clock: Callable[[], float], deadline_s: float) -> None:
-        """clock: seconds, monotonic. deadline_s: on that clock."""
+    def __init__(
+        self, settings: ContainerLimits, clock: Callable[[], float], deadline_s: float, words: Sequence[str] = ()
+    ) -> None:
+        """clock: seconds, monotonic. deadline_s: on that clock. words: passwords that may be tried."""
+        self.keyring = Keyring(words, clock)
         self.depth, self._depth_set = _lower(settings.depth, settings.depth_on, limits.SCAN_DEPTH_CEILING)
         file_mb, self._file_set = _lower(settings.file_mb, settings.file_on, limits.SCAN_FILE_CEILING_MB)
         total_mb, self._total_set = _lower(settings.total_mb, settings.total_on, limits.SCAN_TOTAL_CEILING_MB)
@@ -136,6 +140,7 @@ class Share:
         self._copies = copies
         self._kept = 0
         self.check_time = budget.check_time
+        self.keyring = budget.keyring
 
     def room(self, window: int = 0) -> int:
         return min(self._budget.room(self._packed_len, window), max(0, self._budget.held_left // self._copies))

@@ -85,6 +85,7 @@ class Contents:
         """told: whoever took it out says what it is, and that it holds no archive."""
         if (kind in magic.OPENED or kind in OPENERS) and self._open(kind, node, part, buf, start, end, place):
             part.container = True
+            part.opened = node.opened
             names = names_in(self._image, self._ledger, node, octets, kind, place.container)
             if names:
                 below = {name for inner in node.everything() for name in inner.viruses}
@@ -306,6 +307,8 @@ class Contents:
         """Look for files that are spelled out in a text, and match its links. Its octets were matched already."""
         text = self._own(node, buf, start, end)
         if text is not None:
+            if links and self._course.texts is not None:
+                self._course.texts.add(text, node.type == "html")
             if links:
                 match_links(self._image, self._ledger, node, text, self._budget.check_time)
             for finder in FINDERS:

@@ -16,6 +16,7 @@ from engine.scan.ledger import Ledger
 from engine.scan.mapped import Octets
 from engine.scan.matcher import Matcher
 from engine.scan.node import Node
+from engine.scan.passwords import Texts
 
 if TYPE_CHECKING:
     from engine.scan.archives import Archives
@@ -48,6 +49,9 @@ class Taker(Protocol):
     def see(self, node: Node, buf: Octets, start: int, end: int) -> None:
         """buf[start:end] is the decoded content of node, with which the walk is through."""
 
+    def again(self) -> None:
+        """The walk begins anew, with passwords to try: all that it has shown it will show once more."""
+
 
 TOP: Final = Place()
 IN_MESSAGE: Final = Place(container="mail")
@@ -67,4 +71,5 @@ class Course:
         self.budget = budget
         self.digests = digests
         self.taker: Taker | None = None  # who is shown every content
+        self.texts: Texts | None = None  # collects what the message says, if passwords are to be tried
         self.end_to_end = end_to_end  # encrypted mail counts as an encrypted container (ENC-06)

@@ -28,6 +28,9 @@ class AttachmentDigests:
         if node.names and node.role == ENTITY and end > start and len(self._found) < COUNT:
             self._found[id(node)] = hashlib.sha256(memoryview(buf)[start:end]).hexdigest(), node
 
+    def again(self) -> None:
+        self._found.clear()
+
     def into(self, gathered: Gathered) -> None:
         """Put them into the evidence, each at its file."""
         if not self._found:

@@ -6,6 +6,7 @@ matched (a header section, the name of a member that cannot be read) is in what 
 in the end the whole message.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from engine.scan.mapped import Octets
 from engine.scan.matcher import Matcher
 from engine.scan.node import ENTITY, Node
 from engine.scan.outcome import Taken
-from engine.scan.walk import Walker
+from engine.scan.walk import Walker, usual_passwords
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -50,6 +51,7 @@ class Taker:
         self._lacking = set(wanted.parts)
         self._room = wanted.room
         self._keep = keep
+        self._given: set[tuple[tuple[str, ...], bytes]] = set()
         self.too_large = 0  # contents that there was no room for
 
     def see(self, node: Node, buf: Octets, start: int, end: int) -> None:
@@ -60,6 +62,9 @@ class Taker:
         if parts:
             self._take(parts, node.name, node.type, span(buf, start, end))
 
+    def again(self) -> None:
+        """What was handed out is known, and not handed out twice."""
+
     def rest(self, message: bytes) -> None:
         """When the walk has ended."""
         if self._lacking:
@@ -68,11 +73,15 @@ class Taker:
     def _take(self, parts: list[str], name: str, kind: str, octets: "Buffer") -> None:
         size = memoryview(octets).nbytes
         self._lacking.difference_update(parts)
+        one = tuple(sorted(parts)), hashlib.sha256(octets).digest()
+        if one in self._given:
+            return
+        self._given.add(one)
         if size > self._room:
             self.too_large += 1
             return
         self._room -= size
-        self._keep(Taken(tuple(sorted(parts)), name, kind, size), octets)
+        self._keep(Taken(one[0], name, kind, size), octets)
 
 
 def _is_infected(node: Node) -> bool:
@@ -105,7 +114,11 @@ def extract(
     taker = Taker(wanted, keep)
     encrypted = settings.blocking.encrypted
     Walker(
-        image, settings.blocking.containers, end_to_end=encrypted.enabled and encrypted.end_to_end, clock=clock
+        image,
+        settings.blocking.containers,
+        end_to_end=encrypted.enabled and encrypted.end_to_end,
+        passwords=usual_passwords(settings.antivirus),
+        clock=clock,
     ).walk_message(buf, taker=taker)
     taker.rest(buf)
     return taker.too_large

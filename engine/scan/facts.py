@@ -66,6 +66,7 @@ class Part(msgspec.Struct):
     content_type is what it claims, type what the content is. filenames: every name it declares, best first.
     examined: decoded octets that the matcher saw; less than size means that the part is unscanned.
     reading: empty for the ordinary one; else what this entry assumes where clients read the message differently.
+    opened: it was encrypted, and a password from the message opened it.
     """
 
     part: str
@@ -78,6 +79,7 @@ class Part(msgspec.Struct):
     container: bool = False
     depth: int = 0
     reading: str = ""
+    opened: bool = False
 
 
 class Facts(msgspec.Struct):

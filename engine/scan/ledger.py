@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.heuristics.watch import Watch
 
 NO_FIELDS: Final = Fields()
+OPENED: Final = "opened-with-password"
 
 
 class Ledger:
@@ -59,6 +60,14 @@ class Ledger:
         if self.watch is not None:
             self.watch.encrypted(node, container)
         self.unscanned(node.part, Cause.ENCRYPTED, detail)
+
+    def opened(self, node: Node, container: Node) -> None:
+        """node was encrypted, and a password from the message opened it: container, which may be node, still is one
+        that is encrypted, for policy to decide about (ENC-01)."""
+        container.encrypted = node.opened = True
+        if self.watch is not None:
+            self.watch.encrypted(node, container)
+        self.finding(node.part, OPENED)
 
     def finding(self, part: str, kind: str, severe: bool = False) -> None:
         """severe: content may have been missed; then the part is unscanned (damaged), whatever else is known."""

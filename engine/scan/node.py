@@ -35,7 +35,8 @@ class Node(msgspec.Struct, eq=False):
 
     type, size: of its content, as in the ledger. document: which one a zip is (ooxml.document), package:
     what kind of document's parts it has (ooxml.package). encrypted: something in
-    it cannot be read without a password or key, be it its content or one of its members.
+    it cannot be read without a password or key, be it its content or one of its members. opened: it was encrypted,
+    and a password from the message opened it.
     alternate: the node exists only in a second reading of its parent, so it cannot be rewritten by itself.
     """
 
@@ -55,6 +56,7 @@ class Node(msgspec.Struct, eq=False):
     package: str = ""
     size: int = 0
     encrypted: bool = False
+    opened: bool = False
     children: list[Node] = []
 
     @property

@@ -1,6 +1,7 @@
 """Examines one message or plain file outside the gateway, in the process of whoever asks."""
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -26,10 +27,20 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 def examine(
-    data: Octets, name: str, image: Matcher, digests: bool = False, heuristics: Antivirus | None = None
+    data: Octets,
+    name: str,
+    image: Matcher,
+    digests: bool = False,
+    heuristics: Antivirus | None = None,
+    passwords: Sequence[str] | None = None,
 ) -> Facts:
-    """The facts of one input. A failure of ours is a verdict too, and never clean. heuristics: as of Walker."""
-    walker = Walker(image, ContainerLimits(), digests=digests, heuristics=heuristics, clock=time.monotonic)
+    """The facts of one input. A failure of ours is a verdict too, and never clean.
+
+    heuristics, passwords: as of Walker.
+    """
+    walker = Walker(
+        image, ContainerLimits(), digests=digests, heuristics=heuristics, passwords=passwords, clock=time.monotonic
+    )
     try:
         return _walk(walker, data, name).facts
     except (MemoryError, RecursionError) as error:

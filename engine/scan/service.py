@@ -35,7 +35,7 @@ from engine.scan.matcher import Matcher
 from engine.scan.node import Node
 from engine.scan.outcome import Fate, InfectedFile, Outcome
 from engine.scan.scope import narrow
-from engine.scan.walk import Walk, Walker
+from engine.scan.walk import Walk, Walker, usual_passwords
 from engine.sender.wanted import is_wanted
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class _Examination:
             blocking.containers,
             end_to_end=blocking.encrypted.enabled and blocking.encrypted.end_to_end,
             heuristics=settings.antivirus if settings.antivirus.enabled else None,
+            passwords=usual_passwords(settings.antivirus),
             clock=clock,
         )
         self._digests = AttachmentDigests() if settings.updates.digest_days else None

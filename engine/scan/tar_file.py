@@ -1,7 +1,7 @@
 """tar archives: v7, ustar, pax (POSIX.1-2001) and GNU long names. Never raises on content.
 
 Reading goes on behind the two zero blocks and behind damaged headers, as some readers do: what any of them would
-extract is listed. Known gaps: sparse files (their map is not applied), multi-volume archives.
+extract is listed. Known gaps: multi-volume archives.
 """
 
 import re
@@ -10,18 +10,22 @@ from typing import Final
 
 import msgspec
 
+from engine.scan import tar_sparse
 from engine.scan.magic import is_tar_header
+from engine.scan.tar_sparse import number
 
-BLOCK: Final = 512
+BLOCK: Final = tar_sparse.BLOCK
 _EXTENSION_LEN: Final = 1 << 20  # of a long name or pax header that is read
 _ZERO: Final = bytes(BLOCK)
+_MAPPED: Final = frozenset({b"GNU.sparse.offset", b"GNU.sparse.numbytes"})
 _PAX: Final = re.compile(rb"(\d{1,9}) ([^=\n]{1,256})=")
 
 
 class Member(msgspec.Struct):
     """first_off: its first header block, extension headers included; header_off: its own; data [data_off, end).
 
-    kind: typeflag. problems: kind -> severe. file: it has content that a reader would write to a file.
+    kind: typeflag. problems: kind -> severe. file: it has content that a reader would write to a file. sparse: of one
+    with holes; size and data are then what is stored.
     """
 
     name: str
@@ -31,7 +35,7 @@ class Member(msgspec.Struct):
     size: int
     kind: bytes
     file: bool
-    sparse: bool = False
+    sparse: tar_sparse.Sparse | None = None
     problems: dict[str, bool] = {}
 
     @property
@@ -47,19 +51,6 @@ def _no_data_at(buf: bytes, at: int) -> bool:
     """Whether the next member or the end of the archive is where data would be."""
     block = buf[at : at + BLOCK]
     return len(block) < BLOCK or block == _ZERO or is_tar_header(block)
-
-
-def _number(field: bytes) -> int:
-    """A numeric field: octal text, or base-256 (GNU). -1: neither."""
-    if field[:1] and field[0] & 0x80:
-        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big") if field[0] != 0xFF else -1
-    text = field.split(b"\0", 1)[0].strip()
-    if not text:
-        return 0
-    try:
-        return int(text, 8)
-    except ValueError:
-        return -1
 
 
 def _text(field: bytes) -> str:
@@ -90,7 +81,7 @@ def members(buf: bytes) -> Iterator[Member]:
             problems["tar-members-behind-end"] = False
             ended = False
         kind = block[156:157]
-        size = _number(block[124:136])
+        size = number(block[124:136])
         first = at if first < 0 else first
         if size < 0:
             problems["tar-bad-size"] = True
@@ -110,7 +101,7 @@ def members(buf: bytes) -> Iterator[Member]:
                 yield Member(_text(block[:100]), at, at, data_off, len(data), kind, True)
             at = data_off + -(-size // BLOCK) * BLOCK
             continue
-        member = _member(block, {**common, **pax}, long_name, first, at, size)
+        member = _member(buf, block, {**common, **pax}, long_name, first, at, size)
         if kind == b"1" and _no_data_at(buf, data_off):
             member.size = 0  # old writers give a hard link the size of the file it names
         if kind in (b"2", b"3", b"4", b"5", b"6"):
@@ -128,19 +119,23 @@ def members(buf: bytes) -> Iterator[Member]:
         yield Member("", len(buf), len(buf), len(buf), 0, b"", False, problems=problems)
 
 
-def _member(block: bytes, pax: dict[str, bytes], long_name: str, first: int, at: int, size: int) -> Member:
+def _member(buf: bytes, block: bytes, pax: dict[str, bytes], long_name: str, first: int, at: int, size: int) -> Member:
     kind = block[156:157]
     name = long_name or _text(block[:100])
     if not long_name and block[257:263] == b"ustar\0" and block[345] and kind not in (b"S",):
         name = f"{_text(block[345:500])}/{name}"
     if "path" in pax:
         name = pax["path"].decode("utf-8", "replace")
-    sparse = kind == b"S" or any(key.startswith("GNU.sparse") for key in pax)
     if "GNU.sparse.name" in pax:
         name = pax["GNU.sparse.name"].decode("utf-8", "replace")
     if "size" in pax and not _unsound(pax["size"]):
         size = int(pax["size"])
     data_off = at + BLOCK
+    sparse: tar_sparse.Sparse | None
+    if kind == b"S":
+        sparse, data_off = tar_sparse.old(buf, at)
+    else:
+        sparse = tar_sparse.of_pax(pax, buf, data_off)
     file = kind not in (b"2", b"3", b"4", b"5", b"6") and not (
         kind in (b"0", b"\0") and name.endswith("/") and not size
     )
@@ -153,13 +148,20 @@ def _unsound(size: bytes | None) -> bool:
 
 
 def _pax(data: bytes) -> dict[str, bytes]:
-    """Records "length keyword=value\\n" of a pax header."""
+    """Records "length keyword=value\\n" of a pax header. A sparse map that comes number by number (0.0) is joined."""
     found = {}
+    numbers = []
     at = 0
     while match := _PAX.match(data, at):
         length = int(match.group(1))
         if length <= match.end() - at:
             break
-        found[match.group(2).decode("utf-8", "replace")] = data[match.end() : at + length - 1]
+        value = data[match.end() : at + length - 1]
+        if match.group(2) in _MAPPED:
+            numbers.append(value)
+        else:
+            found[match.group(2).decode("utf-8", "replace")] = value
         at += length
+    if numbers:
+        found["GNU.sparse.map"] = b",".join(numbers)
     return found

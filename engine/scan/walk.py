@@ -4,7 +4,7 @@ Every content is decoded into one contiguous object, matched, and dropped; the t
 Header sections are matched too. The rooms: course.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -23,6 +23,7 @@ from engine.scan.mapped import Mapped, Octets
 from engine.scan.matcher import Matcher
 from engine.scan.multiparts import Multiparts
 from engine.scan.node import ENTITY, FILE, Node
+from engine.scan.passwords import Texts, candidates
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -50,6 +51,7 @@ class Walker:
     image is read only; digests: also list SHA-256 of every part (for reports and comparisons; it is dear).
     end_to_end: encrypted S/MIME and OpenPGP mail counts as an encrypted container (ENC-06); else it is a finding.
     heuristics: level and exemptions of what the image knows beside signatures (AV-03); None: there are none.
+    passwords: that are tried at what is encrypted, behind those that the message itself says; None: none is tried.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Walker:
         end_to_end: bool = False,
         *,
         heuristics: Antivirus | None = None,
+        passwords: Sequence[str] | None = None,
         clock: Callable[[], float],
     ) -> None:
         self._image = image
@@ -67,6 +70,7 @@ class Walker:
         self._digests = digests
         self._end_to_end = end_to_end
         self._heuristics = heuristics if heuristics is None or heuristics.heuristics is not _OFF else None
+        self._passwords = passwords
         self._clock = clock
 
     def walk_message(self, data: "Buffer", deadline_s: float | None = None, taker: Taker | None = None) -> Walk:
@@ -84,12 +88,32 @@ class Walker:
         return self._walk(lambda course: course.file(buf, name), deadline_s)
 
     def _walk(self, begin: "Callable[[_Course], Node]", deadline_s: float | None, taker: Taker | None = None) -> Walk:
+        """Passwords may stand behind what they open, so the first walk reads, and a second one tries what it read. That
+        one counts unless it ran out of time and found nothing, which the first one alone would not have.
+        """
         if deadline_s is None:
             deadline_s = self._clock() + time_s(self._settings)[0]
-        budget = Budget(self._settings, self._clock, deadline_s)
-        course = _Course(self._image, budget, self._digests, self._end_to_end)
+        course = self._course(deadline_s)
+        if self._passwords is not None:
+            course.texts = Texts()
+        walk = self._walked(course, begin, taker)
+        if self._passwords is None or course.texts is None or not course.budget.keyring.wanted or course.out_of_time:
+            return walk
+        names = [name for node in walk.root.everything() if node.role in (ENTITY, FILE) for name in node.names]
+        words = candidates(walk.facts.subject, names, course.texts, self._passwords)
+        if taker is not None:
+            taker.again()
+        course = self._course(deadline_s, words)
+        again = self._walked(course, begin, taker)
+        return walk if course.out_of_time and not again.facts.matches else again
+
+    def _course(self, deadline_s: float, words: Sequence[str] = ()) -> "_Course":
+        budget = Budget(self._settings, self._clock, deadline_s, words)
+        return _Course(self._image, budget, self._digests, self._end_to_end)
+
+    def _walked(self, course: "_Course", begin: "Callable[[_Course], Node]", taker: Taker | None) -> Walk:
         course.taker = taker
-        ledger = course.ledger
+        budget, ledger = course.budget, course.ledger
         watch = None
         if self._heuristics is not None:
             watch = ledger.watch = Watch(self._image, self._heuristics, ledger, budget)
@@ -97,6 +121,11 @@ class Walker:
         if watch is not None and watch.closed:
             watch.finish()
         return Walk(ledger.facts, root, ledger.fields, ledger.limit, ledger.limit_part)
+
+
+def usual_passwords(antivirus: Antivirus) -> Sequence[str] | None:
+    """As Walker takes them."""
+    return antivirus.usual_passwords if antivirus.enabled and antivirus.try_passwords else None
 
 
 def looks_like_message(data: Octets, name: str) -> bool:
@@ -109,6 +138,7 @@ class _Course(Course):
 
     def __init__(self, image: Matcher, budget: Budget, digests: bool, end_to_end: bool) -> None:
         super().__init__(image, budget, digests, end_to_end)
+        self.out_of_time = False
         self.entities = Entities(self)
         self.multiparts = Multiparts(self)
         self.contents = Contents(self)
@@ -130,4 +160,5 @@ class _Course(Course):
         try:
             walk()
         except OutOfTime:
+            self.out_of_time = True
             self.ledger.over("", self.budget.time_limit)

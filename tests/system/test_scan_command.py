@@ -42,7 +42,7 @@ def test_contract(tmp_path: Path) -> None:
     (signature,) = second["signatures"]
     assert set(signature) == {"name", "part"} and signature["part"] == "2"
     assert set(third["unscanned"][0]) == {"part", "cause", "detail"}
-    assert {"part", "content_type", "type", "filename", "size", "sha256"} == set(second["parts"][0])
+    assert {"part", "content_type", "type", "filename", "size", "sha256", "opened"} == set(second["parts"][0])
     attachment = next(part for part in second["parts"] if part["part"] == "2")
     assert (attachment["filename"], attachment["size"]) == ("eicar.com", len(EICAR))
     assert "parts" not in lines(scan("--json", clean))[0]

@@ -1,8 +1,10 @@
 """Full and failing disks: nothing half accepted, nothing promised lost, and the queue recovers by itself."""
 
 import asyncio
+import contextlib
 import errno
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +14,7 @@ import pytest
 from engine.queue.draft import SMALL_LEN, WAITING_LEN, WAITING_TOTAL_LEN, Draft
 from engine.queue.errors import NoSuchMessage, QueueFull
 from engine.queue.listing import Queue
-from engine.queue.log import Log
+from engine.queue.log import IDLE_SYNC_S, Log
 from engine.queue.record import Attempt, Result
 from engine.queue.state import FAST, MessageState
 from engine.queue.state import Run as Place
@@ -249,6 +251,61 @@ def test_finished_segments_beyond_a_few_are_removed(run: Run) -> None:
         await store.commit()
         await until(lambda: len(room.segments) <= 8)
         assert await after_restart(room) == {}
+
+    run(test)
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 30])
+def test_what_is_done_stays_done_when_the_oldest_segment_cannot_be_used_again(run: Run, refusals: int) -> None:
+    """PROC-14, PROC-26: younger ones, which have the ends of its messages, were removed or used again before it."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        room.disk.fail(errno.EIO, "unlink")
+        messages = [await room.message(store, bytes(15_000)) for _ in range(4)]
+        for _ in range(25):
+            messages.append(await room.message(store, bytes(15_000)))
+            store.done(messages.pop(1))  # the end of what is in one segment is in the next one
+        for message in messages:
+            store.done(message)
+        await store.close()
+        assert len(room.segments) > 6
+        refused = iter([errno.ENOSPC] * refusals)
+        room.disk.fault = lambda call, what: next(refused, 0) if call == "rename" else 0
+        again = room.store()
+        assert await again.open() == []
+        for _ in range(3):
+            with contextlib.suppress(QueueFull):
+                again.done(await room.message(again, bytes(15_000)))
+                await again.commit()
+            assert await after_restart(room) == {}
+        await again.close()
+        assert await after_restart(room) == {}
+
+    run(test)
+
+
+def test_segments_that_cannot_be_removed_are_tried_again_after_a_while(run: Run) -> None:
+    """PROC-04: they were tried again at once, without an end, by a relay that has mail to care for."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        messages = [await room.message(store, bytes(15_000)) for _ in range(25)]
+        tries: list[float] = []
+
+        def fault(call: str, what: object) -> int:
+            if call == "unlink":
+                tries.append(time.monotonic())
+            return errno.EIO if call == "unlink" else 0
+
+        room.disk.fault = fault
+        for message in messages:
+            store.done(message)
+        await store.commit()
+        await until(lambda: len(tries) > 1)
+        assert tries[1] - tries[0] > 0.9 * IDLE_SYNC_S
+        room.disk.heal()
+        await until(lambda: len(room.segments) <= 6)
 
     run(test)
 

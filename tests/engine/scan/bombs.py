@@ -199,6 +199,7 @@ def pax_sparse_tar(size: int) -> bytes:
         records += b"%d %s\n" % (len(record) + 4, record)
     stretches = b"".join(b"%d\n1\n" % (number * 4096) for number in range(20_000))
     data = b"20000\n" + stretches
+    data = data.ljust(-(-len(data) // 512) * 512, b"\0") + b"a" * 20_000
     pax = _tar_header("p", len(records), b"x") + records.ljust(512, b"\0")
     return pax + _tar_header("sparse", len(data)) + data.ljust(-(-len(data) // 512) * 512, b"\0") + bytes(1024)
 
@@ -329,8 +330,8 @@ BOMBS: Final[dict[str, Bomb]] = {
     "large-dictionary": Bomb(packed.large_dictionary, ("emory",), "d.lzma"),
     "zstd-of-zeros": Bomb(packed.zstd_of_zeros, _LEN, "z.zst"),
     "7z-of-zeros": Bomb(packed.seven_zip_of_zeros, _LEN, "z.7z"),
-    "sparse-tar": Bomb(sparse_tar, ("sparse", *_LEN), "s.tar"),
-    "pax-sparse-tar": Bomb(pax_sparse_tar, ("sparse", *_LEN), "p.tar"),
+    "sparse-tar": Bomb(sparse_tar, _LEN, "s.tar"),
+    "pax-sparse-tar": Bomb(pax_sparse_tar, _LEN, "p.tar"),
     "tiny-tar": Bomb(tiny_tar, ("files",), "t.tar"),
     "large-tar": Bomb(large_tar, _LEN, "l.tar"),
     "attached-42": Bomb(lambda size: attached("42.zip", nested_zip(size)), _LEN),

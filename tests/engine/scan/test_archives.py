@@ -252,12 +252,6 @@ def test_a_tar_whose_first_header_is_damaged_is_read_on() -> None:
     assert [one.name for one in tar_file.members(bytes(buf)) if one.file] == ["two"]
 
 
-def test_sparse_members_are_marked() -> None:
-    block = _with_kind(tarred({"one": b"1"}, tarfile.GNU_FORMAT)[:512], b"S")
-    (member, *_) = tar_file.members(block + bytes(512 * 4))
-    assert member.sparse
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([zipped(FILES), tarred(FILES), gzipped(b"x" * 99, "n")]), st.data())
 def test_damaged_archives_never_raise(buf: bytes, data: st.DataObject) -> None:

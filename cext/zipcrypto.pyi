@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def decrypt(password: bytes, data: Buffer) -> bytes: ...

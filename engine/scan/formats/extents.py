@@ -1,0 +1,53 @@
+"""Files that lie in pieces of a larger content, as on disks: not copied where they are in one piece."""
+
+import io
+from typing import Final
+
+import msgspec
+
+from engine.scan.mapped import Octets, part
+
+HOLE: Final = -1  # in place of an offset: so many zeros
+Extents = list[tuple[int, int]]  # offset and octets of each piece, in order
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """over: cut at the room that was left. complete: False if pieces lie outside, or there are too few of them."""
+
+    data: Octets
+    over: bool
+    complete: bool
+
+
+def add(extents: Extents, offset: int, length: int) -> None:
+    """Put a piece behind the others, as one with the last if it goes on with it."""
+    if extents:
+        last, have = extents[-1]
+        if (last + have == offset and last >= 0) or (last == offset == HOLE):
+            extents[-1] = last, have + length
+            return
+    extents.append((offset, length))
+
+
+def gather(buf: Octets, extents: Extents, size: int, room: int) -> Gathered:
+    """The first size octets of what the extents make. Never raises. O(extents + octets given out)."""
+    wanted = min(size, room)
+    if extents and extents[0][1] >= wanted and 0 <= extents[0][0] <= len(buf) - wanted:
+        return Gathered(part(buf, extents[0][0], extents[0][0] + wanted), size > room, True)
+    out = io.BytesIO()
+    have = 0
+    view = memoryview(buf)
+    for offset, length in extents:
+        if have >= wanted:
+            break
+        length = min(length, wanted - have)
+        if offset == HOLE:
+            have += length
+            out.seek(have - 1)
+            out.write(b"\0")
+            continue
+        piece = view[min(offset, len(buf)) : min(offset + length, len(buf))]
+        have += out.write(piece)
+        if len(piece) < length:
+            break
+    return Gathered(out.getvalue(), size > room and have >= wanted, have >= wanted)

@@ -1,0 +1,113 @@
+"""Encrypted archives in mail that says the password."""
+
+import io
+from collections.abc import Sequence
+from email.message import EmailMessage
+
+import pytest
+import pyzipper
+
+from engine.config import Antivirus, ContainerLimits
+from engine.scan.facts import Cause, Verdict
+from engine.scan.node import Node
+from engine.scan.walk import Walk, Walker
+from tests.engine.scan.material import EICAR, VIRUS, Clock, Matcher
+from tests.oracles.zipcrypto import zipped_with_password
+
+USUAL = Antivirus().usual_passwords
+PASSWORD = "Xy-4711"
+
+
+def aes(members: dict[str, bytes], password: str = PASSWORD, bits: int = 256, version: int = 2) -> bytes:
+    out = io.BytesIO()
+    with pyzipper.AESZipFile(out, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(password.encode())
+        archive.setencryption(pyzipper.WZ_AES, nbits=bits, force_wz_aes_version=version)
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def old(members: dict[str, bytes], password: str = PASSWORD) -> bytes:
+    return zipped_with_password(members, password.encode())
+
+
+def mail(attachment: bytes, text: str = "", name: str = "a.zip", before: bool = True, subject: str = "x") -> bytes:
+    """before: the text stands before the attachment."""
+    message = EmailMessage()
+    message["Subject"] = subject
+    words = EmailMessage()
+    words.set_content(text or f"Hello,\nthe password is: {PASSWORD}\n")
+    file = EmailMessage()
+    file.set_content(attachment, maintype="application", subtype="zip", filename=name)
+    message.make_mixed()
+    for one in (words, file) if before else (file, words):
+        message.attach(one)
+    return message.as_bytes()
+
+
+def walk(data: bytes, words: Sequence[str] | None = USUAL) -> Walk:
+    return Walker(Matcher(), ContainerLimits(), digests=True, passwords=words, clock=Clock()).walk_message(data)
+
+
+def attached(found: Walk) -> Node:
+    return next(node for node in found.root.everything() if node.name == "a.zip")
+
+
+ARCHIVES = {
+    "zipcrypto": old({"a.txt": b"words", "b.com": EICAR}),
+    "aes-128": aes({"a.txt": b"words", "b.com": EICAR}, bits=128),
+    "aes-192, with crc": aes({"a.txt": b"words", "b.com": EICAR}, bits=192, version=1),
+    "aes-256": aes({"a.txt": b"words", "b.com": EICAR}),
+}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+@pytest.mark.parametrize("before", [True, False])
+def test_what_the_mail_says_opens_it(kind: str, before: bool) -> None:
+    """ENC-01: members are examined as any other, wherever the password stands; it still is an encrypted archive."""
+    found = walk(mail(ARCHIVES[kind], before=before))
+    assert [(one.name, one.part.rpartition("/")[2]) for one in found.facts.matches] == [(VIRUS, "b.com")]
+    assert not found.facts.unscanned
+    assert attached(found).encrypted
+    assert {one.part.rpartition("/")[2] for one in found.facts.parts if one.opened} == {"a.txt", "b.com"}
+    assert {one.kind for one in found.facts.findings} == {"opened-with-password"}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_it_is_off_unless_asked_for(kind: str) -> None:
+    """ENC-01: and then an encrypted archive is what it was: closed, with its names."""
+    found = walk(mail(ARCHIVES[kind]), None)
+    assert {(one.cause, one.detail) for one in found.facts.unscanned} == {(Cause.ENCRYPTED, "zip")}
+    assert found.facts.verdict is Verdict.UNSCANNED and attached(found).encrypted
+    assert not Antivirus().try_passwords
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_a_password_that_is_not_said(kind: str) -> None:
+    found = walk(mail(ARCHIVES[kind], "I tell you by telephone."))
+    assert {(one.cause, one.detail) for one in found.facts.unscanned} == {(Cause.ENCRYPTED, "zip")}
+    assert not any(one.opened for one in found.facts.parts)
+
+
+def test_the_usual_ones_names_and_subjects() -> None:
+    assert walk(mail(old({"b.com": EICAR}, "infected"), "see there")).facts.matches
+    assert walk(mail(old({"b.com": EICAR}, "zz7788"), "see there", subject="file (zz7788)")).facts.matches
+    assert walk(mail(old({"b.com": EICAR}, "zz7788"), "see there", name="a_zz7788.zip")).facts.matches
+
+
+def test_members_with_passwords_of_their_own() -> None:
+    one, other = old({"b.com": EICAR}, "first1"), aes({"c.com": EICAR}, "second2")
+    inner = old({"one.zip": one, "other.zip": other}, "outer0")
+    found = walk(mail(inner, "Passwords: outer0, first1 and second2."))
+    assert len(found.facts.matches) == 2 and not found.facts.unscanned
+
+
+def test_damage_behind_the_password() -> None:
+    """What does not have its checksum was not opened, whatever the password was."""
+    octets = bytearray(ARCHIVES["zipcrypto"])
+    at = octets.index(b"b.com") + 5 + 20
+    octets[at] ^= 0xFF
+    found = walk(mail(bytes(octets)))
+    assert not found.facts.matches
+    assert [one.cause for one in found.facts.unscanned] == [Cause.ENCRYPTED]
