@@ -1,9 +1,13 @@
 """One relay process: SMTP in, the queue, delivery (`python -m engine.relay`, started by the supervisor)."""
 
+import gc
+
+if __name__ == "__main__":  # what a start makes stays: collections would walk all of it, again and again
+    gc.disable()
+
 import argparse
 import asyncio
 import functools
-import gc
 import logging
 import math
 import os
@@ -325,7 +329,6 @@ class Relay:
         await self._adopt_definitions(path)
         await self.quarantine.start()
         await self.pool.start()
-        gc.disable()  # what a start makes stays: collections would walk all of it, again and again
         for message in await self.store.open():
             self._ids.seen(message.id)
             self.pipeline.submit(message)
