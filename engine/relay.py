@@ -1,9 +1,13 @@
 """One relay process: SMTP in, the queue, delivery (`python -m engine.relay`, started by the supervisor)."""
 
+import gc
+
+if __name__ == "__main__":  # what a start makes stays: collections would walk all of it, again and again
+    gc.disable()
+
 import argparse
 import asyncio
 import functools
-import gc
 import logging
 import math
 import os
@@ -332,7 +336,6 @@ class Relay:
         await self._adopt_definitions(path)
         await self.quarantine.start()
         await self.pool.start()
-        gc.disable()  # what a start makes stays: collections would walk all of it, again and again
         fast = await self.store.open()
         if self.store.newest:
             self._ids.seen(self.store.newest)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from engine import limits
+from engine.scan.keyring import Keyring
 
 STEPS: Final = 2_000_000  # tags, records, tokens, sectors: some 10 s at most; a file of 100 MB has 200,000 sectors
 OCTETS: Final = 512 * limits.MIB  # read and unpacked in all; a file of SCAN_FILE_LEN needs some four times its length
@@ -21,6 +22,7 @@ class Allowance:
     """Shared by a document and what is cleaned within it. It is the `Room` of the openers that cleaners use."""
 
     def __init__(self, steps: int = STEPS, octets: int = OCTETS) -> None:
+        self.keyring = Keyring()  # knows no password: what needs one is not cleaned
         self._steps = steps
         self._octets = octets
 

@@ -140,7 +140,7 @@ class Share:
         self._copies = copies
         self._kept = 0
         self.check_time = budget.check_time
-        self.keyring = budget.keyring
+        self.keyring: Keyring = budget.keyring
 
     def room(self, window: int = 0) -> int:
         return min(self._budget.room(self._packed_len, window), max(0, self._budget.held_left // self._copies))

@@ -15,7 +15,7 @@ from engine.scan.course import Course, Place
 from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
 from engine.scan.formats import CARRIERS, COPIES, FINDERS, OPENERS
-from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opener, Unread
+from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opened, Opener, Unread
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
@@ -196,6 +196,9 @@ class Contents:
                 self.encrypted_mail(parent, item.kind)
                 return True
             self._ledger.finding(parent.part, item.kind, item.severe)
+            return True
+        if isinstance(item, Opened):
+            self._ledger.opened(parent, parent)
             return True
         if isinstance(item, Gap):
             self._gap(parent, parent, item.cause, item.detail)

@@ -18,9 +18,13 @@ learned of that: the pool starts another server whenever a scanner crashed, so t
 as there are scanners.
 """
 
+import gc
+
+if __name__ == "__main__":  # what it imports stays
+    gc.disable()
+
 import array
 import ctypes
-import gc
 import os
 import resource
 import signal
@@ -189,6 +193,7 @@ def main() -> int:
     control = socket.socket(fileno=int(sys.argv[1]))
     die_with_parent(control.fileno())
     worker.preload()
+    gc.enable()
     _settle()
     return Server(control, load, examine).serve()
 

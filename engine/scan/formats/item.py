@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from engine.scan.facts import Cause
+from engine.scan.keyring import Keyring
 
 
 class NotThis(Exception):
@@ -20,6 +21,10 @@ class Room(Protocol):
 
     def keep(self, octets: int) -> None:
         """So many octets stay in the opener's hands when it goes on, up to its end."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """Passwords that may be tried."""
 
     def check_time(self) -> None:
         """Call it in every loop whose length the content decides. Raises OutOfTime, which is passed on."""
@@ -85,5 +90,9 @@ class Gap(msgspec.Struct, frozen=True):
     detail: str
 
 
-Item = Member | Unread | Odd | Gap
+class Opened(msgspec.Struct, frozen=True):
+    """The container was encrypted, and a password from the message opened it."""
+
+
+Item = Member | Unread | Odd | Gap | Opened
 Opener = Callable[[bytes, Room], Iterator[Item]]

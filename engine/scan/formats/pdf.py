@@ -8,19 +8,23 @@
 A damaged stream is ordinary in honest files. What a reader shows of it is what was decoded, so it counts as examined
 and is only a finding; of an attached file, though, another reader may save more, so that is damage.
 
-Known gaps: encrypted documents are not tried with the empty password, they count as encrypted (ENC-07); streams of
-image formats are not decoded to pixels.
+An encrypted document that opens without a password is read as any other, as every reader does; one that needs a
+password counts as encrypted (ENC-07), also if one was found that opens it.
+
+Known gaps: streams of image formats are not decoded to pixels; owner passwords are not tried.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from engine import limits
 from engine.scan.facts import Cause
-from engine.scan.formats.item import Gap, Item, Member, Odd, Room, Unread
+from engine.scan.formats.item import Gap, Item, Member, Odd, Opened, Room, Unread
 from engine.scan.formats.pdf_filters import IMAGES, Decoded
 from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch
+from engine.scan.formats.pdf_security import Handler
 from engine.scan.formats.pdf_streams import Stream, Streams, holds_objects
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, unescaped
 
@@ -30,6 +34,10 @@ _NAMES: Final = re.compile(
     rb"/(?:(" + b"|".join(sorted(_TELLING)) + rb")" + _DELIMITER
     + rb"|([^\0\t\n\f\r ()<>\[\]{}/%#]{0,16}+#[^\0\t\n\f\r ()<>\[\]{}/%]{2,48}+)" + _DELIMITER + rb")"
 )  # fmt: skip
+_ENCRYPT: Final = re.compile(rb"/Encrypt" + _DELIMITER)
+_ID: Final = re.compile(rb"/ID(?=[\0\t\n\f\r ]*\[)")
+_ENCRYPTS: Final = 64  # trailers that are looked at; each revision of a document adds one
+_IDS: Final = 4  # identifiers that are tried with a password
 _FILE_KEYS: Final = (b"UF", b"F", b"DOS", b"Mac", b"Unix")
 _WALKED: Final = 200_000  # values of one object among which file specifications are looked for
 _BOMS: Final = ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le"), (b"\xef\xbb\xbf", "utf-8"))
@@ -52,6 +60,7 @@ class _Opening:
         self._objects = Objects(buf, room)
         self._streams = Streams(self._objects, room)
         self._encrypted = False
+        self._locks: set[tuple[str, int]] = set()  # where the encryption dictionary is that was opened
         self._said: set[str] = set()
         self._scripts: set[int] = set()  # numbers of objects that are scripts
         self._files: dict[int, list[str]] = {}  # names of objects that are attached files
@@ -63,6 +72,7 @@ class _Opening:
         streams = self._streams
         for detail in streams.gaps:
             yield Gap(Cause.LIMIT, detail)
+        yield from self._unlock()
         held = set()
         kept = 0
         for place in range(len(streams)):
@@ -89,6 +99,49 @@ class _Opening:
             if place not in held:
                 self._room.check_time()
                 yield from self._stream(streams.stream(place), self._room.room())
+
+    # --- encryption -----------------------------------------------------------------------------------
+
+    def _unlock(self) -> Iterator[Item]:
+        """Find what decrypts the document: no password, which every reader tries, or one of those that may be tried.
+
+        Documents with several encryption dictionaries stay closed: readers may take any of them.
+        """
+        dictionaries: list[Dict] = []
+        ids: list[bytes] = [b""]
+        locks = set()
+        for start, end in self._streams.file_regions():
+            for found in islice(_ENCRYPT.finditer(self._buf, start, end), _ENCRYPTS):
+                value = self._objects.read(self._buf, found.end())[0]
+                encrypt = self._objects.resolved(value)
+                if isinstance(encrypt, Dict):
+                    locks.add(self._lock(value, found.end()))
+                    if encrypt not in dictionaries:
+                        dictionaries.append(encrypt)
+            for found in islice(_ID.finditer(self._buf, start, end), _ENCRYPTS):
+                value = self._objects.read(self._buf, found.end())[0]
+                if isinstance(value, list) and value and isinstance(value[0], bytes) and value[0] not in ids:
+                    ids.insert(0, bytes(value[0]))
+        if len(dictionaries) != 1:
+            return
+        handler = Handler(dictionaries[0], ids[: _IDS + 1], self._objects.resolved)
+        if not handler.usable:
+            return
+        keyring = self._room.keyring
+        security = keyring.attempt(handler.opens, "")
+        if security is not None:
+            yield from self._say("pdf-encrypted-without-password")
+        else:
+            security = keyring.find(handler.opens)
+            if security is None:
+                return
+            yield Opened()
+        self._locks = locks
+        self._objects.unlock(security)
+
+    def _lock(self, value: Value, at: int) -> tuple[str, int]:
+        """Where an encryption dictionary is: the number of its object, or its place in the file."""
+        return ("object", value.number) if isinstance(value, Ref) else ("place", at)
 
     def _say(self, kind: str, severe: bool = False) -> Iterator[Item]:
         """Each finding once."""
@@ -118,7 +171,8 @@ class _Opening:
                         self._holder = holder
                         yield from self._attached(holder)
                 elif name == b"Encrypt":
-                    self._encrypted = self._encrypted or isinstance(value, Ref | Dict)
+                    if isinstance(value, Ref | Dict) and self._lock(value, found.end()) not in self._locks:
+                        self._encrypted = True
                 elif name == b"AA":
                     if isinstance(self._objects.resolved(value), Dict):
                         yield from self._say("pdf-additional-actions")
@@ -196,7 +250,7 @@ class _Opening:
             if self._encrypted and not (steps and done.ended and not done.stopped):
                 continue
             if lost or not done.ended:
-                yield from self._say("pdf-stream-damaged", severe=lost)
+                yield from self._say("pdf-stream-damaged", severe=lost or self._objects.security is not None)
             if not names:
                 yield from self._plain(stream, label, done)
             else:

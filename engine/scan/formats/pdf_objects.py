@@ -16,10 +16,11 @@ from typing import Final
 
 from engine import limits
 from engine.scan.formats.item import Room
+from engine.scan.formats.pdf_security import Security, decrypted
 from engine.scan.formats.pdf_syntax import Malformed, Ref, Value, parse
 
 _OBJ: Final = re.compile(rb"obj")
-_HEADER: Final = re.compile(rb"(?<!\d)(\d{1,10})[\0\t\n\f\r ]+\d{1,5}[\0\t\n\f\r ]*\Z")
+_HEADER: Final = re.compile(rb"(?<!\d)(\d{1,10})[\0\t\n\f\r ]+(\d{1,5})[\0\t\n\f\r ]*\Z")
 _HEADER_LEN: Final = 40
 _TABLE: Final = re.compile(rb"(?:[\0\t\n\f\r ]*+\d{1,10}(?=[\0\t\n\f\r ]|\Z))*+")
 _SEARCHES: Final = 64  # objects that are looked up one by one; for more an index is made
@@ -75,6 +76,7 @@ class Objects:
         self.starts = array("q")
         self.object_streams: list[ObjectStream] = []
         self._work = _WORK * len(buf) + limits.MIB
+        self.security: Security | None = None  # what the document was encrypted with, if that is known
         self._parsed: tuple[bytes, int, Value, int] = (b"", -1, None, 0)
         self._searches = 0
         # Where objects of each number are: `latest` place of it, and for each place the one before it.
@@ -114,6 +116,20 @@ class Objects:
         place = bisect_right(self.starts, at) - 1
         return self.starts[place] if place >= 0 else 0
 
+    def identity(self, at: int) -> tuple[int, int]:
+        """(number, generation) of the object in which at lies."""
+        place = bisect_right(self.starts, at) - 1
+        if place < 0:
+            return 0, 0
+        begin = self.starts[place] - 3
+        header = _HEADER.search(self.buf[max(0, begin - _HEADER_LEN) : begin])
+        return self.numbers[place], int(header[2]) if header is not None else 0
+
+    def unlock(self, security: Security) -> None:
+        """From now on strings of the file are decrypted."""
+        self.security = security
+        self._parsed = (b"", -1, None, 0)
+
     def object_at(self, buf: bytes, at: int) -> tuple[Value, int]:
         """The object there, None if there is none. The last one is remembered."""
         known_in, known, value, end = self._parsed
@@ -129,6 +145,10 @@ class Objects:
             self.charge(4 * (failure.at - at) + 64)
             return None, failure.at
         self.charge(end - at)
+        if self.security is not None and buf is self.buf:
+            number, generation = self.identity(at)
+            string = self.security.string
+            value = decrypted(value, lambda octets: string(number, generation, octets))
         return value, end
 
     def resolved(self, value: Value) -> Value:

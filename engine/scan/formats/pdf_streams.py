@@ -7,6 +7,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -187,9 +188,8 @@ class Streams:
 
     def decode(self, stream: Stream, steps: list[Step], room: int) -> tuple[Decoded, bool]:
         """(what is in the stream, whether the search for its end was given up)."""
-        view = memoryview(self._buf)
         end = stream.end
-        done = decode(view[stream.start : end], steps, room)
+        done = decode(self._plain(stream, end, room), steps, room)
         self._expand(done)
         if not steps or done.first_ended or done.over or done.broken or done.stopped == steps[0].name:
             return done, False
@@ -198,13 +198,32 @@ class Streams:
             following = self._buf.find(b"endstream", mark + 9) if mark >= 0 else -1
             end = following if following >= 0 else len(self._buf)
             self.objects.charge(end - stream.start)
-            longer = decode(view[stream.start : end], steps, room)
+            longer = decode(self._plain(stream, end, room), steps, room)
             self._expand(longer)
             if longer.first_ended or longer.over:
                 return longer, False
             if longer.broken or steps[0].name != b"FlateDecode" or end == len(self._buf):
                 return done, False
         return done, True
+
+    def _plain(self, stream: Stream, end: int, room: int) -> bytes | memoryview:
+        """The octets of a stream up to end, decrypted if the document was encrypted. Raises TooMuch."""
+        raw = memoryview(self._buf)[stream.start : end]
+        if self.objects.security is None:
+            return raw
+        if len(raw) > room:
+            raise TooMuch
+        return self.objects.security.stream(
+            stream.number, self.objects.identity(stream.start)[1], raw, stream.head, self._crypt(stream.head)
+        )
+
+    def _crypt(self, head: Dict) -> bytes | None:
+        """The crypt filter that a stream names itself (s7.4.10)."""
+        for name, given in zip_longest(self._listed(head.get(b"Filter")), self._listed(head.get(b"DecodeParms"))):
+            if name == b"Crypt":
+                named = self.objects.resolved(given.get(b"Name")) if isinstance(given, Dict) else None
+                return bytes(named) if isinstance(named, Name) else b"Identity"
+        return None
 
     def _expand(self, done: Decoded) -> None:
         self._expanded -= len(done.data)
@@ -244,7 +263,7 @@ class Streams:
                 raise Malformed(0)
             step = full_name(bytes(name))
             given_here = given[place] if place < len(given) else None
-            if step == b"Crypt" and _is_identity(given_here):
+            if step == b"Crypt" and (self.objects.security is not None or _is_identity(given_here)):
                 continue
             way.append(self._step(step, given_here))
         return way

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from engine.scan.formats.item import Item, Member
 from engine.scan.formats.pdf import members
+from engine.scan.keyring import Keyring
 
 
 class Room:
@@ -12,6 +13,7 @@ class Room:
 
     def __init__(self, octets: int = 1 << 24) -> None:
         self.octets = octets
+        self.keyring = Keyring()
         self.checks = 0
 
     def room(self, window: int = 0) -> int:

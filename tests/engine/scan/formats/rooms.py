@@ -1,6 +1,7 @@
 """The room that openers are given in tests, and what they yield, sorted out."""
 
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Unread
+from engine.scan.keyring import Keyring
 
 
 class Room:
@@ -8,6 +9,7 @@ class Room:
 
     def __init__(self, octets: int = 1 << 26) -> None:
         self.octets = octets
+        self.keyring = Keyring()
         self.looks = 0
 
     def room(self, window: int = 0) -> int:

@@ -17,6 +17,7 @@ from engine.scan import magic
 from engine.scan.facts import Cause, Verdict
 from engine.scan.formats import pkcs7
 from engine.scan.formats.item import Gap, Item, Member, NotThis
+from engine.scan.keyring import Keyring
 from engine.scan.walk import Walker
 from tests.engine.scan.material import EICAR, Clock, Matcher, kinds, paths, walk
 
@@ -26,6 +27,7 @@ ENTITY = b"Content-Type: text/plain\r\n\r\n" + EICAR + b"\r\n"
 class Room:
     def __init__(self, octets: int = 1 << 20) -> None:
         self.octets = octets
+        self.keyring = Keyring()
 
     def room(self, window: int = 0) -> int:
         return self.octets

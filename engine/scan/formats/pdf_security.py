@@ -1,0 +1,190 @@
+"""The standard security handler of PDF (ISO 32000-1 s7.6.3; revisions 5 and 6: ISO 32000-2 s7.6.4): from a password to
+the octets of streams and strings.
+
+Most encrypted documents open without a password: they only ask readers not to print or change them. Known gaps: owner
+passwords, public-key handlers.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from Cryptodome.Cipher import AES, ARC4
+
+from engine.scan.formats.pdf_syntax import Dict, Name, Value
+
+_PAD: Final = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+_RC4, _AES, _AES_WHOLE, _NONE, _UNKNOWN = range(5)  # ciphers; _AES_WHOLE: with the file's key, not one of the object
+_METHODS: Final = {b"V2": _RC4, b"AESV2": _AES, b"AESV3": _AES_WHOLE, b"None": _NONE}
+_BLOCK_LEN: Final = 16
+_PASSWORD_LEN: Final = 127
+_LEAST_ROUNDS: Final = 64  # of the hash of revision 6; it ends by chance, on average 10 rounds later
+_MOST_ROUNDS: Final = 1024
+_REPEATED: Final = 64
+
+Resolved = Callable[[Value], Value]
+
+
+class Security:
+    """What a password opened: decrypts streams and strings of one document."""
+
+    def __init__(
+        self, key: bytes, methods: dict[bytes, int], names: tuple[bytes, bytes, bytes], metadata: bool
+    ) -> None:
+        """methods: of crypt filters. names: of those for streams, strings and embedded files. metadata: encrypted."""
+        self._key = key
+        self._methods = methods
+        self._streams, self._strings, self._files = names
+        self._metadata = metadata
+
+    def string(self, number: int, generation: int, octets: bytes) -> bytes:
+        return self._plain(self._methods[self._strings], number, generation, octets)
+
+    def stream(
+        self, number: int, generation: int, octets: bytes | memoryview, head: Dict, crypt: bytes | None
+    ) -> bytes | memoryview:
+        """octets: as they lie in the file. crypt: name of the crypt filter that its own dictionary names."""
+        kind = head.get(b"Type")
+        if (kind == b"XRef" and b"W" in head) or (kind == b"Metadata" and not self._metadata):
+            return octets
+        name = crypt if crypt is not None else self._files if kind == b"EmbeddedFile" else self._streams
+        return self._plain(self._methods.get(name, _NONE), number, generation, octets)
+
+    def _plain(self, method: int, number: int, generation: int, octets: bytes | memoryview) -> bytes:
+        if method == _NONE:
+            return bytes(octets)
+        key = self._key
+        if method != _AES_WHOLE:
+            said = key + max(0, number).to_bytes(8, "little")[:3] + generation.to_bytes(4, "little")[:2]
+            said += b"sAlT" if method == _AES else b""
+            key = hashlib.md5(said, usedforsecurity=False).digest()[: min(len(key) + 5, _BLOCK_LEN)]
+        if method == _RC4:
+            return ARC4.new(key).decrypt(octets)
+        end = len(octets) - len(octets) % _BLOCK_LEN
+        if end < 2 * _BLOCK_LEN:
+            return b""
+        plain = AES.new(key, AES.MODE_CBC, iv=bytes(octets[:_BLOCK_LEN])).decrypt(octets[_BLOCK_LEN:end])
+        return plain[: -plain[-1]] if 1 <= plain[-1] <= _BLOCK_LEN else plain
+
+
+class Handler:
+    """An encryption dictionary of the standard handler. opens() tries a password; None: it cannot be used here."""
+
+    def __init__(self, encrypt: Dict, ids: Sequence[bytes], resolved: Resolved) -> None:
+        def get(key: bytes) -> Value:
+            return resolved(encrypt.get(key))
+
+        def number(key: bytes, default: int) -> int:
+            value = get(key)
+            return value if type(value) is int else default
+
+        def octets(key: bytes) -> bytes:
+            value = get(key)
+            return bytes(value) if isinstance(value, bytes) else b""
+
+        self._ids = ids or (b"",)
+        self._version, self._revision = number(b"V", 0), number(b"R", 0)
+        self._owner, self._user, self._user_key = octets(b"O")[:32], octets(b"U"), octets(b"UE")[:32]
+        self._permissions = (number(b"P", 0) & 0xFFFFFFFF).to_bytes(4, "little")
+        self._metadata = get(b"EncryptMetadata") is not False
+        bits = number(b"Length", 40)
+        self._key_len = 5 if self._version == 1 else 16 if self._version == 4 else min(max(bits // 8, 5), 16)
+        self._methods = {b"Identity": _NONE}
+        self._names = (b"Std", b"Std", b"Std")
+        if self._version in (1, 2):
+            self._methods[b"Std"] = _RC4
+        elif self._version in (4, 5):
+            self._filters(get, resolved)
+        self.usable = (
+            get(b"Filter") == b"Standard"
+            and self._revision in (2, 3, 4, 5, 6)
+            and (self._revision >= 5) is (self._version == 5)
+            and all(self._methods.get(name, _UNKNOWN) != _UNKNOWN for name in self._names)
+        )
+
+    def _filters(self, get: Callable[[bytes], Value], resolved: Resolved) -> None:
+        filters = get(b"CF")
+        for name, given in filters.items() if isinstance(filters, Dict) else ():
+            one = resolved(given)
+            method = resolved(one.get(b"CFM")) if isinstance(one, Dict) else None
+            self._methods[name] = _METHODS.get(method, _UNKNOWN) if isinstance(method, Name) else _NONE
+        self._methods[b"Identity"] = _NONE
+
+        def named(key: bytes, default: bytes) -> bytes:
+            name = get(key)
+            return bytes(name) if isinstance(name, Name) else default
+
+        streams = named(b"StmF", b"Identity")
+        self._names = (streams, named(b"StrF", b"Identity"), named(b"EFF", streams))
+
+    def opens(self, word: str) -> Security | None:
+        """If it is the user password."""
+        if not self.usable:
+            return None
+        if self._revision >= 5:
+            key = self._new_key(word.encode("utf-8", "replace")[:_PASSWORD_LEN])
+        else:
+            key = self._old_key(word.encode("latin-1", "replace"))
+        return None if key is None else Security(key, self._methods, self._names, self._metadata)
+
+    def _old_key(self, password: bytes) -> bytes | None:
+        """Algorithms 2, 4 and 5 of s7.6.3."""
+        for one in self._ids:
+            said = (password + _PAD)[:32] + self._owner + self._permissions + one
+            if self._revision >= 4 and not self._metadata:
+                said += b"\xff" * 4
+            key = hashlib.md5(said, usedforsecurity=False).digest()
+            size = 5 if self._revision == 2 else self._key_len
+            for _ in range(50 if self._revision >= 3 else 0):
+                key = hashlib.md5(key[:size], usedforsecurity=False).digest()
+            key = key[:size]
+            if self._revision == 2:
+                if ARC4.new(key).encrypt(_PAD) == self._user[:32]:
+                    return key
+                continue
+            check = hashlib.md5(_PAD + one, usedforsecurity=False).digest()
+            for turn in range(20):
+                check = ARC4.new(bytes(octet ^ turn for octet in key)).encrypt(check)
+            if check == self._user[:16]:
+                return key
+        return None
+
+    def _new_key(self, password: bytes) -> bytes | None:
+        """Algorithm 2.A of ISO 32000-2, with the user password."""
+        user = self._user
+        if len(user) < 48 or len(self._user_key) < 32:
+            return None
+        hashed = _hashed if self._revision == 6 else _plain_hash
+        if hashed(password, user[32:40]) != user[:32]:
+            return None
+        return AES.new(hashed(password, user[40:48]), AES.MODE_CBC, iv=bytes(_BLOCK_LEN)).decrypt(self._user_key)
+
+
+def _plain_hash(password: bytes, salt: bytes) -> bytes:
+    return hashlib.sha256(password + salt).digest()
+
+
+def _hashed(password: bytes, salt: bytes) -> bytes:
+    """Algorithm 2.B of ISO 32000-2."""
+    key = hashlib.sha256(password + salt).digest()
+    for number in range(_MOST_ROUNDS):
+        mixed = AES.new(key[:16], AES.MODE_CBC, iv=key[16:32]).encrypt((password + key) * _REPEATED)
+        kind = (hashlib.sha256, hashlib.sha384, hashlib.sha512)[sum(mixed[:16]) % 3]
+        key = kind(mixed).digest()
+        if number >= _LEAST_ROUNDS - 1 and mixed[-1] <= number - 31:
+            break
+    return key[:32]
+
+
+def decrypted(value: Value, plain: Callable[[bytes], bytes]) -> Value:
+    """An object with all strings in it made plain; O(values in it)."""
+    if isinstance(value, bytes):
+        return value if isinstance(value, Name) else plain(value)
+    if isinstance(value, list):
+        return [decrypted(one, plain) for one in value]
+    if isinstance(value, Dict):
+        made = Dict()
+        made.update((key, decrypted(one, plain)) for key, one in value.items())
+        made.doubles = {key: [decrypted(one, plain) for one in more] for key, more in value.doubles.items()}
+        return made
+    return value

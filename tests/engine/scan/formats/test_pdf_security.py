@@ -1,0 +1,102 @@
+"""Encrypted PDFs as qpdf writes them, in all revisions of the standard security handler."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from engine.scan.formats.item import Odd, Opened
+from engine.scan.formats.pdf import members
+from engine.scan.keyring import Keyring
+from tests.engine.scan.formats.pdf_material import document, flate, stream, thing
+from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.material import EICAR, walk_file
+
+WAYS = {
+    "rc4-40": ("--allow-weak-crypto", "40"),
+    "rc4-128": ("--allow-weak-crypto", "128"),
+    "aes-128": ("--allow-weak-crypto", "128", "--use-aes=y"),
+    "metadata in the clear": ("--allow-weak-crypto", "128", "--use-aes=y", "--cleartext-metadata"),
+    "aes-256 of Acrobat 9": ("--allow-weak-crypto", "256", "--force-R5"),
+    "aes-256": ("256",),
+}
+PLAIN = document(
+    thing(1, b"<< /Type /Catalog /Pages 4 0 R /Names << /EmbeddedFiles << /Names [(a) 2 0 R] >> >>"
+          b" /OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >> >>"),
+    thing(2, b"<< /Type /Filespec /F (invoice.exe) /EF << /F 3 0 R >> >>"),
+    stream(3, flate(EICAR), b"/Type /EmbeddedFile /Filter /FlateDecode"),
+    thing(4, b"<< /Type /Pages /Count 1 /Kids [5 0 R] >>"),
+    thing(5, b"<< /Type /Page /Parent 4 0 R /MediaBox [0 0 9 9] /Contents 6 0 R >>"),
+    stream(6, flate(b"BT (seen) Tj ET")),
+)  # fmt: skip
+
+
+@cache
+def encrypted(way: str, user: str = "", objects: str = "preserve") -> bytes:
+    weak, *options = WAYS[way] if WAYS[way][0].startswith("--") else ("", *WAYS[way])
+    with TemporaryDirectory() as folder:
+        plain, out = Path(folder, "a.pdf"), Path(folder, "b.pdf")
+        plain.write_bytes(PLAIN)
+        command = ["qpdf", f"--object-streams={objects}", "--warning-exit-0", *filter(None, [weak])]
+        command += ["--encrypt", user, "owner", *options, "--", str(plain), str(out)]
+        subprocess.run(command, check=True, capture_output=True)
+        return out.read_bytes()
+
+
+def opened(buf: bytes, *words: str) -> Found:
+    room = Room()
+    room.keyring = Keyring(words)
+    return Found(members, buf, room)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("objects", ["disable", "generate"])
+def test_what_opens_without_a_password_is_read(way: str, objects: str) -> None:
+    """ENC-07: as every reader does, whatever the settings say; nobody needs a password, so it is not encrypted."""
+    found = opened(encrypted(way, "", objects))
+    assert found.files["invoice.exe"].data == EICAR
+    assert b"app.alert(1)" in [one.data for one in found.files.values()]
+    assert any(b"(seen) Tj" in one.data for one in found.files.values())
+    assert not found.gaps and not found.unread
+    assert {"pdf-encrypted-without-password", "pdf-embedded-file", "pdf-javascript"} <= found.odd
+    assert "pdf-stream-damaged" not in found.odd
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_password(way: str) -> None:
+    """ENC-01, ENC-07: one that fits opens it; without it the document is encrypted."""
+    data = encrypted(way, "Secret7")
+    assert opened(data, "wrong", "Secret7").files["invoice.exe"].data == EICAR
+    assert any(isinstance(one, Opened) for one in opened(data, "Secret7").items)
+    for closed in (opened(data), opened(data, "wrong", "secret7")):
+        assert closed.gaps == [("encrypted", "pdf")] and "invoice.exe" not in closed.files
+
+
+def test_in_the_walk() -> None:
+    """ENC-07: infected is infected, and what nobody has to open is no encrypted container."""
+    walk = walk_file(encrypted("aes-256"), "a.pdf")
+    assert [one.name for one in walk.facts.matches] and not walk.root.encrypted and not walk.facts.unscanned
+    assert walk_file(encrypted("aes-256", "x"), "a.pdf").root.encrypted
+
+
+def test_two_encryption_dictionaries_stay_closed() -> None:
+    """A reader may take either: what only one of them decrypts must not pass as read."""
+    data = encrypted("aes-128", "", "disable")
+    other = data + b"\ntrailer << /Encrypt << /Filter /Standard /V 1 /R 2 /O (x) /U (y) /P -4 >> >>\n%%EOF\n"
+    assert ("encrypted", "pdf") in opened(other).gaps
+
+
+def test_an_encryption_dictionary_behind_a_name_with_escapes() -> None:
+    data = encrypted("aes-128", "", "disable").replace(b"/Encrypt", b"/#45ncrypt")
+    assert ("encrypted", "pdf") in opened(data).gaps
+
+
+def test_damage_is_severe_in_what_was_decrypted() -> None:
+    """Octets that a key of ours does not make sense of may make sense with a reader's."""
+    data = encrypted("rc4-128", "", "disable")
+    at = data.index(b"/EmbeddedFile")
+    at = data.index(b"stream", at) + len(b"stream\n")
+    broken = data[:at] + bytes(octet ^ 0xA5 for octet in data[at : at + 50]) + data[at + 50 :]
+    assert Odd("pdf-stream-damaged", True) in opened(broken).items
