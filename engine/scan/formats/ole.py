@@ -1,6 +1,7 @@
 """Compound files as containers: every stream is a member, and so is what streams carry in a form of their own.
 
     any                 Ole10Native -> the file packed in it
+    encrypted package   decrypted, if a password is known (office_crypt.py)
     VBA project         modules, decompressed; macro-vba if one holds code
     Word, Excel, PPT    encryption; Excel 4.0 macro sheets (macro-xlm); objects in a PowerPoint stream
     Outlook message     attachments are files with names; attached messages are walked with it
@@ -20,9 +21,9 @@ from cext.lzfu import decode as lzfu
 from cext.span import Span
 from engine.scan import magic
 from engine.scan.facts import Cause
-from engine.scan.formats import msg, office, package, vba
+from engine.scan.formats import msg, office, office_crypt, package, vba
 from engine.scan.formats.cfb import CompoundFile, Stream
-from engine.scan.formats.item import Gap, Item, Member, Odd, Room
+from engine.scan.formats.item import Gap, Item, Member, Odd, Opened, Room
 from engine.scan.inflate import inflate
 from engine.scan.mapped import Octets, part
 
@@ -99,7 +100,7 @@ class _Document:
         """ENC-07. The main streams say it; an encrypted package has nothing else inside."""
         names = {one.name for one in self._file.streams}
         if "EncryptedPackage" in names:
-            yield Gap(Cause.ENCRYPTED, "office-package")
+            yield from self._package()
         if names & _RIGHTS:
             yield Gap(Cause.ENCRYPTED, "office-rights")
         for stream in self._file.streams:
@@ -112,6 +113,28 @@ class _Document:
                 yield Gap(Cause.ENCRYPTED, "powerpoint")
         if self._hangul and self._hangul[0] & 2:
             yield Gap(Cause.ENCRYPTED, "hangul")
+
+    def _package(self) -> Iterator[Item]:
+        """An encrypted package, if a password opens it; one does without being asked for."""
+        info, package = self._by_path.get(("encryptioninfo",)), self._by_path.get(("encryptedpackage",))
+        lock = office_crypt.read(self._file.read(info, office_crypt.INFO_LEN).data) if info is not None else None
+        if lock is None or package is None:
+            yield Gap(Cause.ENCRYPTED, "office-package")
+            return
+        opens, tick, keyring = lock.opens, self._room.check_time, self._room.keyring
+        key = keyring.attempt(lambda word: opens(word, tick), office_crypt.UNASKED)
+        if key is not None:
+            yield Odd("office-encrypted-without-password")
+        else:
+            key = keyring.find(lambda word: opens(word, tick))
+            if key is None:
+                yield Gap(Cause.ENCRYPTED, "office-package")
+                return
+            yield Opened()
+        room = self._room.room() // 2
+        read = self._file.read(package, room)
+        data, cut = key.package(read.data, room, tick)
+        yield Member("document", data, cut or read.over, read.complete, stream=True)
 
     def _stream(self, stream: Stream) -> Iterator[Item]:
         data: bytes | Span
