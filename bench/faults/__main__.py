@@ -4,11 +4,13 @@ import random
 import shutil
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from bench.faults.board import Role
+from bench.faults.doubles import Why
 from bench.faults.house import House
 from bench.faults.matrix import Matrix
 from bench.faults.points import table, total
@@ -46,7 +48,7 @@ def main(
     dice = random.Random(seed)
     number, parts = map(int, part.split("/"))
     click.echo(f"seed {seed}, in {base}")
-    house = House(base, clients)
+    house = House(base, clients, dice)
     house.traffic.start()
     house.start()
     matrix = Matrix(house, dice, click.echo)
@@ -58,15 +60,17 @@ def main(
             matrix.clocks()
         for name in roles.split(","):
             points = [point for point in found if point.role is Role[name.upper()]][number::parts]
-            for _ in range(2 * runs):  # some are not met each time
-                dice.shuffle(points)
-                for at in range(0, len(points), batch):
-                    if time.monotonic() < deadline:
-                        matrix.batch(points[at : at + batch], runs)
-                        (base / "table").write_text("\n".join(table(matrix.tallies)) + "\n")
+            while (wanted := [point for point in points if matrix.is_wanted(point, runs)]) and (
+                time.monotonic() < deadline
+            ):
+                dice.shuffle(wanted)
+                matrix.batch((wanted * runs)[:batch], runs)
+                (base / "table").write_text("\n".join(table(matrix.tallies)) + "\n")
     finally:
         house.gateway.close()
         report(matrix)
+        answers = sorted(house.people.answers.items())
+        click.echo("asked of pages: " + ", ".join(f"{name} {status}: {count}" for (name, status), count in answers))
     if work is None and not matrix.bad and not matrix.stuck:
         shutil.rmtree(base)
     raise SystemExit(bool(matrix.bad or matrix.stuck))
@@ -79,12 +83,14 @@ def report(matrix: Matrix) -> None:
         click.echo(f"BAD: {account}, after")
         for point in points:
             click.echo(f"     {point}")
-    gaps = sorted(gap * 1000 for gap in matrix.gaps_s)
+    whys = Counter(double.why for double in matrix.doubles)
+    gaps = sorted(double.gap_s * 1000 for double in matrix.doubles if double.why is Why.KILLED)
     click.echo(
         f"{total(matrix.tallies.values())}; {matrix.accepted} messages accepted; bad batches {len(matrix.bad)}; "
         f"stuck {len(matrix.stuck)}; "
-        f"held for a postmaster {matrix.held}; doubled because the disk refused the record {matrix.refused}"
-        + (f"; doubled ones were taken {gaps[0]:.1f} to {gaps[-1]:.1f} ms before a kill" if gaps else "")
+        f"held for a postmaster {matrix.held}; doubled: "
+        + ", ".join(f"{why} {whys[why]}" for why in Why)
+        + (f"; taken {gaps[0]:.1f} to {gaps[-1]:.1f} ms before a kill" if gaps else "")
     )
 
 

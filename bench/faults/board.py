@@ -30,6 +30,7 @@ class Act(IntEnum):
 
 
 SLOTS = 8
+STARTS = 256
 
 
 class _Slot(ctypes.Structure):
@@ -43,6 +44,7 @@ class _Slot(ctypes.Structure):
     skip: int
     times: int
     happened: int
+    first_ns: int
     when_ns: int
     _fields_ = (
         ("armed", ctypes.c_uint32),
@@ -53,6 +55,7 @@ class _Slot(ctypes.Structure):
         ("skip", ctypes.c_int32),
         ("times", ctypes.c_int32),
         ("happened", ctypes.c_uint32),
+        ("first_ns", ctypes.c_uint64),
         ("when_ns", ctypes.c_uint64),
     )
 
@@ -63,10 +66,14 @@ class _Layout(ctypes.Structure):
     slots: "ctypes.Array[_Slot]"
     clock_ns: int
     counts: "ctypes.Array[ctypes.Array[ctypes.Array[ctypes.c_uint32]]]"
+    started: int
+    starts_ns: "ctypes.Array[ctypes.c_uint64]"
     _fields_ = (
         ("slots", _Slot * SLOTS),
         ("clock_ns", ctypes.c_int64),
         ("counts", ctypes.c_uint32 * len(Place) * len(Call) * len(Role)),
+        ("started", ctypes.c_uint32),
+        ("starts_ns", ctypes.c_uint64 * STARTS),
     )
 
 
@@ -104,15 +111,28 @@ class Board:
         slot = self._is.slots[index]
         slot.armed = 0
         slot.role, slot.call, slot.place, slot.error = role, call, place, error
-        slot.skip, slot.times, slot.happened = skip, times, 0
+        slot.skip, slot.times, slot.happened, slot.first_ns = skip, times, 0, 0
         slot.armed = act
 
     def disarm(self) -> None:
         for slot in self._is.slots:
             slot.armed = 0
 
+    def forget(self) -> None:
+        """What happened at slots so far."""
+        for slot in self._is.slots:
+            slot.happened = 0
+
     def happened(self, index: int) -> int:
         return int(self._is.slots[index].happened)
+
+    def first_s(self, index: int) -> float:
+        """Of the first one, monotonic."""
+        return float(self._is.slots[index].first_ns) / 1e9
+
+    def starts_s(self) -> list[float]:
+        """When the last relays were started, monotonic."""
+        return sorted(ns / 1e9 for ns in self._is.starts_ns if ns)
 
     def when_s(self, index: int) -> float:
         """Of the last one, monotonic."""

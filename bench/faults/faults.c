@@ -28,7 +28,7 @@ enum call { OPEN, WRITE, SYNC, RENAME, LINK, UNLINK, TRUNCATE, ALLOCATE, MKDIR, 
 enum place { NOWHERE, FAST, SLOW, HOLD, TMP, CORRUPT, JOURNAL, QUARANTINE, DEFINITIONS, PAGES, RUN, ROOT, SOCKET, PLACES };
 enum act { NOTHING, KILL_BEFORE, KILL_AFTER, SHORT, TORN, FAIL };
 
-enum { SLOTS = 8 };
+enum { SLOTS = 8, STARTS = 256 };
 
 struct slot {
     _Atomic uint32_t armed; /* an act */
@@ -36,13 +36,15 @@ struct slot {
     _Atomic int32_t skip;  /* so many calls pass first */
     _Atomic int32_t times; /* so often it happens, for SHORT and FAIL */
     _Atomic uint32_t happened;
-    _Atomic uint64_t when_ns; /* monotonic, of the last one */
+    _Atomic uint64_t first_ns, when_ns; /* monotonic, of the first and the last one */
 };
 
 struct board {
     struct slot slots[SLOTS];
     _Atomic int64_t clock_ns; /* added to the time of day */
     _Atomic uint32_t counts[ROLES][CALLS][PLACES];
+    _Atomic uint32_t started; /* relays; the last ones at these times, monotonic */
+    _Atomic uint64_t starts_ns[STARTS];
 };
 
 static struct board *board;
@@ -89,6 +91,8 @@ __attribute__((constructor)) static void begin(void) {
 void faults_become(enum role is) {
     static const char *names[ROLES] = {"other", "supervisor", "relay", "scanner", "control"};
     role = is;
+    if (board && is == RELAY)
+        board->starts_ns[atomic_fetch_add(&board->started, 1) % STARTS] = monotonic();
     raw(SYS_prctl, PR_SET_NAME, (long)names[is], 0);
 }
 
@@ -149,8 +153,11 @@ static enum act meet_one(struct slot *slot, enum call call, enum place place) {
         return NOTHING;
     if (left == 1)
         slot->armed = NOTHING;
-    if (role != SCANNER)
-        slot->when_ns = monotonic();
+    if (role != SCANNER) {
+        uint64_t never = 0, now = monotonic();
+        atomic_compare_exchange_strong(&slot->first_ns, &never, now);
+        slot->when_ns = now;
+    }
     slot->happened++;
     if (act == KILL_BEFORE)
         die();

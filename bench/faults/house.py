@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from bench.faults.board import Board, Role
+from bench.faults.people import People, Publisher
 from bench.faults.traffic import HELD_SUBJECT, Traffic
 from bench.gateway.peers import Mailward, descendants
 from bench.ports import free_port
@@ -32,6 +33,7 @@ class Nursed(Mailward):
 
     def __init__(self, work: Path, port: int, next_hop: int, change: Callable[[Settings], Settings]) -> None:
         super().__init__(work, port, next_hop, change=change)
+        self._init()
         self.board = Board(work, self.root)
         self.pid = 0
         self._nursery: subprocess.Popen[bytes] | None = None
@@ -50,7 +52,6 @@ class Nursed(Mailward):
             raise SystemExit("mailward did not start")
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        self._init()
         with (self.root.parent / "mailward.log").open("ab") as log:
             self._nursery = subprocess.Popen(
                 [sys.executable, "-m", "bench.faults.nursery", f"--root={self.root}", "engine.relay"],
@@ -97,12 +98,16 @@ class Nursed(Mailward):
 class House:
     """settings as they serve the purpose: something of everything happens."""
 
-    def __init__(self, work: Path, clients: int) -> None:
+    def __init__(self, work: Path, clients: int, dice: random.Random) -> None:
         port, next_hop = free_port(), free_port()
         waiting = {free_port(): Acceptance.SCAN, free_port(): Acceptance.DELIVER}
-        self.gateway = Nursed(work, port, next_hop, lambda settings: _settings(settings, waiting))
+        self.publisher = Publisher(work / "publisher")
+        source = str(self.publisher.repository.directory)
+        self.gateway = Nursed(work, port, next_hop, lambda settings: _settings(settings, waiting, source))
         self.board = self.gateway.board
         self.root = self.gateway.root
+        self.publisher.believed_by(self.root)
+        self.people = People(self.root, dice)
         self.traffic = Traffic([port, port, *waiting], next_hop, clients)
 
     def start(self) -> None:
@@ -152,8 +157,8 @@ class House:
         until(flows, f"mail flows: {self.traffic.answers.most_common(3)}")
 
 
-def _settings(settings: Settings, waiting: dict[int, Acceptance]) -> Settings:
-    """waiting: ports where clients wait for what becomes of their mail."""
+def _settings(settings: Settings, waiting: dict[int, Acceptance], source: str) -> Settings:
+    """waiting: ports where clients wait for what becomes of their mail. source: of definitions."""
     replace = msgspec.structs.replace
     plain = msgspec.to_builtins(settings.blocking)
     plain["subject"] |= {"enabled": True, "lines": [HELD_SUBJECT], "action": "hold"}
@@ -163,6 +168,7 @@ def _settings(settings: Settings, waiting: dict[int, Acceptance]) -> Settings:
         smtp=replace(settings.smtp, listeners=tuple(further)),
         blocking=msgspec.convert(plain, type(settings.blocking)),
         quarantine=replace(settings.quarantine, what=QuarantinedFiles.ALL),
+        updates=replace(settings.updates, sources=(source,), canary_minutes=0),
         processes=replace(settings.processes, relays=1, scanners_per_relay=2),
     )
 

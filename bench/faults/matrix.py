@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from bench.faults.board import SLOTS, Call, Place, Role
+from bench.faults.doubles import Double, Kill, Refusal, Timeline, Told, Why
 from bench.faults.house import FLOW_S, House
 from bench.faults.occasions import LOAD, Occasions
 from bench.faults.points import Fault, Point, Tally, Where, points_at
-from bench.faults.traffic import Account, Twice
+from bench.faults.traffic import Account
 from engine.by_hand import BY_HAND
 from engine.queue import listing
 
@@ -19,10 +20,11 @@ ENDS_RELAY = (Role.RELAY, Role.SUPERVISOR)
 OFTEN_PER_S = 4.0  # a call that the load alone meets soon
 MEET_S = 1.5  # so long is it waited for a fault to be met
 MEET_LATE_S = 4.0  # if it is not the load that meets it: files are looked at once a second
+MEET_AFTER_KILL_S = 6.0  # a process starts before the next one
+MOST_KILLS = 3  # of those that are waited for together: each one ends a process, which starts into the others
 DAY_S = 86_400.0
 CLOCK_S = 2.5  # in which mail waits for its next attempt while the clock is set
 QUEUE = (Place.FAST, Place.SLOW, Place.HOLD, Place.TMP)
-SYNCED_S = 1.0  # so late a note is written when nothing else is
 MOST_SKIPPED = 15  # so many calls pass at most before one fails
 WEIGHTS = {
     LOAD: 8.0,
@@ -32,6 +34,7 @@ WEIGHTS = {
 }  # of 1: how often an occasion is taken
 MORE_S = 0.15  # for some more of those that shall happen several times
 HOPELESS = 6  # runs without its being met once
+TRIES = 3  # as many runs as shall be met: some are not met each time
 
 
 class Matrix:
@@ -44,16 +47,16 @@ class Matrix:
         self.tallies: dict[Point, Tally] = {}
         self.bad: list[tuple[list[Point], Account]] = []
         self.stuck: list[Point] = []  # mail did not flow afterwards
-        self.refused = 0  # doubled ones of which the disk refused the record
-        self._refusals: list[tuple[float, float, Point]] = []  # when it refused something
         self.accepted = 0
         self.held = 0
-        self.gaps_s: list[float] = []
+        self.doubles: list[Double] = []
+        self._told = Told(house.root / "log" / "journal")
         self._occasions = Occasions(house, dice, self._killed)
         self._met_by: dict[Where, dict[str, float]] = {}
         self._tried: Counter[tuple[Where, str]] = Counter()  # faults at that call on that occasion
         self._met: Counter[tuple[Where, str]] = Counter()  # those that were met
-        self._kills: list[tuple[float, Point | None]] = []
+        self._kills: list[Kill] = []
+        self._refusals: list[Refusal] = []
         self._point: Point | None = None
 
     def survey(self, seconds: float) -> list[Point]:
@@ -87,16 +90,14 @@ class Matrix:
     # --- faults -----------------------------------------------------------------------------------
 
     def batch(self, points: Sequence[Point], runs: int) -> None:
-        """Faults at those of these that were not met so often yet, and then the account.
-
-        What kills goes by itself, of the others several at a time.
-        """
-        wanted = [point for point in points if self._is_wanted(self.tallies.setdefault(point, Tally()), runs)]
+        """Faults at those of these that were not met so often yet, several at a time, and then the account."""
+        wanted = list(points)
         began: list[tuple[float, Point]] = []
-        while wanted:
+        while wanted := [point for point in wanted if self.is_wanted(point, runs)]:
             occasion = self._choose(wanted[0])
             some = self._together(wanted, occasion)
-            wanted = [point for point in wanted if point not in some]
+            for point in some:
+                wanted.remove(point)
             now_s = time.monotonic()
             began += [(now_s, point) for point in some]
             try:
@@ -108,49 +109,64 @@ class Matrix:
         if began:
             self._book(began, self.settle())
 
-    def _is_wanted(self, tally: Tally, runs: int) -> bool:
-        return tally.met < runs and (tally.met > 0 or tally.runs < HOPELESS)
+    def is_wanted(self, point: Point, runs: int) -> bool:
+        """Whether it is to be met more often, and there is hope."""
+        tally = self.tallies.setdefault(point, Tally())
+        return tally.met < runs and tally.runs < (TRIES * runs if tally.met else HOPELESS)
 
     def _together(self, points: Sequence[Point], occasion: str) -> list[Point]:
-        """The first, and what else that occasion leads to, at other calls."""
+        """The first, and what else that occasion or the load leads to, at other calls.
+
+        Of what only the occasion leads to one for each kind of file: when its first step fails there is no second.
+        """
         first = points[0]
-        if first.call is None or first.kills:
+        if first.call is None:
             return [first]
         found = {first.where: first}
+        places = {_kind(first)}
         for point in points[1:]:
-            if point.call is not None and not point.kills and occasion in self._met_by[point.where]:
-                found.setdefault(point.where, point)
-        return list(found.values())[:SLOTS]
+            kills = sum(one.kills for one in found.values())
+            if point.call is None or point.where in found or (point.kills and kills >= MOST_KILLS):
+                continue
+            met_by = self._met_by[point.where]
+            if met_by.get(LOAD, 0.0) < OFTEN_PER_S:
+                if not met_by.get(occasion) or _kind(point) in places:
+                    continue
+                places.add(_kind(point))
+            found[point.where] = point
+            if len(found) == SLOTS - 1:  # the last one is for an occasion
+                break
+        return list(found.values())
 
     def _book(self, began: list[tuple[float, Point]], account: Account) -> None:
         self.accepted += account.accepted
         self.held += len(account.held)
         points = [point for _, point in began]
         for _, accepted_s in account.lost:
-            later = [point for point, (end_s, _) in zip(points, began[1:], strict=False) if end_s > accepted_s]
-            self.tallies[(later or points[-1:])[0]].lost += 1
-        unexplained = [twice for twice in account.doubled if not self._explained(twice)]
-        self._refusals = []
+            self.tallies[_whose_turn(began, accepted_s)].lost += 1
+        doubles = self._judged(account)
+        unexplained = [double for double in doubles if double.why is Why.UNEXPLAINED]
+        for double in doubles:
+            tally = self.tallies[double.point or _whose_turn(began, double.twice.first_s)]
+            if double.why is Why.UNEXPLAINED:
+                tally.unexplained += 1
+            else:
+                tally.doubled += 1
         is_good = account.is_good and not unexplained
         if not is_good:
             self.bad.append((points, account))
         found = f"{account.accepted} accepted, {len(account.doubled)} doubled, {len(account.held)} held"
-        words = "good" if is_good else f"BAD: {account}, unexplained {unexplained}"
+        words = "good" if is_good else f"BAD: {account.faults}, unexplained {unexplained}"
         self._say(f"{time.strftime('%X')} {len(points)} faults: {found}, {words}")
 
-    def _explained(self, twice: Twice) -> bool:
-        """Whether its record cannot have been written: the relay was killed, or the disk refused it."""
-        if twice.kill is not None:
-            if (blamed := self._kills_of_batch[twice.kill][1]) is not None:
-                self.tallies[blamed].doubled += 1
-                self.gaps_s.append(twice.gap_s)
-            return True
-        for begin_s, end_s, point in self._refusals:
-            if begin_s <= twice.first_s <= end_s:
-                self.tallies[point].doubled += 1
-                self.refused += 1
-                return True
-        return False
+    def _judged(self, account: Account, *, is_clock_right: bool = True) -> list[Double]:
+        """What was doubled since the last time."""
+        timeline = Timeline(self._kills, self._refusals, self._house.board.starts_s())
+        self._kills, self._refusals = [], []
+        known = self._told.since()
+        found = [timeline.judge(one, known[one.address] if is_clock_right else ()) for one in account.doubled]
+        self.doubles += found
+        return found
 
     def _once(self, points: Sequence[Point], occasion: str) -> None:
         """These faults at that occasion, and mail flows again."""
@@ -166,29 +182,32 @@ class Matrix:
             house.flows()
             return
         more = False
+        board.forget()
+        led_by = [occasion if self._met_by[point.where].get(occasion) else LOAD for point in points]
         for index, point in enumerate(points):
-            skip = self._dice.randrange(max(1, min(int(self._met_by[point.where][occasion]) // 4, MOST_SKIPPED)))
-            self._tried[point.where, occasion] += 1
+            skip = self._dice.randrange(max(1, min(int(self._met_by[point.where][led_by[index]]) // 4, MOST_SKIPPED)))
+            self._tried[point.where, led_by[index]] += 1
             act, error = point.act(self._dice)
-            times = 1 if point.kills or point.role is Role.SUPERVISOR else self._dice.choice((1, 3, 30))
+            often = (1, 3, 30) if occasion == LOAD else (1, 3)  # a start that fails is tried again as often
+            times = 1 if point.kills or point.role is Role.SUPERVISOR else self._dice.choice(often)
             more = more or times > 1
             board.arm(index, *point.where, act, error, skip, times)
-        began_s = time.monotonic()
         self._occasions.by_name[occasion]()
-        self._wait(len(points), MEET_S if occasion == LOAD else MEET_LATE_S)
+        self._wait(points, MEET_S if occasion == LOAD else MEET_LATE_S)
         if more:
             time.sleep(MORE_S)
         board.disarm()
         for index, point in enumerate(points):
             if board.happened(index):
-                self._count(point, occasion)
-                self._met[point.where, occasion] += 1
+                self._count(point, led_by[index])
+                self._met[point.where, led_by[index]] += 1
                 if point.kills and point.role in ENDS_RELAY:
-                    self._kills.append((board.when_s(index), point))
+                    self._kills.append(Kill(board.when_s(index), point))
+                elif point.role is Role.RELAY and point.place in QUEUE and point.fault in (Fault.ERROR, Fault.FULL):
+                    self._refusals.append(Refusal(board.first_s(index), board.when_s(index), point))
+        if board.happened(SLOTS - 1):
+            self._refusals.append(Refusal(board.first_s(SLOTS - 1), board.when_s(SLOTS - 1), first))
         house.flows()
-        for point in points:
-            if point.role is Role.RELAY and point.place in QUEUE and not point.kills:
-                self._refusals.append((began_s - SYNCED_S, time.monotonic(), point))
 
     def _count(self, point: Point, occasion: str) -> None:
         tally = self.tallies[point]
@@ -209,12 +228,17 @@ class Matrix:
 
     def _killed(self, role: Role) -> None:
         if role in ENDS_RELAY:
-            self._kills.append((time.monotonic(), self._point))
+            self._kills.append(Kill(time.monotonic(), self._point))
 
-    def _wait(self, slots: int, patience_s: float) -> None:
-        """Until all are met, or so long that they will not be."""
+    def _wait(self, points: Sequence[Point], patience_s: float) -> None:
+        """Until all are met, or none was for so long that the others will not be."""
         deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline and not all(map(self._house.board.happened, range(slots))):
+        left = dict(enumerate(points))
+        while left and time.monotonic() < deadline:
+            self._house.mend()
+            for index in [index for index in left if self._house.board.happened(index)]:
+                more_s = MEET_AFTER_KILL_S if left.pop(index).kills else patience_s
+                deadline = max(deadline, time.monotonic() + more_s)
             time.sleep(0.005)
 
     # --- the clock ----------------------------------------------------------------------------------
@@ -232,6 +256,7 @@ class Matrix:
                     self._killed(role)
                     self._house.flows()
             account = self.settle()
+            self._judged(account, is_clock_right=False)
             self.accepted += account.accepted
             is_good = account.is_good and not account.failed
             if not is_good:
@@ -264,10 +289,19 @@ class Matrix:
                 break
             if extra:
                 self._occasions.ask("requeue", tuple(extra[:100]))
-        self._kills_of_batch, self._kills = self._kills, []
-        account = house.traffic.account(set(held.values()), [kill_s for kill_s, _ in self._kills_of_batch])
+        account = house.traffic.account(set(held.values()))
         account.held = sorted(by_fault)
         if held:
             self._occasions.ask("drop", tuple(held)[:500])
         house.traffic.flow(True)
         return account
+
+
+def _kind(point: Point) -> Place:
+    """Definitions are copied to run/."""
+    return Place.RUN if point.place is Place.DEFINITIONS else point.place
+
+
+def _whose_turn(began: Sequence[tuple[float, Point]], when_s: float) -> Point:
+    """began: when it was the turn of each."""
+    return next((point for begin_s, point in reversed(began) if begin_s <= when_s), began[0][1])

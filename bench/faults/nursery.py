@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import control.cli.serve
@@ -24,16 +25,20 @@ import engine.relay
 import engine.scanner.server
 import engine.scanner.worker
 from bench.faults.board import Role
+from control.updates import trial
 from engine import supervisor
+from engine.queue.store import Store
 from engine.scanner import child
 
 SUPERVISOR = "control.cli"
+SEGMENT_LEN = 4 << 20  # a quarter of what is usual: its log makes, changes and reuses segments while it is watched
 MAINS: dict[str, tuple[Role, Callable[[], int | None]]] = {
     SUPERVISOR: (Role.SUPERVISOR, control.cli.main),
     "engine.relay": (Role.RELAY, engine.relay.main),
     "control.serve": (Role.CONTROL, control.serve.main),
     "engine.scanner.server": (Role.OTHER, engine.scanner.server.main),  # what it forks are scanners
     "engine.scanner.worker": (Role.SCANNER, engine.scanner.worker.main),
+    "control.updates.trial": (Role.OTHER, lambda: trial._main(Path(sys.argv[1]))),
 }
 _BECOME = ctypes.CDLL(None).faults_become
 
@@ -45,9 +50,12 @@ class Forked(subprocess.Popen[bytes]):
                        pass_fds: Sequence[int], cwd: str | None, env: Any, *others: Any) -> None:  # fmt: skip
         words = [str(one) for one in args]
         pipes = others[3:9]
+        said = pipes[3]  # where its standard output goes, or -1
         self._child_created = True
         self.pid = os.fork()
         if self.pid == 0:
+            if said >= 0:
+                os.dup2(said, 1)
             _live(words[words.index("-m") + 1 :], {*pass_fds}, cwd, leads=others[-1] == 0)
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
@@ -94,10 +102,21 @@ class _Subprocess:
     DEVNULL = subprocess.DEVNULL
     TimeoutExpired = subprocess.TimeoutExpired
 
+    @staticmethod
+    def run(words: Sequence[str], *, stdin: int, capture_output: bool, timeout: float) -> Any:
+        with Forked(words, stdin=stdin, stdout=subprocess.PIPE) as process:
+            try:
+                said, _ = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            return subprocess.CompletedProcess(words, process.returncode, said, b"")
+
 
 def main() -> None:
+    (Store.__init__.__kwdefaults__ or {})["segment_len"] = SEGMENT_LEN
     supervisor.RESTART_DELAYS_S = (0.0,) * 5  # however often it was killed
-    for room in (supervisor, child):
+    for room in (supervisor, child, trial):
         room.subprocess = _Subprocess  # type: ignore[attr-defined]
     engine.scanner.worker.preload()
     gc.collect()

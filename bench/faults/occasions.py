@@ -1,17 +1,16 @@
 """What happens to a gateway besides mail, so that calls are met that mail alone does not lead to."""
 
 import contextlib
-import http.client
+import errno
 import os
 import random
 import shutil
 import signal
-import ssl
 from collections.abc import Callable
 
 import msgspec
 
-from bench.faults.board import Role
+from bench.faults.board import SLOTS, Act, Call, Place, Role
 from bench.faults.house import House
 from engine import command, config
 from engine.command import Answer, Command
@@ -19,7 +18,8 @@ from engine.queue import listing
 
 LOAD = "load"
 _SOME = 20  # messages of the slow queue
-_PATIENCE_S = 5.0  # for a relay's answer, and a page
+_PATIENCE_S = 5.0  # for a relay's answer
+_OWN_SLOT = SLOTS - 1
 _NO_ANSWER = (OSError, TimeoutError, msgspec.MsgspecError)  # its process was killed, or is being started
 
 
@@ -42,7 +42,12 @@ class Occasions:
             "settings": self._settings_saved,
             "definitions": self._definitions_replaced,
             "by hand": self._by_hand,
-            "page": self._page,
+            "page": house.people.look,
+            "queue pages": house.people.work_on_queues,
+            "settings pages": house.people.change_settings,
+            "quarantine pages": house.people.look_into_quarantine,
+            "update": self._updated,
+            "log refused": self._log_refused,
         }
 
     def _restarted(self, role: Role) -> None:
@@ -56,10 +61,23 @@ class Occasions:
         self._house.mend()
 
     def _first_started(self) -> None:
-        """As far as the quarantine is concerned, which makes its key once."""
+        """As far as the quarantine is concerned, which makes its key once, and folders of the queue."""
         self._house.gateway.end(signal.SIGTERM)
         shutil.rmtree(self._house.root / "quarantine", ignore_errors=True)  # a scanner may be about to end
+        for place in ("slow", "hold", "tmp", "corrupt"):
+            top = self._house.root / "queue" / place
+            for folder in [*top.glob("*/"), top]:
+                with contextlib.suppress(OSError):  # something is in it
+                    folder.rmdir()
         self._house.mend()
+
+    def _log_refused(self) -> None:
+        """One write of the log fails, so that it goes on in another segment."""
+        self._house.board.arm(_OWN_SLOT, Role.RELAY, Call.WRITE, Place.FAST, Act.FAIL, errno.EIO)
+
+    def _updated(self) -> None:
+        self._house.publisher.publish()
+        self._house.people.update()
 
     def _settings_saved(self) -> None:
         settings = config.load(self._settings)
@@ -82,13 +100,3 @@ class Occasions:
         slow = tuple(listing.Queue(self._house.root, ("slow",)).ids()[:_SOME])
         self.ask("hold", slow)
         self.ask("requeue", slow)
-
-    def _page(self) -> None:
-        web = config.load(self._settings).web
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", web.https.port, timeout=_PATIENCE_S, context=ssl._create_unverified_context()
-        )
-        with contextlib.suppress(*_NO_ANSWER, http.client.HTTPException):
-            connection.request("GET", "/login")
-            connection.getresponse().read()
-        connection.close()

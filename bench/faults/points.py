@@ -84,20 +84,26 @@ def points_at(where: Where) -> Iterator[Point]:
 
 @dataclass
 class Tally:
-    """Of one point. occasions: what it was met by. lost: messages accepted while it was its turn, or shortly before."""
+    """Of one point. occasions: what it was met by. lost: messages accepted while it was its turn, or shortly before.
+
+    doubled: taken by the next hop before the fault, which left no time to write that down. unexplained: doubled ones
+    that could have been written down.
+    """
 
     runs: int = 0
     met: int = 0
     lost: int = 0
     doubled: int = 0
+    unexplained: int = 0
     occasions: Counter[str] = field(default_factory=Counter)
 
 
 def table(tallies: dict[Point, Tally]) -> Iterator[str]:
-    yield f"{'process':10} {'call':20} {'fault':14} {'runs':>5} {'met':>5} {'lost':>5} {'doubled':>7}  met by"
+    heads = f"{'runs':>5} {'met':>5} {'lost':>5} {'doubled':>7} {'unexpl.':>7}"
+    yield f"{'process':10} {'call':20} {'fault':14} {heads}  met by"
     for point, tally in sorted(tallies.items(), key=lambda item: _order(item[0])):
         how = ", ".join(f"{name} {count}" for name, count in tally.occasions.most_common())
-        yield f"{point!s:46} {tally.runs:5} {tally.met:5} {tally.lost:5} {tally.doubled:7}  {how}"
+        yield f"{point!s:46} {tally.runs:5} {tally.met:5} {tally.lost:5} {tally.doubled:7} {tally.unexplained:7}  {how}"
 
 
 def _order(point: Point) -> tuple[int, int, int, int]:
@@ -108,5 +114,6 @@ def total(tallies: Iterable[Tally]) -> str:
     known = list(tallies)
     return (
         f"{len(known)} points, {sum(one.runs for one in known)} runs, {sum(one.met for one in known)} met; "
-        f"lost {sum(one.lost for one in known)}; doubled {sum(one.doubled for one in known)}"
+        f"lost {sum(one.lost for one in known)}; doubled {sum(one.doubled for one in known)} in the window, "
+        f"{sum(one.unexplained for one in known)} not explained"
     )

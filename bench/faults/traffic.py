@@ -5,6 +5,7 @@ The number of a message says what it is and what must become of it, so that afte
 
 import asyncio
 import contextlib
+import itertools
 import random
 import re
 import threading
@@ -14,15 +15,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bench.faults.doubles import Twice
 from cext.crc32c import crc32c
 
 DOMAIN = "bench.example"
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-" + rb"ANTIVIRUS-TEST-FILE!$H+H*"
 HELD_SUBJECT = "to be held"
-PACE_S = 0.06  # between two messages of a client: starts of processes need the processors, too
-LAG_S = 2.0  # the next hop may be so late in reading what was sent before a kill
-LONG_S = 2.0  # from a 250 to its record: never so long
+PACE_S = 0.1  # between two messages of a client: starts of processes need the processors, too
 _NUMBER = re.compile(rb"^X-Bench: (\d+)\r$", re.MULTILINE)
+_TOLD = re.compile(rb"^Original-Recipient: rfc822; ?o-(\S+)\r\n(?:.+\r\n)*?Action: (\w+)\r$", re.MULTILINE)
 
 
 class Fate(StrEnum):
@@ -32,11 +33,13 @@ class Fate(StrEnum):
     LATER = "later"  # the next hop has 451 for the first attempt
     REFUSED = "refused"  # 550: its sender is told
     HELD = "held"
+    DROPPED = "dropped"  # by a postmaster, as soon as there is one
 
 
 # kind by number modulo its length: what it is, and its recipients
 _KINDS: list[tuple[str, tuple[Fate, ...]]] = [
-    *[("small", (Fate.TAKEN,))] * 6,
+    *[("small", (Fate.TAKEN,))] * 5,
+    ("small", (Fate.DROPPED,)),
     *[("large", (Fate.TAKEN,))] * 2,
     *[("infected", (Fate.TAKEN,))] * 3,
     *[("small", (Fate.LATER,))] * 3,
@@ -58,6 +61,38 @@ def addresses(number: int) -> list[str]:
     return [f"{fate}-{number}@{DOMAIN}" for fate in kind_of(number)[1]]
 
 
+class Wanted(StrEnum):
+    """NOTIFY of RFC 3461, which the next hop does not know."""
+
+    NOTHING_SAID = ""
+    ALL = "SUCCESS,FAILURE"
+    NEVER = "NEVER"
+
+
+def wanted(number: int) -> Wanted:
+    return {3: Wanted.ALL, 5: Wanted.NEVER}.get(number % 7, Wanted.NOTHING_SAID)
+
+
+def commands(number: int) -> list[bytes]:
+    """MAIL, and a RCPT for each recipient."""
+    notify = wanted(number)
+    ret = f" RET={'FULL' if number % 2 else 'HDRS'} ENVID=e-{number}" if notify else ""
+    more = f" NOTIFY={notify}" if notify else ""
+    rcpt = [f"RCPT TO:<{address}>{more} ORCPT=rfc822;o-{address}\r\n" for address in addresses(number)]
+    return [one.encode() for one in (f"MAIL FROM:<{sender(number)}>{ret}\r\n", *rcpt)]
+
+
+def notices(number: int) -> set[tuple[str, str]]:
+    """What its sender shall be told: recipients, and what became of them."""
+    notify, found = wanted(number), set()
+    for address in addresses(number):
+        if address.startswith(Fate.REFUSED) and notify is not Wanted.NEVER:
+            found.add((address, "failed"))
+        if address.startswith((Fate.TAKEN, Fate.LATER)) and notify is Wanted.ALL:
+            found.add((address, "relayed"))
+    return found
+
+
 def sender(number: int) -> str:
     return f"sender-{number}@{DOMAIN}"
 
@@ -66,7 +101,7 @@ def content(number: int) -> bytes:
     """CRLF line ends, and a part that no other message has."""
     kind, fates = kind_of(number)
     dice = random.Random(number)
-    subject = HELD_SUBJECT if Fate.HELD in fates else f"number {number}"
+    subject = HELD_SUBJECT if {Fate.HELD, Fate.DROPPED} & {*fates} else f"number {number}"
     head = f"X-Bench: {number}\r\nSubject: {subject}\r\nFrom: <sender@{DOMAIN}>\r\n".encode()
     lines = (b"Line %d of it says %d and no more.\r\n" % (n, dice.getrandbits(60)) for n in range(20))
     text = b"".join(lines) * (_LINES.get(kind, 20) // 20)
@@ -82,20 +117,12 @@ def content(number: int) -> bytes:
     )
 
 
-@dataclass(frozen=True)
-class Twice:
-    """A message that the next hop took twice. first_s: when at first. kill: which one followed soon, after gap_s."""
-
-    address: str
-    first_s: float
-    kill: int | None
-    gap_s: float
-
-
 @dataclass
 class Account:
     """What is the matter with a batch of messages. lost: with the time of their 250. failed: returned, though a next
-    hop would have taken them. held: by a fault, and so not lost, but a postmaster has to look at them."""
+    hop would have taken them. wrong: of what their senders were told. held: by a fault, and so not lost, but a
+    postmaster has to look at them.
+    """
 
     accepted: int = 0
     lost: list[tuple[str, float]] = field(default_factory=list)
@@ -104,11 +131,17 @@ class Account:
     doubled: list[Twice] = field(default_factory=list)
     told_twice: int = 0
     failed: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
 
     @property
+    def faults(self) -> str:
+        wrong = f"failed {self.failed}, wrong {self.wrong}"
+        return f"lost {self.lost}, changed {self.changed}, infected {self.infected}, {wrong}"
+
+    @property
     def is_good(self) -> bool:
-        return not (self.lost or self.changed or self.infected)
+        return not (self.lost or self.changed or self.infected or self.wrong)
 
 
 class Traffic:
@@ -123,8 +156,9 @@ class Traffic:
         self._number = 0
         self._accepted: list[tuple[int, float]] = []
         self._taken: dict[tuple[int, str], list[float]] = defaultdict(list)
-        self._told: Counter[int] = Counter()
+        self._told: Counter[tuple[str, str]] = Counter()  # recipients, and what senders were told of them
         self._wrong: list[str] = []
+        self._unclear: list[str] = []  # notices
         self._infected: list[str] = []
         self._refused_once: set[str] = set()
         self._flowing = asyncio.Event()
@@ -186,9 +220,8 @@ class Traffic:
             await self._flowing.wait()
             self._number += 1
             number = self._number
-            await self._say(reader, writer, f"MAIL FROM:<{sender(number)}>\r\n".encode(), "250")
-            for address in addresses(number):
-                await self._say(reader, writer, f"RCPT TO:<{address}>\r\n".encode(), "250")
+            for command in commands(number):
+                await self._say(reader, writer, command, "250")
             await self._say(reader, writer, b"DATA\r\n", "354")
             self.unanswered += 1
             try:
@@ -257,7 +290,11 @@ class Traffic:
                 return
             number = int(found[1])
             if recipients[0].startswith("sender-"):
-                self._told[number] += 1
+                told = [(address.decode(), action.decode()) for address, action in _TOLD.findall(body)]
+                self._told.update(told)
+                envid = b"Original-Envelope-Id: e-%d\r\n" % number
+                if not told or (wanted(number) and envid not in body):
+                    self._unclear.append(f"{recipients[0]}: {body[-2000:]!r}")
                 return
             if EICAR in body:
                 self._infected.append(str(number))
@@ -273,42 +310,42 @@ class Traffic:
     def held(self) -> set[str]:
         """Reverse-paths of what was sent to be held."""
         kinds = ((number, kind_of(number)[1]) for number in range(1, self._number + 1))
-        return {sender(number) for number, fates in kinds if Fate.HELD in fates}
+        return {sender(number) for number, fates in kinds if {Fate.HELD, Fate.DROPPED} & {*fates}}
 
-    def account(self, held: Collection[str], killed_s: Sequence[float]) -> Account:
-        """Of all since the last one, with everything delivered that can be. held: reverse-paths in the hold queue.
-        killed_s: when relays were killed."""
+    def account(self, held: Collection[str]) -> Account:
+        """Of all since the last one, with everything delivered that can be. held: reverse-paths in the hold queue."""
         with self._lock:
-            result = Account(len(self._accepted), [], self._wrong, self._infected)
+            result = Account(len(self._accepted), [], self._wrong, self._infected, wrong=self._unclear)
             for number, accepted_s in self._accepted:
                 for address in addresses(number):
                     result.lost += self._lost(number, address, held, accepted_s)
+                result.lost += [(f"notice: {one}", accepted_s) for one in notices(number) if not self._told[one]]
             for (_, address), times in self._taken.items():
-                if address.startswith(Fate.HELD):
+                if address.startswith((Fate.HELD, Fate.DROPPED)):
                     result.changed.append(f"{address} delivered though held")
-                result.doubled += [_twice(address, first, killed_s) for first in times[:-1]]
-            result.failed = [sender(number) for number in self._told if Fate.REFUSED not in kind_of(number)[1]]
-            result.told_twice = sum(times - 1 for times in self._told.values())
-            self._accepted, self._wrong, self._infected = [], [], []
+                result.doubled += [Twice(address, *pair) for pair in itertools.pairwise(times)]
+            for told, count in self._told.items():
+                address, action = told
+                number = int(address.partition("@")[0].rpartition("-")[2])
+                if action == "failed" and not address.startswith(Fate.REFUSED):
+                    result.failed.append(address)
+                elif told not in notices(number):
+                    result.wrong.append(f"{action}: {address}")
+                result.told_twice += max(count - 1, 0)
+            self._accepted, self._wrong, self._infected, self._unclear = [], [], [], []
             self._taken.clear()
             self._told.clear()
         return result
 
     def _lost(self, number: int, address: str, held: Collection[str], accepted_s: float) -> list[tuple[str, float]]:
         match Fate(address.partition("-")[0]):
-            case Fate.REFUSED:
-                is_there = self._told[number] > 0
+            case Fate.REFUSED | Fate.DROPPED:  # of the one tells its notice, of the other nothing
+                is_there = True
             case Fate.HELD:
                 is_there = sender(number) in held
             case _:
                 is_there = bool(self._taken[number, address])
         return [] if is_there else [(address, accepted_s)]
-
-
-def _twice(address: str, first_s: float, killed_s: Sequence[float]) -> Twice:
-    gaps = [(kill_s - first_s, kill) for kill, kill_s in enumerate(killed_s) if kill_s > first_s - LAG_S]
-    gap_s, kill = min(gaps, default=(LONG_S, 0))
-    return Twice(address, first_s, kill if gap_s < LONG_S else None, gap_s)
 
 
 class _Refused(Exception):

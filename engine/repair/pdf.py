@@ -148,7 +148,7 @@ class _Cleaning:
         self._allowance.unpacked(2 * len(done.data))
         inner = ObjectStream(done.data, self._objects.resolved(stream.head.get(b"First")))
         self._objects.object_streams.append(inner)
-        self._packed.append((stream, _Text(done.data, inner)))
+        self._packed.append((stream, _Text(bytes(done.data), inner)))
 
     def _marks(self, text: _Text) -> Iterator[int]:
         """Offsets of names that mean something, outside of the octets of streams."""

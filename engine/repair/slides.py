@@ -75,7 +75,7 @@ def _compressed(
         return None
     content = decode(packed, [Step(b"FlateDecode")], min(length, allowance.room())).data
     allowance.unpacked(len(content))
-    found = clean(content, allowance)
+    found = clean(bytes(content), allowance)
     if found is None:
         return None
     again = fitted(found[0], len(packed))

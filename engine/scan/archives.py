@@ -9,6 +9,7 @@ from engine.scan.course import Course, Place
 from engine.scan.facts import Cause, Part
 from engine.scan.formats import OPENERS, ooxml
 from engine.scan.inflate import Inflated
+from engine.scan.mapped import Octets, held
 from engine.scan.matcher import match_member
 from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import GZIP, MEMBER, TAR, ZIP, Node
@@ -22,7 +23,7 @@ class Archives:
         self._budget = course.budget
         self._digests = course.digests
 
-    def zip(self, node: Node, buf: bytes, place: Place, local_only: bool) -> bool:
+    def zip(self, node: Node, buf: Octets, place: Place, local_only: bool) -> bool:
         if place.containers >= self._budget.depth:
             self._ledger.over(node.part, self._budget.depth_limit)
             return False
@@ -43,7 +44,7 @@ class Archives:
                 break
         return True
 
-    def _zip_entry(self, parent: Node, buf: bytes, entry: zip_file.Entry, position: int, place: Place) -> bool:
+    def _zip_entry(self, parent: Node, buf: Octets, entry: zip_file.Entry, position: int, place: Place) -> bool:
         """Returns False when no more members are to be opened."""
         made = self._course.contents.member(parent, entry.text_name, place)
         if made is None:
@@ -56,7 +57,8 @@ class Archives:
         node.start, node.body = entry.header_off, entry.data_off
         node.end = entry.data_off + max(0, entry.packed_len)
         node.encoding = "zip"
-        cause = content = None
+        cause = None
+        content: zip_file.Stored | Inflated | None = None
         locked = entry.readable and bool(entry.flags & zip_file.ENCRYPTED)
         if locked:
             content = self._unlocked(buf, entry)
@@ -71,13 +73,17 @@ class Archives:
             return True
         packed_len = entry.packed_len if entry.packed_len >= 0 else len(buf)
         window = zip_file.window(buf, entry)
-        if content is None:
-            content = zip_file.unpack(buf, entry, self._budget.room(packed_len, window), self._budget.check_time)
-        else:
+        limit = self._budget.room_limit(packed_len, window)
+        if content is not None:
             part.opened = True
             self._ledger.opened(node, parent)
+        elif entry.method == zip_file.STORED:
+            content, limit = zip_file.stored(buf, entry, self._budget.lent), self._budget.lent_limit
+        else:
+            room = self._budget.room(packed_len, window)
+            content = zip_file.unpack(buf, entry, room, self._budget.check_time)
         if content.over:
-            self._ledger.over(node.part, self._budget.room_limit(packed_len, window))
+            self._ledger.over(node.part, limit)
         elif not content.complete:
             self._ledger.unscanned(node.part, Cause.DAMAGED, "zip-data")
         elif locked:
@@ -89,12 +95,12 @@ class Archives:
         if entry.text_name == ooxml.ODF_MANIFEST and ooxml.manifest_encrypted(content.data):
             self._ledger.closed(parent, parent, "opendocument")
         self._budget.spend(len(content.data))
-        self._budget.hold(len(content.data))
+        self._budget.hold(held(content.data))
         self._course.contents.examine(node, part, content.data, 0, len(content.data), inside)
-        self._budget.release(len(content.data))
+        self._budget.release(held(content.data))
         return True
 
-    def _unlocked(self, buf: bytes, entry: zip_file.Entry) -> Inflated | None:
+    def _unlocked(self, buf: Octets, entry: zip_file.Entry) -> Inflated | None:
         """Content of an encrypted entry that one of the passwords opens (antivirus.try_passwords)."""
         budget = self._budget
         locked = zip_crypt.Locked(buf, entry)
@@ -110,7 +116,7 @@ class Archives:
         budget.release(locked.plain_len)
         return content
 
-    def gzip(self, node: Node, buf: bytes, place: Place) -> bool:
+    def gzip(self, node: Node, buf: Octets, place: Place) -> bool:
         """All gzip members together are one file; a later one that is itself a container is opened apart too."""
         first = gzip_file.header(buf, 0)
         if first is None:
@@ -175,7 +181,7 @@ class Archives:
         self._budget.release(len(content))
         return True
 
-    def tar(self, node: Node, buf: bytes, place: Place) -> bool:
+    def tar(self, node: Node, buf: Octets, place: Place) -> bool:
         node.format = TAR
         position = 0
         for entry in tar_file.members(buf):
@@ -201,15 +207,15 @@ class Archives:
                     (Cause.LIMIT, "long map of a sparse file") if entry.sparse.many else (Cause.DAMAGED, "tar-sparse")
                 )
                 self._ledger.unscanned(child.part, *cause)
-            if entry.size > self._budget.room():
-                self._ledger.over(child.part, self._budget.room_limit())
-            end = min(entry.end, entry.data_off + self._budget.room())
+            if entry.size > self._budget.lent:
+                self._ledger.over(child.part, self._budget.lent_limit)
+            end = min(entry.end, entry.data_off + self._budget.lent)
             self._budget.spend(end - entry.data_off)
             self._course.contents.examine(child, part, buf, entry.data_off, end, inside)
         return True
 
     def _sparse(
-        self, node: Node, part: Part, buf: bytes, entry: tar_file.Member, sparse: tar_sparse.Sparse, inside: Place
+        self, node: Node, part: Part, buf: Octets, entry: tar_file.Member, sparse: tar_sparse.Sparse, inside: Place
     ) -> None:
         """A file with holes, as readers would write it; what those write that know no holes, if it can be opened."""
         node.encoding = "sparse"

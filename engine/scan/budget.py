@@ -70,6 +70,18 @@ class Budget:
         room = max(0, min(self.file_len, self.total_left, held))
         return min(room, self.ratio * packed_len) if self.ratio and packed_len >= 0 else room
 
+    @property
+    def lent(self) -> int:
+        """How many octets a member may have that is looked at where it lies in its container."""
+        return max(0, min(self.file_len, self.total_left))
+
+    @property
+    def lent_limit(self) -> Bound:
+        """The limit that a member past it breaks."""
+        if self.total_left < self.file_len:
+            return Bound(f"total size {self._total_len // limits.MIB} MB", self._total_set)
+        return Bound(f"file size {self.file_len // limits.MIB} MB", self._file_set)
+
     def room_limit(self, packed_len: int = -1, window: int = 0) -> Bound:
         """The limit that an expansion past room() breaks."""
         room = self.room(window=window)
@@ -77,9 +89,7 @@ class Budget:
             return Bound(f"compression ratio {self.ratio}:1", True)
         if room < min(self.total_left, self.file_len):
             return self.held_limit
-        if self.total_left < self.file_len:
-            return Bound(f"total size {self._total_len // limits.MIB} MB", self._total_set)
-        return Bound(f"file size {self.file_len // limits.MIB} MB", self._file_set)
+        return self.lent_limit
 
     def spend(self, octets: int) -> None:
         self.total_left -= octets

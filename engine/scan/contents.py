@@ -7,6 +7,7 @@ are not missed; names that a member already has are not reported again.
 import hashlib
 from typing import Final
 
+from cext.span import Span
 from cext.uue import body_end, find_begin
 from engine import limits
 from engine.scan import magic, zip_file
@@ -19,7 +20,8 @@ from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opened, Ope
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
 from engine.scan.header import clean_name, text_of
-from engine.scan.mapped import Octets
+from engine.scan.mapped import Octets, held
+from engine.scan.mapped import part as part_of
 from engine.scan.matcher import match_links, match_member, names_in
 from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import BINHEX, ENTITY, MEMBER, TEXT, UUE, Node
@@ -107,11 +109,7 @@ class Contents:
             return
         if kind in CARRIERS:
             if place.containers < self._budget.depth:
-                content = self._own(node, buf, start, end)
-                if content is not None:
-                    self._opened(node, content, kind, CARRIERS[kind], place)
-                    self._disown(buf, start, end)
-                del content
+                self._opened(node, part_of(buf, start, end), kind, CARRIERS[kind], place)
             else:
                 self._ledger.over(node.part, self._budget.depth_limit)
         self._zip_behind(node, buf, start, end, place)
@@ -119,10 +117,7 @@ class Contents:
     def _zip_behind(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
         tail = max(start, end - zip_file.END_SEARCH_LEN)
         if buf.find(b"\5", tail, end) >= 0 and buf.rfind(b"PK\x05\x06", tail, end) >= 0:  # texts hold no octet 5
-            content = self._own(node, buf, start, end)
-            if content is not None:
-                self._course.archives.zip(node, content, place, local_only=False)
-                self._disown(buf, start, end)
+            self._course.archives.zip(node, part_of(buf, start, end), place, local_only=False)
 
     def encrypted_mail(self, node: Node, kind: str) -> None:
         """S/MIME or OpenPGP that only its reader can open: a fact; a container that stays closed only if the option
@@ -145,34 +140,16 @@ class Contents:
         if place.containers >= self._budget.depth:
             self._ledger.over(node.part, self._budget.depth_limit)
             return False
-        content = self._own(node, buf, start, end)
-        if content is None:
-            return False
+        content = part_of(buf, start, end)
         if kind == "zip":
-            is_one = self._course.archives.zip(node, content, place, local_only=True)
-        elif kind == "gzip":
-            is_one = self._course.archives.gzip(node, content, place)
-        elif kind == "tar":
-            is_one = self._course.archives.tar(node, content, place)
-        else:
-            is_one = self._opened(node, content, kind, OPENERS[kind], place)
-        self._disown(buf, start, end)
-        return is_one
+            return self._course.archives.zip(node, content, place, local_only=True)
+        if kind == "gzip":
+            return self._course.archives.gzip(node, content, place)
+        if kind == "tar":
+            return self._course.archives.tar(node, content, place)
+        return self._opened(node, content, kind, OPENERS[kind], place)
 
-    def _own(self, node: Node, buf: Octets, start: int, end: int) -> bytes | None:
-        """buf[start:end] as an object of its own, to be given back by _disown; None if that would be too much at once,
-        which is told."""
-        copied = 0 if is_whole(buf, start, end) else end - start
-        if copied > self._budget.held_left:
-            self._ledger.over(node.part, self._budget.held_limit)
-            return None
-        self._budget.hold(copied)
-        return span_bytes(buf, start, end)
-
-    def _disown(self, buf: Octets, start: int, end: int) -> None:
-        self._budget.release(0 if is_whole(buf, start, end) else end - start)
-
-    def _opened(self, node: Node, content: bytes, kind: str, opener: Opener, place: Place, at: int = 0) -> bool:
+    def _opened(self, node: Node, content: Octets, kind: str, opener: Opener, place: Place, at: int = 0) -> bool:
         """Walk what an opener finds. Returns False if the content is not of its format after all.
 
         at: where content begins in what node lies in.
@@ -180,7 +157,9 @@ class Contents:
         share = Share(self._budget, len(content), COPIES.get(kind, 2))
         try:
             for item in opener(content, share):
-                if not self._item(node, item, place, share, at):
+                more = self._item(node, item, place, share, at)
+                del item  # it may be large, and the next one is made before this name is bound again
+                if not more:
                     break
         except NotThis as refusal:
             self._ledger.unscanned(node.part, Cause.DAMAGED, str(refusal))
@@ -231,16 +210,20 @@ class Contents:
             parent.format, node.role, node.key = TEXT, BINHEX, item.fork
             node.start = node.body = at + item.text[0]
             node.end = at + item.text[1]
-        self._budget.spend(len(item.data))
-        self._budget.hold(len(item.data))
+        data = item.data
+        if type(data) is Span and len(data) > self._budget.lent:
+            self._ledger.over(node.part, self._budget.lent_limit)
+            data = part_of(data, 0, self._budget.lent)
+        self._budget.spend(len(data))
+        self._budget.hold(held(data))
         if item.mime:
-            self._entity(node, part, item.data, inside)
+            self._entity(node, part, data, inside)
         else:
             if item.of:
-                found = names_in(self._image, self._ledger, node, item.data, item.of, inside.container)
+                found = names_in(self._image, self._ledger, node, data, item.of, inside.container)
                 self._ledger.matched(node, found)
-            self.examine(node, part, item.data, 0, len(item.data), inside)
-        self._budget.release(len(item.data))
+            self.examine(node, part, data, 0, len(data), inside)
+        self._budget.release(held(data))
         return True
 
     def _entry(self, parent: Node, node: Node, name: str, entry: Entry, encrypted: bool) -> None:
@@ -250,7 +233,7 @@ class Contents:
 
         match_member(self._image, self._ledger, node, told)
 
-    def _entity(self, node: Node, part: Part, data: bytes, place: Place) -> None:
+    def _entity(self, node: Node, part: Part, data: Octets, place: Place) -> None:
         part.type, part.container = "mail", True
         part.size = part.examined = node.size = len(data)
         node.type = "mail"
@@ -308,22 +291,19 @@ class Contents:
 
     def _text(self, node: Node, buf: Octets, start: int, end: int, place: Place, links: bool = False) -> None:
         """Look for files that are spelled out in a text, and match its links. Its octets were matched already."""
-        text = self._own(node, buf, start, end)
-        if text is not None:
-            if links and self._course.texts is not None:
-                self._course.texts.add(text, node.type == "html")
-            if links:
-                match_links(self._image, self._ledger, node, text, self._budget.check_time)
-            for finder in FINDERS:
-                if place.containers < self._budget.depth:
-                    self._opened(node, text, "text", finder, place, start)
-                    continue
-                share = Share(self._budget, len(text), 2)
-                if next(finder(text, share), None) is not None:
-                    self._ledger.over(node.part, self._budget.depth_limit)
-                share.close()
-            del text
-            self._disown(buf, start, end)
+        text = part_of(buf, start, end)
+        if links and self._course.texts is not None:
+            self._course.texts.add(text, node.type == "html")
+        if links:
+            match_links(self._image, self._ledger, node, text, self._budget.check_time)
+        for finder in FINDERS:
+            if place.containers < self._budget.depth:
+                self._opened(node, text, "text", finder, place, start)
+                continue
+            share = Share(self._budget, len(text), 2)
+            if next(finder(text, share), None) is not None:
+                self._ledger.over(node.part, self._budget.depth_limit)
+            share.close()
         octets = span(buf, start, end)
         at = 0
         while (begin := find_begin(octets, at)) is not None:
@@ -366,13 +346,3 @@ class Contents:
         )
         self._budget.release(len(content))
         return True
-
-
-def is_whole(buf: Octets, start: int, end: int) -> bool:
-    """Whether span_bytes makes no copy."""
-    return type(buf) is bytes and start == 0 and end == len(buf)
-
-
-def span_bytes(buf: Octets, start: int, end: int) -> bytes:
-    """buf[start:end] as an object of its own; no copy if it is all of bytes."""
-    return buf[start:end]

@@ -7,6 +7,7 @@ import msgspec
 from isal import isal_zlib
 
 from engine.scan.inflate import inflate
+from engine.scan.mapped import Octets
 
 _HEADER_CRC: Final = 2
 _EXTRA: Final = 4
@@ -33,7 +34,7 @@ class Member(msgspec.Struct):
     crc_agrees: bool = True
 
 
-def header(buf: bytes, at: int) -> tuple[int, bytes] | None:
+def header(buf: Octets, at: int) -> tuple[int, bytes] | None:
     """(offset of the deflate stream, stored name) of the member at offset at, or None if none begins there."""
     if len(buf) - at < 18 or buf[at : at + 3] != b"\x1f\x8b\x08" or buf[at + 3] & _RESERVED:
         return None
@@ -55,7 +56,7 @@ def header(buf: bytes, at: int) -> tuple[int, bytes] | None:
     return (pos, name) if pos <= len(buf) else None
 
 
-def unpack(buf: bytes, at: int, room: int) -> Member | None:
+def unpack(buf: Octets, at: int, room: int) -> Member | None:
     """The member at offset at with at most room octets of content, or None if none begins there."""
     found = header(buf, at)
     if found is None:

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from cext.expression import Expression
+from engine.scan.mapped import Octets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -92,7 +93,7 @@ class Links:
             (name, _rows(starts, _PREFIX_LEN), _rows(rest, _DIGEST_LEN) - allowed) for name, starts, rest in read.pages
         ]
 
-    def names(self, text: bytes, tick: "Callable[[], None]") -> tuple[str, ...]:
+    def names(self, text: Octets, tick: "Callable[[], None]") -> tuple[str, ...]:
         """What is found in the text of a message, HTML or not. Raises TimeoutError if an expression takes too long.
 
         tick is called for each link. Cost O(len(text)) and LINKS times what is listed.
@@ -180,7 +181,7 @@ def domain_of(host: str, suffixes: frozenset[str]) -> str:
     return ".".join(labels[-2:])
 
 
-def _pairs(text: bytes) -> "Iterator[tuple[str, str]]":
+def _pairs(text: Octets) -> "Iterator[tuple[str, str]]":
     """(address, what is shown) of the links of a page: of anchors, and of forms for the anchors and images in them."""
     anchor = form = ""
     count = 0
@@ -212,7 +213,7 @@ def _address(attributes: bytes) -> str:
     return _text(raw[:URL_LEN])
 
 
-def _shown(text: bytes, at: int) -> str:
+def _shown(text: Octets, at: int) -> str:
     """What stands between an anchor and its end, without tags and space."""
     rest = text[at : at + _SHOWN_LEN]
     lower = rest.lower()
@@ -224,7 +225,7 @@ def _text(raw: bytes) -> str:
     return html.unescape(raw.decode("utf-8", "replace")).strip()
 
 
-def _addresses(text: bytes) -> "Iterator[str]":
+def _addresses(text: Octets) -> "Iterator[str]":
     """Every address in a text, in whatever tag or in none; each once."""
     seen: set[bytes] = set()
     for found in _PLAIN.finditer(text):

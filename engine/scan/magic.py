@@ -16,7 +16,7 @@ OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
     {"ace", "alz", "arc", "arj", "chm", "dmg", "dump", "egg", "installshield", "lzo", "mscompress"}
-    | {"pack", "pack200", "sis", "snappy", "squashfs", "stuffit", "udf", "vhd", "vhdx", "vmdk", "wim", "xar", "zoo"}
+    | {"pack", "pack200", "sis", "snappy", "squashfs", "stuffit", "vhd", "vhdx", "vmdk", "wim", "zoo"}
     | {"zpaq"}
 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from engine.scan.facts import Cause
 from engine.scan.ledger import Ledger
 from engine.scan.links import links_of
+from engine.scan.mapped import Octets
 from engine.scan.members import Told, members_of
 from engine.scan.node import Node
 from engine.scan.yara_rules import rules_of
@@ -62,7 +63,7 @@ def match_member(image: Matcher, ledger: Ledger, node: Node, told: Callable[[], 
         ledger.unscanned(node.part, Cause.ENGINE, str(error))
 
 
-def match_links(image: Matcher, ledger: Ledger, node: Node, text: bytes, tick: Callable[[], None]) -> None:
+def match_links(image: Matcher, ledger: Ledger, node: Node, text: Octets, tick: Callable[[], None]) -> None:
     """Match the links in a text of a message."""
     known = links_of(image)
     if known is None:

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.scan import tar_sparse
 from engine.scan.magic import is_tar_header
+from engine.scan.mapped import Octets
 from engine.scan.tar_sparse import number
 
 BLOCK: Final = tar_sparse.BLOCK
@@ -47,7 +48,7 @@ class Member(msgspec.Struct):
         return self.data_off + -(-self.size // BLOCK) * BLOCK
 
 
-def _no_data_at(buf: bytes, at: int) -> bool:
+def _no_data_at(buf: Octets, at: int) -> bool:
     """Whether the next member or the end of the archive is where data would be."""
     block = buf[at : at + BLOCK]
     return len(block) < BLOCK or block == _ZERO or is_tar_header(block)
@@ -57,7 +58,7 @@ def _text(field: bytes) -> str:
     return field.split(b"\0", 1)[0].decode("utf-8", "replace")
 
 
-def members(buf: bytes) -> Iterator[Member]:
+def members(buf: Octets) -> Iterator[Member]:
     """Every member in order. A member whose `problems` are not empty tells of damage at or behind it."""
     at = 0
     first = -1
@@ -119,7 +120,7 @@ def members(buf: bytes) -> Iterator[Member]:
         yield Member("", len(buf), len(buf), len(buf), 0, b"", False, problems=problems)
 
 
-def _member(buf: bytes, block: bytes, pax: dict[str, bytes], long_name: str, first: int, at: int, size: int) -> Member:
+def _member(buf: Octets, block: bytes, pax: dict[str, bytes], long_name: str, first: int, at: int, size: int) -> Member:
     kind = block[156:157]
     name = long_name or _text(block[:100])
     if not long_name and block[257:263] == b"ustar\0" and block[345] and kind not in (b"S",):

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from engine.scan.mapped import Octets
+
 BLOCK: Final = 512
 _STRETCHES: Final = 50_000  # of one map: 10 MB of memory; images of disks have some thousands
 _DESCRIPTOR_LEN: Final = 24
@@ -52,7 +54,7 @@ def number(field: bytes) -> int:
         return -1
 
 
-def old(buf: bytes, at: int) -> tuple[Sparse, int]:
+def old(buf: Octets, at: int) -> tuple[Sparse, int]:
     """(map of the member whose header is at at, offset behind the blocks that go on with it)."""
     found = Sparse(number(buf[at + 483 : at + 495]), [])
     _descriptors(buf, at + 386, 4, found)
@@ -66,7 +68,7 @@ def old(buf: bytes, at: int) -> tuple[Sparse, int]:
     return found, at
 
 
-def _descriptors(buf: bytes, at: int, count: int, into: Sparse) -> None:
+def _descriptors(buf: Octets, at: int, count: int, into: Sparse) -> None:
     for begin in range(at, at + count * _DESCRIPTOR_LEN, _DESCRIPTOR_LEN):
         length_field = buf[begin + 12 : begin + 24]
         if not length_field.strip(b"\0"):
@@ -83,7 +85,7 @@ def _add(into: Sparse, offset: int, length: int) -> None:
         into.stretches.append((offset, length))
 
 
-def of_pax(pax: dict[str, bytes], buf: bytes, data_off: int) -> Sparse | None:
+def of_pax(pax: dict[str, bytes], buf: Octets, data_off: int) -> Sparse | None:
     """The map that the records of a pax header tell, or lead to; None if they tell of none."""
     if not any(key.startswith("GNU.sparse.") for key in pax):
         return None
@@ -109,7 +111,7 @@ def _listed(text: bytes, into: Sparse) -> None:
         _add(into, int(offset), int(length.partition(b",")[0]))
 
 
-def _in_front(buf: bytes, at: int, into: Sparse) -> None:
+def _in_front(buf: Octets, at: int, into: Sparse) -> None:
     """Form 1.0: decimal lines in front of what is stored: how many, then an offset and a length each."""
     begin = at
     numbers: list[int] = []
@@ -131,7 +133,7 @@ def _in_front(buf: bytes, at: int, into: Sparse) -> None:
     into.map_len = -(-(at - begin) // BLOCK) * BLOCK
 
 
-def expand(buf: bytes, data_off: int, sparse: Sparse, room: int) -> bytes:
+def expand(buf: Octets, data_off: int, sparse: Sparse, room: int) -> bytes:
     """The file as readers would write it, cut at room. O(octets given out + stored)."""
     size = min(sparse.size, room)
     out = io.BytesIO()

@@ -20,6 +20,7 @@ from cext import deflate64
 from engine import limits
 from engine.scan.formats import streams
 from engine.scan.inflate import Inflated, inflate
+from engine.scan.mapped import Octets, part
 
 STORED: Final = 0
 DEFLATED: Final = 8
@@ -102,7 +103,7 @@ class Directory(msgspec.Struct):
     looked_at: int = 0
 
 
-def read(buf: bytes, local_only: bool = True) -> Directory | None:
+def read(buf: Octets, local_only: bool = True) -> Directory | None:
     """The directory of an archive, or None if there is no sign of one.
 
     local_only: also take an archive without an end record, by its local headers.
@@ -118,7 +119,7 @@ def read(buf: bytes, local_only: bool = True) -> Directory | None:
     return directory
 
 
-def _find_end(buf: bytes) -> Directory | None:
+def _find_end(buf: Octets) -> Directory | None:
     at = len(buf)
     low = max(0, len(buf) - END_SEARCH_LEN - 4096)  # some trailing junk is tolerated
     for _ in range(_CANDIDATES):
@@ -132,7 +133,7 @@ def _find_end(buf: bytes) -> Directory | None:
     return None
 
 
-def _end_record(buf: bytes, at: int) -> Directory | None:
+def _end_record(buf: Octets, at: int) -> Directory | None:
     _, disk, central_disk, _, count, size, offset, comment_len = _END.unpack(
         buf[at : at + END_LEN].ljust(END_LEN, b"\0")
     )
@@ -159,11 +160,11 @@ def _end_record(buf: bytes, at: int) -> Directory | None:
     return directory
 
 
-def _central_at(buf: bytes, at: int, size: int) -> bool:
+def _central_at(buf: Octets, at: int, size: int) -> bool:
     return at <= len(buf) and (size == 0 or buf[at : at + 4] == b"PK\x01\x02")
 
 
-def _end64(buf: bytes, locator: int) -> tuple[int, int, int, int] | None:
+def _end64(buf: Octets, locator: int) -> tuple[int, int, int, int] | None:
     """(offset of the record, entries, length and offset of the directory) of the zip64 end record."""
     _, _, offset, _ = _LOCATOR64.unpack_from(buf, locator)
     at = offset if buf[offset : offset + 4] == b"PK\x06\x06" else buf.rfind(b"PK\x06\x06", 0, locator)
@@ -173,7 +174,7 @@ def _end64(buf: bytes, locator: int) -> tuple[int, int, int, int] | None:
     return at, values[7], values[8], values[9]
 
 
-def _read_central(buf: bytes, directory: Directory) -> None:
+def _read_central(buf: Octets, directory: Directory) -> None:
     at = directory.central_off
     limit = directory.end_off
     while limit - at >= CENTRAL_LEN and buf[at : at + 4] == b"PK\x01\x02" and len(directory.entries) < _ENTRIES:
@@ -226,7 +227,7 @@ def _unicode_paths(extra: bytes) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def _local_fields(buf: bytes, at: int) -> tuple[int, ...] | None:
+def _local_fields(buf: Octets, at: int) -> tuple[int, ...] | None:
     """(flags, method, crc, packed, size, name_len, extra_len) of a local header, or None if none is there."""
     if at < 0 or len(buf) - at < LOCAL_LEN or buf[at : at + 4] != b"PK\x03\x04":
         return None
@@ -234,7 +235,7 @@ def _local_fields(buf: bytes, at: int) -> tuple[int, ...] | None:
     return flags, method, crc, packed, size, name_len, extra_len
 
 
-def _read_local(buf: bytes, directory: Directory, entry: Entry) -> None:
+def _read_local(buf: Octets, directory: Directory, entry: Entry) -> None:
     """Complete a central entry by its local header, and compare the two."""
     fields = _local_fields(buf, entry.header_off)
     if fields is None and directory.base:
@@ -271,7 +272,7 @@ def _read_local(buf: bytes, directory: Directory, entry: Entry) -> None:
         directory.problems["zip-descriptor"] = True  # who reads from the front sees other sizes than the directory's
 
 
-def _described(buf: bytes, entry: Entry) -> bool:
+def _described(buf: Octets, entry: Entry) -> bool:
     """Whether what lies behind a stored entry tells its end to who reads from the front (APPNOTE 4.3.9)."""
     at = entry.data_off + entry.packed_len
     for form in (_DESCRIPTOR, _DESCRIPTOR64):
@@ -291,7 +292,7 @@ def _same_name(one: bytes, other: bytes) -> bool:
     return plain[0] == plain[1]
 
 
-def _read_unlisted(buf: bytes, directory: Directory) -> None:
+def _read_unlisted(buf: Octets, directory: Directory) -> None:
     """List local headers outside what the central directory covers: between, before and behind its entries."""
     covered = sorted((e.header_off, e.data_off + max(0, e.packed_len)) for e in directory.entries if e.readable)
     covered.append((directory.central_off, max(directory.central_end, len(buf))))
@@ -304,7 +305,7 @@ def _read_unlisted(buf: bytes, directory: Directory) -> None:
         _search_gap(buf, directory, directory.central_end, directory.end_off)
 
 
-def _search_gap(buf: bytes, directory: Directory, start: int, end: int) -> None:
+def _search_gap(buf: Octets, directory: Directory, start: int, end: int) -> None:
     at = start
     while len(directory.entries) < _ENTRIES:
         directory.looked_at += 1
@@ -329,7 +330,7 @@ def _search_gap(buf: bytes, directory: Directory, start: int, end: int) -> None:
         at = data_off + max(0, min(packed, end - data_off))
 
 
-def window(buf: bytes, entry: Entry) -> int:
+def window(buf: Octets, entry: Entry) -> int:
     """How many octets of what it yielded the decoder of an entry holds as well, at most."""
     if entry.method in (STORED, DEFLATED, DEFLATE64):
         return 0
@@ -338,27 +339,48 @@ def window(buf: bytes, entry: Entry) -> int:
     return limits.DICTIONARY_LEN
 
 
-def unpack(buf: bytes, entry: Entry, room: int, tick: Callable[[], None] = lambda: None) -> Inflated:
+class Stored(msgspec.Struct, frozen=True):
+    """Content of an entry that is not packed, where it lies. As Inflated."""
+
+    data: Octets
+    over: bool
+    complete: bool
+    used: int
+
+
+def stored(buf: Octets, entry: Entry, room: int) -> Stored:
+    """As unpack, without a copy, for an entry whose method is STORED."""
+    stop = _stop(buf, entry)
+    complete = entry.packed_len < 0 or stop == entry.data_off + entry.packed_len
+    begin = min(stop, entry.data_off)
+    data = part(buf, begin, min(stop, begin + room))
+    return Stored(data, stop - begin > room, complete, len(data))
+
+
+def _stop(buf: Octets, entry: Entry) -> int:
+    return len(buf) if entry.packed_len < 0 else min(len(buf), entry.data_off + entry.packed_len)
+
+
+def unpack(buf: Octets, entry: Entry, room: int, tick: Callable[[], None] = lambda: None) -> Inflated:
     """Content of an entry whose method is one of METHODS: at most room octets, and how it ended.
 
     tick is called between pieces. An LZMA or xz dictionary over the limit makes it damaged, as far as can be told.
     """
-    stop = len(buf) if entry.packed_len < 0 else min(len(buf), entry.data_off + entry.packed_len)
-    complete = entry.packed_len < 0 or stop == entry.data_off + entry.packed_len
+    stop = _stop(buf, entry)
     if entry.method == STORED:
-        data = buf[entry.data_off : min(stop, entry.data_off + room)]
-        return Inflated(data, stop - entry.data_off > room, complete, len(data))
+        lying = stored(buf, entry, room)
+        return Inflated(bytes(lying.data), lying.over, lying.complete, lying.used)
     if entry.method == DEFLATED:
         return inflate(memoryview(buf)[entry.data_off : stop], room)
     if entry.method == DEFLATE64:
         return Inflated(*deflate64.decode(memoryview(buf)[entry.data_off : max(stop, entry.data_off)], room))
     if entry.method in (ZSTD, ZSTD_OLD):
-        got, used = streams.filtered(buf[entry.data_off : stop], "zstd", room, tick)
+        got, used = streams.filtered(part(buf, min(entry.data_off, stop), stop), "zstd", room, tick)
         return Inflated(got.data, got.over, got.fault is None, used)
     return _unpacked(buf, entry, stop, room, tick)
 
 
-def _unpacked(buf: bytes, entry: Entry, stop: int, room: int, tick: Callable[[], None]) -> Inflated:
+def _unpacked(buf: Octets, entry: Entry, stop: int, room: int, tick: Callable[[], None]) -> Inflated:
     """By a decoder of the standard library. LZMA has no end mark unless bit 1 says so: then the size ends it."""
     got = streams.Unpacked()
     at = entry.data_off
@@ -383,5 +405,5 @@ def _unpacked(buf: bytes, entry: Entry, stop: int, room: int, tick: Callable[[],
     return Inflated(got.data, got.over, got.fault is None, used - entry.data_off)
 
 
-def crc_agrees(entry: Entry, data: bytes) -> bool:
+def crc_agrees(entry: Entry, data: Octets) -> bool:
     return entry.crc == isal_zlib.crc32(data)

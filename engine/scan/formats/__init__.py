@@ -33,12 +33,13 @@ from engine.scan.formats import (
     streams,
     tnef,
     uuencode,
+    xar,
     yenc,
 )
 from engine.scan.formats.item import Opener
 
 OPENERS: Final[dict[str, Opener]] = {
-    **{kind: archive.opener(kind) for kind in ("7z", "ar", "cab", "cpio", "iso", "rar", "rpm")},
+    **{kind: archive.opener(kind) for kind in ("7z", "ar", "cab", "cpio", "iso", "rar", "rpm", "udf")},
     **{kind: streams.through_libarchive(kind) for kind in ("compress", "lz4", "zstd")},
     "bzip2": streams.bzip2,
     "lha": lha.members,
@@ -53,12 +54,14 @@ OPENERS: Final[dict[str, Opener]] = {
     "rights": rights.members,
     "rtf": rtf.members,
     "tnef": tnef.members,
+    "xar": xar.members,
 }
 # How often a member is held while it is made, where that is not twice.
 COPIES: Final[dict[str, int]] = {
-    **dict.fromkeys(("7z", "ar", "cab", "cpio", "iso", "lha", "rar", "rpm", "tnef"), 1),
+    **dict.fromkeys(("7z", "ar", "cab", "cpio", "iso", "lha", "rar"), 1),
+    **dict.fromkeys(("rpm", "tnef", "udf", "xar"), 1),
     **dict.fromkeys(("bzip2", "compress", "lz4", "lzip", "lzma", "xz", "zstd"), 1),
-    "pdf": 4,  # the filters of a stream, one after the other, and their tables
+    "pdf": 1,  # but for what it says itself
 }
 FINDERS: Final[tuple[Opener, ...]] = (
     yenc.members,

@@ -1,8 +1,8 @@
 """Archives that libarchive reads: 7z, rar, cab, iso, cpio, ar, rpm. Several behind one another too.
 
 Each is read as the one format that its first octets name. Where readers see different members (the trees of an ISO
-image) the union is walked. What tells of further volumes, encryption, dictionaries too large or a format's own end
-is read from the headers here, since libarchive does not say it.
+image, UDF beside them) the union is walked. What tells of further volumes, encryption, dictionaries too large or a
+format's own end is read from the headers here, since libarchive does not say it.
 
 Cost: O(octets in and out); a member is held whole, as the walk needs it. What lies behind a member that is over the
 limits is passed over only as far as there is room, then the archive is given up with a Gap.
@@ -22,15 +22,16 @@ from cext.archive import END, FAILED, OK, WARN, Reader
 from engine import limits
 from engine.scan import magic
 from engine.scan.facts import Cause
-from engine.scan.formats import rar_header, seven_zip
+from engine.scan.formats import rar_header, seven_zip, udf
 from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Opener, Room, Unread
+from engine.scan.mapped import Octets, part
 
 _PIECE_LEN: Final = 1 << 20  # read between two looks at the clock
 _FAILURES: Final = 64  # members in a row that cannot be had: then the rest is given up
 _ARCHIVES: Final = 32  # of one format behind one another
 _CANDIDATES: Final = 1000  # signatures in a program that are looked at, of each format
 _SIGNATURES: Final = {"7z": seven_zip.SIGNATURE, "rar": rar_header.SIGNATURE, "cab": b"MSCF\0\0\0\0"}
-_ENDLESS: Final = frozenset({"iso", "ar"})  # nothing in them says where they end
+_ENDLESS: Final = frozenset({"iso", "udf", "ar"})  # nothing in them says where they end
 _PLAIN: Final = frozenset({"data", "text", "empty"})
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
 _CAB: Final = struct.Struct("<4s5L2B")
@@ -48,13 +49,13 @@ _UDF: Final = (b"NSR02", b"NSR03")
 def opener(kind: str) -> Opener:
     """The opener of archives of a type of magic.identify."""
 
-    def members(buf: bytes, room: Room) -> Iterator[Item]:
+    def members(buf: Octets, room: Room) -> Iterator[Item]:
         return _chain(buf, 0, kind, room)
 
     return members
 
 
-def behind(buf: bytes, room: Room) -> Iterator[Item]:
+def behind(buf: Octets, room: Room) -> Iterator[Item]:
     """What a self-extracting program carries: the first archive in it whose header is sound. Yields nothing if none."""
     found, more = _carried(buf, room)
     if more:
@@ -68,7 +69,7 @@ def behind(buf: bytes, room: Room) -> Iterator[Item]:
             yield Gap(Cause.DAMAGED, str(refusal))
 
 
-def _carried(buf: bytes, room: Room) -> tuple[tuple[int, str] | None, bool]:
+def _carried(buf: Octets, room: Room) -> tuple[tuple[int, str] | None, bool]:
     """(offset and kind of the first sound archive, whether there were more signatures than are looked at)."""
     more = False
     first: tuple[int, str] | None = None
@@ -87,7 +88,7 @@ def _carried(buf: bytes, room: Room) -> tuple[tuple[int, str] | None, bool]:
     return first, more
 
 
-def _sound(buf: bytes, at: int, kind: str) -> bool:
+def _sound(buf: Octets, at: int, kind: str) -> bool:
     if kind == "7z":
         found = seven_zip.start(buf, at)
         return found is not None and found[1] > 0
@@ -97,7 +98,7 @@ def _sound(buf: bytes, at: int, kind: str) -> bool:
     return _cab_end(buf, at) > at
 
 
-def _chain(buf: bytes, at: int, kind: str, room: Room) -> Iterator[Item]:
+def _chain(buf: Octets, at: int, kind: str, room: Room) -> Iterator[Item]:
     """Archives of one format behind one another, and what lies behind the last. Raises NotThis if the first is none."""
     signature = buf[at : at + 4]
     for number in range(_ARCHIVES):
@@ -116,19 +117,19 @@ def _chain(buf: bytes, at: int, kind: str, room: Room) -> Iterator[Item]:
     yield Gap(Cause.LIMIT, f"{_ARCHIVES} archives behind one another")
 
 
-def _first_octet(buf: bytes, at: int) -> int:
+def _first_octet(buf: Octets, at: int) -> int:
     """Offset of the first octet from at on that is not zero, -1 if there is none."""
     found = _NOT_ZERO.search(buf, at)
     return found.start() if found else -1
 
 
-def _behind_end(buf: bytes, end: int, kind: str) -> Iterator[Item]:
+def _behind_end(buf: Octets, end: int, kind: str) -> Iterator[Item]:
     yield Odd(f"{kind}-trailing-data")
     if magic.identify(buf, end, len(buf)) not in _PLAIN:
-        yield Member("trailing data", buf[end:], stream=True)
+        yield Member("trailing data", part(buf, end, len(buf)), stream=True)
 
 
-def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[Item, None, int]:
+def _one(buf: Octets, at: int, kind: str, room: Room, first: bool) -> Generator[Item, None, int]:
     """The members of the archive at offset at; returns where it ends. Raises NotThis if first and nothing is there."""
     if kind == "7z":
         return (yield from _seven(buf, at, room, first))
@@ -158,8 +159,8 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
             first = False
         yield from _walked(Reader(buf, "cab", start=at), kind, room, first)
         return max(_cab_end(buf, at), at)
-    if kind == "iso":
-        return (yield from _iso(buf, at, room, first))
+    if kind in ("iso", "udf"):
+        return (yield from _disc(buf, at, room, first))
     if kind == "rpm":
         return (yield from _walked(Reader(buf, "cpio", start=at, filters=_RPM_FILTERS), kind, room, first)) + at
     used = yield from _walked(Reader(buf, kind, start=at), kind, room, first)
@@ -168,7 +169,7 @@ def _one(buf: bytes, at: int, kind: str, room: Room, first: bool) -> Generator[I
     return used + at
 
 
-def _long_names(buf: bytes, at: int, room: Room) -> Iterator[Item]:
+def _long_names(buf: Octets, at: int, room: Room) -> Iterator[Item]:
     """Members of an ar whose names are said to be in their data (BSD), and too long for one: who does not know that
     form takes all of it for content."""
     at += _AR_MAGIC_LEN
@@ -186,7 +187,7 @@ def _long_names(buf: bytes, at: int, room: Room) -> Iterator[Item]:
         at += int(size) + int(size) % 2
 
 
-def _cab_end(buf: bytes, at: int) -> int:
+def _cab_end(buf: Octets, at: int) -> int:
     """Where a cabinet ends by its header (MS-CAB s2.1), -1 if it has none that is sound."""
     if len(buf) - at < 36:
         return -1
@@ -195,7 +196,7 @@ def _cab_end(buf: bytes, at: int) -> int:
     return min(len(buf), at + size) if sound else -1
 
 
-def _seven(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
+def _seven(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
     header = seven_zip.read(buf, at)
     if header is None:
         if first:
@@ -221,24 +222,35 @@ def _seven(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None
     return header.end
 
 
-def _iso(buf: bytes, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
-    """Clients may show the Joliet tree or the plain one: members of both are walked, those with equal octets once."""
-    seen: set[bytes] = set()
-    joliet = udf = False
+def _disc(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
+    """Clients may show the Joliet tree, the plain one, or that of UDF: members of all are walked, those with equal
+    octets and the same ending of their names once."""
+    seen: set[tuple[bytes, str]] = set()
+    iso = joliet = has_udf = False
     for sector in range(_SECTOR * 16, min(len(buf), _SECTOR * 64), _SECTOR):
         mark = buf[sector : sector + 6]
-        udf = udf or mark[1:] in _UDF
+        has_udf = has_udf or mark[1:] in _UDF
+        iso = iso or mark[1:] == b"CD001"
         joliet = joliet or (mark == b"\2CD001" and buf[sector + 88 : sector + 90] == b"%/")
-    for item in _walked(Reader(buf, "iso", start=at), "iso", room, first):
-        if isinstance(item, Member):
-            seen.add(sha256(item.data).digest())
-        yield item
+    if not iso and not has_udf:
+        raise NotThis("iso: no volume")
+    ways: list[Iterator[Item]] = []
+    if iso:
+        ways.append(_walked(Reader(buf, "iso", start=at), "iso", room, first and not has_udf))
     if joliet:
-        for item in _walked(Reader(buf, "iso", start=at, options="iso9660:!joliet"), "iso", room, False):
-            if not isinstance(item, Member) or sha256(item.data).digest() not in seen:
-                yield item
-    if udf:
-        yield Gap(Cause.UNSUPPORTED, "udf")
+        ways.append(_walked(Reader(buf, "iso", start=at, options="iso9660:!joliet"), "iso", room, False))
+    if has_udf:
+        ways.append(udf.volumes(buf, room))
+    for way in ways:
+        new = set()
+        for item in way:
+            if isinstance(item, Member):
+                known = sha256(item.data).digest(), item.name.rpartition(".")[2].lower()
+                if known in seen:
+                    continue
+                new.add(known)
+            yield item
+        seen |= new
     return len(buf)
 
 

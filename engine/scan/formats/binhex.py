@@ -18,6 +18,7 @@ from cext.uue import find_line
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
 from engine.scan.header import text_of
+from engine.scan.mapped import Octets
 
 _WORDS: Final = b"(This file must be converted with BinHex"
 _COLON: Final = re.compile(rb"[\r\n][ \t]*:")
@@ -41,7 +42,7 @@ class _Header(msgspec.Struct, frozen=True):
 class _Source:
     """The octets of one BinHex text, read in order."""
 
-    def __init__(self, buf: bytes, start: int, room: Room) -> None:
+    def __init__(self, buf: Octets, start: int, room: Room) -> None:
         self._text = memoryview(buf)[start:]
         self._at = 0
         self._decoder = BinHexDecoder(1 << 40)
@@ -86,7 +87,7 @@ class _Source:
         return self._decoder.findings, self._decoder.body_len
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Both forks of each file. Cost O(len(buf) + octets yielded)."""
     at = 0
     likely = find_begin(buf, 0)  # by the octets behind it
@@ -126,7 +127,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
                 yield Odd(kind)
 
 
-def _after_words(buf: bytes, start: int, end: int) -> int:
+def _after_words(buf: Octets, start: int, end: int) -> int:
     """The first colon of a line that follows the words in buf[start:end], or -1."""
     words = start
     while (words := find_line(memoryview(buf)[:end], words, _WORDS)) >= 0:

@@ -13,7 +13,9 @@ from typing import Final
 
 import msgspec
 
+from cext.span import Span
 from engine.scan.formats.item import NotThis, Room
+from engine.scan.mapped import Octets, part
 
 MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 HEADER_LEN: Final = 512
@@ -51,7 +53,7 @@ class Content(msgspec.Struct, frozen=True):
 class CompoundFile:
     """A compound file, read from buf. Raises NotThis if there is no directory to be found; nothing else on content."""
 
-    def __init__(self, buf: bytes, room: Room) -> None:
+    def __init__(self, buf: Octets, room: Room) -> None:
         if len(buf) < HEADER_LEN or not buf.startswith(MAGIC):
             raise NotThis("ole-header")
         self._buf = buf
@@ -112,14 +114,14 @@ class CompoundFile:
         return self._follow(self._buf, self.sector_len, self.sector_len, self._fat, first, size, once)
 
     def _follow(
-        self, source: bytes, base: int, unit: int, table: "array[int]", first: int, size: int, once: bool
+        self, source: Octets, base: int, unit: int, table: "array[int]", first: int, size: int, once: bool
     ) -> bytes:
         """At most size octets of a chain of units of source, runs of neighbours taken in one piece."""
-        pieces: list[bytes] = []
+        pieces: list[bytes | Span] = []
         seen: set[int] = set()
         number, links = first, len(table)
         left = -(-size // unit)
-        steps = 0
+        have = steps = 0
         while left > 0 and number < _LAST:
             begin = number
             run = 0
@@ -135,15 +137,16 @@ class CompoundFile:
                     break
                 seen.add(begin)
             at = base + begin * unit
-            piece = source[at : at + run * unit]
-            if not piece:
+            end = min(len(source), at + run * unit, at + size - have)
+            if at >= end:
                 break
-            pieces.append(piece)
+            pieces.append(part(source, at, end))
+            have += end - at
             left -= run
             number = following
             if len(pieces) % _CHECK_EVERY == 0:
                 self._room.check_time()
-        return b"".join(pieces)[:size]
+        return b"".join(pieces)
 
     # --- directory ------------------------------------------------------------------------------------
 
@@ -200,8 +203,19 @@ class CompoundFile:
         used = len(self._fat.tobytes().rstrip(b"\xff"))
         return min(len(self._buf), (-(-used // 4) + 1) * self.sector_len)
 
+    def lying(self, stream: Stream) -> bytes | Span | None:
+        """All of a stream that the file has in one piece, where it lies; None if it has not."""
+        run = -(-stream.size // self.sector_len)
+        begin = (stream.first + 1) * self.sector_len
+        if stream.size < self._cutoff or stream.size > len(self._buf) - begin:
+            return None
+        for number in range(stream.first, stream.first + run - 1):
+            if number >= len(self._fat) or self._fat[number] != number + 1:
+                return None
+        return part(self._buf, begin, begin + stream.size)
+
     def read(self, stream: Stream, room: int) -> Content:
-        """Content of a stream, at most room octets. Allocates that much once more while it is put together."""
+        """Content of a stream, at most room octets, held once."""
         wanted = min(stream.size, room)
         if stream.size < self._cutoff:
             data = self._follow(self._mini, 0, self._mini_len, self._mini_fat, stream.first, wanted, False)

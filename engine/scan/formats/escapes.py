@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from engine.scan.mapped import Octets
+
 STEP_LEN: Final = 1 << 16  # how much is unescaped at once
 _ESCAPE_LEN: Final = 64  # octets of an entity that has a name, or of an escape
 _REFERENCE: Final = re.compile(rb"&#([xX])?0*+((?(1)[0-9A-Fa-f]*+|[0-9]*+));?")  # zeros in front mean nothing
@@ -18,7 +20,7 @@ _DIGITS: Final = 8  # of a character's number that are read: one more than any h
 _NUMBER: Final = re.compile(r"&#([0-9]{8,})")
 
 
-def narrow(buf: bytes | memoryview, encoding: str, most: int) -> bytes:
+def narrow(buf: Octets | memoryview, encoding: str, most: int) -> bytes:
     """Text in UTF-16 as UTF-8, without its mark, piece by piece: at least `most` octets if there are so many."""
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     whole = io.BytesIO()
@@ -38,7 +40,7 @@ def plain_base64(body: bytes) -> bytes:
     return body.translate(_STANDARD) if b"-" in body or b"_" in body else body
 
 
-def unescaped(buf: bytes, start: int, end: int, percent: bool = True) -> Iterator[bytes]:
+def unescaped(buf: Octets, start: int, end: int, percent: bool = True) -> Iterator[bytes]:
     """buf[start:end] with what entities and percent signs stand for, in pieces: each makes many small objects.
 
     No entity is cut in two, however long, nor what stands behind a percent sign or a backslash cut off from it.
@@ -60,7 +62,7 @@ def unescaped(buf: bytes, start: int, end: int, percent: bool = True) -> Iterato
         yield piece
 
 
-def _piece(buf: bytes, start: int, end: int) -> tuple[bytes, int]:
+def _piece(buf: Octets, start: int, end: int) -> tuple[bytes, int]:
     """Octets of buf from start on in which no entity and no escape is cut, and where they end."""
     stop = start + STEP_LEN
     if stop >= end:

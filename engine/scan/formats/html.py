@@ -26,6 +26,7 @@ from engine.scan.facts import Cause
 from engine.scan.formats.escapes import STEP_LEN, entities_replaced, narrow, plain_base64, unescaped
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
 from engine.scan.header import text_of
+from engine.scan.mapped import Octets
 
 RUN_LEN: Final = 256  # octets of base64 from which on a run is looked at; most of what is shorter are tokens in links
 _HEAD_LEN: Final = 2048  # octets of base64 that tell what a run is
@@ -54,7 +55,7 @@ _HARMLESS: Final = _DULL | _WEAK | {"png", "gif", "jpeg", "tiff"}
 _UTF16: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Yield the files in a text. Ordinary text costs little more than reading it once."""
     if encoding := utf16(buf):
         yield _narrowed(buf, encoding, room)
@@ -63,7 +64,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
     yield from finder.runs()
 
 
-def utf16(buf: bytes) -> str:
+def utf16(buf: Octets) -> str:
     """Name of the encoding if buf is text in UTF-16, by its mark or by its zeros; else empty."""
     for mark, encoding in _UTF16:
         if buf.startswith(mark):
@@ -77,7 +78,7 @@ def utf16(buf: bytes) -> str:
     return ""
 
 
-def _narrowed(buf: bytes, encoding: str, room: Room) -> Member:
+def _narrowed(buf: Octets, encoding: str, room: Room) -> Member:
     most = room.room()
     text = narrow(buf, encoding, most + 1)
     return Member("utf-8", text[:most], over=len(text) > most, stream=True)
@@ -86,7 +87,7 @@ def _narrowed(buf: bytes, encoding: str, room: Room) -> Member:
 class _Finder:
     """One text. spans: of the base64 that was decoded, in order."""
 
-    def __init__(self, buf: bytes, room: Room) -> None:
+    def __init__(self, buf: Octets, room: Room) -> None:
         self._buf = buf
         self._room = room
         self._most = _PLAIN_WORK * len(buf)  # octets of data: URIs that may still be read; they can overlap
@@ -203,7 +204,7 @@ class _Finder:
         found = _DOWNLOAD.search(buf[begin:start]) or _DOWNLOAD.search(buf[end:behind])
         return _shown(found[found.lastindex or 0]) if found else ""
 
-    def _decoded(self, buf: bytes, start: int, end: int) -> tuple[bytes, bool]:
+    def _decoded(self, buf: Octets, start: int, end: int) -> tuple[bytes, bool]:
         """What base64 in buf[start:end] holds, with whatever HTML, URIs and scripts escape in it."""
         most = self._room.room()
         if end - start <= STEP_LEN:
@@ -269,7 +270,7 @@ class _Finder:
                 return kind
         return ""
 
-    def _from_hex(self, buf: bytes, start: int, end: int) -> tuple[bytes, bool]:
+    def _from_hex(self, buf: Octets, start: int, end: int) -> tuple[bytes, bool]:
         most = self._room.room()
         whole = io.BytesIO()
         odd = b""
@@ -305,7 +306,7 @@ def _by_chance(kind: str, data: bytes) -> bool:
     return kind == "script" and not data[:_PE_AT].isascii()
 
 
-def _line_starts(buf: bytes, start: int, end: int) -> Iterator[int]:
+def _line_starts(buf: Octets, start: int, end: int) -> Iterator[int]:
     """Where base64 may begin in a run: lines without a space may precede it."""
     at = start
     for _ in range(_LINE_STARTS):

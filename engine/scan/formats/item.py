@@ -7,6 +7,7 @@ import msgspec
 
 from engine.scan.facts import Cause
 from engine.scan.keyring import Keyring
+from engine.scan.mapped import Octets
 
 
 class NotThis(Exception):
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Member(msgspec.Struct, frozen=True):
     """A file inside. over: data was cut at room(); complete: False if the rest is damaged and cannot be had.
 
+    data: a Span of the container where it lies there as it is, of whatever length: it takes no room.
     stream: a part of a document rather than a file of its own: it is matched and opened like a file, but does not
     count as one for file-name rules. also: further names that a reader may save it under; they count for the rules.
     plain: too short or too arbitrary to be told by its first octets; it is matched and not opened.
@@ -53,7 +55,7 @@ class Member(msgspec.Struct, frozen=True):
     """
 
     name: str
-    data: bytes
+    data: Octets
     over: bool = False
     complete: bool = True
     stream: bool = False
@@ -95,4 +97,4 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 Item = Member | Unread | Odd | Gap | Opened
-Opener = Callable[[bytes, Room], Iterator[Item]]
+Opener = Callable[[Octets, Room], Iterator[Item]]

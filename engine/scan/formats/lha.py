@@ -10,6 +10,7 @@ from cext.lha import Reader
 from engine.scan import magic
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room, Unread
+from engine.scan.mapped import Octets
 
 _PIECE_LEN: Final = 1 << 20
 _METHODS: Final = frozenset(
@@ -20,7 +21,7 @@ _DIRECTORY: Final = b"-lhd-"
 _PLAIN: Final = frozenset({"data", "text", "empty"})
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     reader = Reader(buf)
     headers, end = _headers(buf, room)
     found = 0
@@ -49,7 +50,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
             yield Member("trailing data", rest, stream=True)
 
 
-def sound(buf: bytes, at: int) -> bool:
+def sound(buf: Octets, at: int) -> bool:
     """Whether a header is at buf[at:], by its own checksum, or of level 2 by what follows its member."""
     head = buf[at : at + 24]
     if len(head) < 24 or head[2:7] not in _METHODS or head[20] > 2:
@@ -60,7 +61,7 @@ def sound(buf: bytes, at: int) -> bool:
     return end == len(buf) or (at < end < len(buf) and (not buf[end] or buf[end + 2 : end + 3] == b"-"))
 
 
-def _headers(buf: bytes, room: Room) -> tuple[int, int]:
+def _headers(buf: Octets, room: Room) -> tuple[int, int]:
     """(headers that follow each other from the start, where the last member ends). Each step goes on by 2 at least."""
     at = count = 0
     while len(buf) - at >= 22 and buf[at] and buf[at + 2] == buf[at + 6] == 0x2D:

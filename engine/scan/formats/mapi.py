@@ -7,6 +7,7 @@ import msgspec
 
 from engine import limits
 from engine.scan.formats.item import Room
+from engine.scan.mapped import Octets
 
 STRING: Final = 0x001E
 UNICODE: Final = 0x001F
@@ -39,7 +40,7 @@ class _Short(Exception):
 
 
 class _Reader:
-    def __init__(self, buf: bytes, start: int, end: int, room: Room) -> None:
+    def __init__(self, buf: Octets, start: int, end: int, room: Room) -> None:
         self._buf, self._at, self._end = memoryview(buf), start, end
         self._room = room
         self._reads = 0
@@ -71,7 +72,7 @@ class _Reader:
         return self._buf[at : at + length if wanted else at]
 
 
-def properties(buf: bytes, start: int, end: int, room: Room) -> tuple[list[Property], bool]:
+def properties(buf: Octets, start: int, end: int, room: Room) -> tuple[list[Property], bool]:
     """(properties of variable length in buf[start:end], whether the list could be read to its end)."""
     found: list[Property] = []
     reader = _Reader(buf, start, end, room)

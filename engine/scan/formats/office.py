@@ -11,6 +11,7 @@ from isal import isal_zlib
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, Room
 from engine.scan.inflate import IsalError
+from engine.scan.mapped import Octets, part
 
 _WORD_MAGICS: Final = (0xA5EC, 0xA5DC, 0xA59B, 0xA59C)  # Word 97 and later, 6/95, 2
 _WORD_ENCRYPTED: Final = 0x0100  # fEncrypted (FibBase s2.5.2)
@@ -44,7 +45,7 @@ def slides_encrypted(current_user: bytes) -> bool:
     return current_user[12:16] == _ENCRYPTED_TOKEN.to_bytes(4, "little")
 
 
-def workbook(stream: bytes, room: Room) -> Workbook:
+def workbook(stream: Octets, room: Room) -> Workbook:
     """The globals of a Workbook or Book stream: encryption (FilePass) and Excel 4.0 macro sheets (BoundSheet8)."""
     found = Workbook()
     for kind, value in _records(stream, room):
@@ -57,7 +58,7 @@ def workbook(stream: bytes, room: Room) -> Workbook:
     return found
 
 
-def _records(stream: bytes, room: Room) -> Iterator[tuple[int, bytes]]:
+def _records(stream: Octets, room: Room) -> Iterator[tuple[int, bytes]]:
     if len(stream) < 4 or int.from_bytes(stream[:2], "little") not in _BOF:
         return
     at = 0
@@ -71,7 +72,7 @@ def _records(stream: bytes, room: Room) -> Iterator[tuple[int, bytes]]:
             room.check_time()
 
 
-def slide_objects(stream: bytes, room: Room) -> Iterator[Item]:
+def slide_objects(stream: Octets, room: Room) -> Iterator[Item]:
     """Compound files in a `PowerPoint Document` stream: VBA projects and embedded objects, packed or not.
 
     They are found by their marks; what looks like a packed one and is none costs a few octets, OBJECTS_TRIED times.
@@ -84,8 +85,7 @@ def slide_objects(stream: bytes, room: Room) -> Iterator[Item]:
         if stream[mark.start()] == 0:
             if stream.startswith(_OLE, begin):
                 room.check_time()
-                most = room.room()
-                yield _object(stream[begin : begin + min(size, most + 1)], size, begin, most)
+                yield _stored_object(stream, begin, size)
         elif stream[begin + 4 : begin + 5] == b"\x78":
             tried += 1
             if tried > OBJECTS_TRIED:
@@ -99,7 +99,7 @@ def slide_objects(stream: bytes, room: Room) -> Iterator[Item]:
                 yield _object(_inflated(packed, min(most + 1, max(wanted, 1))), wanted, begin, most)
 
 
-def slide_themes(stream: bytes, room: Room) -> Iterator[Member]:
+def slide_themes(stream: Octets, room: Room) -> Iterator[Member]:
     """Zips in a `PowerPoint Document` stream: what later versions keep there for their own use (MS-PPT s2.11)."""
     end = 0
     for number, mark in enumerate(_PPT_ZIP.finditer(stream)):
@@ -112,10 +112,13 @@ def slide_themes(stream: bytes, room: Room) -> Iterator[Member]:
         if not 22 <= size <= len(stream) - begin:
             continue
         end = begin + size
-        data = stream[begin:end]
-        if b"PK\x05\x06" in data[-22 - 0xFFFF :]:
-            most = room.room()
-            yield Member(f"package-{begin:x}", data[:most], size > most, True, stream=True)
+        if stream.find(b"PK\x05\x06", max(begin, end - 22 - 0xFFFF), end) >= 0:
+            yield Member(f"package-{begin:x}", part(stream, begin, end), stream=True)
+
+
+def _stored_object(stream: Octets, begin: int, size: int) -> Member:
+    data = part(stream, begin, min(len(stream), begin + size))
+    return Member(f"object-{begin:x}", data, complete=len(data) == size, stream=True)
 
 
 def _object(data: bytes, size: int, offset: int, most: int) -> Member:

@@ -9,6 +9,7 @@ from cext.base64 import Base64Decoder
 from engine.scan.facts import Cause
 from engine.scan.formats.escapes import narrow, unescaped
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
+from engine.scan.mapped import Octets
 
 FILES: Final = 2_000  # of one document
 _MARKUP_LOOKED_AT: Final = 4096
@@ -20,7 +21,7 @@ _SYLK_MACROS: Final = re.compile(rb"^O;[^\r\n]{0,200}\bE\b", re.M)
 _SYLK_LOOKED_AT: Final = 1 << 20
 
 
-def files(buf: bytes, room: Room) -> Iterator[Item]:
+def files(buf: Octets, room: Room) -> Iterator[Item]:
     """Files spelled out in an XML document, and whether a SYLK file is a macro sheet. Cheap for other texts."""
     if buf[:3] == b"ID;" and _SYLK_MACROS.search(buf, 0, _SYLK_LOOKED_AT):
         yield Odd("macro-xlm")
@@ -52,7 +53,7 @@ def files(buf: bytes, room: Room) -> Iterator[Item]:
             yield Member(shown, data, over, stream=True)
 
 
-def _decoded(buf: bytes, at: int, room: Room) -> tuple[bytes, bool, int]:
+def _decoded(buf: Octets, at: int, room: Room) -> tuple[bytes, bool, int]:
     """What the element whose start tag ends at at has in base64, whether it is more than there is room for, and where
     the next tag begins. References and sections count as an XML reader sees them."""
     most = room.room()

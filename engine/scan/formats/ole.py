@@ -1,6 +1,7 @@
 """Compound files as containers: every stream is a member, and so is what streams carry in a form of their own.
 
     any                 Ole10Native -> the file packed in it
+    encrypted package   decrypted, if a password is known (office_crypt.py)
     VBA project         modules, decompressed; macro-vba if one holds code
     Word, Excel, PPT    encryption; Excel 4.0 macro sheets (macro-xlm); objects in a PowerPoint stream
     Outlook message     attachments are files with names; attached messages are walked with it
@@ -17,12 +18,14 @@ from typing import Final
 
 from cext.lzfu import OVER
 from cext.lzfu import decode as lzfu
+from cext.span import Span
 from engine.scan import magic
 from engine.scan.facts import Cause
-from engine.scan.formats import msg, office, package, vba
+from engine.scan.formats import msg, office, office_crypt, package, vba
 from engine.scan.formats.cfb import CompoundFile, Stream
-from engine.scan.formats.item import Gap, Item, Member, Odd, Room
+from engine.scan.formats.item import Gap, Item, Member, Odd, Opened, Room
 from engine.scan.inflate import inflate
+from engine.scan.mapped import Octets, part
 
 PLAIN_LEN: Final = 64  # a stream below that holds nothing that could be opened, but may begin like something that can
 RECIPIENT_STREAMS: Final = 2_000  # in a message with more, the properties of recipients are examined together
@@ -36,6 +39,7 @@ _RECORDS: Final = frozenset(
     {"WordDocument", "0Table", "1Table", "Workbook", "Book", "PowerPoint Document", "Current User"}
     | {"EncryptedPackage", "_VBA_PROJECT"}
 )
+_CARRIERS: Final = frozenset({"\x01Ole10Native", "PowerPoint Document"})
 _OWN: Final = ("\x03", "\x05", "\x06")  # names of property sets, signatures and the like begin so
 _RIGHTS: Final = frozenset({"\x09DRMContent", "\x09DRMViewerContent"})
 _APPENDED: Final = frozenset({"zip", "rar", "7z", "cab", "gzip", "ole", "pe", "pdf", "rtf"})
@@ -44,7 +48,7 @@ _RTF_HEAD_LEN: Final = 16
 _HANGUL: Final = b"HWP Document File"
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """What is in a compound file. Raises NotThis if its directory cannot be found."""
     file = CompoundFile(buf, room)
     return _Document(buf, file, room).items()
@@ -53,7 +57,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
 class _Document:
     """One compound file while its members are given out."""
 
-    def __init__(self, buf: bytes, file: CompoundFile, room: Room) -> None:
+    def __init__(self, buf: Octets, file: CompoundFile, room: Room) -> None:
         self._buf = buf
         self._file = file
         self._room = room
@@ -90,14 +94,13 @@ class _Document:
         yield from self._projects()
         behind = self._file.behind()
         if magic.identify(self._buf, behind, len(self._buf)) in _APPENDED:
-            room = self._room.room()
-            yield Member("behind", self._buf[behind : behind + room], len(self._buf) - behind > room, stream=True)
+            yield Member("behind", part(self._buf, behind, len(self._buf)), stream=True)
 
     def _encryption(self) -> Iterator[Item]:
         """ENC-07. The main streams say it; an encrypted package has nothing else inside."""
         names = {one.name for one in self._file.streams}
         if "EncryptedPackage" in names:
-            yield Gap(Cause.ENCRYPTED, "office-package")
+            yield from self._package()
         if names & _RIGHTS:
             yield Gap(Cause.ENCRYPTED, "office-rights")
         for stream in self._file.streams:
@@ -111,14 +114,41 @@ class _Document:
         if self._hangul and self._hangul[0] & 2:
             yield Gap(Cause.ENCRYPTED, "hangul")
 
+    def _package(self) -> Iterator[Item]:
+        """An encrypted package, if a password opens it; one does without being asked for."""
+        info, package = self._by_path.get(("encryptioninfo",)), self._by_path.get(("encryptedpackage",))
+        lock = office_crypt.read(self._file.read(info, office_crypt.INFO_LEN).data) if info is not None else None
+        if lock is None or package is None:
+            yield Gap(Cause.ENCRYPTED, "office-package")
+            return
+        opens, tick, keyring = lock.opens, self._room.check_time, self._room.keyring
+        key = keyring.attempt(lambda word: opens(word, tick), office_crypt.UNASKED)
+        if key is not None:
+            yield Odd("office-encrypted-without-password")
+        else:
+            key = keyring.find(lambda word: opens(word, tick))
+            if key is None:
+                yield Gap(Cause.ENCRYPTED, "office-package")
+                return
+            yield Opened()
+        room = self._room.room() // 2
+        read = self._file.read(package, room)
+        data, cut = key.package(read.data, room, tick)
+        yield Member("document", data, cut or read.over, read.complete, stream=True)
+
     def _stream(self, stream: Stream) -> Iterator[Item]:
-        room = self._room.room()
-        content = self._file.read(stream, room)
-        data = content.data
+        data: bytes | Span
+        lying = self._file.lying(stream)
+        if lying is not None:
+            data, over, complete = lying, False, True
+        else:
+            content = self._file.read(stream, self._room.room())
+            data, over, complete = content.data, content.over, content.complete
+            del content
         shown = "/".join(self._shown(name) for name in stream.path)
         names = self._attachments.get(stream)
         if names is not None:
-            yield Member(names[0] if names else "attachment", data, content.over, content.complete, also=names[1:])
+            yield Member(names[0] if names else "attachment", data, over, complete, also=names[1:])
             return
         if self._message and stream.name == _COMPRESSED_RTF:
             text, findings = data[_RTF_HEAD_LEN:], 0
@@ -127,14 +157,16 @@ class _Document:
             if text:
                 yield Member(f"{shown}/body.rtf", text, bool(findings & OVER), True, stream=True)
         plain = len(data) < PLAIN_LEN or stream.name in _RECORDS or stream.name[:1] in _OWN
-        yield Member(shown, data, content.over, content.complete, stream=True, plain=plain)
+        yield Member(shown, data, over, complete, stream=True, plain=plain)
+        if stream.name in _CARRIERS and isinstance(data, bytes):
+            self._room.keep(len(data))  # what is in it lies there
         if stream.name == "\x01Ole10Native":
             packed = package.read_native(data)
             if packed is not None:
                 names = packed.names
                 yield Member(f"{shown}/{names[0]}", packed.data, False, packed.complete, also=names)
             elif len(data) > 4:
-                yield Member(f"{shown}/native", data[4:], False, True, stream=True)
+                yield Member(f"{shown}/native", part(data, 4, len(data)), False, True, stream=True)
         elif stream.name in ("Workbook", "Book"):
             book = office.workbook(data, self._room)
             if book.encrypted:

@@ -15,6 +15,7 @@ import msgspec
 
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room
+from engine.scan.mapped import Octets, part
 
 _SECTION: Final = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3")
 _CONTENTS: Final = bytes.fromhex("a12fff43d9ef764c9ee210ea5722765f")  # .onetoc2
@@ -37,14 +38,14 @@ _STP_LEN: Final = (8, 4, 2, 4)
 _CB_LEN: Final = (4, 8, 1, 2)
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Files of a section. Raises NotThis if neither GUID of the format is there."""
     if not buf.startswith((_SECTION, _CONTENTS)) or len(buf) < 64:
         raise NotThis("onenote-header")
     return _packaged(buf, room) if buf[48:64] == _PACKAGED else _stored(buf, room)
 
 
-def _stored(buf: bytes, room: Room) -> Iterator[Item]:
+def _stored(buf: Octets, room: Room) -> Iterator[Item]:
     nodes = _nodes(buf, room)
     if nodes.encrypted:
         yield Gap(Cause.ENCRYPTED, "onenote-section")
@@ -61,14 +62,14 @@ def _stored(buf: bytes, room: Room) -> Iterator[Item]:
         (size,) = struct.unpack_from("<Q", buf, at + 16)
         begin = at + _STORE_HEAD_LEN
         if size > len(buf) - begin:
-            yield _member(buf, begin, len(buf) - begin, at, extensions.get(at, ""), names, room, complete=False)
+            yield _member(buf, begin, len(buf) - begin, at, extensions.get(at, ""), names, complete=False)
             at = buf.find(_STORE, begin)
             continue
-        yield _member(buf, begin, size, at, extensions.get(at, ""), names, room)
+        yield _member(buf, begin, size, at, extensions.get(at, ""), names)
         at = buf.find(_STORE, begin + size)
 
 
-def _packaged(buf: bytes, room: Room) -> Iterator[Item]:
+def _packaged(buf: Octets, room: Room) -> Iterator[Item]:
     names = _names(buf, room)
     at = buf.find(_BLOB)
     turns = 0
@@ -81,11 +82,11 @@ def _packaged(buf: bytes, room: Room) -> Iterator[Item]:
             at = buf.find(_BLOB, at + 1)
             continue
         begin, size = found
-        yield _member(buf, begin, size, at, "", names, room)
+        yield _member(buf, begin, size, at, "", names)
         at = buf.find(_BLOB, begin + size)
 
 
-def _blob(buf: bytes, at: int) -> tuple[int, int] | None:
+def _blob(buf: Octets, at: int) -> tuple[int, int] | None:
     """(offset, length) of the octets of the BLOB whose 32-bit header is at at, or None if the two lengths disagree."""
     if len(buf) - at < 5:
         return None
@@ -105,7 +106,7 @@ def _blob(buf: bytes, at: int) -> tuple[int, int] | None:
     return inner[1], inner[0]
 
 
-def _compact(buf: bytes, at: int) -> tuple[int, int] | None:
+def _compact(buf: Octets, at: int) -> tuple[int, int] | None:
     """A compact unsigned integer (MS-FSSHTTPB s2.2.1.1): its value, and the offset behind it."""
     if at >= len(buf):
         return None
@@ -122,13 +123,12 @@ def _compact(buf: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _member(
-    buf: bytes, begin: int, size: int, at: int, extension: str, names: list[str], room: Room, complete: bool = True
+    buf: Octets, begin: int, size: int, at: int, extension: str, names: list[str], complete: bool = True
 ) -> Member:
-    most = room.room()
-    data = buf[begin : begin + min(size, most)]
+    data = part(buf, begin, begin + size)
     image = data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"\x01\0\0\0")) and not extension
     fit = () if image else tuple(one for one in names if not extension or one.lower().endswith(extension.lower()))
-    return Member(f"file-{at:x}{extension}", data, size > most, complete, stream=image, also=fit[:8])
+    return Member(f"file-{at:x}{extension}", data, False, complete, stream=image, also=fit[:8])
 
 
 # --- what belongs to files --------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class _Nodes(msgspec.Struct):
     cut: bool = False
 
 
-def _nodes(buf: bytes, room: Room) -> _Nodes:
+def _nodes(buf: Octets, room: Room) -> _Nodes:
     """One pass over the fragments of all lists (s2.4.1); every node is read once."""
     found = _Nodes()
     left = _NODES
@@ -169,7 +169,7 @@ def _nodes(buf: bytes, room: Room) -> _Nodes:
     return found
 
 
-def _reference(buf: bytes, node: int, header: int) -> tuple[bytes, int]:
+def _reference(buf: Octets, node: int, header: int) -> tuple[bytes, int]:
     """GUID and offset in a FileDataStoreObjectReferenceFND."""
     form = header >> 23 & 3
     stp_len, cb_len = _STP_LEN[form], _CB_LEN[header >> 25 & 3]
@@ -178,7 +178,7 @@ def _reference(buf: bytes, node: int, header: int) -> tuple[bytes, int]:
     return buf[begin : begin + 16], stp * 8 if form >= 2 else stp
 
 
-def _extensions(buf: bytes, references: dict[bytes, int], room: Room) -> dict[int, str]:
+def _extensions(buf: Octets, references: dict[bytes, int], room: Room) -> dict[int, str]:
     """Offset of a FileDataStoreObject -> extension that the object which refers to it declares."""
     found: dict[int, str] = {}
     for count, mark in enumerate(_DECLARED.finditer(buf)):
@@ -206,7 +206,7 @@ def _guid(text: str) -> bytes:
     return first + bytes.fromhex(groups[3] + groups[4])
 
 
-def _names(buf: bytes, room: Room) -> list[str]:
+def _names(buf: Octets, room: Room) -> list[str]:
     """Every EmbeddedFileName, in order, each once."""
     found: dict[str, None] = {}
     at = buf.find(_NAME_PROPERTY)
@@ -221,7 +221,7 @@ def _names(buf: bytes, room: Room) -> list[str]:
     return list(found)
 
 
-def _name_at(buf: bytes, at: int) -> str:
+def _name_at(buf: Octets, at: int) -> str:
     """The name whose property id is at at: its place among the ids tells where its data is (MS-ONESTORE s2.6.7)."""
     for before in range(_PROPERTIES):
         begin = at - 4 * before
@@ -241,7 +241,7 @@ def _name_at(buf: bytes, at: int) -> str:
     return ""
 
 
-def _skip(buf: bytes, ids: int, count: int, data: int) -> int:
+def _skip(buf: Octets, ids: int, count: int, data: int) -> int:
     """Offset behind the data of the first count properties whose ids are at ids, or -1 where that cannot be told."""
     for number in range(count):
         if len(buf) - ids < 4 * (number + 1):

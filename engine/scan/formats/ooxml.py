@@ -6,6 +6,8 @@ VBA projects, embedded objects and packages in such a zip are members that are o
 from collections.abc import Iterable
 from typing import Final
 
+from engine.scan.mapped import Octets
+
 ODF_MANIFEST: Final = "META-INF/manifest.xml"
 _DOCUMENTS: Final = {"word": "docx", "xl": "xlsx", "ppt": "pptx"}
 _LISTS: Final = {ODF_MANIFEST.lower(): "odf", "[content_types].xml": "ooxml"}
@@ -46,6 +48,6 @@ def roles(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def manifest_encrypted(manifest: bytes) -> bool:
+def manifest_encrypted(manifest: Octets) -> bool:
     """Whether the manifest of an OpenDocument package tells of encrypted parts (part 3 s4.8)."""
     return b"encryption-data" in manifest or "encryption-data".encode("utf-16-le") in manifest

@@ -15,6 +15,7 @@ from engine.scan.formats import streams
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
 from engine.scan.header import text_of
 from engine.scan.inflate import inflate
+from engine.scan.mapped import Octets
 
 MESSAGES: Final = 100  # in one text
 PACKETS: Final = 1_000  # of one message
@@ -31,7 +32,7 @@ _COMPRESSED, _LITERAL = 8, 11
 _PASSED_OVER: Final = frozenset({2, 4, 10, 13, 19, 21})  # signatures, marker, user ID, digest, padding
 
 
-def messages(buf: bytes, room: Room) -> Iterator[Item]:
+def messages(buf: Octets, room: Room) -> Iterator[Item]:
     """What the OpenPGP messages in a text are, or hold. Costs one search for other texts."""
     at = buf.find(_MARK)
     number = 0

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from engine.scan.mapped import Octets, part
+
 _TEXT_LEN: Final = 1024  # of a name; paths of the systems concerned end at 260
 _LINKED: Final = 1
 _EMBEDDED: Final = 2  # FormatID of an object that holds its data
@@ -18,7 +20,7 @@ class Package(msgspec.Struct, frozen=True):
     """A packed file. names: base names, the one it is unpacked to first. complete: all of its octets are there."""
 
     names: tuple[str, ...]
-    data: bytes
+    data: Octets
     complete: bool
 
 
@@ -26,16 +28,16 @@ class Object(msgspec.Struct, frozen=True):
     """An OLE 1.0 object. class_name: as it says, such as `Package` or `Word.Document.8`."""
 
     class_name: str
-    data: bytes
+    data: Octets
     complete: bool
 
 
-def read_native(stream: bytes) -> Package | None:
+def read_native(stream: Octets) -> Package | None:
     """The file in an Ole10Native stream, or None if that holds something else than a package."""
     return read_package(stream, 4)
 
 
-def read_package(octets: bytes, start: int) -> Package | None:
+def read_package(octets: Octets, start: int) -> Package | None:
     """The file in Packager data at start, or None. O(size of the file)."""
     if octets[start : start + 2] != b"\x02\0":
         return None
@@ -53,14 +55,14 @@ def read_package(octets: bytes, start: int) -> Package | None:
     at += temp_len
     (size,) = struct.unpack_from("<L", octets, at)
     at += 4
-    data = octets[at : at + size]
+    data = part(octets, min(at, len(octets)), min(len(octets), at + size))
     wide = _wide_names(octets, at + size)
     # Of temp, label and path, each in both alphabets: what is unpacked, what is shown, what it was.
     names = dict.fromkeys(_base(one) for one in (*wide, temp, label, path) if _base(one))
     return Package(tuple(names) or ("package",), data, len(data) == size)
 
 
-def read_object(octets: bytes) -> Object | None:
+def read_object(octets: Octets) -> Object | None:
     """The embedded object that an OLE 1.0 stream begins with (MS-OLEDS s2.2.5), or None."""
     if len(octets) < 12:
         return None
@@ -80,11 +82,11 @@ def read_object(octets: bytes) -> Object | None:
     if len(octets) - at < 4:
         return None
     (size,) = struct.unpack_from("<L", octets, at)
-    data = octets[at + 4 : at + 4 + size]
+    data = part(octets, at + 4, min(len(octets), at + 4 + size))
     return Object(texts[0], data, len(data) == size)
 
 
-def _text(octets: bytes, at: int) -> tuple[str, int]:
+def _text(octets: Octets, at: int) -> tuple[str, int]:
     """A text that a NUL ends, and the offset behind it, or ("", -1)."""
     if at < 0:
         return "", -1
@@ -100,7 +102,7 @@ def _ansi(octets: bytes) -> str:
         return text.decode("cp1252", "replace")
 
 
-def _wide_names(octets: bytes, at: int) -> list[str]:
+def _wide_names(octets: Octets, at: int) -> list[str]:
     names = []
     for _ in range(3):
         if len(octets) - at < 4:

@@ -27,6 +27,7 @@ from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch
 from engine.scan.formats.pdf_security import Handler
 from engine.scan.formats.pdf_streams import Stream, Streams, holds_objects
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, unescaped
+from engine.scan.mapped import Octets
 
 _DELIMITER: Final = rb"(?=[\0\t\n\f\r ()<>\[\]{}/%]|\Z)"
 _TELLING: Final = frozenset({b"JS", b"JavaScript", b"Launch", b"OpenAction", b"AA", b"EF", b"Encrypt"})
@@ -40,10 +41,12 @@ _ENCRYPTS: Final = 64  # trailers that are looked at; each revision of a documen
 _IDS: Final = 4  # identifiers that are tried with a password
 _FILE_KEYS: Final = (b"UF", b"F", b"DOS", b"Mac", b"Unix")
 _WALKED: Final = 200_000  # values of one object among which file specifications are looked for
+_TABLES: Final = 4  # times the octets of an object stream that its objects take besides
+_SCRIPT: Final = 4  # times the octets of a script that it takes while its charset is changed
 _BOMS: Final = ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le"), (b"\xef\xbb\xbf", "utf-8"))
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Yield the streams, files and scripts of a PDF. It never refuses: a file without any object has no members."""
     try:
         yield from _Opening(buf, room).items()
@@ -54,7 +57,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
 class _Opening:
     """One PDF being opened."""
 
-    def __init__(self, buf: bytes, room: Room) -> None:
+    def __init__(self, buf: Octets, room: Room) -> None:
         self._buf = buf
         self._room = room
         self._objects = Objects(buf, room)
@@ -82,7 +85,7 @@ class _Opening:
                 if holds_objects(stream.head):
                     held.add(place)
                     first = self._objects.resolved(stream.head.get(b"First"))
-                    room = min(limits.PDF_OBJECT_STREAMS_LEN - kept, self._room.room())
+                    room = min(limits.PDF_OBJECT_STREAMS_LEN - kept, self._room.room() // _TABLES)
                     for item in self._stream(stream, room):
                         if isinstance(item, Member):
                             kept += len(item.data)
@@ -151,7 +154,7 @@ class _Opening:
 
     # --- names that mean something --------------------------------------------------------------------
 
-    def _names(self, inner: ObjectStream | None, buf: bytes, start: int, end: int) -> Iterator[Item]:
+    def _names(self, inner: ObjectStream | None, buf: Octets, start: int, end: int) -> Iterator[Item]:
         for found in _NAMES.finditer(buf, start, end):
             name = found[1] or unescaped(found[2])
             if name not in _TELLING:
@@ -193,7 +196,7 @@ class _Opening:
                 if hash(one) not in self._texts:
                     if len(self._texts) < limits.PDF_STREAMS:
                         self._texts.add(hash(one))
-                    room = self._room.room()
+                    room = self._room.room() // _SCRIPT
                     text = plain_text(one)
                     yield Member(self._script_name(), text[:room], over=len(text) > room, stream=True)
 
@@ -246,7 +249,10 @@ class _Opening:
             yield from self._say("pdf-filter", severe=not self._encrypted)
             ways = [[]]
         for steps in ways:
-            done, lost = self._streams.decode(stream, steps, room)
+            copies = min(2, len(steps)) + any(one.predictor > 1 for one in steps)
+            if stream.number in self._scripts:
+                copies = _SCRIPT
+            done, lost = self._streams.decode(stream, steps, room // max(1, copies))
             if self._encrypted and not (steps and done.ended and not done.stopped):
                 continue
             if lost or not done.ended:
@@ -262,7 +268,7 @@ class _Opening:
         if done.stopped and not (done.stopped in IMAGES and not script and _is_image(stream.head)):
             yield Unread(label, len(done.data), Cause.UNSUPPORTED, f"pdf {_readable(done.stopped)}")
         elif script:
-            yield Member(self._script_name(), plain_text(done.data), over=done.over, stream=True)
+            yield Member(self._script_name(), plain_text(bytes(done.data)), over=done.over, stream=True)
         elif done.data or done.over:
             pixels = not done.stopped and _is_image(stream.head)  # any octets, which may look like any archive
             yield Member(label, done.data, over=done.over, stream=True, plain=pixels)

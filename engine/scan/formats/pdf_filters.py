@@ -10,6 +10,7 @@ import msgspec
 from isal import isal_zlib
 
 from cext.pdf import ascii85, ascii_hex, lzw, run_length, unpredict
+from cext.span import Span
 from engine.scan.inflate import IsalError
 
 CHAIN: Final = 16  # filters of one stream; two is ordinary
@@ -38,14 +39,14 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """data: what came out, at most room octets. over: there was more.
+    """data: what came out, at most room octets; with no filter undone all of it, where it lies. over: there was more.
 
     ended: every filter saw its end. first_ended: the first one did; if not, more input may yield more, unless it
     is broken: then the end can never be reached.
     stopped: the filter that cannot be undone here, at whose input data stands; empty if there was none.
     """
 
-    data: bytes
+    data: bytes | Span
     over: bool = False
     ended: bool = True
     first_ended: bool = True
@@ -72,14 +73,20 @@ def decode(raw: bytes | memoryview, steps: list[Step], room: int) -> Decoded:
     for number, step in enumerate(steps):
         done = _undo(data, step, room) if number < CHAIN else None
         if done is None:
-            return Decoded(bytes(data), over, ended, first_ended, broken, step.name)
+            return Decoded(_lying(data), over, ended, first_ended, broken, step.name)
         data, over = done.data, over or done.over
         ended = ended and done.ended
         if number == 0:
             first_ended, broken = done.ended, done.broken
+    if not steps:
+        return Decoded(_lying(data))
     if len(data) > room:
         return Decoded(bytes(data[:room]), True, ended, first_ended, broken)
     return Decoded(bytes(data), over, ended, first_ended, broken)
+
+
+def _lying(data: bytes | memoryview) -> bytes | Span:
+    return data if isinstance(data, bytes) else Span(data, 0, len(data))
 
 
 def _undo(data: bytes | memoryview, step: Step, room: int) -> _Filtered | None:

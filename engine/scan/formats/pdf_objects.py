@@ -18,6 +18,7 @@ from engine import limits
 from engine.scan.formats.item import Room
 from engine.scan.formats.pdf_security import Security, decrypted
 from engine.scan.formats.pdf_syntax import Malformed, Ref, Value, parse
+from engine.scan.mapped import Octets
 
 _OBJ: Final = re.compile(rb"obj")
 _HEADER: Final = re.compile(rb"(?<!\d)(\d{1,10})[\0\t\n\f\r ]+(\d{1,5})[\0\t\n\f\r ]*\Z")
@@ -35,7 +36,7 @@ class TooMuch(Exception):
 class ObjectStream:
     """An object stream (ISO 32000-1 s7.5.7). data: decoded. first: what its dictionary says of where objects begin."""
 
-    def __init__(self, data: bytes, first: Value) -> None:
+    def __init__(self, data: Octets, first: Value) -> None:
         self.data = data
         self._first = first if type(first) is int and 0 <= first <= len(data) else 0
         self._table: tuple[array[int], array[int]] | None = None
@@ -70,14 +71,14 @@ class Objects:
     begins behind its `obj`.
     """
 
-    def __init__(self, buf: bytes, room: Room) -> None:
+    def __init__(self, buf: Octets, room: Room) -> None:
         self.buf = buf
         self.numbers = array("q")
         self.starts = array("q")
         self.object_streams: list[ObjectStream] = []
         self._work = _WORK * len(buf) + limits.MIB
         self.security: Security | None = None  # what the document was encrypted with, if that is known
-        self._parsed: tuple[bytes, int, Value, int] = (b"", -1, None, 0)
+        self._parsed: tuple[Octets, int, Value, int] = (b"", -1, None, 0)
         self._searches = 0
         # Where objects of each number are: `latest` place of it, and for each place the one before it.
         self._latest: dict[int, int] = {}
@@ -130,7 +131,7 @@ class Objects:
         self.security = security
         self._parsed = (b"", -1, None, 0)
 
-    def object_at(self, buf: bytes, at: int) -> tuple[Value, int]:
+    def object_at(self, buf: Octets, at: int) -> tuple[Value, int]:
         """The object there, None if there is none. The last one is remembered."""
         known_in, known, value, end = self._parsed
         if known != at or known_in is not buf:
@@ -138,7 +139,7 @@ class Objects:
             self._parsed = (buf, at, value, end)
         return value, end
 
-    def read(self, buf: bytes, at: int) -> tuple[Value, int]:
+    def read(self, buf: Octets, at: int) -> tuple[Value, int]:
         try:
             value, end = parse(buf, at)
         except Malformed as failure:
@@ -171,8 +172,8 @@ class Objects:
             places = self._look_up(number)
         return [self.read(buf, at)[0] for buf, at in places]
 
-    def _search(self, number: int) -> list[tuple[bytes, int]]:
-        found: list[tuple[bytes, int]] = []
+    def _search(self, number: int) -> list[tuple[Octets, int]]:
+        found: list[tuple[Octets, int]] = []
         for buf, numbers, starts in self._tables(number):
             self.charge(len(numbers))
             at = -1
@@ -181,7 +182,7 @@ class Objects:
                 found.append((buf, starts[at]))
         return found[: -_DEFINITIONS - 1 : -1]
 
-    def _tables(self, number: int) -> "Iterator[tuple[bytes, array[int], array[int]]]":
+    def _tables(self, number: int) -> "Iterator[tuple[Octets, array[int], array[int]]]":
         """(octets, numbers of the objects in them, where these begin): of the file, and of object streams that may
         have that number.
         """
@@ -190,9 +191,9 @@ class Objects:
             if one.names(number):
                 yield one.data, *one.table
 
-    def _look_up(self, number: int) -> list[tuple[bytes, int]]:
+    def _look_up(self, number: int) -> list[tuple[Octets, int]]:
         self._index()
-        found: list[tuple[bytes, int]] = []
+        found: list[tuple[Octets, int]] = []
         place = self._latest.get(number, -1)
         while place >= 0 and len(found) < _DEFINITIONS:
             inner = self._place_in[place]

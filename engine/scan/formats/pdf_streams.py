@@ -17,6 +17,7 @@ from engine.scan.formats.item import Room
 from engine.scan.formats.pdf_filters import Decoded, Step, decode, full_name
 from engine.scan.formats.pdf_objects import Objects, TooMuch
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, parse
+from engine.scan.mapped import Octets
 
 _STREAM: Final = re.compile(rb"stream")
 _BEFORE_STREAM: Final = re.compile(rb">>(?:[\0\t\n\f\r ]++|%[^\r\n]*+[\r\n])*+\Z")
@@ -290,7 +291,7 @@ class Streams:
         )  # fmt: skip
 
 
-def _follows_dictionary(buf: bytes, mark: int) -> bool:
+def _follows_dictionary(buf: Octets, mark: int) -> bool:
     """Whether a dictionary ends before the keyword at mark, white space and comments apart."""
     at = mark - 1
     while at >= 0 and mark - at < 32 and buf[at] in b"\n\r \t\0\f":
@@ -303,13 +304,13 @@ def _follows_dictionary(buf: bytes, mark: int) -> bool:
     return (end := before.rfind(b">>")) >= 0 and _BEFORE_STREAM.match(before, end) is not None
 
 
-def _blank(buf: bytes, start: int, end: int) -> bool:
+def _blank(buf: Octets, start: int, end: int) -> bool:
     return (end - start < 512 and not buf[start:end].strip(b"\0\t\n\f\r ")) or (
         end - start < 512 and _BEFORE_STREAM.match(b">>" + buf[start:end]) is not None
     )
 
 
-def _body(buf: bytes, mark: int) -> int:
+def _body(buf: Octets, mark: int) -> int:
     """First octet behind the keyword and its line end."""
     found = _LINE_END.match(buf, mark + 6)
     assert found is not None  # it matches nothing, too

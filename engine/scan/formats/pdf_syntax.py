@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from cext.pdf import hex_string, literal_string
+from engine.scan.mapped import Octets
 
 DEPTH: Final = 64  # nested arrays and dictionaries; readers stop at about 100
 TOKENS: Final = 500_000  # of one object
@@ -67,7 +68,7 @@ def unescaped(name: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), name)
 
 
-def parse(buf: bytes, at: int) -> tuple[Value, int]:
+def parse(buf: Octets, at: int) -> tuple[Value, int]:
     """(the object at buf[at:], offset behind it). White space and comments may precede it.
 
     Raises Malformed. A container that lacks its end reaches to the next endobj or stream. O(octets read).
@@ -140,7 +141,7 @@ def _inside(top: list[Value] | None, at: int) -> None:
         raise Malformed(at)
 
 
-def _string(read: Callable[[bytes, int], tuple[bytes, int]], buf: bytes, at: int) -> tuple[bytes, int]:
+def _string(read: Callable[[Octets, int], tuple[bytes, int]], buf: Octets, at: int) -> tuple[bytes, int]:
     octets, end = read(buf, at)
     if end < 0:
         raise Malformed(len(buf))

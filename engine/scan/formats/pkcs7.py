@@ -10,9 +10,11 @@ import io
 from collections.abc import Iterator
 from typing import Final
 
+from cext.span import Span
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room
 from engine.scan.inflate import inflate
+from engine.scan.mapped import Octets, part
 
 PIECES: Final = 100_000  # of one OCTET STRING: streams of 1 KB each up to the limit on a file
 _DEPTH: Final = 8  # octet strings in each other
@@ -31,7 +33,7 @@ class _Broken(Exception):
     """The octets do not go on as the grammar says."""
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     try:
         at = _into(buf, 0, _SEQUENCE)
         kind, at = _value(buf, at, _OID)
@@ -55,6 +57,10 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
     except _Broken:
         yield Gap(Cause.DAMAGED, "pkcs7")
         return
+    lying = _lying(buf, at)
+    if lying is not None and kind == _SIGNED:
+        yield Member(_NAME, lying, stream=True, mime=True)
+        return
     most = room.room()
     packed_len = most + 1 if kind == _SIGNED else most + _OVERHEAD_LEN
     data, complete = _octets(buf, at, packed_len, room)
@@ -74,7 +80,16 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
     yield Member(_NAME, unpacked.data, unpacked.over, whole, stream=True, mime=True)
 
 
-def _head(buf: bytes, at: int) -> tuple[int, int, int]:
+def _lying(buf: Octets, at: int) -> bytes | Span | None:
+    """Contents of an OCTET STRING that is all there, in one piece."""
+    try:
+        tag, inside, length = _head(buf, at)
+    except _Broken:
+        return None
+    return part(buf, inside, inside + length) if tag == _OCTETS and 0 <= length <= len(buf) - inside else None
+
+
+def _head(buf: Octets, at: int) -> tuple[int, int, int]:
     """(tag, offset of the contents, their length or -1 if it is indefinite) of the element at `at`."""
     if at + 2 > len(buf):
         raise _Broken
@@ -91,7 +106,7 @@ def _head(buf: bytes, at: int) -> tuple[int, int, int]:
     return tag, at, length
 
 
-def _into(buf: bytes, at: int, wanted: int) -> int:
+def _into(buf: Octets, at: int, wanted: int) -> int:
     """Offset of the contents of the constructed element at `at`."""
     tag, inside, _ = _head(buf, at)
     if tag != wanted:
@@ -99,14 +114,14 @@ def _into(buf: bytes, at: int, wanted: int) -> int:
     return inside
 
 
-def _value(buf: bytes, at: int, wanted: int) -> tuple[bytes, int]:
+def _value(buf: Octets, at: int, wanted: int) -> tuple[bytes, int]:
     tag, inside, length = _head(buf, at)
     if tag != wanted or length < 0 or inside + length > len(buf):
         raise _Broken
     return buf[inside : inside + length], inside + length
 
 
-def _behind(buf: bytes, at: int, wanted: int) -> int:
+def _behind(buf: Octets, at: int, wanted: int) -> int:
     """Offset behind an element of definite length; sets and algorithm names have no other in real mail."""
     tag, inside, length = _head(buf, at)
     if tag != wanted or length < 0:
@@ -114,7 +129,7 @@ def _behind(buf: bytes, at: int, wanted: int) -> int:
     return inside + length
 
 
-def _octets(buf: bytes, at: int, most: int, room: Room) -> tuple[bytes, bool]:
+def _octets(buf: Octets, at: int, most: int, room: Room) -> tuple[bytes, bool]:
     """Contents of an OCTET STRING, primitive or in pieces (BER), cut behind `most` octets; and whether all is there."""
     whole = io.BytesIO()  # gives its octets away without a copy
     have = 0

@@ -12,6 +12,7 @@ from typing import Final
 from engine.scan.facts import Cause
 from engine.scan.formats import archive, lha
 from engine.scan.formats.item import Gap, Item, NotThis, Odd, Room
+from engine.scan.mapped import Octets, part
 
 _LHA: Final = re.compile(rb"-l(?:h[0-7dx]|z[45s])-")
 _CANDIDATES: Final = 1000  # marks of lha that are looked at
@@ -24,7 +25,7 @@ _INSTALLERS: Final = (
 )
 
 
-def carried(buf: bytes, room: Room) -> Iterator[Item]:
+def carried(buf: Octets, room: Room) -> Iterator[Item]:
     yield from archive.behind(buf, room)
     yield from _lha(buf, room)
     for marks, name in _INSTALLERS:
@@ -33,7 +34,7 @@ def carried(buf: bytes, room: Room) -> Iterator[Item]:
             yield Gap(Cause.UNSUPPORTED, name)
 
 
-def _lha(buf: bytes, room: Room) -> Iterator[Item]:
+def _lha(buf: Octets, room: Room) -> Iterator[Item]:
     for number, mark in enumerate(_LHA.finditer(buf)):
         room.check_time()
         if number == _CANDIDATES:
@@ -42,7 +43,7 @@ def _lha(buf: bytes, room: Room) -> Iterator[Item]:
         if mark.start() >= 2 and lha.sound(buf, mark.start() - 2):
             yield Odd("self-extracting-lha")
             try:
-                yield from lha.members(buf[mark.start() - 2 :], room)
+                yield from lha.members(part(buf, mark.start() - 2, len(buf)), room)
             except NotThis as refusal:
                 yield Gap(Cause.DAMAGED, str(refusal))
             return

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from engine import limits
+from engine.scan.mapped import Octets
 
 SIGNATURE: Final = b"Rar!\x1a\x07"
 _OLD: Final = SIGNATURE + b"\0"
@@ -43,7 +44,7 @@ class Start(msgspec.Struct, frozen=True):
     encrypted: bool
 
 
-def read(buf: bytes, at: int) -> Start | None:
+def read(buf: Octets, at: int) -> Start | None:
     if buf.startswith(_NEW, at):
         return _new(buf, at + len(_NEW))
     if buf.startswith(_OLD, at):
@@ -51,7 +52,7 @@ def read(buf: bytes, at: int) -> Start | None:
     return None
 
 
-def _old(buf: bytes, at: int) -> Start:
+def _old(buf: Octets, at: int) -> Start:
     head = buf[at : at + 7]
     if len(head) < 7 or head[2] != 0x73:
         return Start("rar", False, False, False)
@@ -61,7 +62,7 @@ def _old(buf: bytes, at: int) -> Start:
     return Start("rar", sound, bool(flags & 1), bool(flags & 0x80))
 
 
-def _number(buf: bytes, at: int) -> tuple[int, int]:
+def _number(buf: Octets, at: int) -> tuple[int, int]:
     """(value, offset behind it) of a number of seven bits an octet, low ones first."""
     value = 0
     for shift in range(0, 70, 7):
@@ -73,7 +74,7 @@ def _number(buf: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
-def _new(buf: bytes, at: int) -> Start:
+def _new(buf: Octets, at: int) -> Start:
     length, body = _number(buf, at + 4)
     crc = int.from_bytes(buf[at : at + 4], "little")
     sound = 0 < length <= _HEADER_LEN and crc == zlib.crc32(buf[at + 4 : body + length])
@@ -87,7 +88,7 @@ def _new(buf: bytes, at: int) -> Start:
     return Start("rar5", sound, kind == 1 and bool(archive & 1), False)
 
 
-def listing(buf: bytes, at: int, form: str, tick: Callable[[], None]) -> Listing:
+def listing(buf: Octets, at: int, form: str, tick: Callable[[], None]) -> Listing:
     """What the headers behind the signature at offset at say, up to the first that cannot be followed.
 
     Only what is needed to tell encrypted files, to name what a decoder does not get to, and to see whether anything
@@ -101,7 +102,7 @@ def listing(buf: bytes, at: int, form: str, tick: Callable[[], None]) -> Listing
     return found
 
 
-def _old_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) -> None:
+def _old_listing(buf: Octets, at: int, found: Listing, tick: Callable[[], None]) -> None:
     while len(buf) - at >= 7 and len(found.files) < limits.SCAN_FILES:
         tick()
         kind, flags, length = _OLD_HEAD.unpack_from(buf, at + 2)
@@ -127,7 +128,7 @@ def _old_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) 
     found.end = min(at, len(buf))
 
 
-def _new_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) -> None:
+def _new_listing(buf: Octets, at: int, found: Listing, tick: Callable[[], None]) -> None:
     while len(buf) - at >= 7 and len(found.files) < limits.SCAN_FILES:
         tick()
         length, body = _number(buf, at + 4)
@@ -150,7 +151,7 @@ def _new_listing(buf: bytes, at: int, found: Listing, tick: Callable[[], None]) 
     found.end = min(at, len(buf))
 
 
-def _new_file(buf: bytes, pos: int, extra: int, end: int, packed: int) -> Iterator[File]:
+def _new_file(buf: Octets, pos: int, extra: int, end: int, packed: int) -> Iterator[File]:
     flags, pos = _number(buf, pos)
     size, pos = _number(buf, pos)
     _, pos = _number(buf, pos)

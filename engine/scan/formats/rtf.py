@@ -13,12 +13,13 @@ from engine.scan.facts import Cause
 from engine.scan.formats import package
 from engine.scan.formats.cfb import MAGIC
 from engine.scan.formats.item import Gap, Item, Member, Odd, Room
+from engine.scan.mapped import Octets
 
 OBJECTS: Final = 4_000  # of one document
 _READINGS: Final = (0, GROUPS, FLAT, GROUPS | ESCAPES, NO_BIN, GROUPS | NO_BIN)
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """The objects of a document. A document without any is one without members; it never raises NotThis."""
     seen: set[bytes] = set()
     for reading in _READINGS:
@@ -67,6 +68,6 @@ def _object(offset: int, octets: bytes, room: Room) -> Iterator[Item]:
         yield _cut(f"{name}/storage", read.data[at:], room)
 
 
-def _cut(name: str, octets: bytes, room: Room, plain: bool = False) -> Member:
+def _cut(name: str, octets: Octets, room: Room, plain: bool = False) -> Member:
     most = room.room()
     return Member(name, octets[:most], len(octets) > most, stream=True, plain=plain)

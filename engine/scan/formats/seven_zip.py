@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from engine.scan.mapped import Octets
+
 SIGNATURE: Final = b"7z\xbc\xaf\x27\x1c"
 _START: Final = struct.Struct("<6s2xL2QL")
 _HEADER_LEN: Final = 64 << 20  # of a header, unpacked, that is read
@@ -64,7 +66,7 @@ class Header(msgspec.Struct):
         return max((folder.memory for folder in self.folders), default=0)
 
 
-def start(buf: bytes, at: int) -> tuple[int, int, int] | None:
+def start(buf: Octets, at: int) -> tuple[int, int, int] | None:
     """(offset, length, CRC-32) of the header of an archive at offset at; None if there is none, by its checksum."""
     if len(buf) - at < _START.size:
         return None
@@ -74,7 +76,7 @@ def start(buf: bytes, at: int) -> tuple[int, int, int] | None:
     return at + 32 + offset, length, header_crc
 
 
-def read(buf: bytes, at: int) -> Header | None:
+def read(buf: Octets, at: int) -> Header | None:
     """The header of the archive at offset at, None if it does not begin like one or is cut."""
     found = start(buf, at)
     if found is None or found[0] + found[1] > len(buf):

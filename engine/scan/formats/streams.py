@@ -20,6 +20,7 @@ from engine import limits
 from engine.scan import magic
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Room, Unread
+from engine.scan.mapped import Octets, part
 
 _FEED_LEN: Final = 1 << 16  # octets given at once: what one call unpacks is lost if the stream breaks in it
 _PIECE_LEN: Final = 1 << 20
@@ -69,7 +70,7 @@ class Unpacked:
 
 def unpack(
     decoder: Decoder,
-    buf: bytes | memoryview,
+    buf: Octets | memoryview,
     at: int,
     end: int,
     room: int,
@@ -109,7 +110,7 @@ def xz_decoder(dictionary: int = limits.DICTIONARY_LEN) -> Decoder:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=dictionary + _BESIDE_LEN)
 
 
-def _xz_dictionary(buf: bytes) -> int:
+def _xz_dictionary(buf: Octets) -> int:
     """That the first block asks for, at most DICTIONARY_LEN: the .xz file format 1.0.4 s3.1."""
     at = 12  # behind the header of the stream
     flags = buf[at + 1] if at + 1 < len(buf) else 0
@@ -154,20 +155,20 @@ def _lzip_dictionary(coded: int) -> int:
     return base - (base >> 4) * (coded >> 5)
 
 
-def bzip2(buf: bytes, room: Room) -> Iterator[Item]:
+def bzip2(buf: Octets, room: Room) -> Iterator[Item]:
     return _streams(buf, room, "bzip2", b"BZh", lambda _: bz2.BZ2Decompressor(), _BZIP2_LEN)
 
 
-def xz(buf: bytes, room: Room) -> Iterator[Item]:
+def xz(buf: Octets, room: Room) -> Iterator[Item]:
     dictionary = _xz_dictionary(buf)
     return _streams(buf, room, "xz", b"\xfd7zXZ\0", lambda _: xz_decoder(dictionary), dictionary)
 
 
-def lzma_alone(buf: bytes, room: Room) -> Iterator[Item]:
+def lzma_alone(buf: Octets, room: Room) -> Iterator[Item]:
     return _streams(buf, room, "lzma", b"", lambda _: lzma_decoder(), int.from_bytes(buf[1:5], "little"))
 
 
-def lzip(buf: bytes, room: Room) -> Iterator[Item]:
+def lzip(buf: Octets, room: Room) -> Iterator[Item]:
     """Members of lzip: a header of six octets, LZMA with an end mark, a trailer of twenty."""
     return _streams(
         buf,
@@ -182,7 +183,7 @@ def lzip(buf: bytes, room: Room) -> Iterator[Item]:
 
 
 def _streams(
-    buf: bytes,
+    buf: Octets,
     room: Room,
     kind: str,
     signature: bytes,
@@ -216,14 +217,14 @@ def _streams(
     yield from _result(buf, at, kind, got)
 
 
-def _padding(buf: bytes, at: int, kind: str) -> int:
+def _padding(buf: Octets, at: int, kind: str) -> int:
     """xz streams may have zeros in fours between them."""
     while kind == "xz" and buf[at : at + 4] == b"\0\0\0\0":
         at += 4
     return at
 
 
-def _result(buf: bytes, at: int, kind: str, got: Unpacked) -> Iterator[Item]:
+def _result(buf: Octets, at: int, kind: str, got: Unpacked) -> Iterator[Item]:
     if got.fault and not got.have:
         if got.fault[0] is Cause.DAMAGED:
             raise NotThis(f"{kind}: {got.fault[1]}")
@@ -235,22 +236,22 @@ def _result(buf: bytes, at: int, kind: str, got: Unpacked) -> Iterator[Item]:
     elif not got.over and at < len(buf) and buf[at:].strip(b"\0"):
         yield Odd(f"{kind}-trailing-data")
         if magic.identify(buf, at, len(buf)) not in _PLAIN:
-            yield Member("trailing data", buf[at:], stream=True)
+            yield Member("trailing data", part(buf, at, len(buf)), stream=True)
 
 
 def through_libarchive(kind: str) -> Opener:
     """The opener of streams for which libarchive has a filter of that name."""
 
-    def members(buf: bytes, room: Room) -> Iterator[Item]:
+    def members(buf: Octets, room: Room) -> Iterator[Item]:
         end = zstd_end(buf, room.check_time) if kind == "zstd" else len(buf)
         window = limits.DICTIONARY_LEN if kind == "zstd" else 0  # and its frames are copied if something is behind
-        got, used = filtered(buf[:end], kind, room.room(window), room.check_time)
+        got, used = filtered(part(buf, 0, end), kind, room.room(window), room.check_time)
         return _result(buf, end if kind == "zstd" else used, kind, got)
 
     return members
 
 
-def zstd_end(buf: bytes, tick: Callable[[], None]) -> int:
+def zstd_end(buf: Octets, tick: Callable[[], None]) -> int:
     """Where the frames end that begin buf (RFC 8878 s3.1), by the lengths of their blocks; at most len(buf).
 
     libarchive gives nothing of a frame that has other octets behind it. Each turn goes on by 3 octets at least.
@@ -275,7 +276,7 @@ def zstd_end(buf: bytes, tick: Callable[[], None]) -> int:
     return min(at, len(buf))
 
 
-def filtered(buf: bytes, kind: str, room: int, tick: Callable[[], None]) -> tuple[Unpacked, int]:
+def filtered(buf: Octets, kind: str, room: int, tick: Callable[[], None]) -> tuple[Unpacked, int]:
     """All streams of a kind at the start of buf, and the octets that they take."""
     got = Unpacked()
     reader = Reader(buf, "raw", filters=(kind,))

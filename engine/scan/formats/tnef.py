@@ -13,11 +13,13 @@ from typing import Final
 import msgspec
 
 from cext.lzfu import NO_END, OVER, decode, octet_sum
+from cext.span import Span
 from engine import limits
 from engine.scan.facts import Cause
 from engine.scan.formats.escapes import narrow
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Room
 from engine.scan.formats.mapi import BINARY, OBJECT, STRING, UNICODE, Property, properties, text
+from engine.scan.mapped import Octets
 
 _MAGIC: Final = b"\x78\x9f\x3e\x22"
 _FIRST_OFF: Final = 6  # behind the magic and the key
@@ -58,7 +60,7 @@ class _Attachment(msgspec.Struct):
         return tuple(dict.fromkeys(self.names[one] for one in _NAMES if self.names.get(one))) or ("",)
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Attachments and bodies, in order. Cost O(len(buf)). Raises NotThis if not even one attribute can be read."""
     if not buf.startswith(_MAGIC) or len(buf) < _FIRST_OFF + _HEAD.size or buf[_FIRST_OFF] not in _LEVELS:
         raise NotThis("tnef-header")
@@ -84,7 +86,7 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
         elif octet_sum(memoryview(buf)[start:end]) != int.from_bytes(buf[end : end + 2], "little"):
             yield Odd("tnef-checksum")
         if attribute == _REND_DATA:
-            yield from _finished(attachment, room)
+            yield from _finished(attachment)
             attachment = _Attachment()
         elif attribute == _ATTACH_DATA:
             attachment = attachment or _Attachment()
@@ -106,16 +108,15 @@ def members(buf: bytes, room: Room) -> Iterator[Item]:
     else:
         if at < len(buf):
             yield Gap(Cause.DAMAGED, "tnef-cut") if buf[at] in _LEVELS else Odd("tnef-trailing-data")
-    yield from _finished(attachment, room)
+    yield from _finished(attachment)
 
 
-def _finished(attachment: _Attachment | None, room: Room) -> Iterator[Item]:
+def _finished(attachment: _Attachment | None) -> Iterator[Item]:
     if attachment is None:
         return
     name, *also = attachment.declared()
     for data, complete in attachment.contents.items():
-        limit = room.room()
-        yield Member(name, bytes(data[:limit]), over=len(data) > limit, complete=complete, also=tuple(also))
+        yield Member(name, Span(data, 0, len(data)), complete=complete, also=tuple(also))
 
 
 def _attach(attachment: _Attachment, found: list[Property]) -> None:
@@ -137,11 +138,14 @@ def _body(one: Property, room: Room) -> Iterator[Item]:
 
 
 def _stream(name: str, data: memoryview, kind: int, room: Room) -> Member:
-    limit = room.room(len(data))
     if kind == UNICODE:
+        limit = room.room(len(data))
         octets = narrow(data, "utf-16-le", limit + 1)
         return Member(name, octets[:limit].split(b"\0", 1)[0], over=len(octets) > limit, stream=True)
-    return Member(name, bytes(data[:limit]).rstrip(b"\0"), over=len(data) > limit, stream=True)
+    end = len(data)
+    while end and not data[end - 1]:
+        end -= 1
+    return Member(name, Span(data, 0, end), stream=True)
 
 
 def _rtf(packed: memoryview, room: Room) -> Iterator[Item]:

@@ -25,7 +25,7 @@ _XX_LINE: Final = re.compile(rb"[+\-0-9A-Za-z]{2,90}(?=[ \t]*(?:\r|\n|\Z))")
 _TO_UUE: Final = bytes.maketrans(_XX, bytes([0x60, *range(0x21, 0x60)]))
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Each file, in order. Cost O(len(buf))."""
     at = 0
     while (line := find_line(buf, at, b"begin")) >= 0:
@@ -58,7 +58,7 @@ def is_xx(buf: Octets, body: int) -> bool:
     return needed <= len(match.group()) - 1 <= needed + 4  # groups are filled up; some add a checksum
 
 
-def _xx(buf: bytes, body: int, stop: int, ended: bool, name: str, room: Room) -> Iterator[Item]:
+def _xx(buf: Octets, body: int, stop: int, ended: bool, name: str, room: Room) -> Iterator[Item]:
     limit = room.room()
     last = buf.rfind(b"end", body, stop) if ended else stop  # the end line is not data
     decoder = uue.UUDecoder()
@@ -80,7 +80,7 @@ def _xx(buf: bytes, body: int, stop: int, ended: bool, name: str, room: Room) ->
     yield Member(name, whole.getvalue(), over=over)
 
 
-def _base64(buf: bytes, body: int, stop: int, name: str, room: Room) -> Iterator[Item]:
+def _base64(buf: Octets, body: int, stop: int, name: str, room: Room) -> Iterator[Item]:
     limit = room.room()
     decoder = base64.Base64Decoder()
     whole = io.BytesIO()
@@ -102,7 +102,7 @@ def _base64(buf: bytes, body: int, stop: int, name: str, room: Room) -> Iterator
     yield Member(name, whole.getvalue(), over=over)
 
 
-def _base64_end(buf: bytes, body: int) -> int:
+def _base64_end(buf: Octets, body: int) -> int:
     """Offset of the line "====", or of the next begin line, or the end of buf."""
     other = body
     while (other := find_line(buf, other, b"begin")) >= 0 and buf[other + 5 : other + 6] not in (b" ", b"-"):

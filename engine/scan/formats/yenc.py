@@ -16,6 +16,7 @@ from cext.yenc import ESCAPE, NO_END, body_end, decode, find_begin
 from engine import limits
 from engine.scan.formats.item import Item, Member, Odd, Room
 from engine.scan.header import text_of
+from engine.scan.mapped import Octets
 
 _ATTRIBUTE: Final = re.compile(rb"(?:^|[ \t])([a-z][a-z0-9]{0,15})=[ \t]*([^ \t\r\n]{1,20})")
 _NAME: Final = re.compile(rb"[ \t]name=[ \t]*([^\r\n]*)")
@@ -39,7 +40,7 @@ class _File(msgspec.Struct):
     blocks: dict[tuple[int, int], _Block] = {}
 
 
-def members(buf: bytes, room: Room) -> Iterator[Item]:
+def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Each block, in order; behind them the files of which all parts are there. Cost O(len(buf))."""
     files: dict[str, _File] = {}
     at = 0
@@ -115,7 +116,7 @@ def _joined(name: str, file: _File, room: Room) -> Iterator[Item]:
     yield Member(name, data)
 
 
-def _decoded(buf: bytes, body: int, stop: int, limit: int, size: int, crc: int) -> tuple[bytes, int]:
+def _decoded(buf: Octets, body: int, stop: int, limit: int, size: int, crc: int) -> tuple[bytes, int]:
     """At least limit + 1 octets if there are more than limit. size, crc: as declared, negative for unknown."""
     most = 2 * limit + limits.COMMAND_LINE_LEN  # an octet takes two at most; line ends come on top
     octets = memoryview(buf)[body : min(stop, body + most)] if stop - body > most else memoryview(buf)[body:]
@@ -138,7 +139,7 @@ def _checked(data: bytes, size: int, crc: int) -> Iterator[Item]:
         yield Odd("yenc-crc")
 
 
-def _behind(buf: bytes, line: int) -> int:
+def _behind(buf: Octets, line: int) -> int:
     """Behind the line end of the line at line, of which so many octets are read as attributes at most."""
     most = min(len(buf), line + limits.COMMAND_LINE_LEN)
     ends = [at for at in (buf.find(b"\n", line, most), buf.find(b"\r", line, most)) if at >= 0]
@@ -146,17 +147,17 @@ def _behind(buf: bytes, line: int) -> int:
     return end + 2 if buf.startswith(b"\r\n", end) else min(end + 1, most)
 
 
-def _line(buf: bytes, line: int) -> bytes:
+def _line(buf: Octets, line: int) -> bytes:
     return buf[line : _behind(buf, line)]
 
 
-def _attributes(buf: bytes, line: int) -> dict[str, bytes]:
+def _attributes(buf: Octets, line: int) -> dict[str, bytes]:
     """Attributes of a line; a name, which comes last, aside."""
     text = _line(buf, line).lower().split(b" name=", 1)[0]
     return {key.decode(): value for key, value in _ATTRIBUTE.findall(text)}
 
 
-def _name(buf: bytes, line: int) -> str:
+def _name(buf: Octets, line: int) -> str:
     match = _NAME.search(_line(buf, line))
     return text_of(match.group(1).strip().strip(b'"')) if match else ""
 

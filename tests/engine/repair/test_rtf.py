@@ -92,4 +92,4 @@ def test_any_groups(inside: bytes) -> None:
     done = rtf.cleaned(content)
     if done is not None:
         assert len(done.content) == len(content)
-        assert not any(one.data.strip(b"\0") for one in Found(opener.members, done.content).files.values())
+        assert not any(bytes(one.data).strip(b"\0") for one in Found(opener.members, done.content).files.values())

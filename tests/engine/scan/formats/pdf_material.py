@@ -66,7 +66,7 @@ def opened(buf: bytes, room: Room | None = None) -> list[Item]:
 
 
 def contents(buf: bytes, room: Room | None = None) -> dict[str, bytes]:
-    return {item.name: item.data for item in found(buf, room)}
+    return {item.name: bytes(item.data) for item in found(buf, room)}
 
 
 def found(buf: bytes, room: Room | None = None) -> Iterator[Member]:

@@ -1,5 +1,8 @@
 """The room that openers are given in tests, and what they yield, sorted out."""
 
+import msgspec
+
+from cext.span import Span
 from engine.scan.formats.item import Gap, Item, Member, NotThis, Odd, Opener, Unread
 from engine.scan.keyring import Keyring
 
@@ -22,14 +25,23 @@ class Room:
         self.looks += 1
 
 
+def within(item: Item, octets: int) -> Item:
+    """As the walk takes it: what lies in the container is cut there, not by its opener."""
+    if isinstance(item, Member) and isinstance(item.data, Span):
+        over = item.over or len(item.data) > octets
+        return msgspec.structs.replace(item, data=item.data[:octets], over=over)
+    return item
+
+
 class Found:
     """All that an opener yields. refused: it is not of its format."""
 
     def __init__(self, opener: Opener, octets: bytes, room: Room | None = None) -> None:
         self.items: list[Item] = []
         self.refused = ""
+        room = room or Room()
         try:
-            self.items.extend(opener(octets, room or Room()))
+            self.items.extend(within(item, room.octets) for item in opener(octets, room))
         except NotThis as refusal:
             assert not self.items
             self.refused = str(refusal)

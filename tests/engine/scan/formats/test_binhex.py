@@ -17,7 +17,7 @@ PROSE = b"Hello,\r\n: a colon\r\n:and another one that is followed by words\r\n"
 
 def yielded(text: bytes, room: int = 1 << 26) -> list[tuple[str, bytes, bool, bool]]:
     found = Found(binhex.members, text, Room(room)).items
-    return [(one.name, one.data, one.over, one.complete) for one in found if isinstance(one, Member)]
+    return [(one.name, bytes(one.data), one.over, one.complete) for one in found if isinstance(one, Member)]
 
 
 @settings(max_examples=60, deadline=None)

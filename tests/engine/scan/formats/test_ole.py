@@ -17,7 +17,7 @@ from signatures.hexpattern import parse
 from signatures.logic import Sub
 from signatures.model import Condition, Signature, Start, SubPattern
 from tests.engine.scan.formats.compound import END, Tree, compound, native, ole1, packed, project
-from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.formats.rooms import Found, Room, within
 from tests.engine.scan.material import EICAR, VIRUS, walk_file, zipped
 
 TREE: Tree = {"small": b"s" * 100, "large": bytes(range(256)) * 40, "in": {"deep": {"stream": b"d" * 70}, "empty": b""}}
@@ -40,7 +40,7 @@ def _flat(tree: Tree, around: str = "") -> dict[str, bytes]:
 
 
 def _data(found: Found) -> dict[str, bytes]:
-    return {name: one.data for name, one in found.files.items()}
+    return {name: bytes(one.data) for name, one in found.files.items()}
 
 
 # --- streams ----------------------------------------------------------------------------------------------
@@ -278,9 +278,10 @@ def test_objects_in_slides_without_room_are_told() -> None:
     squeezed = zlib.compress(inner)
     stream = struct.pack("<HHLL", 0x0010, 0x1011, len(squeezed) + 4, len(inner)) + squeezed
     stream += struct.pack("<HHL", 0x0000, 0x1011, len(inner)) + inner
-    for room, cut in ((len(inner), False), (len(inner) - 1, True), (0, True)):
-        items = [one for one in office.slide_objects(stream, Room(room)) if isinstance(one, Member)]
-        assert [(one.over, one.complete, one.data) for one in items] == [(cut, True, inner[:room])] * 2
+    for room, over in ((len(inner), False), (len(inner) - 1, True), (0, True)):
+        found = [within(one, room) for one in office.slide_objects(stream, Room(room))]
+        items = [one for one in found if isinstance(one, Member)]
+        assert [(one.over, one.complete, one.data) for one in items] == [(over, True, inner[:room])] * 2
 
 
 def test_archive_behind_the_last_sector_is_opened() -> None:

@@ -28,7 +28,7 @@ def in_xx(data: bytes, name: bytes = b"a b.exe") -> bytes:
 
 def yielded(text: bytes, room: int = 1 << 26) -> list[tuple[str, bytes, bool]]:
     found = Found(uuencode.members, text, Room(room)).items
-    return [(one.name, one.data, one.over) for one in found if isinstance(one, Member)]
+    return [(one.name, bytes(one.data), one.over) for one in found if isinstance(one, Member)]
 
 
 @settings(max_examples=60, deadline=None)

@@ -37,7 +37,7 @@ def part(data: bytes, number: int, first: int, last: int, total: int = 2) -> byt
 
 def yielded(text: bytes, room: int = 1 << 26) -> list[tuple[str, bytes, bool]]:
     found = Found(yenc.members, text, Room(room)).items
-    return [(one.name, one.data, one.over) for one in found if isinstance(one, Member)]
+    return [(one.name, bytes(one.data), one.over) for one in found if isinstance(one, Member)]
 
 
 @settings(max_examples=60, deadline=None)
