@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from bench.gateway.peers import descendants
 from bench.ports import free_port
-from control.cli.queue.look import list_
+from control.cli import main
 from engine import config
 from engine.config import Settings
 
@@ -268,12 +268,15 @@ class Gateway:
         return [event for event in self._written("supervisor-*") if event["event"] == name]
 
     def queue(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*MAILWARD, "queue", *arguments, f"--root={self.root}"], capture_output=True, text=True)
+        """`mailward queue`, in this process: starts of another one for each command would add up to half a minute."""
+        done = CliRunner().invoke(main, ["queue", *arguments, f"--root={self.root}"], prog_name="mailward")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
     def queued(self) -> Iterator[dict[str, Any]]:
-        """As `mailward queue list` has it; in this process, since tests ask until something is there."""
-        listed = CliRunner().invoke(list_, ["--json", f"--root={self.root}"])
-        assert listed.exit_code == 0, listed.output  # what cannot be read is not empty
+        listed = self.queue("list", "--json")
+        assert listed.returncode == 0, listed.stderr  # what cannot be read is not empty
         for line in listed.stdout.splitlines():
             yield msgspec.json.decode(line)
 
