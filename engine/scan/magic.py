@@ -15,7 +15,7 @@ from engine.scan.marks import SOUND
 OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
-    {"ace", "alz", "arc", "arj", "chm", "dmg", "dump", "egg", "installshield", "lzo", "mscompress"}
+    {"ace", "alz", "arc", "arj", "dmg", "dump", "egg", "installshield", "lzo"}
     | {"pack", "pack200", "sis", "snappy", "squashfs", "stuffit", "vhd", "vhdx", "vmdk", "wim", "zoo"}
     | {"zpaq"}
 )

@@ -19,8 +19,10 @@ from engine.scan.formats import (
     activemime,
     archive,
     binhex,
+    chm,
     html,
     lha,
+    mscompress,
     office_text,
     ole,
     onenote,
@@ -47,6 +49,8 @@ OPENERS: Final[dict[str, Opener]] = {
     "lzma": streams.lzma_alone,
     "xz": streams.xz,
     "activemime": activemime.members,
+    "chm": chm.members,
+    "mscompress": mscompress.members,
     "ole": ole.members,
     "onenote": onenote.members,
     "pdf": pdf.members,
@@ -58,7 +62,7 @@ OPENERS: Final[dict[str, Opener]] = {
 }
 # How often a member is held while it is made, where that is not twice.
 COPIES: Final[dict[str, int]] = {
-    **dict.fromkeys(("7z", "ar", "cab", "cpio", "iso", "lha", "rar"), 1),
+    **dict.fromkeys(("7z", "ar", "cab", "chm", "cpio", "iso", "lha", "mscompress", "rar"), 1),
     **dict.fromkeys(("rpm", "tnef", "udf", "xar"), 1),
     **dict.fromkeys(("bzip2", "compress", "lz4", "lzip", "lzma", "xz", "zstd"), 1),
     "pdf": 1,  # but for what it says itself

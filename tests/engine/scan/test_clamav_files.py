@@ -35,9 +35,7 @@ NOT_OPENED = {
     "clam_ISmsi_ext.exe": "InstallShield installer",
     "clam_ISmsi_int.exe": "InstallShield installer",
     "clam.arj": "arj",
-    "clam.chm": "chm",
     "clam.sis": "sis",
-    "clam.exe.szdd": "mscompress",
     "clam.impl.zip": "zip method 6",
     "clam_cache_emax.tgz": "extraction depth",  # deeper than the limit, which is the point of it
 }
