@@ -2,6 +2,8 @@
 
 import random
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -42,6 +44,7 @@ def main(
     work: Path | None,
 ) -> None:
     """Lost and infected must be 0. Doubled: taken by the next hop before a kill, and not yet written down here."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it has started ends with it
     base = work or Path(tempfile.mkdtemp(prefix="mailward-faults-", dir="/var/tmp"))
     base.mkdir(parents=True, exist_ok=True)
     seed = seed or time.time_ns() % 1_000_000
@@ -59,7 +62,7 @@ def main(
         if clock:
             matrix.clocks()
         for name in roles.split(","):
-            points = [point for point in found if point.role is Role[name.upper()]][number::parts]
+            points = [point for point in found if point.role is Role[name.upper()] and point.part(parts) == number]
             while (wanted := [point for point in points if matrix.is_wanted(point, runs)]) and (
                 time.monotonic() < deadline
             ):

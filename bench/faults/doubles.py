@@ -83,8 +83,8 @@ class Timeline:
         words = f"250 at {first_s:.3f}, known {_at(known, first_s)}, started {_at(start_s, first_s)}"
         if start_s is None:
             return Double(twice, Why.UNEXPLAINED, None, 0.0, f"{words}: by the same relay")
-        kills = [one for one in self._kills if first_s - LAG_S < one.when_s < again_s]
-        kill = next((one for one in kills if one.when_s > since_s), kills[-1] if kills and known is None else None)
+        since_kill_s = first_s - LAG_S if known is None else known
+        kill = next((one for one in reversed(self._kills) if since_kill_s < one.when_s < start_s), None)
         end_s = kill.when_s if kill is not None else start_s
         words += f", killed {_at(kill and kill.when_s, first_s)}"
         gap_s = end_s - first_s

@@ -17,6 +17,7 @@ from engine.command import Answer, Command
 from engine.queue import listing
 
 LOAD = "load"
+FIRST = "first start"
 _SOME = 20  # messages of the slow queue
 _PATIENCE_S = 5.0  # for a relay's answer
 _OWN_SLOT = SLOTS - 1
@@ -38,7 +39,7 @@ class Occasions:
             "pages start": lambda: self._restarted(Role.CONTROL),
             "service starts": lambda: self._restarted(Role.SUPERVISOR),
             "stop and start": self._stopped,
-            "first start": self._first_started,
+            FIRST: self._first_started,
             "settings": self._settings_saved,
             "definitions": self._definitions_replaced,
             "by hand": self._by_hand,
@@ -61,7 +62,7 @@ class Occasions:
         self._house.mend()
 
     def _first_started(self) -> None:
-        """As far as the quarantine is concerned, which makes its key once, and folders of the queue."""
+        """As far as the quarantine is concerned, which makes its key once, folders of the queue, and an empty log."""
         self._house.gateway.end(signal.SIGTERM)
         shutil.rmtree(self._house.root / "quarantine", ignore_errors=True)  # a scanner may be about to end
         for place in ("slow", "hold", "tmp", "corrupt"):
@@ -69,6 +70,9 @@ class Occasions:
             for folder in [*top.glob("*/"), top]:
                 with contextlib.suppress(OSError):  # something is in it
                     folder.rmdir()
+        if not len(listing.Queue(self._house.root, ("fast",))):
+            for path in self._house.root.glob("queue/fast/*/*.seg"):
+                path.unlink()
         self._house.mend()
 
     def _log_refused(self) -> None:

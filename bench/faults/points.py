@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from bench.faults.board import Act, Call, Place, Role
+from cext.crc32c import crc32c
 
 
 class Fault(StrEnum):
@@ -65,6 +66,10 @@ class Point:
     @property
     def kills(self) -> bool:
         return self.fault in (Fault.KILL, Fault.TEAR)
+
+    def part(self, parts: int) -> int:
+        """In which of so many it is, whatever others a survey finds."""
+        return crc32c(str(self).encode()) % parts
 
     def act(self, dice: random.Random) -> tuple[Act, int]:
         """And the number of an error, if it is one."""
