@@ -13,7 +13,7 @@ SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
 
 PEERS := exim4-daemon-light exim4-base opensmtpd
 
-.PHONY: build run demo test pictures check peers corpus fuzz sanitize bench clean
+.PHONY: build run demo test suite pictures check peers corpus fuzz sanitize bench clean
 
 build: $(VENV)/built
 
@@ -38,7 +38,9 @@ check: build
 
 test: build
 	./install-packages test
-	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory --jobs=2 check suite
+
+suite:
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Every page in every look, for people to look at: build/screenshots
