@@ -72,7 +72,7 @@ def _decoded(octets: bytes) -> str:
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start >= len(octets) - 4:  # a character that the bound cut
+        if len(octets) == limits.PASSWORD_TEXT_LEN and error.start >= len(octets) - 4:  # a character that was cut
             return octets[: error.start].decode("utf-8-sig")
         return octets.decode("cp1252", "replace")
 
@@ -153,7 +153,8 @@ def _behind(text: str) -> Iterator[tuple[str, int]]:
 def _note(weights: dict[str, int], word: str, weight: int) -> None:
     if len(word) > _WORD_LEN:
         return
-    bare = word.strip(_QUOTES).rstrip(_TRAILING).strip(_QUOTES).lstrip(":=：")
+    word = word.lstrip(":=：")
+    bare = word.strip(_QUOTES).rstrip(_TRAILING).strip(_QUOTES)
     for one, less in ((bare, 0), (word, 1)):
         if one and len(one.encode("utf-8", "replace")) <= limits.PASSWORD_LEN:
             points = weight - less + _look(one)

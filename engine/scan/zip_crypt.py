@@ -10,11 +10,9 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from Cryptodome.Cipher import AES
-from Cryptodome.Util import Counter
-
 from cext.zipcrypto import decrypt
 from engine.scan import zip_file
+from engine.scan.ciphers import little_counter
 from engine.scan.decode import span
 from engine.scan.inflate import Inflated
 from engine.scan.keyring import spellings
@@ -94,8 +92,7 @@ class Locked:
         seal = hmac.digest(keys[key_len : 2 * key_len], packed, "sha1")
         if seal[:_SEAL_LEN] != self._data[-_SEAL_LEN:]:
             return None
-        counter = Counter.new(128, little_endian=True)
-        return AES.new(keys[:key_len], AES.MODE_CTR, counter=counter).decrypt(packed)
+        return little_counter(keys[:key_len]).decrypt(packed)
 
 
 def _aes_extra(extra: bytes) -> tuple[tuple[int, int] | None, int]:

@@ -14,14 +14,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from Cryptodome.Cipher import AES
 
 from engine import limits
+from engine.scan.ciphers import BLOCK_LEN, cbc, ecb
 
 UNASKED: Final = "VelvetSweatshop"  # Excel tries it (s2.4.2.3)
 _SEGMENT_LEN: Final = 4096
 _SIZE_LEN: Final = 8
-_BLOCK_LEN: Final = 16
 _STANDARD_ROUNDS: Final = 50_000
 _TICKS: Final = 8192  # rounds or segments between two looks at the clock
 INFO_LEN: Final = 64 * 1024  # octets of EncryptionInfo that are read; ordinary ones have 1500
@@ -57,18 +56,18 @@ class Key(msgspec.Struct, frozen=True):
         """(the zip, whether it is cut at most octets). octets: of the stream EncryptedPackage, cut or not."""
         size = min(int.from_bytes(octets[:_SIZE_LEN], "little"), len(octets) - _SIZE_LEN)
         wanted = min(size, most)
-        end = _SIZE_LEN + -(-wanted // _BLOCK_LEN) * _BLOCK_LEN
-        end -= max(0, end - len(octets) + _BLOCK_LEN - 1) // _BLOCK_LEN * _BLOCK_LEN  # whole blocks only
+        end = _SIZE_LEN + -(-wanted // BLOCK_LEN) * BLOCK_LEN
+        end -= max(0, end - len(octets) + BLOCK_LEN - 1) // BLOCK_LEN * BLOCK_LEN  # whole blocks only
         view = memoryview(octets)
         if self.hash is None:
-            plain = AES.new(self.key, AES.MODE_ECB).decrypt(view[_SIZE_LEN:end])
+            plain = ecb(self.key).decrypt(view[_SIZE_LEN:end])
             return plain[:wanted], size > most
         out = bytearray()
         for number, at in enumerate(range(_SIZE_LEN, end, _SEGMENT_LEN)):
             if number % _TICKS == 0:
                 tick()
-            iv = self.hash(self.salt + number.to_bytes(4, "little")).digest()[:_BLOCK_LEN]
-            cipher = AES.new(self.key, AES.MODE_CBC, iv=iv.ljust(_BLOCK_LEN, b"\x36"))
+            iv = self.hash(self.salt + number.to_bytes(4, "little")).digest()[:BLOCK_LEN]
+            cipher = cbc(self.key, iv.ljust(BLOCK_LEN, b"\x36"))
             out += cipher.decrypt(view[at : min(end, at + _SEGMENT_LEN)])
         return bytes(out[:wanted]), size > most
 
@@ -88,11 +87,11 @@ class Agile(msgspec.Struct, frozen=True):
 
     def opens(self, word: str, tick: Tick) -> Key | None:
         spun = _spun(self.hash, self.salt, word, self.rounds, tick)
-        iv = self.salt[:_BLOCK_LEN].ljust(_BLOCK_LEN, b"\x36")
+        iv = self.salt[:BLOCK_LEN].ljust(BLOCK_LEN, b"\x36")
 
         def plain(block: bytes, octets: bytes) -> bytes:
             key = self.hash(spun + block).digest()[: self.key_len].ljust(self.key_len, b"\x36")
-            return AES.new(key, AES.MODE_CBC, iv=iv).decrypt(octets)
+            return cbc(key, iv).decrypt(octets)
 
         said = plain(_VERIFIER_INPUT, self.verifier_input)[: len(self.salt)]
         value = self.hash(said).digest()
@@ -115,7 +114,7 @@ class Standard(msgspec.Struct, frozen=True):
         last = hashlib.sha1(spun + bytes(4)).digest()
         halves = (bytes(octet ^ pad for octet in last.ljust(64, b"\0")) for pad in (0x36, 0x5C))
         key = b"".join(hashlib.sha1(half).digest() for half in halves)[: self.key_len]
-        cipher = AES.new(key, AES.MODE_ECB)
+        cipher = ecb(key)
         value = hashlib.sha1(cipher.decrypt(self.verifier)).digest()
         return Key(key) if cipher.decrypt(self.verifier_hash)[: len(value)] == value else None
 
@@ -155,7 +154,7 @@ def _agile(xml: bytes) -> Agile | None:
         ciphers == {(b"AES", b"ChainingModeCBC")}
         and 0 <= found.rounds <= limits.PASSWORD_ROUNDS
         and found.key_len in (16, 24, 32)
-        and all(one and len(one) % _BLOCK_LEN == 0 for one in blocks)
+        and all(one and len(one) % BLOCK_LEN == 0 for one in blocks)
         and len(found.key_value) >= found.key_len
     )
     return found if fits else None

@@ -9,14 +9,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from Cryptodome.Cipher import AES, ARC4
-
+from engine.scan.ciphers import BLOCK_LEN, cbc, rc4
 from engine.scan.formats.pdf_syntax import Dict, Name, Value
 
 _PAD: Final = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 _RC4, _AES, _AES_WHOLE, _NONE, _UNKNOWN = range(5)  # ciphers; _AES_WHOLE: with the file's key, not one of the object
 _METHODS: Final = {b"V2": _RC4, b"AESV2": _AES, b"AESV3": _AES_WHOLE, b"None": _NONE}
-_BLOCK_LEN: Final = 16
 _PASSWORD_LEN: Final = 127
 _LEAST_ROUNDS: Final = 64  # of the hash of revision 6; it ends by chance, on average 10 rounds later
 _MOST_ROUNDS: Final = 1024
@@ -57,14 +55,14 @@ class Security:
         if method != _AES_WHOLE:
             said = key + max(0, number).to_bytes(8, "little")[:3] + generation.to_bytes(4, "little")[:2]
             said += b"sAlT" if method == _AES else b""
-            key = hashlib.md5(said, usedforsecurity=False).digest()[: min(len(key) + 5, _BLOCK_LEN)]
+            key = hashlib.md5(said, usedforsecurity=False).digest()[: min(len(key) + 5, BLOCK_LEN)]
         if method == _RC4:
-            return ARC4.new(key).decrypt(octets)
-        end = len(octets) - len(octets) % _BLOCK_LEN
-        if end < 2 * _BLOCK_LEN:
+            return rc4(key).decrypt(octets)
+        end = len(octets) - len(octets) % BLOCK_LEN
+        if end < 2 * BLOCK_LEN:
             return b""
-        plain = AES.new(key, AES.MODE_CBC, iv=bytes(octets[:_BLOCK_LEN])).decrypt(octets[_BLOCK_LEN:end])
-        return plain[: -plain[-1]] if 1 <= plain[-1] <= _BLOCK_LEN else plain
+        plain = cbc(key, bytes(octets[:BLOCK_LEN])).decrypt(octets[BLOCK_LEN:end])
+        return plain[: -plain[-1]] if 1 <= plain[-1] <= BLOCK_LEN else plain
 
 
 class Handler:
@@ -139,12 +137,12 @@ class Handler:
                 key = hashlib.md5(key[:size], usedforsecurity=False).digest()
             key = key[:size]
             if self._revision == 2:
-                if ARC4.new(key).encrypt(_PAD) == self._user[:32]:
+                if rc4(key).encrypt(_PAD) == self._user[:32]:
                     return key
                 continue
             check = hashlib.md5(_PAD + one, usedforsecurity=False).digest()
             for turn in range(20):
-                check = ARC4.new(bytes(octet ^ turn for octet in key)).encrypt(check)
+                check = rc4(bytes(octet ^ turn for octet in key)).encrypt(check)
             if check == self._user[:16]:
                 return key
         return None
@@ -157,7 +155,7 @@ class Handler:
         hashed = _hashed if self._revision == 6 else _plain_hash
         if hashed(password, user[32:40]) != user[:32]:
             return None
-        return AES.new(hashed(password, user[40:48]), AES.MODE_CBC, iv=bytes(_BLOCK_LEN)).decrypt(self._user_key)
+        return cbc(hashed(password, user[40:48]), bytes(BLOCK_LEN)).decrypt(self._user_key)
 
 
 def _plain_hash(password: bytes, salt: bytes) -> bytes:
@@ -168,7 +166,7 @@ def _hashed(password: bytes, salt: bytes) -> bytes:
     """Algorithm 2.B of ISO 32000-2."""
     key = hashlib.sha256(password + salt).digest()
     for number in range(_MOST_ROUNDS):
-        mixed = AES.new(key[:16], AES.MODE_CBC, iv=key[16:32]).encrypt((password + key) * _REPEATED)
+        mixed = cbc(key[:16], key[16:32]).encrypt((password + key) * _REPEATED)
         kind = (hashlib.sha256, hashlib.sha384, hashlib.sha512)[sum(mixed[:16]) % 3]
         key = kind(mixed).digest()
         if number >= _LEAST_ROUNDS - 1 and mixed[-1] <= number - 31:
