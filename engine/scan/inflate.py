@@ -1,6 +1,7 @@
 """Bounded inflate (RFC 1951): never more than room octets plus one, and what could be had of a damaged stream."""
 
 import io
+from collections.abc import Callable
 from typing import Final, cast
 
 import msgspec
@@ -19,17 +20,21 @@ _OUTPUT_LEN: Final = 1 << 22  # output taken at once; more is only moved, never 
 class Inflated(msgspec.Struct, frozen=True):
     """data: at most room octets. over: there was more. complete: the stream ended where it should.
 
-    used: octets of input that belong to the stream.
+    used: octets of input that belong to the stream. broken: no octets behind its input could complete it.
     """
 
     data: bytes
     over: bool
     complete: bool
     used: int
+    broken: bool = False
 
 
-def inflate(packed: memoryview, room: int) -> Inflated:
-    """Inflate a raw deflate stream at the start of packed. Never raises on content."""
+def inflate(packed: memoryview, room: int, salvage: Callable[[memoryview, int], bytes] | None = None) -> Inflated:
+    """Inflate a raw deflate stream at the start of packed. Never raises on content.
+
+    salvage: what can be had of a broken one, at most so many octets, if not as here.
+    """
     stream = isal_zlib.decompressobj(-15)
     at = min(len(packed), _PIECE_LEN)
     try:
@@ -48,7 +53,7 @@ def inflate(packed: memoryview, room: int) -> Inflated:
             data = stream.decompress(piece, min(room - have, _OUTPUT_LEN) + 1)
             have += whole.write(data)
     except IsalError:
-        return Inflated(_until_broken(packed, room), False, False, len(packed))
+        return Inflated((salvage or _until_broken)(packed, room), False, False, len(packed), True)
     if have > room:
         whole.truncate(room)
         return Inflated(whole.getvalue(), True, False, len(packed))

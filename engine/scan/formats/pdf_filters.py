@@ -7,11 +7,10 @@ import zlib
 from typing import Final
 
 import msgspec
-from isal import isal_zlib
 
 from cext.pdf import ascii85, ascii_hex, lzw, run_length, unpredict
 from cext.span import Span
-from engine.scan.inflate import IsalError
+from engine.scan.inflate import inflate as raw_inflate
 
 CHAIN: Final = 16  # filters of one stream; two is ordinary
 _SALVAGE_LEN: Final = 4096  # input given at once to a stream that breaks somewhere
@@ -115,16 +114,8 @@ def inflate(packed: bytes | memoryview, room: int) -> _Filtered:
     """A zlib stream (RFC 1950). Its check sum is not looked at; line ends before it are passed over; so is a wrong
     header, for readers do that too.
     """
-    at = _header_end(packed)
-    stream = isal_zlib.decompressobj(-15)
-    try:
-        data = stream.decompress(packed[at:], max(1, room))
-        if len(data) >= room and not stream.eof:  # room is full: an empty rest may be to come, or more
-            over = bool(stream.decompress(stream.unconsumed_tail, 1)) or room == 0
-            return _Filtered(data[:room], over, over or stream.eof)
-    except IsalError:
-        return _Filtered(salvage(packed[at:], room), False, False, True)
-    return _Filtered(data[:room], len(data) > room, stream.eof)
+    done = raw_inflate(memoryview(packed)[_header_end(packed) :], room, salvage)
+    return _Filtered(done.data, done.over, done.over or done.complete, done.broken)
 
 
 def _header_end(packed: bytes | memoryview) -> int:
