@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from bench.faults.board import SLOTS, Call, Place, Role
 from bench.faults.doubles import Double, Kill, Refusal, Timeline, Told, Why
 from bench.faults.house import FLOW_S, House
-from bench.faults.occasions import FIRST, LOAD, Occasions
+from bench.faults.occasions import FIRST, LOAD, UPDATE, Occasions
 from bench.faults.points import Fault, Point, Tally, Where, points_at
 from bench.faults.traffic import Account
 from engine.by_hand import BY_HAND
@@ -20,6 +20,7 @@ ENDS_RELAY = (Role.RELAY, Role.SUPERVISOR)
 OFTEN_PER_S = 4.0  # a call that the load alone meets soon
 MEET_S = 1.5  # so long is it waited for a fault to be met
 MEET_LATE_S = 4.0  # if it is not the load that meets it: files are looked at once a second
+MEET_UPDATE_S = 12.0  # what was published is fetched, verified and tried first
 MEET_AFTER_KILL_S = 6.0  # a process starts before the next one
 MOST_KILLS = 3  # of those that are waited for together: each one ends a process, which starts into the others
 DAY_S = 86_400.0
@@ -39,6 +40,11 @@ LEADS: dict[Where, str] = {  # what a survey cannot tell, as it comes some time 
     (Role.RELAY, Call.MKDIR, Place.SLOW): FIRST,
     (Role.RELAY, Call.MKDIR, Place.HOLD): FIRST,
     (Role.RELAY, Call.ALLOCATE, Place.FAST): FIRST,
+    **{(Role.CONTROL, call, Place.DEFINITIONS): UPDATE for call in (Call.WRITE, Call.SYNC, Call.RENAME, Call.MKDIR)},
+    **{(Role.CONTROL, call, Place.TMP): "pages start" for call in (Call.OPEN, Call.WRITE, Call.UNLINK, Call.MKDIR)},
+    (Role.CONTROL, Call.RENAME, Place.PAGES): UPDATE,
+    **{(Role.CONTROL, call, Place.ROOT): "settings pages" for call in (Call.SYNC, Call.RENAME, Call.UNLINK)},
+    (Role.CONTROL, Call.WRITE, Place.JOURNAL): "settings pages",
 }
 HOPELESS = 8  # runs without its being met once
 TRIES = 3  # as many runs as shall be met: some are not met each time
@@ -202,7 +208,7 @@ class Matrix:
             more = more or times > 1
             board.arm(index, *point.where, act, error, skip, times)
         self._occasions.by_name[occasion]()
-        self._wait(points, MEET_S if occasion == LOAD else MEET_LATE_S)
+        self._wait(points, {LOAD: MEET_S, UPDATE: MEET_UPDATE_S}.get(occasion, MEET_LATE_S))
         if more:
             time.sleep(MORE_S)
         board.disarm()

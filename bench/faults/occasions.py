@@ -18,6 +18,7 @@ from engine.queue import listing
 
 LOAD = "load"
 FIRST = "first start"
+UPDATE = "update"
 _SOME = 20  # messages of the slow queue
 _PATIENCE_S = 5.0  # for a relay's answer
 _OWN_SLOT = SLOTS - 1
@@ -47,7 +48,7 @@ class Occasions:
             "queue pages": house.people.work_on_queues,
             "settings pages": house.people.change_settings,
             "quarantine pages": house.people.look_into_quarantine,
-            "update": self._updated,
+            UPDATE: self._updated,
             "log refused": self._log_refused,
         }
 
@@ -80,6 +81,9 @@ class Occasions:
         self._house.board.arm(_OWN_SLOT, Role.RELAY, Call.WRITE, Place.FAST, Act.FAIL, errno.EIO)
 
     def _updated(self) -> None:
+        """Sometimes into a folder that has to be made."""
+        if self._dice.random() < 0.5:
+            shutil.rmtree(self._house.root / "definitions" / "fetched", ignore_errors=True)
         self._house.publisher.publish()
         self._house.people.update()
 

@@ -29,6 +29,7 @@ from engine.layout import Layout
 _PATIENCE_S = 5.0
 _NO_ANSWER = (OSError, http.client.HTTPException, ValueError)  # it was killed, or is being started
 _SOME = 20  # messages
+_CHANGED = "delivery.retry_last_s"
 _PAGES = ("/login", "/status", "/queues", "/messages", "/reports/summary", "/definitions", "/settings/history")
 _JSON = {"Content-Type": "application/json"}
 
@@ -63,10 +64,10 @@ class People:
     def change_settings(self) -> None:
         """And back again."""
         etag = self._ask("GET", "/settings?table=delivery").get("etag", "")
-        changed = self._ask("PATCH", "/settings", {"values": {"delivery.retry_last_s": self._dice.randint(2, 9)}}, etag)
-        revisions = self._ask("GET", "/settings/history?count=1").get("revisions", ())
-        for one in revisions:
-            self._ask("POST", f"/settings/history/{one['number']}/undo", {}, changed.get("etag", ""))
+        changed = self._ask("PATCH", "/settings", {"values": {_CHANGED: self._dice.randint(2, 9)}}, etag)
+        for one in self._ask("GET", "/settings/history?count=1").get("revisions", ()):
+            if [change["setting"] for change in one["changes"]] == [_CHANGED]:  # not the first one, which is all
+                self._ask("POST", f"/settings/history/{one['number']}/undo", {}, changed.get("etag", ""))
 
     def look_into_quarantine(self) -> None:
         for one in self._ask("GET", "/quarantine/items").get("items", ())[:2]:

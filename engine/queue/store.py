@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from engine import ids, limits
 from engine.queue import framing, recovery
@@ -102,6 +102,8 @@ class Store:
         self._cached_len = 0
         self._unwritten: set[MessageState] = set()
         self._leftover: set[MessageState] = set()  # finished ones whose files could not be removed
+        self._unsaid: WeakSet[MessageState] = WeakSet()  # nor written to, as was reported
+        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.TimerHandle | None = None
 
@@ -200,6 +202,7 @@ class Store:
 
     async def close(self) -> None:
         """Write and sync everything, and let go. Raises QueueError if something could not be written."""
+        self._closing = True
         if self._idle is not None:
             self._idle.cancel()
         try:
@@ -467,7 +470,10 @@ class Store:
             while message.segments:  # the log still has it alive, and without the file it would come back
                 try:
                     await log.commit()
-                except QueueFull:
+                except QueueFull:  # which may go on until this relay ends
+                    await self._say_ended(message)
+                    if self._closing:
+                        return
                     await asyncio.sleep(_AGAIN_S)
             await self._take_away(message)
 
@@ -484,6 +490,10 @@ class Store:
                 self._report(f"message {message.id} is finished, but its file stays until it can be removed: {error}")
         self._leftover.add(message)
         self._later()
+        await self._say_ended(message)
+
+    async def _say_ended(self, message: MessageState) -> None:
+        """In its file, whatever the log knows."""
         if not message.unwritten:
             return
         try:
@@ -492,7 +502,8 @@ class Store:
             )
             message.unwritten = []
         except QueueError as error:
-            if is_first:
+            if message not in self._unsaid:
+                self._unsaid.add(message)
                 self._report(f"message {message.id} may be delivered again if the service starts before that: {error}")
 
     # --- out ---------------------------------------------------------------------------------------

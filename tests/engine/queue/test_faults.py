@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -301,8 +302,10 @@ def test_segments_that_cannot_be_removed_are_tried_again_after_a_while(run: Run)
         room.disk.fault = fault
         for message in messages:
             store.done(message)
-        await store.commit()
-        await until(lambda: len(tries) > 1)
+        async with asyncio.timeout(60):
+            while len(tries) < 2:
+                store.done(await room.message(store))
+                await store.commit()
         assert tries[1] - tries[0] > 0.9 * IDLE_SYNC_S
         room.disk.heal()
         await until(lambda: len(room.segments) <= 6)
@@ -452,6 +455,36 @@ def test_a_finished_message_whose_file_stays_is_not_delivered_again(run: Run, re
         await until(lambda: not path.exists())
         assert await after_restart(room) == {}
         assert len([one for one in room.reports if "stays" in one]) == 1
+
+    run(test)
+
+
+def test_a_message_that_ends_while_the_log_is_refused_is_not_delivered_again(run: Run) -> None:
+    """PROC-14: its file says so, be it killed or stopped; and a stop has an end."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        await store.commit()
+
+        def fault(call: str, what: object) -> int:
+            refused = call in ("pwritev", "fdatasync") and os.readlink(f"/proc/self/fd/{what}").endswith(".seg")
+            return errno.EIO if refused or call == "allocate" else 0
+
+        room.disk.fault = fault
+        await store.defer(message, 5, "later")
+        [path] = room.root.rglob("*.msg")
+        before = path.stat().st_size
+        store.done(message)
+        await until(lambda: path.stat().st_size > before)
+        with pytest.raises(QueueFull):
+            async with asyncio.timeout(60):
+                await store.close()
+        room.disk.heal()
+        again = await room.opened()
+        assert again.messages == {}
+        with pytest.raises(NoSuchMessage):
+            await again.load(message.id)
 
     run(test)
 
