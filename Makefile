@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ROOT ?= var
 SECONDS ?= 60
 # of the tests, which mostly wait; WORKERS=0: one after the other, in one process
-WORKERS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n + 1 : 8)))
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 6 ? n + 2 : 8)))
 # Whoever forbids bytecode pays for it at each start of each process: a gateway is eight of them, the tests start hundreds
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := pyproject.toml $(wildcard cext/*.pyx cext/*.pxd cext/include/*.h)
