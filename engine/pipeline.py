@@ -104,9 +104,10 @@ class Pipeline:
         """What was in the slow queue at start, while new mail flows already. Once, before anything is noted of it."""
         try:
             await self._take_found()
-        finally:
-            if not self._stopping:
-                self._own_mail.all_known()
+        except Exception:
+            self._own_mail.all_known()  # as far as it will be
+            raise
+        self._own_mail.all_known()
         while self._store.has_unread:
             await asyncio.sleep(NO_ROOM_S)
             await self._take_found()
@@ -347,6 +348,7 @@ class Pipeline:
     async def stop(self) -> None:
         """Finish what is in hand, as far as it takes no long; the rest resumes after the next start (PROC-14)."""
         self._stopping = True
+        self._own_mail.stop()
         self._offers.hurry()
         self.slow.stop()
         if self._moves:

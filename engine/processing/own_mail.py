@@ -39,6 +39,7 @@ class OwnMail:
         self._submit = submit
         self._clock = clock
         self._found = asyncio.Event()  # all that was in the queue at start
+        self._stopped = False  # before that was known
         self._words: dict[str, str] = {}  # that name what was given to send lately, with SMTP IDs
 
     async def send(self, recipients: Sequence[str], content: bytes, word: str = "") -> str:
@@ -70,11 +71,19 @@ class OwnMail:
     async def _sent_as(self, word: str) -> str:
         if word:
             await self._found.wait()
+        if word and self._stopped and word not in self._words:
+            raise QueueFull("the relay stops, and may have sent this before")
         return self._words.get(word, "")
 
     def all_known(self) -> None:
         """What was in the queue at start is remembered now."""
         self._found.set()
+
+    def stop(self) -> None:
+        """Who waits for what was in the queue at start waits for nothing."""
+        if not self._found.is_set():
+            self._stopped = True
+            self._found.set()
 
     def remember(self, message: MessageState) -> None:
         """A message of the queue: also one of before the start."""

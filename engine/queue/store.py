@@ -12,9 +12,10 @@ the log only had not heard of its end.
 
 import asyncio
 import functools
+import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
@@ -38,6 +39,7 @@ MAX_LOG_LEN: Final = 1024 * limits.MIB
 CACHE_LEN: Final = 64 * limits.MIB  # octets of small messages kept in memory until they are done
 _FILE_THREADS: Final = 4
 _BATCH: Final = 50  # messages read at a time at start, some 50 microseconds each
+_REST: Final = 15  # times as long as that took nothing is read, while there is new mail to deal with
 _AGAIN_S: Final = 1.0
 _SETTLE_S: Final = 10.0
 
@@ -98,6 +100,7 @@ class Store:
         self._threads = ThreadPoolExecutor(_FILE_THREADS, "queue-files")
         self._locks: list[Lock] = []
         self._log: Log | None = None
+        self._closing = False
         self._counts = {FAST: 0, SLOW: 0, HOLD: 0}
         self._cached_len = 0
         self._unwritten: set[MessageState] = set()
@@ -162,13 +165,13 @@ class Store:
     async def found(self) -> AsyncIterator[list[MessageState]]:
         """What was in the slow queue at start, what was tried longest ago first, some at a time: to look at.
 
-        Takes half a processor at most. What cannot be read is for the next time; what moved is left out.
+        Takes half a processor at most, and a sixteenth beside new mail. What cannot be read is for the next time; what
+        moved is left out.
         """
         found, self._found = self._found, []
-        found = await self._run(self._files.by_age, SLOW, found)
+        found = await self._run(self._files.by_age, SLOW, self._while_open(found))
         for at in range(0, len(found), _BATCH):
-            began = time.monotonic()
-            messages, damaged = await self._run(self._skim, found[at : at + _BATCH])
+            messages, damaged, used_s = await self._run(self._skim, found[at : at + _BATCH])
             for smtp_id in damaged:
                 try:
                     messages.append(await self.load(smtp_id))
@@ -176,17 +179,24 @@ class Store:
                     continue
                 except QueueFull:
                     self._found.append(smtp_id)
+            began = time.thread_time()
             yield messages
-            await asyncio.sleep(time.monotonic() - began)
+            used_s += time.thread_time() - began
+            await asyncio.sleep(used_s * (_REST if self.messages else 1))
+
+    def _while_open(self, ids: Iterable[str]) -> Iterator[str]:
+        """These, for a thread: who stops does not wait until it has looked at all of them."""
+        return itertools.takewhile(lambda _: not self._closing, ids)
 
     @property
     def has_unread(self) -> bool:
         """Whether `found` is to be asked again: the disk or the system did not let it read all."""
         return bool(self._found)
 
-    def _skim(self, ids: list[str]) -> tuple[list[MessageState], list[str]]:
-        messages, damaged = [], []
-        for smtp_id in ids:
+    def _skim(self, ids: list[str]) -> tuple[list[MessageState], list[str], float]:
+        """Also what is damaged, and the processor time that it took."""
+        messages, damaged, began = [], [], time.thread_time()
+        for smtp_id in self._while_open(ids):
             try:
                 messages.append(self._files.load(SLOW, smtp_id, skim=True))
             except FileNotFoundError:  # it was moved or ended meanwhile
@@ -198,10 +208,11 @@ class Store:
                 if smtp_id not in self._unreadable:
                     self._unreadable.add(smtp_id)
                     self._report(f"message {smtp_id} in the slow queue cannot be read, and is tried again: {error}")
-        return messages, damaged
+        return messages, damaged, time.thread_time() - began
 
     async def close(self) -> None:
         """Write and sync everything, and let go. Raises QueueError if something could not be written."""
+        self._closing = True
         self._closing = True
         if self._idle is not None:
             self._idle.cancel()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine import events, pipeline
-from engine.queue.errors import NoSuchMessage
+from engine.queue.errors import NoSuchMessage, QueueFull
 from engine.queue.record import Result
 from engine.queue.state import SLOW
 from engine.queue.store import Store
@@ -161,5 +161,31 @@ def test_one_that_cannot_be_read_after_a_start_is_read_later(tmp_path: Path, mon
         room.pipeline.slow.wake()
         await room.until(lambda: room.store.lengths() == (0, 0, 0) and not room.pipeline._tasks, "all delivered")
         assert len(room.sent) == len({received.id for received, _ in room.sent}) == 4
+
+    run(tmp_path, test)
+
+
+def test_who_waits_for_what_was_there_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    """PROC-14: a relay that stops before it has read all does not send what it may have sent before."""
+
+    async def test(room: Room) -> None:
+        await waiting(room, "a@one.example")
+        await room.close()
+        room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=room.disk, report=print)
+        room.pipeline = room.make_pipeline()
+        await room.store.open()
+        again = asyncio.ensure_future(
+            room.pipeline.submit_own(("postmaster@four.example",), b"Subject: s\r\n\r\n", "word")
+        )
+        finding = asyncio.ensure_future(room.pipeline.take_found())
+        await asyncio.sleep(0)
+        finding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await finding
+        assert not again.done()
+        await room.pipeline.stop()
+        with pytest.raises(QueueFull):
+            await again
+        assert room.store.lengths() == (0, 1, 0)
 
     run(tmp_path, test)
