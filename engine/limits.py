@@ -93,7 +93,7 @@ PASSWORD_LEN: Final = 64  # octets; nobody types more
 PASSWORD_TEXTS: Final = 8  # texts of a message in which they are looked for
 PASSWORD_TEXT_LEN: Final = 32 * 1024  # octets of each: most of a long mail is what it answers to
 PASSWORD_TRIES: Final = 2_000  # in one message: PASSWORDS at each of 40 files with passwords of their own
-PASSWORD_S: Final = 15.0  # for all of them: a quarter of SCAN_TIME_S; PASSWORDS at one office document take 5
+PASSWORD_S: Final = 15.0  # for all of them: a quarter of SCAN_TIME_S; PASSWORDS at one office document take 5 to 10
 PASSWORD_ROUNDS: Final = 1_000_000  # of hashing that a file may ask for, each time; Office asks for 100,000
 
 # --- Scanner process ------------------------------------------------------------------------------

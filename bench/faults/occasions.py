@@ -89,7 +89,7 @@ class Occasions:
 
     def _settings_saved(self) -> None:
         settings = config.load(self._settings)
-        delivery = msgspec.structs.replace(settings.delivery, retry_last_s=5 - settings.delivery.retry_last_s)
+        delivery = msgspec.structs.replace(settings.delivery, retry_last_s=self._dice.randint(2, 9))
         config.save(msgspec.structs.replace(settings, delivery=delivery), self._settings)
 
     def _definitions_replaced(self) -> None:

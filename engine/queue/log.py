@@ -443,13 +443,11 @@ class Log:
             return
         if self._trimming is not None and not self._trimmed(wait=False):
             return
-        if self._loop.time() < self._trim_due_s:
+        if self._loop.time() < self._trim_due_s or (self._ahead is not None and not self._ahead.done()):
+            self._idle_later()
             return
-        if self._ahead is not None:
-            if not self._ahead.done():
-                return
-            if self._ahead.exception() is not None:
-                self._none_ahead()
+        if self._ahead is not None and self._ahead.exception() is not None:
+            self._none_ahead()
         free = next(index for index in range(len(self._segments) + 1) if not self._finished(index))
         old: list[Segment] = []
         while free and (free > SPARE_SEGMENTS or self._segments[0].sick):

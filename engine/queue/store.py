@@ -11,6 +11,7 @@ the log only had not heard of its end.
 """
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import logging
@@ -479,9 +480,9 @@ class Store:
         log = self._opened()
         async with self._alone(message):
             while message.segments:  # the log still has it alive, and without the file it would come back
-                try:
+                with contextlib.suppress(QueueFull):
                     await log.commit()
-                except QueueFull:  # which may go on until this relay ends
+                if message.segments:  # it was refused, or waits for room: until this relay ends, perhaps
                     await self._say_ended(message)
                     if self._closing:
                         return

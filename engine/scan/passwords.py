@@ -33,7 +33,7 @@ _KEYWORD: Final = re.compile(
     + "|".join(_UNSPACED) + ")",
     re.IGNORECASE,
 )  # fmt: skip
-_KEYWORDS: Final = 64  # of one text that are looked behind
+_KEYWORDS: Final = 64  # words that mean password, of one text, that are looked behind
 _BEHIND: Final = 160  # characters behind one of them in which the password is looked for
 _WORDS_BEHIND: Final = 8
 _QUOTES: Final = "\"'`“”„«»‘’‚‹›「」『』()[]<>*"
@@ -48,8 +48,6 @@ _INLINE: Final = frozenset(
     {"b", "i", "u", "em", "strong", "span", "font", "a", "small", "big", "code", "tt", "sub", "sup", "o:p"}
 )
 _UNSEEN: Final = frozenset({"style", "script", "title"})
-_WORD_LEN: Final = 256  # characters of a run without space that is taken for a word, and not for data
-_WORDS: Final = 8_192  # of one text
 _PRETTY: Final = 30  # what looks like a password weighs so much more
 
 
@@ -121,14 +119,10 @@ def _weigh(text: str, weights: dict[str, int], more: int) -> None:
             _note(weights, word, weight + more)
     for quoted in _QUOTED.finditer(text):
         _note(weights, quoted[1].strip(), 40 + more)
-    left = _WORDS
     for line in text.splitlines():
-        words = line.split(maxsplit=left)[:left]
-        left -= len(words)
+        words = line.split()
         for word in words:
             _note(weights, word, (25 if len(words) == 1 else 0) + more)
-        if left <= 0:
-            break
 
 
 def _behind(text: str) -> Iterator[tuple[str, int]]:
@@ -151,8 +145,6 @@ def _behind(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _note(weights: dict[str, int], word: str, weight: int) -> None:
-    if len(word) > _WORD_LEN:
-        return
     word = word.lstrip(":=：")
     bare = word.strip(_QUOTES).rstrip(_TRAILING).strip(_QUOTES)
     for one, less in ((bare, 0), (word, 1)):

@@ -102,6 +102,16 @@ def test_lengths_by_one() -> None:
     assert f"Qx0{limits.PASSWORD_TEXTS - 1}" in found and f"Qx0{limits.PASSWORD_TEXTS}" not in found
 
 
+def test_what_is_looked_behind_by_one() -> None:
+    """passwords._KEYWORDS, and passwords._BEHIND: further words are those of any text."""
+    line = f"pw {'-' * 170}\n"
+    assert said(line * 63 + "pw: kitten")[0] == "kitten"
+    assert said(line * 64 + "pw: kitten")[0] != "kitten"
+    far = 160 - len("kitten")
+    assert said("password" + " " * far + "kitten")[0] == "kitten"
+    assert said("password" + " " * (far + 1) + "kitten")[0] != "kitten"
+
+
 def test_so_many_and_no_more() -> None:
     """limits.PASSWORDS: the likeliest of them."""
     many = " ".join(f"decoy{number}" for number in range(limits.PASSWORDS + 1))

@@ -11,6 +11,8 @@ from engine.config import Antivirus, ContainerLimits
 from engine.scan.facts import Cause, Verdict
 from engine.scan.node import Node
 from engine.scan.walk import Walk, Walker
+from engine.scan.zip_crypt import Locked
+from engine.scan.zip_file import Entry
 from tests.engine.scan.material import EICAR, VIRUS, Clock, Matcher
 from tests.oracles.zipcrypto import zipped_with_password
 
@@ -101,6 +103,15 @@ def test_members_with_passwords_of_their_own() -> None:
     inner = old({"one.zip": one, "other.zip": other}, "outer0")
     found = walk(mail(inner, "Passwords: outer0, first1 and second2."))
     assert len(found.facts.matches) == 2 and not found.facts.unscanned
+
+
+def test_extra_fields_by_one() -> None:
+    """zip_crypt._EXTRA_FIELDS are looked at for the one of AES; behind more of them it is not looked for."""
+    field = bytes.fromhex("019907000200414503 0800".replace(" ", ""))
+    for others, found in ((63, 8), (64, -1)):
+        extra = bytes.fromhex("feca0000") * others + field
+        buf = bytes(30) + extra + bytes(40)
+        assert Locked(buf, Entry(b"", 1, 99, 0, 40, 9, 0, 30 + len(extra))).method == found
 
 
 def test_damage_behind_the_password() -> None:

@@ -64,6 +64,15 @@ def test_rounds_are_bounded() -> None:
     assert office_crypt.read(info.replace(b'spinCount="1"', b'spinCount="%d"' % (limits.PASSWORD_ROUNDS + 1))) is None
 
 
+def test_how_much_is_read_of_what_tells_the_key() -> None:
+    """office_crypt.INFO_LEN by one."""
+    info = agile(b"", "x", 1)["EncryptionInfo"]
+    needed = info.index(b'"/></keyEncryptor>') + 3
+    spare = office_crypt.INFO_LEN - needed
+    assert office_crypt.read(info[:8] + b" " * spare + info[8:]) is not None
+    assert office_crypt.read(info[:8] + b" " * (spare + 1) + info[8:]) is None
+
+
 def test_time_is_looked_at_while_it_hashes() -> None:
     room = Room()
     room.keyring = Keyring(["x"], time.monotonic)

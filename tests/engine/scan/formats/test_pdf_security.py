@@ -100,3 +100,22 @@ def test_damage_is_severe_in_what_was_decrypted() -> None:
     at = data.index(b"stream", at) + len(b"stream\n")
     broken = data[:at] + bytes(octet ^ 0xA5 for octet in data[at : at + 50]) + data[at + 50 :]
     assert Odd("pdf-stream-damaged", True) in opened(broken).items
+
+
+def test_trailers_by_one() -> None:
+    """pdf._ENCRYPTS are looked at; a dictionary behind them was not compared, so all stays closed."""
+    data = encrypted("rc4-128", "", "disable")
+    lock = b"trailer << /Encrypt << /Filter /Standard /V 1 /R 2 /O (x) /U (y) /P -4 >> >>\n"
+    same = data[data.rindex(b"/Encrypt") :].split(b" /", 1)[0].split(b" >>")[0]
+    assert opened(data + b"trailer << " + same + b" >>\n" * 1).files["invoice.exe"].data == EICAR
+    more = data + (b"trailer << " + same + b" >>\n") * 63
+    assert opened(more).files["invoice.exe"].data == EICAR
+    assert ("encrypted", "pdf") in opened(more + lock).gaps
+
+
+def test_identifiers_by_one() -> None:
+    """pdf._IDS besides the one that counts are tried."""
+    data = encrypted("rc4-128", "", "disable")
+    for others, opens in ((4, True), (5, False)):
+        more = b"".join(b"trailer << /ID [(%d) (x)] >>\n" % number for number in range(others))
+        assert ("invoice.exe" in opened(data + more).files) is opens
