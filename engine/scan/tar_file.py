@@ -19,6 +19,7 @@ BLOCK: Final = tar_sparse.BLOCK
 _EXTENSION_LEN: Final = 1 << 20  # of a long name or pax header that is read
 _ZERO: Final = bytes(BLOCK)
 _MAPPED: Final = frozenset({b"GNU.sparse.offset", b"GNU.sparse.numbytes"})
+_COMMON_LEN: Final = 4096  # octets of a record that is common to all members: each would read it anew
 _PAX: Final = re.compile(rb"(\d{1,9}) ([^=\n]{1,256})=")
 
 
@@ -93,7 +94,8 @@ def members(buf: Octets) -> Iterator[Member]:
             if kind == b"L":
                 long_name = _text(data)
             elif kind == b"g":
-                common.update(_pax(data))
+                if not _common(common, _pax(data)):
+                    problems["tar-common-header"] = True
             elif kind != b"K":
                 pax = _pax(data)
                 if _unsound(pax.get("size")):
@@ -146,6 +148,17 @@ def _member(buf: Octets, block: bytes, pax: dict[str, bytes], long_name: str, fi
 def _unsound(size: bytes | None) -> bool:
     """Whether a pax record tells a size that none can be: readers differ in what they make of it."""
     return size is not None and (not size.isdigit() or len(size) >= 16)
+
+
+def _common(common: dict[str, bytes], found: dict[str, bytes]) -> bool:
+    """Keep what may hold for every member from here on. False for what readers differ about, or that is too long."""
+    sound = True
+    for key, value in found.items():
+        if key in ("path", "size") and len(value) <= _COMMON_LEN:
+            common[key] = value
+        elif key in ("path", "size") or key.startswith("GNU.sparse."):
+            sound = False
+    return sound
 
 
 def _pax(data: bytes) -> dict[str, bytes]:

@@ -91,6 +91,7 @@ class Directory(msgspec.Struct):
     """entries in order of the central directory, then those it lacks. problems: kind -> severe.
 
     base: what has to be added to stored offsets (prepended data). end_off: end record; -1: there is none.
+    looked_at: marks of local headers. header_left: octets of names and extra fields of local headers that may be read.
     """
 
     entries: list[Entry] = []
@@ -101,6 +102,7 @@ class Directory(msgspec.Struct):
     end_off: int = -1
     zip64: bool = False
     looked_at: int = 0
+    header_left: int = 0
 
 
 def read(buf: Octets, local_only: bool = True) -> Directory | None:
@@ -114,6 +116,7 @@ def read(buf: Octets, local_only: bool = True) -> Directory | None:
             return None
         directory = Directory(central_off=len(buf), problems={"zip-without-directory": True})
     else:
+        directory.header_left = len(buf)
         _read_central(buf, directory)
     _read_unlisted(buf, directory)
     return directory
@@ -247,6 +250,11 @@ def _read_local(buf: Octets, directory: Directory, entry: Entry) -> None:
         directory.problems["zip-local-header-missing"] = True
         return
     flags, method, crc, packed, size, name_len, extra_len = fields
+    directory.header_left -= name_len + extra_len
+    if directory.header_left < 0:  # headers lie in each other: each entry would cost and hold their names anew
+        entry.readable = False
+        directory.problems["zip-headers-overlap"] = True
+        return
     name_off = entry.header_off + LOCAL_LEN
     name = buf[name_off : name_off + name_len]
     entry.data_off = name_off + name_len + extra_len
@@ -307,6 +315,7 @@ def _read_unlisted(buf: Octets, directory: Directory) -> None:
 
 def _search_gap(buf: Octets, directory: Directory, start: int, end: int) -> None:
     at = start
+    zero = -1  # offset of the one that was found last
     while len(directory.entries) < _ENTRIES:
         directory.looked_at += 1
         if directory.looked_at > _HEADERS:
@@ -318,7 +327,10 @@ def _search_gap(buf: Octets, directory: Directory, start: int, end: int) -> None
             return
         flags, method, crc, packed, size, name_len, extra_len = fields
         data_off = at + LOCAL_LEN + name_len + extra_len
-        if not name_len or method > 99 or data_off > end or 0 in buf[at + 30 : at + 30 + name_len]:
+        if zero < at + LOCAL_LEN:
+            zero = buf.find(b"\0", at + LOCAL_LEN)
+            zero = len(buf) if zero < 0 else zero
+        if not name_len or method > 99 or data_off > end or zero < at + LOCAL_LEN + name_len:
             at += 4
             continue
         if flags & DESCRIPTOR and packed == 0:

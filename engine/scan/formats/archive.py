@@ -214,6 +214,9 @@ def _seven(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, Non
     if header.impossible:
         yield Gap(Cause.DAMAGED, "7z: more files than its header can hold")
         return header.end
+    if header.over:
+        yield Gap(Cause.LIMIT, f"{seven_zip.MEMBERS} files of a 7z")
+        return header.end
     if not header.known:
         yield Odd("7z-header", severe=True)
     reader = Reader(buf, "7z", start=at)

@@ -199,15 +199,21 @@ class _Document:
     # --- VBA ------------------------------------------------------------------------------------------
 
     def _projects(self) -> Iterator[Item]:
-        for stream in self._file.streams:
-            if stream.name.lower() == "dir" and stream.size > 0:
-                yield from self._project(stream)
+        beside: dict[tuple[str, ...], dict[str, Stream]] = {
+            path[:-1]: {} for path, stream in self._by_path.items() if path[-1] == "dir" and stream.size > 0
+        }
+        for path, stream in self._by_path.items():
+            if path[:-1] in beside:
+                beside[path[:-1]][path[-1]] = stream
+        for streams in beside.values():
+            yield from self._project(streams.pop("dir"), streams)
+        named = sum(one.size > 0 and one.name.lower() == "dir" for one in self._file.streams)
+        if named > len(beside):  # no writer makes two streams of one name
+            yield Odd("vba-several-directories", severe=True)
 
-    def _project(self, directory: Stream) -> Iterator[Item]:
+    def _project(self, directory: Stream, beside: dict[str, Stream]) -> Iterator[Item]:
         """Modules of the project whose directory this is: those it lists, and streams beside it that look like one."""
         storage = directory.path[:-1]
-        key = tuple(name.lower() for name in storage)
-        beside = {path[-1]: one for path, one in self._by_path.items() if path[:-1] == key and one is not directory}
         listed = vba.modules(self._file.read(directory, self._room.room()).data, self._room)
         offsets: dict[str, tuple[str, int]] = {}
         for module in listed:
@@ -216,6 +222,7 @@ class _Document:
         for name, stream in beside.items():
             if name not in offsets and (name == "_vba_project" or name.startswith("__srp_")):
                 continue
+            self._room.check_time()
             shown, offset = offsets.get(name, (stream.name, -1))
             content = self._file.read(stream, self._room.room())
             text = vba.source(content.data, offset, self._room)

@@ -7,6 +7,7 @@ the names of files it does not get to. Offsets are from the start of the octets.
 import lzma
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -15,7 +16,8 @@ from engine.scan.mapped import Octets
 
 SIGNATURE: Final = b"7z\xbc\xaf\x27\x1c"
 _START: Final = struct.Struct("<6s2xL2QL")
-_HEADER_LEN: Final = 64 << 20  # of a header, unpacked, that is read
+_HEADER_LEN: Final = 16 << 20  # of a header, unpacked, that is read: 100,000 files with names of 70 letters
+MEMBERS: Final = 200_000  # files, streams and folders each; the limit on files is lower, this one bounds memory
 _ENCODED: Final = 4  # headers packed in headers
 _CODERS: Final = 32  # as 7-Zip itself allows
 _LZMA: Final = b"\x03\x01\x01"
@@ -26,6 +28,10 @@ _AES: Final = b"\x06\xf1\x07\x01"
 
 class _Impossible(Exception):
     """A header that announces more than it can hold."""
+
+
+class _TooMany(Exception):
+    """More than MEMBERS."""
 
 
 class Folder(msgspec.Struct):
@@ -52,6 +58,7 @@ class Header(msgspec.Struct):
 
     encrypted: the names themselves are. known: what the header says could be read in full. impossible: it announces
     more files or streams than it has octets; libarchive would take 40 octets of memory for each before it finds out.
+    over: it announces more than MEMBERS: a small header that is packed can hold millions.
     """
 
     end: int
@@ -60,6 +67,7 @@ class Header(msgspec.Struct):
     encrypted: bool = False
     known: bool = False
     impossible: bool = False
+    over: bool = False
 
     @property
     def memory(self) -> int:
@@ -106,6 +114,8 @@ def read(buf: Octets, at: int) -> Header | None:
             data = unpacked
     except _Impossible:
         header.impossible = True
+    except _TooMany:
+        header.over = True
     except (IndexError, ValueError, struct.error, lzma.LZMAError, MemoryError):
         pass  # known stays False: libarchive may say more
     return header
@@ -172,6 +182,12 @@ class _Cursor:
             raise _Impossible
         return value
 
+    def members(self) -> int:
+        count = self.count()
+        if count > MEMBERS:
+            raise _TooMany
+        return count
+
     def digests(self, count: int) -> list[bool]:
         """Which of count have one; the digests themselves are passed over."""
         if count > 8 * len(self._data):
@@ -184,16 +200,27 @@ class _Cursor:
         return defined
 
 
+def _once(cursor: _Cursor) -> Iterator[int]:
+    """Kinds of the records up to the one that ends them. None comes twice: one may say of all folders what they are
+    in two octets. Raises ValueError."""
+    seen: set[int] = set()
+    while (kind := cursor.octet()) != 0:
+        if kind in seen:
+            raise ValueError
+        seen.add(kind)
+        yield kind
+
+
 def _streams(cursor: _Cursor) -> tuple[int, list[Folder]]:
     """(offset of the first packed stream behind the signature header, folders) of a StreamsInfo."""
     pack_off = 0
     packed: list[int] = []
     folders: list[Folder] = []
-    while (kind := cursor.octet()) != 0:
+    for kind in _once(cursor):
         if kind == 6:
             pack_off = cursor.number()
-            count = cursor.count()
-            while (what := cursor.octet()) != 0:
+            count = cursor.members()
+            for what in _once(cursor):
                 if what == 9:
                     packed = [cursor.number() for _ in range(count)]
                 elif what == 10:
@@ -214,7 +241,7 @@ def _streams(cursor: _Cursor) -> tuple[int, list[Folder]]:
 def _folders(cursor: _Cursor) -> list[Folder]:
     if cursor.octet() != 11:
         raise ValueError
-    count = cursor.count()
+    count = cursor.members()
     if cursor.octet():
         raise ValueError  # headers elsewhere: no writer makes them
     folders = [_folder(cursor) for _ in range(count)]
@@ -222,7 +249,7 @@ def _folders(cursor: _Cursor) -> list[Folder]:
         raise ValueError
     for folder in folders:
         folder.size = max([cursor.number() for _ in range(folder.outputs)], default=0)
-    while (kind := cursor.octet()) != 0:
+    for kind in _once(cursor):
         if kind != 10:
             raise ValueError
         for folder, checked in zip(folders, cursor.digests(count), strict=True):
@@ -258,9 +285,11 @@ def _folder(cursor: _Cursor) -> Folder:
 
 def _substreams(cursor: _Cursor, folders: list[Folder]) -> None:
     files = [1] * len(folders)
-    while (kind := cursor.octet()) != 0:
+    for kind in _once(cursor):
         if kind == 13:
             files = [cursor.count() for _ in folders]
+            if sum(files) > MEMBERS:
+                raise _TooMany
         elif kind == 9:
             for one in files:
                 for _ in range(one - 1):
@@ -287,8 +316,8 @@ def _plain(cursor: _Cursor, header: Header) -> None:
 
 
 def _files(cursor: _Cursor, header: Header) -> None:
-    count = cursor.count()
+    count = cursor.members()
     while (kind := cursor.octet()) != 0:
         data = cursor.octets(cursor.count())
         if kind == 17 and data[:1] == b"\0":
-            header.names = data[1:].decode("utf-16-le", "replace").split("\0")[:count]
+            header.names = data[1:].decode("utf-16-le", "replace").split("\0", count)[:count]

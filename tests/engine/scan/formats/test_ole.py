@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cext.automaton import Image
 from engine.scan.facts import Verdict
-from engine.scan.formats import office, ole
+from engine.scan.formats import cfb, office, ole
 from engine.scan.formats.item import Member
 from engine.scan.offline import examine
 from signatures import image
@@ -353,3 +353,28 @@ def test_macro_sheets_are_told() -> None:
 
 def test_old_object_is_no_compound_file() -> None:
     assert Found(ole.members, ole1("Package", b"x")).refused
+
+
+def test_two_directories_of_one_project() -> None:
+    """AV-03, SCAN-07: no writer makes two streams of one name; that streams beside them are looked at for each is
+    quadratic."""
+    tree: Tree = {"VBA": {**macros(), "xir": b"x" * 99}}
+    octets = compound(tree).replace("xir".encode("utf-16-le"), "dir".encode("utf-16-le"))
+    assert "vba-several-directories" in Found(ole.members, octets).odd
+    assert "vba-several-directories" not in Found(ole.members, compound(tree)).odd
+
+
+def macros() -> Tree:
+    storage = project({"Module1": "Sub a()"})["VBA"]
+    assert isinstance(storage, dict)
+    return storage
+
+
+def test_streams_that_lie_in_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONT-07: cfb._READ. What streams have together is so many times the file at most; the rest is damaged."""
+    octets = compound({"a": bytes(5000)})
+    for times in (1, 2):
+        monkeypatch.setattr(cfb, "_READ", times)
+        file = cfb.CompoundFile(octets, Room())
+        reads = [file.read(file.streams[0], 1 << 20).complete for _ in range(len(octets) * 2 // 5000)]
+        assert reads == [(number + 1) * 5000 <= times * len(octets) for number in range(len(reads))]
