@@ -250,6 +250,7 @@ class _Opening:
             ways = [[]]
         for steps in ways:
             copies = min(2, len(steps)) + any(one.predictor > 1 for one in steps)
+            copies += self._objects.security is not None  # its octets, decrypted
             if stream.number in self._scripts:
                 copies = _SCRIPT
             done, lost = self._streams.decode(stream, steps, room // max(1, copies))

@@ -36,7 +36,7 @@ class Security:
         self._metadata = metadata
 
     def string(self, number: int, generation: int, octets: bytes) -> bytes:
-        return self._plain(self._methods[self._strings], number, generation, octets)
+        return bytes(self._plain(self._methods[self._strings], number, generation, octets))
 
     def stream(
         self, number: int, generation: int, octets: bytes | memoryview, head: Dict, crypt: bytes | None
@@ -48,9 +48,9 @@ class Security:
         name = crypt if crypt is not None else self._files if kind == b"EmbeddedFile" else self._streams
         return self._plain(self._methods.get(name, _NONE), number, generation, octets)
 
-    def _plain(self, method: int, number: int, generation: int, octets: bytes | memoryview) -> bytes:
+    def _plain(self, method: int, number: int, generation: int, octets: bytes | memoryview) -> bytes | memoryview:
         if method == _NONE:
-            return bytes(octets)
+            return octets
         key = self._key
         if method != _AES_WHOLE:
             said = key + max(0, number).to_bytes(8, "little")[:3] + generation.to_bytes(4, "little")[:2]
@@ -62,7 +62,7 @@ class Security:
         if end < 2 * BLOCK_LEN:
             return b""
         plain = cbc(key, bytes(octets[:BLOCK_LEN])).decrypt(octets[BLOCK_LEN:end])
-        return plain[: -plain[-1]] if 1 <= plain[-1] <= BLOCK_LEN else plain
+        return memoryview(plain)[: -plain[-1]] if 1 <= plain[-1] <= BLOCK_LEN else plain
 
 
 class Handler:

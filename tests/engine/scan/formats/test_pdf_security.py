@@ -102,6 +102,13 @@ def test_damage_is_severe_in_what_was_decrypted() -> None:
     assert Odd("pdf-stream-damaged", True) in opened(broken).items
 
 
+@pytest.mark.parametrize("way", ["rc4-128", "aes-256"])
+def test_what_is_decrypted_has_to_fit_into_the_room(way: str) -> None:
+    """CONT-11: where it does not, the document was not examined; nothing is held beyond."""
+    found = Found(members, encrypted(way, "", "disable"), Room(octets=40))
+    assert ("limit", "work for one PDF") in found.gaps and "invoice.exe" not in found.files
+
+
 def test_trailers_by_one() -> None:
     """pdf._ENCRYPTS are looked at; a dictionary behind them was not compared, so all stays closed."""
     data = encrypted("rc4-128", "", "disable")
