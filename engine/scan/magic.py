@@ -16,7 +16,7 @@ OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
     {"ace", "alz", "arc", "arj", "dmg", "dump", "egg", "installshield", "lzo"}
-    | {"pack", "pack200", "sis", "snappy", "squashfs", "stuffit", "vhd", "vhdx", "vmdk", "wim", "zoo"}
+    | {"pack", "pack200", "sis", "snappy", "squashfs", "stuffit", "vmdk", "wim", "zoo"}
     | {"zpaq"}
 )
 
@@ -202,6 +202,8 @@ def _deeper(buf: Octets, start: int, end: int, head: bytes) -> str:
             return "udf"
     if end - start >= 512 and buf[end - 512 : end - 508] == b"koly":
         return "dmg"
+    if end - start > 512 and b"conectix" in (buf[end - 512 : end - 504], buf[end - 511 : end - 503]):
+        return "vhd"
     return "pdf" if b"%PDF-" in head else ""
 
 

@@ -20,6 +20,7 @@ from engine.scan.formats import (
     archive,
     binhex,
     chm,
+    disk,
     html,
     lha,
     mscompress,
@@ -58,12 +59,14 @@ OPENERS: Final[dict[str, Opener]] = {
     "rights": rights.members,
     "rtf": rtf.members,
     "tnef": tnef.members,
+    "vhd": disk.vhd,
+    "vhdx": disk.vhdx,
     "xar": xar.members,
 }
 # How often a member is held while it is made, where that is not twice.
 COPIES: Final[dict[str, int]] = {
     **dict.fromkeys(("7z", "ar", "cab", "chm", "cpio", "iso", "lha", "mscompress", "rar"), 1),
-    **dict.fromkeys(("rpm", "tnef", "udf", "xar"), 1),
+    **dict.fromkeys(("rpm", "tnef", "udf", "vhd", "vhdx", "xar"), 1),
     **dict.fromkeys(("bzip2", "compress", "lz4", "lzip", "lzma", "xz", "zstd"), 1),
     "pdf": 1,  # but for what it says itself
 }

@@ -51,3 +51,33 @@ def gather(buf: Octets, extents: Extents, size: int, room: int) -> Gathered:
         if len(piece) < length:
             break
     return Gathered(out.getvalue(), size > room and have >= wanted, have >= wanted)
+
+
+class Disk:
+    """Octets that lie in an image in whatever order: a disk without holes of its own says so itself."""
+
+    def __init__(self, buf: Octets, size: int, sector_len: int) -> None:
+        self.buf = buf
+        self.size = size
+        self.sector_len = sector_len
+
+    def where(self, at: int, length: int) -> Extents:
+        """Where so many octets from an offset on lie in the image."""
+        raise NotImplementedError
+
+    def read(self, at: int, length: int) -> bytes:
+        """So many octets; what is not there is zero."""
+        data = gather(self.buf, self.where(at, length), length, length).data
+        return bytes(data).ljust(length, b"\0")
+
+    def gather(self, extents: Extents, size: int, room: int) -> Gathered:
+        """As gather() does, of extents on the disk."""
+        found: Extents = []
+        left = min(size, room)
+        for at, length in extents:
+            if left <= 0:
+                break
+            for offset, piece in [(HOLE, length)] if at == HOLE else self.where(at, min(length, left)):
+                add(found, offset, piece)
+            left -= length
+        return gather(self.buf, found, size, room)

@@ -78,6 +78,10 @@ def _packets(data: memoryview, room: Room, depth: int) -> Iterator[Item]:
         elif tag not in _PASSED_OVER:
             break
         at = behind
+    else:
+        if at < len(data):
+            yield Gap(Cause.LIMIT, f"{PACKETS} OpenPGP packets")
+        return
     if at < len(data):  # not such packets: no OpenPGP program shows anything, and the text itself is matched
         yield Odd("pgp-message-broken")
 

@@ -1,0 +1,244 @@
+"""Images of disks: VHD (fixed, dynamic), VHDX; their partitions (MBR, GPT), and the file systems FAT and NTFS in them.
+
+Nothing is put together but what is read: a disk says where its octets lie in the image, absent blocks are zeros.
+Cost: O(tables + octets of files); a file in one piece is not copied.
+Known gaps, each told: differencing disks, logs of VHDX that were not applied, further file systems.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from engine.scan.facts import Cause
+from engine.scan.formats import fat, ntfs
+from engine.scan.formats.extents import HOLE, Disk, Extents, add
+from engine.scan.formats.item import Gap, Item, NotThis, Odd, Room
+from engine.scan.mapped import Octets
+
+_SECTOR: Final = 512
+_FOOTER: Final = struct.Struct(">8sLLQL4sL4sQQLL")
+_FIXED, _DYNAMIC = 2, 3
+_BLOCKS: Final = 1 << 20  # of an image, where each may lie elsewhere: 4 MB of table, 2 TB of disk
+_PARTITIONS: Final = 128  # of one disk, logical ones included
+_KIB64: Final = 1 << 16
+_BAT: Final = bytes.fromhex("6677c22d23f600429d64115e9bfd4a08")
+_METADATA: Final = bytes.fromhex("06a27c8b90479a4bb8fe575f050f886e")
+_PARAMETERS: Final = bytes.fromhex("3767a1ca36fa434db3b633f0aa44e76b")
+_SIZE: Final = bytes.fromhex("2442a52f1bcd7648b2115dbed83bf4b8")
+_SECTOR_LEN: Final = bytes.fromhex("1dbf41816fa90947ba47f233a8faab5f")
+_EXTENDED: Final = frozenset({0x05, 0x0F, 0x85})
+_PROTECTIVE: Final = 0xEE
+_UNUSED: Final = bytes(16)
+
+
+class _Whole(Disk):
+    """As it lies in the image."""
+
+    def where(self, at: int, length: int) -> Extents:
+        return [(at, length)]
+
+
+class _Blocks(Disk):
+    """Blocks of one length, each where a table says."""
+
+    def __init__(self, buf: Octets, size: int, sector_len: int, block_len: int, places: list[int]) -> None:
+        super().__init__(buf, size, sector_len)
+        self._block_len = block_len
+        self._places = places
+
+    def where(self, at: int, length: int) -> Extents:
+        found: Extents = []
+        while length > 0:
+            number, inside = divmod(at, self._block_len)
+            take = min(length, self._block_len - inside)
+            place = self._places[number] if number < len(self._places) else HOLE
+            if number >= len(self._places):
+                take = length
+            add(found, HOLE if place == HOLE else place + inside, take)
+            at += take
+            length -= take
+        return found
+
+
+def vhd(buf: Octets, room: Room) -> Iterator[Item]:
+    """By the copy of the footer in front, else by the footer. Raises NotThis if there is neither."""
+    for at in (0, len(buf) - _SECTOR, len(buf) - _SECTOR + 1):
+        if at >= 0 and len(buf) - at >= _FOOTER.size and buf[at : at + 8] == b"conectix":
+            break
+    else:
+        raise NotThis("vhd: no footer")
+    fields = _FOOTER.unpack(buf[at : at + _FOOTER.size])
+    table_at, size, kind = fields[3], fields[9], fields[11]
+    if kind == _FIXED:
+        have = at or len(buf)
+        if size > have:
+            yield Gap(Cause.DAMAGED, "vhd: cut")
+        yield from _partitions(_Whole(buf, min(size, have), _SECTOR), room)
+        return
+    if kind != _DYNAMIC:
+        yield Gap(Cause.UNSUPPORTED, "vhd: differencing disk" if kind == 4 else f"vhd: type {kind}")
+        return
+    head = buf[table_at : table_at + 36]
+    if len(head) < 36 or not head.startswith(b"cxsparse"):
+        raise NotThis("vhd: no header of a dynamic disk")
+    bat_at, _, blocks, block_len = struct.unpack_from(">QLLL", head, 16)
+    if block_len < _SECTOR or block_len & (block_len - 1):
+        raise NotThis("vhd: length of blocks")
+    table = buf[bat_at : bat_at + 4 * min(blocks, _BLOCKS)]
+    if blocks > _BLOCKS:
+        yield Gap(Cause.LIMIT, f"vhd: {_BLOCKS} blocks")
+    elif len(table) < 4 * blocks:
+        yield Gap(Cause.DAMAGED, "vhd: the table of blocks is cut")
+    bitmap_len = -(-block_len // _SECTOR // 8 // _SECTOR) * _SECTOR
+    places = [
+        HOLE if sector == 0xFFFFFFFF else sector * _SECTOR + bitmap_len
+        for (sector,) in struct.iter_unpack(">L", table[: len(table) & ~3])
+    ]
+    room.keep(40 * len(places))
+    yield from _partitions(_Blocks(buf, size, _SECTOR, block_len, places), room)
+
+
+def vhdx(buf: Octets, room: Room) -> Iterator[Item]:
+    """MS-VHDX. Raises NotThis if its tables cannot be found."""
+    regions = _regions(buf)
+    if _BAT not in regions or _METADATA not in regions:
+        raise NotThis("vhdx: no tables")
+    if any(buf[at : at + 4] == b"head" and buf[at + 48 : at + 64] != _UNUSED for at in (_KIB64, 2 * _KIB64)):
+        yield Gap(Cause.UNSUPPORTED, "vhdx: a log that was not applied")
+    items = _metadata(buf, regions[_METADATA][0])
+    if any(len(items.get(item, b"")) < length for item, length in ((_PARAMETERS, 8), (_SIZE, 8), (_SECTOR_LEN, 4))):
+        raise NotThis("vhdx: metadata")
+    block_len, flags = struct.unpack_from("<LL", items[_PARAMETERS])
+    (size,) = struct.unpack_from("<Q", items[_SIZE])
+    (sector_len,) = struct.unpack_from("<L", items[_SECTOR_LEN])
+    if flags & 2:
+        yield Gap(Cause.UNSUPPORTED, "vhdx: differencing disk")
+        return
+    if not 1 << 20 <= block_len <= 1 << 28 or block_len & (block_len - 1) or sector_len not in (512, 4096):
+        raise NotThis("vhdx: length of blocks")
+    ratio = (sector_len << 23) // block_len  # of blocks between two entries for bitmaps
+    blocks = -(-size // block_len)
+    at, length = regions[_BAT]
+    wanted = min(blocks, _BLOCKS)
+    table = buf[at : at + min(length, 8 * (wanted + wanted // ratio + 1))]
+    if blocks > _BLOCKS:
+        yield Gap(Cause.LIMIT, f"vhdx: {_BLOCKS} blocks")
+    elif len(table) < 8 * (blocks + max(0, blocks - 1) // ratio):
+        yield Gap(Cause.DAMAGED, "vhdx: the table of blocks is cut")
+    places = [
+        (entry >> 20) << 20 if entry & 7 in (6, 7) else HOLE
+        for number, (entry,) in enumerate(struct.iter_unpack("<Q", table[: len(table) & ~7]))
+        if (number + 1) % (ratio + 1)
+    ]
+    room.keep(40 * len(places))
+    yield from _partitions(_Blocks(buf, size, sector_len, block_len, places), room)
+
+
+def _regions(buf: Octets) -> dict[bytes, tuple[int, int]]:
+    """What -> (offset, octets), from the first of the two tables that is one."""
+    for at in (3 * _KIB64, 4 * _KIB64):
+        table = buf[at : at + _KIB64]
+        if table.startswith(b"regi") and len(table) == _KIB64:
+            count = min(int.from_bytes(table[8:12], "little"), 2047)
+            return {
+                table[one : one + 16]: struct.unpack_from("<QL", table, one + 16)
+                for one in range(16, 16 + 32 * count, 32)
+            }
+    return {}
+
+
+def _metadata(buf: Octets, at: int) -> dict[bytes, bytes]:
+    table = buf[at : at + _KIB64]
+    if not table.startswith(b"metadata") or len(table) < _KIB64:
+        return {}
+    count = min(int.from_bytes(table[10:12], "little"), 2047)
+    found = {}
+    for one in range(32, 32 + 32 * count, 32):
+        offset, length = struct.unpack_from("<LL", table, one + 16)
+        found[table[one : one + 16]] = buf[at + offset : at + offset + min(length, 64)]
+    return found
+
+
+def _partitions(disk: Disk, room: Room) -> Iterator[Item]:
+    """What lies in the file systems of a disk; without partitions it is one itself."""
+    head = disk.read(0, disk.sector_len)
+    known = _file_system(head)
+    if known:
+        yield from _files(disk, 0, known, room)
+        return
+    found: list[tuple[int, int]] = []
+    if head[510:512] == b"\x55\xaa":
+        found, gap = _listed(disk, head, room)
+        if gap is not None:
+            yield gap
+    if not found:
+        yield Gap(Cause.UNSUPPORTED, "disk without partitions that are known")
+    elif len(dict(found)) < len(found):
+        yield Odd("disk-partitions-overlap")
+    for start, length in dict(found).items():
+        room.check_time()
+        known = _file_system(disk.read(start, _SECTOR))
+        if known:
+            yield from _files(disk, start, known, room)
+        elif disk.read(start, min(length, _KIB64)).strip(b"\0"):  # what was never formatted has no files
+            yield Gap(Cause.UNSUPPORTED, "file system of a partition")
+
+
+def _files(disk: Disk, start: int, known: str, room: Room) -> Iterator[Item]:
+    try:
+        yield from (ntfs.files if known == "ntfs" else fat.files)(disk, start, room)
+    except NotThis as refusal:
+        yield Gap(Cause.DAMAGED, str(refusal))
+
+
+def _file_system(boot: bytes) -> str:
+    if boot[3:11] == b"NTFS    ":
+        return "ntfs"
+    return "fat" if fat.is_boot_sector(boot) else ""
+
+
+def _listed(disk: Disk, head: bytes, room: Room) -> tuple[list[tuple[int, int]], Gap | None]:
+    """(offset, octets) of partitions: by GPT if the MBR protects one, else by the MBR and the chains from it."""
+    found: list[tuple[int, int]] = []
+    unit = disk.sector_len
+    waiting = [(head, 0)]
+    outer = seen = 0
+    while waiting:
+        sector, base = waiting.pop()
+        room.check_time()
+        for at in range(446, 510, 16):
+            kind, (first, count) = sector[at + 4], struct.unpack_from("<LL", sector, at + 8)
+            if kind == _PROTECTIVE and not base:
+                return _by_guid(disk)
+            if not kind or not count:
+                continue
+            seen += 1
+            if seen > _PARTITIONS:
+                return found, Gap(Cause.LIMIT, f"{_PARTITIONS} partitions")
+            if kind in _EXTENDED:
+                outer = outer or first
+                at_sector = first if not base else outer + first
+                following = disk.read(at_sector * unit, unit)
+                if following[510:512] == b"\x55\xaa":
+                    waiting.append((following, at_sector))
+            else:
+                found.append(((base + first) * unit, count * unit))
+    return found, None
+
+
+def _by_guid(disk: Disk) -> tuple[list[tuple[int, int]], Gap | None]:
+    unit = disk.sector_len
+    head = disk.read(unit, unit)
+    if not head.startswith(b"EFI PART"):
+        return [], Gap(Cause.DAMAGED, "disk: no GPT")
+    at, count, length = struct.unpack_from("<QLL", head, 72)
+    if length < 128 or length > 4096:
+        return [], Gap(Cause.DAMAGED, "disk: GPT")
+    found = []
+    for number in range(min(count, _PARTITIONS)):
+        entry = disk.read(at * unit + number * length, 128)
+        if entry[:16] != _UNUSED:
+            first, last = struct.unpack_from("<QQ", entry, 32)
+            found.append((first * unit, max(0, last - first + 1) * unit))
+    more = count > _PARTITIONS and disk.read(at * unit + _PARTITIONS * length, 128)[:16] != _UNUSED
+    return found, Gap(Cause.LIMIT, f"{_PARTITIONS} partitions") if more else None

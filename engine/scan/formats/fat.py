@@ -1,0 +1,191 @@
+"""FAT12, FAT16 and FAT32 on a disk: files of its directories, deleted ones not.
+
+Cost: O(table + octets of directories and files). Known gaps: exFAT is another format, and not read.
+"""
+
+import struct
+import sys
+from array import array
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from engine.scan.facts import Cause
+from engine.scan.formats.extents import Disk, Extents, add
+from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Room
+
+_TABLE_LEN: Final = 16 << 20  # octets of a table that are read: 4 million clusters
+_ENTRIES: Final = 200_000  # of all directories; the limit on files is lower, this one bounds time
+_DIRECTORY_LEN: Final = 65_536 * 32  # as much as one may have
+_DIRECTORIES_LEN: Final = 64 << 20  # octets of all directories: many can be said to lie in the same place
+_DEPTH: Final = 64  # directories in each other that a name tells of
+_LONG, _VOLUME, _FOLDER = 0x0F, 0x08, 0x10
+_NAME_PARTS: Final = ((1, 11), (14, 26), (28, 32))
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """Offsets and lengths in octets. bits: of an entry of the table."""
+
+    bits: int
+    table: int
+    table_len: int
+    root: int
+    root_len: int
+    root_cluster: int
+    data: int
+    cluster_len: int
+    clusters: int
+
+
+def is_boot_sector(boot: bytes) -> bool:
+    return boot[510:512] == b"\x55\xaa" and _fields(boot) is not None
+
+
+def _fields(boot: bytes) -> tuple[int, ...] | None:
+    """(octets of a sector, sectors of a cluster, reserved, tables, root entries, sectors, sectors of a table)."""
+    sector, cluster, reserved, tables, entries, total = struct.unpack_from("<HBHBHH", boot, 11)
+    (table,) = struct.unpack_from("<H", boot, 22)
+    large, large_table = struct.unpack_from("<LL", boot, 32)
+    total, table = total or large, table or large_table
+    sound = sector in (512, 1024, 2048, 4096) and cluster and not cluster & (cluster - 1)
+    if not sound or not reserved or tables not in (1, 2) or not table or not total or boot[0] not in (0xEB, 0xE9):
+        return None
+    return sector, cluster, reserved, tables, entries, total, table
+
+
+def _shape(boot: bytes, start: int) -> _Shape:
+    fields = _fields(boot)
+    if fields is None:
+        raise NotThis("fat: boot sector")
+    sector, cluster, reserved, tables, entries, total, table = fields
+    root = reserved + tables * table
+    data = root + -(-entries * 32 // sector)
+    clusters = (total - data) // cluster if total > data else 0
+    bits = 12 if clusters < 4085 else 16 if clusters < 65525 else 32
+    if not entries:
+        bits = 32  # there is no other place for the root
+    return _Shape(
+        bits,
+        start + reserved * sector,
+        table * sector,
+        start + root * sector,
+        entries * 32,
+        int.from_bytes(boot[44:48], "little") if bits == 32 else 0,
+        start + data * sector,
+        cluster * sector,
+        clusters,
+    )
+
+
+def files(disk: Disk, start: int, room: Room) -> Iterator[Item]:
+    """Raises NotThis if there is no boot sector."""
+    walk = _Walk(disk, _shape(disk.read(start, 512), start), room)
+    yield from walk.files()
+
+
+class _Walk:
+    def __init__(self, disk: Disk, shape: _Shape, room: Room) -> None:
+        self._disk = disk
+        self._shape = shape
+        self._room = room
+        self._entries = _ENTRIES
+        self._octets = _DIRECTORIES_LEN
+        length = min(shape.table_len, _TABLE_LEN, (shape.clusters + 2) * shape.bits // 8 + 2)
+        self._cut = length == _TABLE_LEN
+        table = disk.read(shape.table, length)
+        room.keep(length)
+        self._table = _numbers(table, shape.bits)
+
+    def files(self) -> Iterator[Item]:
+        shape = self._shape
+        if self._cut:
+            yield Gap(Cause.LIMIT, f"fat: table of more than {_TABLE_LEN >> 20} MB")
+        root: Extents = [(shape.root, shape.root_len)]
+        if shape.bits == 32:
+            root = self._chain(shape.root_cluster, _DIRECTORY_LEN)
+        waiting: list[tuple[Extents, tuple[str, ...]]] = [(root, ())]
+        seen: set[int] = set()
+        while waiting:
+            extents, path = waiting.pop()
+            self._room.check_time()
+            length = min(sum(piece for _, piece in extents), _DIRECTORY_LEN)
+            data = bytes(self._disk.gather(extents, length, min(length, self._room.room())).data)
+            if not data:
+                yield Gap(Cause.DAMAGED, "fat: a directory that has no place")
+            elif len(data) >= _DIRECTORY_LEN or len(data) < length:
+                yield Gap(Cause.LIMIT, "fat: a directory that is too long")
+            for name, attributes, first, size in self._listed(data):
+                below = (*path[-_DEPTH:], name)
+                if not attributes & _FOLDER:
+                    yield self._file(below, first, size)
+                elif first not in seen:
+                    seen.add(first)
+                    waiting.append((self._chain(first, _DIRECTORY_LEN), below))
+            self._octets -= len(data)
+            if self._entries <= 0 or self._octets <= 0:
+                yield Gap(Cause.LIMIT, f"fat: {_ENTRIES} entries of directories")
+                return
+
+    def _listed(self, data: bytes) -> Iterator[tuple[str, int, int, int]]:
+        """(name, attributes, first cluster, size) of each entry that counts."""
+        long: list[str] = []
+        for at in range(0, len(data) - 31, 32):
+            mark, attributes = data[at], data[at + 11]
+            if not mark:
+                return
+            self._entries -= 1
+            if self._entries <= 0:
+                return
+            if mark == 0xE5:
+                long.clear()
+            elif attributes & 0x3F == _LONG:
+                units = b"".join(data[at + begin : at + end] for begin, end in _NAME_PARTS)
+                long.insert(0, units.decode("utf-16-le", "replace").split("\0", 1)[0])
+                del long[20:]
+            elif attributes & _VOLUME:
+                long.clear()
+            else:
+                name = "".join(long) or _short(data[at : at + 11])
+                long.clear()
+                if name not in (".", ".."):
+                    high, low, size = struct.unpack_from("<H4xHL", data, at + 20)
+                    yield name, attributes, (high << 16 if self._shape.bits == 32 else 0) | low, size
+
+    def _file(self, path: tuple[str, ...], first: int, size: int) -> Item:
+        self._room.check_time()
+        content = self._disk.gather(self._chain(first, size), size, self._room.room())
+        return Member("/".join(path), content.data, content.over, content.complete, entry=Entry(size, size))
+
+    def _chain(self, cluster: int, size: int) -> Extents:
+        """Where a chain lies, as far as size needs it: one in circles ends there too."""
+        found: Extents = []
+        shape = self._shape
+        left = -(-size // shape.cluster_len)
+        while left > 0 and 2 <= cluster < shape.clusters + 2:
+            add(found, shape.data + (cluster - 2) * shape.cluster_len, shape.cluster_len)
+            cluster = self._table[cluster] & 0x0FFFFFFF if cluster < len(self._table) else 0
+            left -= 1
+        return found
+
+
+def _numbers(table: bytes, bits: int) -> "array[int]":
+    if bits == 12:
+        found = array("L")
+        for at in range(0, len(table) - 2, 3):
+            three = int.from_bytes(table[at : at + 3], "little")
+            found.append(three & 0xFFF)
+            found.append(three >> 12)
+        return found
+    found = array("H" if bits == 16 else "I")
+    found.frombytes(table[: len(table) // (bits // 8) * (bits // 8)])
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
+
+
+def _short(field: bytes) -> str:
+    name, extension = field[:8].rstrip(b" "), field[8:11].rstrip(b" ")
+    if name.startswith(b"\x05"):
+        name = b"\xe5" + name[1:]
+    return (name + (b"." + extension if extension else b"")).decode("cp437")

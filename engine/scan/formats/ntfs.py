@@ -1,0 +1,235 @@
+"""NTFS on a disk: every file whose record is in use, by way of the records rather than of the directories.
+
+Named streams are told as such. Cost: O(records + octets of files).
+Known gaps, each told: what the file system compressed (LZNT1) or encrypted.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from engine.scan.facts import Cause
+from engine.scan.formats.extents import HOLE, Disk, Extents, add
+from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Room, Unread
+
+_RECORDS: Final = 50_000  # in use: 50 MB of memory; the limit on files is lower
+_ALL: Final = 1_000_000  # records that are looked at, in use or not
+_ATTRIBUTES: Final = 1_000  # of one record
+_RUNS: Final = 100_000  # pieces of one file
+_DEPTH: Final = 64  # directories in each other that a name tells of
+_NAME, _DATA, _END = 0x30, 0x80, 0xFFFFFFFF
+_IN_USE, _FOLDER = 1, 2
+_COMPRESSED, _ENCRYPTED = 0x00FF, 0x4000
+_DOS: Final = 2  # namespace of short names
+_OWN: Final = 16  # records of the file system itself
+_ROOT: Final = 5
+_JOURNAL: Final = ("$Extend/$UsnJrnl", "$J")
+_REFERENCE: Final = (1 << 48) - 1
+
+
+class _Stream(msgspec.Struct):
+    """pieces: first cluster in the file -> runs there. resident: the content itself."""
+
+    size: int = 0
+    flags: int = 0
+    pieces: dict[int, bytes] = {}
+    resident: bytes | None = None
+
+
+class _File(msgspec.Struct):
+    folder: bool = False
+    based: bool = False  # its own record was met, not only further ones of it
+    names: list[tuple[int, int, str]] = []  # parent, namespace, name
+    streams: dict[str, _Stream] = {}
+
+
+def files(disk: Disk, start: int, room: Room) -> Iterator[Item]:
+    """Raises NotThis if there is no table of records."""
+    boot = disk.read(start, 512)
+    sector, cluster = struct.unpack_from("<HB", boot, 11)
+    cluster_len = sector * (cluster if cluster <= 0x80 else 1 << 256 - cluster)
+    per_record = boot[64]
+    record_len = per_record * cluster_len if per_record < 0x80 else 1 << 256 - per_record
+    if sector not in (512, 1024, 2048, 4096) or not 0 < cluster_len <= 1 << 21 or not 512 <= record_len <= 1 << 16:
+        raise NotThis("ntfs: boot sector")
+    walk = _Walk(disk, start, cluster_len, record_len, room)
+    yield from walk.files(int.from_bytes(boot[48:56], "little"))
+
+
+class _Walk:
+    def __init__(self, disk: Disk, start: int, cluster_len: int, record_len: int, room: Room) -> None:
+        self._disk = disk
+        self._start = start
+        self._cluster_len = cluster_len
+        self._record_len = record_len
+        self._room = room
+        self._files: dict[int, _File] = {}
+        self._broken = False
+
+    def files(self, first: int) -> Iterator[Item]:
+        at = self._start + first * self._cluster_len
+        self._record(0, self._disk.read(at, self._record_len))
+        table = self._files[0].streams.get("") if 0 in self._files else None
+        if table is None or table.resident is not None:
+            raise NotThis("ntfs: no table of records")
+        extents = self._extents(table)
+        if _length(extents) < table.size:  # records in this part of it tell of the rest
+            self._records(extents, _ALL)
+            extents = self._extents(table)
+        if _length(extents) < table.size:
+            self._broken = True
+        count = min(table.size, _length(extents)) // self._record_len
+        if count > _ALL:
+            yield Gap(Cause.LIMIT, f"ntfs: {_ALL} records")
+        self._records(extents, min(count, _ALL))
+        if len(self._files) > _RECORDS:
+            yield Gap(Cause.LIMIT, f"ntfs: {_RECORDS} records in use")
+        if self._broken:
+            yield Odd("ntfs-record", severe=True)
+        for number, file in self._files.items():
+            yield from self._streams(number, file)
+
+    def _records(self, extents: Extents, count: int) -> None:
+        number = 0
+        for at, length in extents:
+            for offset in range(0, length - self._record_len + 1, self._record_len):
+                if number >= count or len(self._files) > _RECORDS:
+                    return
+                if number % 64 == 0:
+                    self._room.check_time()
+                if at != HOLE:
+                    self._record(number, self._disk.read(at + offset, self._record_len))
+                number += 1
+
+    def _record(self, number: int, record: bytes) -> None:
+        """Take in what a record says; of one with another base, for that."""
+        if not record.startswith(b"FILE"):
+            if record.strip(b"\0"):
+                self._broken = True
+            return
+        fixed = _fixed_up(record)
+        if fixed is None:
+            self._broken = True
+            return
+        at, flags = struct.unpack_from("<HH", fixed, 20)
+        base = int.from_bytes(fixed[32:40], "little") & _REFERENCE
+        if not flags & _IN_USE:
+            return
+        file = self._files.setdefault(base or number, _File())
+        if not base:
+            file.folder, file.based = bool(flags & _FOLDER), True
+        for _ in range(_ATTRIBUTES):
+            if len(fixed) - at < 24:
+                break
+            kind, length = struct.unpack_from("<LL", fixed, at)
+            if kind == _END:
+                return
+            if length < 24 or length > len(fixed) - at:
+                break
+            self._attribute(file, kind, fixed[at : at + length])
+            at += length
+        self._broken = True
+
+    def _attribute(self, file: _File, kind: int, octets: bytes) -> None:
+        distant, name_len = octets[8], octets[9]
+        name_off, flags = struct.unpack_from("<HH", octets, 10)
+        if kind == _NAME and not distant:
+            length, begin = struct.unpack_from("<LH", octets, 16)
+            content = octets[begin : begin + length]
+            if len(content) >= 66:
+                name = content[66 : 66 + 2 * content[64]].decode("utf-16-le", "replace")
+                file.names.append((int.from_bytes(content[:6], "little"), content[65], name))
+        elif kind == _DATA:
+            name = octets[name_off : name_off + 2 * name_len].decode("utf-16-le", "replace")
+            stream = file.streams.setdefault(name, _Stream())
+            if not distant:
+                length, begin = struct.unpack_from("<LH", octets, 16)
+                stream.resident = octets[begin : begin + length]
+                stream.size = length
+            elif len(octets) >= 64:
+                (lowest,) = struct.unpack_from("<Q", octets, 16)
+                (runs,) = struct.unpack_from("<H", octets, 32)
+                if not lowest:
+                    (stream.size,) = struct.unpack_from("<Q", octets, 48)
+                    stream.flags = flags
+                stream.pieces[lowest] = octets[runs:]
+
+    def _extents(self, stream: _Stream) -> Extents:
+        """On the disk, in the order of the file; what is missing in between ends it."""
+        found: Extents = []
+        cluster = 0
+        for lowest, runs in sorted(stream.pieces.items()):
+            if lowest > cluster:
+                break
+            place = at = 0
+            while at < len(runs) and runs[at] and len(found) < _RUNS:
+                length_len, place_len = runs[at] & 15, runs[at] >> 4
+                length = int.from_bytes(runs[at + 1 : at + 1 + length_len], "little")
+                at += 1 + length_len
+                if not length:
+                    break
+                if place_len:
+                    place += int.from_bytes(runs[at : at + place_len], "little", signed=True)
+                    at += place_len
+                where = self._start + place * self._cluster_len if place_len else HOLE
+                if where < HOLE or length > 1 << 40:
+                    self._broken = True
+                    return found
+                add(found, where, length * self._cluster_len)
+                cluster += length
+        return found
+
+    def _path(self, number: int, file: _File) -> str:
+        names: list[str] = []
+        while len(names) < _DEPTH and file.names:
+            parent, _, name = min(file.names, key=lambda one: one[1] == _DOS)
+            names.append(name)
+            around = self._files.get(parent)
+            if parent in (_ROOT, number) or around is None:
+                break
+            number, file = parent, around
+        return "/".join(reversed(names))
+
+    def _streams(self, number: int, file: _File) -> Iterator[Item]:
+        path = self._path(number, file)
+        own = number < _OWN and (not path or path.startswith(("$", ".")))
+        for name, stream in file.streams.items():
+            self._room.check_time()
+            if (own and (not name or name.startswith("$"))) or (path, name) == _JOURNAL:
+                continue  # tables and logs of the file system: their octets were matched with the image
+            path = path or f"record {number}"
+            beside = bool(name) or path.startswith("$Extend/")
+            yield self._content(f"{path}:{name}" if name else path, stream, beside)
+
+    def _content(self, path: str, stream: _Stream, beside: bool) -> Item:
+        if stream.flags & _ENCRYPTED:
+            return Unread(path, stream.size, Cause.ENCRYPTED, "ntfs")
+        if stream.resident is not None:
+            most = self._room.room()
+            return Member(path, stream.resident[:most], len(stream.resident) > most, stream=beside)
+        if stream.flags & _COMPRESSED and stream.size:
+            return Unread(path, stream.size, Cause.UNSUPPORTED, "ntfs: compressed by the file system")
+        content = self._disk.gather(self._extents(stream), stream.size, self._room.room())
+        entry = None if beside else Entry(stream.size, stream.size)
+        return Member(path, content.data, content.over, content.complete, stream=beside, entry=entry)
+
+
+def _length(extents: Extents) -> int:
+    return sum(length for _, length in extents)
+
+
+def _fixed_up(record: bytes) -> bytes | None:
+    """The record with the ends of its sectors in place, None if they tell that it was not written as a whole."""
+    begin, count = struct.unpack_from("<HH", record, 4)
+    if begin + 2 * count > len(record) or not count:
+        return None
+    made = bytearray(record)
+    mark = record[begin : begin + 2]
+    for number in range(1, count):
+        end = 512 * number
+        if end > len(record) or record[end - 2 : end] != mark:
+            return None
+        made[end - 2 : end] = record[begin + 2 * number : begin + 2 * number + 2]
+    return bytes(made)
