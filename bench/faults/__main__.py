@@ -91,7 +91,7 @@ def report(matrix: Matrix) -> None:
     click.echo(
         f"{total(matrix.tallies.values())}; {matrix.accepted} messages accepted; bad batches {len(matrix.bad)}; "
         f"stuck {len(matrix.stuck)}; "
-        f"held for a postmaster {matrix.held}; doubled: "
+        f"held for a postmaster {matrix.held}; notices of success that the disk cost {matrix.untold}; doubled: "
         + ", ".join(f"{why} {whys[why]}" for why in Why)
         + (f"; taken {gaps[0]:.1f} to {gaps[-1]:.1f} ms before a kill" if gaps else "")
     )

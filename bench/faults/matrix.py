@@ -33,6 +33,7 @@ WEIGHTS = {
     "service starts": 0.2,
     "stop and start": 0.2,
 }  # of 1: how often an occasion is taken
+NEAR_S = 1.0
 MORE_S = 0.15  # for some more of those that shall happen several times
 LEADS: dict[Where, str] = {  # what a survey cannot tell, as it comes some time after it was led to
     (Role.RELAY, Call.LINK, Place.QUARANTINE): FIRST,
@@ -62,6 +63,7 @@ class Matrix:
         self.stuck: list[Point] = []  # mail did not flow afterwards
         self.accepted = 0
         self.held = 0
+        self.untold = 0  # notices of success
         self.doubles: list[Double] = []
         self._told = Told(house.root / "log" / "journal")
         self._occasions = Occasions(house, dice, self._killed)
@@ -157,6 +159,11 @@ class Matrix:
         self.accepted += account.accepted
         self.held += len(account.held)
         points = [point for _, point in began]
+        for one in account.untold:  # its next hop took it while its client waited, and then the log refused it
+            if any(refusal.first_s - NEAR_S < one[1] < refusal.last_s + NEAR_S for refusal in self._refusals):
+                self.untold += 1
+            else:
+                account.lost.append(one)
         for _, accepted_s in account.lost:
             self.tallies[_whose_turn(began, accepted_s)].lost += 1
         doubles = self._judged(account)
@@ -273,7 +280,7 @@ class Matrix:
             account = self.settle()
             self._judged(account, is_clock_right=False)
             self.accepted += account.accepted
-            is_good = account.is_good and not account.failed
+            is_good = account.is_good and not account.failed and not account.untold
             if not is_good:
                 self.bad.append(([], account))
             words_of = "good" if is_good else f"BAD: {account}"

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import control.cli.serve
+import control.sandbox
 import control.serve
 import engine.relay
 import engine.scanner.server
 import engine.scanner.worker
 from bench.faults.board import Role
+from control.quarantine_server import sandboxed
 from control.updates import trial
 from engine import supervisor
 from engine.queue.store import Store
@@ -38,6 +40,7 @@ MAINS: dict[str, tuple[Role, Callable[[], int | None]]] = {
     "control.serve": (Role.CONTROL, control.serve.main),
     "engine.scanner.server": (Role.OTHER, engine.scanner.server.main),  # what it forks are scanners
     "engine.scanner.worker": (Role.SCANNER, engine.scanner.worker.main),
+    "control.quarantine_server.sandboxed": (Role.OTHER, lambda: sandboxed._main(int(sys.argv[1]), Path(sys.argv[2]))),
     "control.updates.trial": (Role.OTHER, lambda: trial._main(Path(sys.argv[1]))),
 }
 _BECOME = ctypes.CDLL(None).faults_become
@@ -116,7 +119,7 @@ class _Subprocess:
 def main() -> None:
     (Store.__init__.__kwdefaults__ or {})["segment_len"] = SEGMENT_LEN
     supervisor.RESTART_DELAYS_S = (0.0,) * 5  # however often it was killed
-    for room in (supervisor, child, trial):
+    for room in (supervisor, child, trial, control.sandbox):
         room.subprocess = _Subprocess  # type: ignore[attr-defined]
     engine.scanner.worker.preload()
     gc.collect()

@@ -120,8 +120,8 @@ def content(number: int) -> bytes:
 @dataclass
 class Account:
     """What is the matter with a batch of messages. lost: with the time of their 250. failed: returned, though a next
-    hop would have taken them. wrong: of what their senders were told. held: by a fault, and so not lost, but a
-    postmaster has to look at them.
+    hop would have taken them. wrong: of what their senders were told. untold: senders who do not hear of success.
+    held: by a fault, and so not lost, but a postmaster has to look at them.
     """
 
     accepted: int = 0
@@ -132,6 +132,7 @@ class Account:
     told_twice: int = 0
     failed: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    untold: list[tuple[str, float]] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
 
     @property
@@ -319,7 +320,10 @@ class Traffic:
             for number, accepted_s in self._accepted:
                 for address in addresses(number):
                     result.lost += self._lost(number, address, held, accepted_s)
-                result.lost += [(f"notice: {one}", accepted_s) for one in notices(number) if not self._told[one]]
+                for one in notices(number):
+                    if not self._told[one]:
+                        of_success = one[1] == "relayed"
+                        (result.untold if of_success else result.lost).append((f"notice: {one}", accepted_s))
             for (_, address), times in self._taken.items():
                 if address.startswith((Fate.HELD, Fate.DROPPED)):
                     result.changed.append(f"{address} delivered though held")
