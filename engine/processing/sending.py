@@ -162,6 +162,8 @@ class Sending:
             await self._store.at_rest(message)  # the log may have needed its room meanwhile
         if not message.done:  # it may be no longer in the log, while its client still waits
             self._store.note(message, *(attempt for attempt in attempts if attempt.result is not Result.FAILED))
+            if any(attempt.result is Result.DELIVERED for attempt in attempts):
+                self._store.write_soon(message)
         self._learn(message, attempts)
         return attempts
 

@@ -69,6 +69,7 @@ def recover(
         if mine.is_filed(message.id):
             found.ended.append(message)
         else:
+            message.stale = next((place for place in PLACES if files.path(place, message.id).exists()), "")
             found.messages.append(message)
     broken = {lost for lost in replay.broken if not mine.is_filed(lost)}
     mine.salvage(broken, found.segments)

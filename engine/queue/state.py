@@ -82,6 +82,7 @@ class MessageState:
         "segments",
         "size",
         "splices",
+        "stale",
         "started",
         "tried",
         "unwritten",
@@ -119,6 +120,7 @@ class MessageState:
         self.file_len = 0  # of its own file; records in it; notes that are not in it yet
         self.file_records = 0
         self.unwritten: list[bytes] = []
+        self.stale = ""  # where it has a file that could not be read at start, while the log has it, too
         self.lock: asyncio.Lock | None = None  # the store's, for its file
 
     @property

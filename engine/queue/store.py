@@ -305,6 +305,17 @@ class Store:
         self._unwritten.add(message)
         self._later()
 
+    def write_soon(self, message: MessageState) -> None:
+        """What was noted of it goes into its file now, not in a second: a next hop took it, and something else is to be
+        done before that can be the end of it."""
+        if message.place != FAST and message.unwritten:
+            self._spawn(self._write_now(message))
+
+    async def _write_now(self, message: MessageState) -> None:
+        with contextlib.suppress(QueueError):  # tried again in a second
+            async with self._alone(message):
+                await self._write_unwritten(message)
+
     def _later(self) -> None:
         """What waits for the disk is tried again."""
         if self._idle is None and self._log is not None:
@@ -448,6 +459,9 @@ class Store:
         self._counts[FAST] -= 1
         self._counts[moved.place] += 1
         recovery.now_in_file(message, moved, written)
+        if message.stale == moved.place:  # its new file took that name
+            message.stale = ""
+        self._forget_stale(message)
         self.messages.pop(message.id, None)
         self._loaded[message.id] = message
 
@@ -470,6 +484,7 @@ class Store:
         self._unwritten.discard(message)
         if message.place == FAST:
             self._opened().end(message, framing.encode(Done(message.id)))
+            self._forget_stale(message)
         else:
             self._ended.add(message.id)
             message.unwritten = [framing.encode(Done(message.id))]
@@ -488,6 +503,26 @@ class Store:
                         return
                     await asyncio.sleep(_AGAIN_S)
             await self._take_away(message)
+
+    def _forget_stale(self, message: MessageState) -> None:
+        """Its file of before the start would bring it back."""
+        if message.stale:
+            if message.done:
+                self._ended.add(message.id)
+            self._spawn(self._remove_stale(message.stale, message.id))
+            message.stale = ""
+
+    async def _remove_stale(self, place: str, smtp_id: str) -> None:
+        while True:
+            try:
+                await self._run(self._files.remove, place, smtp_id)
+            except QueueError:
+                if self._closing:
+                    return
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._ended.discard(smtp_id)
+                return
 
     async def _take_away(self, message: MessageState) -> None:
         """Its file. What cannot be removed says at least that it is finished, so that no start delivers it again."""

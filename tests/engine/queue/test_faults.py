@@ -14,6 +14,7 @@ import pytest
 
 from engine.queue.draft import SMALL_LEN, WAITING_LEN, WAITING_TOTAL_LEN, Draft
 from engine.queue.errors import NoSuchMessage, QueueFull
+from engine.queue.files import MessageFiles
 from engine.queue.listing import Queue
 from engine.queue.log import IDLE_SYNC_S, Log
 from engine.queue.record import Attempt, Result
@@ -487,6 +488,66 @@ def test_a_message_that_ends_while_the_log_is_refused_is_not_delivered_again(run
             await again.load(message.id)
 
     run(test)
+
+
+def test_what_a_next_hop_took_of_the_slow_queue_is_written_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROC-14: a kill in the second before it was written repeated the delivery."""
+    monkeypatch.setattr("engine.queue.store._AGAIN_S", 3600.0)
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store, recipients=2)
+        await store.defer(message, 5, "later")
+        await store.commit()
+        [path] = room.root.rglob("*.msg")
+        before = path.stat().st_size
+        store.note(message, Attempt(message.id, 1, 0, Result.DELIVERED, "250", "mx"))
+        store.write_soon(message)
+        await until(lambda: path.stat().st_size > before)
+        copy = room.snapshot()
+        other = await copy.opened()
+        assert (await other.load(message.id)).results == [Result.DELIVERED, Result.PENDING]
+        await copy.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_file_that_could_not_be_read_at_start_brings_nothing_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """PROC-14: the log had the message, too, which was delivered or held, and once more after the next start."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store)
+        await store.commit()
+        before = room.snapshot()
+        await store.defer(message, 5, "later")
+        [path] = room.root.rglob("*.msg")
+        file = before.root / path.relative_to(room.root)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(path.read_bytes())  # a kill between the copy and its record in the log
+        with monkeypatch.context() as patch:
+            patch.setattr(MessageFiles, "load", _unreadable)
+            again = await before.opened()
+        [found] = again.messages.values()
+        if ends:
+            again.done(found)
+        else:
+            await again.hold(found, "by hand")
+        await until(lambda: not file.exists())
+        await again.close()
+        assert await after_restart(before) == {}
+        last = await before.opened()
+        assert last.lengths() == ((0, 0, 0) if ends else (0, 0, 1))
+        await before.close()
+
+    run(test)
+
+
+def _unreadable(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, "EIO")
 
 
 def test_directories_that_others_made_are_durable_before_they_are_used(run: Run) -> None:
