@@ -76,7 +76,8 @@ class Timeline:
     def judge(self, twice: Twice, known_s: Iterable[float]) -> Double:
         """known_s: when relays told their journal of a delivery to that address."""
         first_s, again_s = twice.first_s, twice.again_s
-        known = min((one for one in known_s if first_s - SOON_S < one < again_s), default=None)
+        of_first = (one for one in known_s if first_s - SOON_S < one < (first_s + again_s) / 2)  # not of the second
+        known = min(of_first, default=None)
         since_s = known or first_s
         starts = [one for one in self._starts_s if first_s - LAG_S < one < again_s]
         start_s = next((one for one in starts if one > since_s), starts[-1] if starts and known is None else None)

@@ -260,9 +260,10 @@ class Traffic:
                     writer.write(b"354 go on\r\n" if recipients else b"503 no recipients\r\n")
                     if recipients:
                         body = (await reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n.")
+                        now_s = time.monotonic()
                         writer.write(b"250 taken\r\n")
                         await writer.drain()
-                        self._take(body, recipients)
+                        self._take(body, recipients, now_s)
                         recipients = []
                 else:
                     recipients = recipients if verb != b"RSET" else []
@@ -282,8 +283,7 @@ class Traffic:
         recipients.append(address)
         return b"250 fine\r\n"
 
-    def _take(self, body: bytes, recipients: list[str]) -> None:
-        now = time.monotonic()
+    def _take(self, body: bytes, recipients: list[str], now_s: float) -> None:
         found = _NUMBER.search(body)
         with self._lock:
             if found is None:
@@ -304,7 +304,7 @@ class Traffic:
                 if crc32c(body[-len(sent) :]) != crc32c(sent):
                     self._wrong.append(str(number))
             for address in recipients:
-                self._taken[number, address].append(now)
+                self._taken[number, address].append(now_s)
 
     # --- what became of it -------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ TWICE = Twice("taken-1@bench.example", 100.0, 110.0)
         ([100.01], [100.02], [], [100.5], Why.KILLED),  # as it wrote
         ([], [99.5], [], [100.2], Why.KILLED),  # the next hop was late in reading
         ([], [99.99, 105.0], [], [100.2, 105.2], Why.KILLED),  # and the next relay was killed, too
+        ([109.999], [100.02], [], [100.5], Why.KILLED),  # the next one knew of the second
         ([100.01], [101.0], [], [101.5], Why.UNEXPLAINED),  # it had a second to write it down
         ([], [105.0], [], [105.5], Why.UNEXPLAINED),  # five seconds, and it never heard of it
         ([100.01], [105.0], [(99.0, 104.0)], [105.5], Why.REFUSED),
