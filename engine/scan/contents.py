@@ -85,6 +85,38 @@ class Contents:
         place: Place,
     ) -> None:
         """told: whoever took it out says what it is, and that it holds no archive."""
+        self._as_first(node, part, kind, told, octets, buf, start, end, place)
+        if not told:
+            for other in magic.further(buf, start, end, kind):
+                if other == "pdf" and part.container:
+                    continue  # a member that lies in front, as it is
+                self._as_further(node, other, part_of(buf, start, end), place)
+
+    def _as_further(self, node: Node, kind: str, content: Octets, place: Place) -> None:
+        """Open content by a type that it has besides the one of its first octets."""
+        self._ledger.finding(node.part, f"also-{kind}")
+        if kind in magic.UNOPENED:
+            self._ledger.unscanned(node.part, Cause.UNSUPPORTED, kind)
+        elif place.containers >= self._budget.depth:
+            self._ledger.over(node.part, self._budget.depth_limit)
+        elif kind == "tar":
+            self._course.archives.tar(node, content, place)
+        else:
+            self._opened(node, content, kind, OPENERS[kind], place)
+
+    def _as_first(
+        self,
+        node: Node,
+        part: Part,
+        kind: str,
+        told: bool,
+        octets: bytes | memoryview,
+        buf: Octets,
+        start: int,
+        end: int,
+        place: Place,
+    ) -> None:
+        """By the type of its first octets."""
         if (kind in magic.OPENED or kind in OPENERS) and self._open(kind, node, part, buf, start, end, place):
             part.container = True
             part.opened = node.opened

@@ -6,7 +6,7 @@ microsecond or two.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from engine.scan.mapped import Octets
@@ -139,7 +139,9 @@ _LZMA: Final = re.compile(rb"\x5d(?:\0\0|\xff{4})")  # usual properties, and a d
 _ARC: Final = re.compile(rb"\x1a[\x01-\x09](?=[!-~]{1,12}\0).{16}[\0-\x1f]", re.S)
 _VOLUME: Final = re.compile(r"\.(?:7z|zip|rar|tar|gz|tgz|bz2|xz|cab|iso)\.\d{3}$|\.z\d\d$", re.I)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-_CD001_OFFS: Final = (32769, 34817, 36865)
+_DISC_MARKS: Final = (b"CD001", b"BEA01", b"NSR02", b"NSR03")
+_SECTOR: Final = 2048
+DISC_SECTORS: Final = range(16, 116)  # in which readers look for the descriptors of a volume
 
 
 def identify(buf: Octets, start: int, end: int, declared: str = "") -> str:
@@ -158,7 +160,7 @@ def identify(buf: Octets, start: int, end: int, declared: str = "") -> str:
         return "pkcs7"
     binary = 0 in head
     if binary or end - start > 32768:
-        name = _deeper(buf, start, end, head)
+        name = next(_deeper(buf, start, end, head), "")
         if name:
             return name
     if binary:
@@ -176,35 +178,56 @@ def _text_type(head: bytes, declared: str) -> str:
     return "text"
 
 
-def _deeper(buf: Octets, start: int, end: int, head: bytes) -> str:
+def _deeper(buf: Octets, start: int, end: int, head: bytes) -> Iterator[str]:
     """Types whose mark is not at offset 0."""
     if is_tar_header(head) or head[257:262] == b"ustar":  # with a wrong checksum too: readers go on to the next header
-        return "tar"
+        yield "tar"
     if head[2:4] in (b"-l", b"-p") and head[6:7] == b"-" and head[5:6].isalnum():
-        return "lha"
+        yield "lha"
     if head[7:14] == b"**ACE**" and head[4] == 0:
-        return "ace"
+        yield "ace"
     if _ARC.match(head):
-        return "arc"
+        yield "arc"
     if head[20:24] == b"\xdc\xa7\xc4\xfd":
-        return "zoo"
+        yield "zoo"
     if head[8:12] == b"\x19\x04\0\x10" or head[:4] == b"\x7a\x1a\x20\x10":
-        return "sis"
+        yield "sis"
     if head[24:28] in (b"\x6b\xea\0\0", b"\x6c\xea\0\0"):
-        return "dump"
+        yield "dump"
     if _LZMA.match(head) and (head[5:13] == b"\xff" * 8 or head[9:13] == b"\0\0\0\0"):
-        return "lzma"
-    for off in _CD001_OFFS:
-        mark = buf[start + off : min(end, start + off + 5)]
-        if mark == b"CD001":
-            return "iso"
-        if mark in (b"BEA01", b"NSR02", b"NSR03"):
-            return "udf"
+        yield "lzma"
+    for mark in _disc_marks(buf, start, end):
+        yield "iso" if mark == b"CD001" else "udf"
+        break
     if end - start >= 512 and buf[end - 512 : end - 508] == b"koly":
-        return "dmg"
+        yield "dmg"
     if end - start > 512 and b"conectix" in (buf[end - 512 : end - 504], buf[end - 511 : end - 503]):
-        return "vhd"
-    return "pdf" if b"%PDF-" in head else ""
+        yield "vhd"
+    if b"%PDF-" in head:
+        yield "pdf"
+
+
+def _disc_marks(buf: Octets, start: int, end: int) -> Iterator[bytes]:
+    begin = start + DISC_SECTORS[0] * _SECTOR + 1
+    firsts = buf[begin : min(end, begin + len(DISC_SECTORS) * _SECTOR) : _SECTOR]
+    for number, octet in enumerate(firsts):
+        if octet in b"BCN":
+            at = begin + number * _SECTOR
+            mark = buf[at : min(end, at + 5)]
+            if mark in _DISC_MARKS:
+                yield mark
+
+
+def further(buf: Octets, start: int, end: int, kind: str) -> tuple[str, ...]:
+    """Types that content has besides kind, by marks that are not in front. O(1).
+
+    Who mounts an image of a disc, or unpacks a tar, goes by its name, and does not mind what else its first octets are.
+    """
+    head = buf[start : min(end, start + _HEAD_LEN)]
+    if 0 not in head and end - start <= _SECTOR * DISC_SECTORS[0] and b"%PDF-" not in head:
+        return ()
+    same = ("iso", "udf") if kind in ("iso", "udf") else (kind,)
+    return tuple(other for other in dict.fromkeys(_deeper(buf, start, end, head)) if other not in same)
 
 
 def is_volume_name(name: str) -> bool:

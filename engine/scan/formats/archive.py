@@ -230,7 +230,8 @@ def _disc(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, None
     octets and the same ending of their names once."""
     seen: set[tuple[bytes, str]] = set()
     iso = joliet = has_udf = False
-    for sector in range(_SECTOR * 16, min(len(buf), _SECTOR * 64), _SECTOR):
+    for number in magic.DISC_SECTORS:
+        sector = _SECTOR * number
         mark = buf[sector : sector + 6]
         has_udf = has_udf or mark[1:] in _UDF
         iso = iso or mark[1:] == b"CD001"

@@ -49,7 +49,7 @@ def _fields(boot: bytes) -> tuple[int, ...] | None:
     large, large_table = struct.unpack_from("<LL", boot, 32)
     total, table = total or large, table or large_table
     sound = sector in (512, 1024, 2048, 4096) and cluster and not cluster & (cluster - 1)
-    if not sound or not reserved or tables not in (1, 2) or not table or not total or boot[0] not in (0xEB, 0xE9):
+    if not sound or not reserved or tables not in (1, 2) or not table or not total or boot[0] not in (0xEB, 0xE9, 0x49):
         return None
     return sector, cluster, reserved, tables, entries, total, table
 
@@ -65,9 +65,11 @@ def _shape(boot: bytes, start: int) -> _Shape:
     bits = 12 if clusters < 4085 else 16 if clusters < 65525 else 32
     if not entries:
         bits = 32  # there is no other place for the root
+    flags = int.from_bytes(boot[40:42], "little") if bits == 32 else 0
+    active = flags & 15 if flags & 0x80 else 0  # of the tables, where they are not copies of one
     return _Shape(
         bits,
-        start + reserved * sector,
+        start + (reserved + active * table) * sector,
         table * sector,
         start + root * sector,
         entries * 32,
@@ -148,13 +150,14 @@ class _Walk:
             else:
                 name = "".join(long) or _short(data[at : at + 11])
                 long.clear()
-                if name not in (".", ".."):
+                if data[at : at + 11].rstrip(b" ") not in (b".", b".."):
                     high, low, size = struct.unpack_from("<H4xHL", data, at + 20)
                     yield name, attributes, (high << 16 if self._shape.bits == 32 else 0) | low, size
 
     def _file(self, path: tuple[str, ...], first: int, size: int) -> Item:
         self._room.check_time()
-        content = self._disk.gather(self._chain(first, size), size, self._room.room())
+        most = self._room.room()
+        content = self._disk.gather(self._chain(first, min(size, most)), size, most)
         return Member("/".join(path), content.data, content.over, content.complete, entry=Entry(size, size))
 
     def _chain(self, cluster: int, size: int) -> Extents:

@@ -357,6 +357,9 @@ class _Walk:
         except (_Damaged, _Unsupported) as fault:
             yield _unread(name, fault)
             return
+        if node.kind in (_DIRECTORY, _STREAMS):  # some readers go by this, not by the mark of the entry
+            yield place, path
+            return
         content = self._content(node, self._room.room())
         yield Member(name, content.data, content.over, content.complete, entry=Entry(node.size, node.size))
         if node.streams is not None:
