@@ -325,7 +325,7 @@ class Contents:
         """Look for files that are spelled out in a text, and match its links. Its octets were matched already."""
         text = part_of(buf, start, end)
         if links and self._course.texts is not None:
-            self._course.texts.add(text, node.type == "html")
+            self._course.texts.add(text, node.type == "html", node.charset)
         if links:
             match_links(self._image, self._ledger, node, text, self._budget.check_time)
         for finder in FINDERS:

@@ -52,6 +52,7 @@ class Entities:
         content_types = [parse(one) for one in fields.content_types]
         if fields.dispositions or content_types:
             self._names(node, [parse(one) for one in fields.dispositions], content_types)
+            node.charset = text_of(content_types[0].first("charset"))[: limits.NAME_LEN] if content_types else ""
         whole = not node.part or node.part[-1] in "./"
         found = readings(fields, content_types, digest)
         if len(found) > limits.READINGS:

@@ -37,6 +37,7 @@ class Node(msgspec.Struct, eq=False):
     what kind of document's parts it has (ooxml.package). encrypted: something in
     it cannot be read without a password or key, be it its content or one of its members. opened: it was encrypted,
     and a password from the message opened it.
+    charset: of an entity, as it declares it.
     alternate: the node exists only in a second reading of its parent, so it cannot be rewritten by itself.
     """
 
@@ -57,6 +58,7 @@ class Node(msgspec.Struct, eq=False):
     size: int = 0
     encrypted: bool = False
     opened: bool = False
+    charset: str = ""
     children: list[Node] = []
 
     @property

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from engine import limits
+from engine.scan.header import decode_charset
 from engine.scan.mapped import Octets
 
 # Words of languages that put space between words, and of those that do not.
@@ -48,6 +49,8 @@ _INLINE: Final = frozenset(
     {"b", "i", "u", "em", "strong", "span", "font", "a", "small", "big", "code", "tt", "sub", "sup", "o:p"}
 )
 _UNSEEN: Final = frozenset({"style", "script", "title"})
+_META: Final = re.compile(rb"<meta[^>]{1,200}charset=[\"']?([\w-]{1,40})", re.I)
+_LATIN: Final = frozenset({"", "us-ascii", "ascii", "iso-8859-1", "latin-1"})  # that mean more than they say
 _PRETTY: Final = 30  # what looks like a password weighs so much more
 
 
@@ -57,22 +60,26 @@ class Texts:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def add(self, octets: Octets, page: bool) -> None:
-        """octets: of a text part, decoded. page: it is HTML."""
+    def add(self, octets: Octets, page: bool, charset: str = "") -> None:
+        """octets: of a text part, decoded. page: it is HTML. charset: as its header declares it."""
         if len(self.seen) < limits.PASSWORD_TEXTS:
-            text = _decoded(bytes(octets[: limits.PASSWORD_TEXT_LEN]))
+            looked_at = bytes(octets[: limits.PASSWORD_TEXT_LEN])
+            declared = _META.search(looked_at, 0, 1024) if page and not charset else None
+            text = _decoded(looked_at, declared[1].decode() if declared else charset)
             self.seen.append(visible(text) if page else text)
 
 
-def _decoded(octets: bytes) -> str:
+def _decoded(octets: bytes, charset: str) -> str:
+    """As programs show it: what is UTF-8 as such, whatever it declares, as that is often wrong."""
     if octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return octets.decode("utf-16", "replace")
-    try:
-        return octets.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if len(octets) == limits.PASSWORD_TEXT_LEN and error.start >= len(octets) - 4:  # a character that was cut
-            return octets[: error.start].decode("utf-8-sig")
-        return octets.decode("cp1252", "replace")
+    if not octets.isascii():  # else it may be in a charset of seven bits
+        try:
+            return octets.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            if len(octets) == limits.PASSWORD_TEXT_LEN and error.start >= len(octets) - 4:  # a character that was cut
+                return octets[: error.start].decode("utf-8-sig")
+    return decode_charset(octets, "cp1252" if charset.lower() in _LATIN else charset)
 
 
 def visible(page: str) -> str:

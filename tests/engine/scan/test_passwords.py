@@ -50,6 +50,19 @@ def test_sentence_ends_are_tried_without_and_with() -> None:
     assert set(said("The password is Hello!")[:2]) == {"Hello", "Hello!"}
 
 
+@pytest.mark.parametrize("declared", ["us-ascii", "iso-8859-1", "x-unknown", "rot13", "koi8-r", ""])
+def test_what_is_utf_8_is_read_as_such(declared: str) -> None:
+    texts = Texts()
+    texts.add("Passwort: grün1".encode(), False, declared)
+    assert candidates("", (), texts, ())[0] == "grün1"
+
+
+def test_the_charset_that_a_page_declares() -> None:
+    texts = Texts()
+    texts.add("<meta http-equiv=x content='text/html; charset=koi8-r'><p>Пароль: кот2024".encode("koi8-r"), True)
+    assert candidates("", (), texts, ())[0] == "кот2024"
+
+
 def test_names_subjects_and_the_usual_ones() -> None:
     found = said("see there", subject="Invoice, code 7788", names=("archive_secret99.zip",))
     assert found[0] == "7788" and {"secret99", "infected", "1234"} <= set(found)

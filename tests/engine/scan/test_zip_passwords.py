@@ -56,6 +56,29 @@ def attached(found: Walk) -> Node:
     return next(node for node in found.root.everything() if node.name == "a.zip")
 
 
+@pytest.mark.parametrize(
+    ("charset", "text", "password"),
+    [
+        ("koi8-r", "Пароль: кот2024", "кот2024"),
+        ("windows-1251", "Пароль: кот2024", "кот2024"),
+        ("iso-2022-jp", "パスワード：密abcd1", "密abcd1"),
+        ("gb18030", "密码：hello钥9", "hello钥9"),
+        ("utf-16-le", "Password: wide9", "wide9"),
+        ("iso-8859-2", "Heslo: žluť9", "žluť9"),
+    ],
+)
+def test_in_the_charset_that_the_part_declares(charset: str, text: str, password: str) -> None:
+    """ENC-01."""
+    words, file = EmailMessage(), EmailMessage()
+    words.set_content(text.encode(charset), maintype="text", subtype="plain", params={"charset": charset})
+    file.set_content(aes({"e.com": EICAR}, password), maintype="application", subtype="zip", filename="a.zip")
+    whole = EmailMessage()
+    whole.make_mixed()
+    whole.attach(words)
+    whole.attach(file)
+    assert walk(whole.as_bytes(), ()).facts.verdict is Verdict.INFECTED
+
+
 ARCHIVES = {
     "zipcrypto": old({"a.txt": b"words", "b.com": EICAR}),
     "aes-128": aes({"a.txt": b"words", "b.com": EICAR}, bits=128),
