@@ -40,12 +40,16 @@ class Archives:
         for kind in ooxml.roles(entry.text_name for entry in directory.entries):
             self._ledger.finding(node.part, kind)
         for position, entry in enumerate(directory.entries, 1):
-            if not entry.directory and not self._zip_entry(node, buf, entry, position, place):
+            if directory.packed_left < 0:
+                self._ledger.unscanned(node.part, Cause.LIMIT, "zip: entries that lie in each other")
+                break
+            if not entry.directory and not self._zip_entry(node, buf, directory, position, place):
                 break
         return True
 
-    def _zip_entry(self, parent: Node, buf: Octets, entry: zip_file.Entry, position: int, place: Place) -> bool:
+    def _zip_entry(self, parent: Node, buf: Octets, directory: zip_file.Directory, position: int, place: Place) -> bool:
         """Returns False when no more members are to be opened."""
+        entry = directory.entries[position - 1]
         made = self._course.contents.member(parent, entry.text_name, place)
         if made is None:
             return False
@@ -82,6 +86,7 @@ class Archives:
         else:
             room = self._budget.room(packed_len, window)
             content = zip_file.unpack(buf, entry, room, self._budget.check_time)
+            directory.packed_left -= content.used
         if content.over:
             self._ledger.over(node.part, limit)
         elif not content.complete:

@@ -32,7 +32,7 @@ _DECODED: Final = {
 _USUAL: Final = {
     b"7bit": "", b"8bit": "", b"binary": "", b"base64": "base64", b"quoted-printable": "quoted-printable"
 }  # fmt: skip
-_ENCODING_LEN: Final = 1000  # octets of a Content-Transfer-Encoding that are read
+_ENCODING_LEN: Final = 1000  # octets of a Content-Transfer-Encoding that are read; a longer one may be any
 _NESTED: Final = frozenset({"message/rfc822", "message/global", "message/news", "message/x-rfc822"})
 _EXTERNAL: Final = "message/external-body"  # RFC 2046 s5.2.3: its body is a header section, and a body to be ignored
 PARTIAL: Final = "message/partial"
@@ -125,7 +125,7 @@ def _encodings(bodies: list[bytes]) -> list[str]:
         known = [word for word in words if word in _IDENTITY or word in _SPELLED_OUT or word in _DECODED]
         for word in known:
             found[_DECODED.get(word, "")] = None
-        if not known or len(known) < len(words):
+        if not known or len(known) < len(words) or len(body) > _ENCODING_LEN:
             # RFC 2045 s6.4: to be treated as opaque octets; clients also guess from the spelling.
             found.update({"": None, "base64": None, "quoted-printable": None})
     return list(found) or [""]

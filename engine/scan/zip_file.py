@@ -38,6 +38,7 @@ LOCAL_LEN: Final = 30
 CENTRAL_LEN: Final = 46
 END_LEN: Final = 22
 END_SEARCH_LEN: Final = END_LEN + 0xFFFF  # an archive comment is at most 65535 octets
+PACKED_WORK: Final = 16  # times the length of the archive: ordinary entries are read once, or twice if headers disagree
 _CANDIDATES: Final = 8  # end records that are tried
 _ENTRIES: Final = 200_000  # the limit on files is lower; this one bounds memory
 _EXTRA_FIELDS: Final = 64  # fields of one extra field that are looked at for zip64 sizes
@@ -92,6 +93,7 @@ class Directory(msgspec.Struct):
 
     base: what has to be added to stored offsets (prepended data). end_off: end record; -1: there is none.
     looked_at: marks of local headers. header_left: octets of names and extra fields of local headers that may be read.
+    packed_left: octets of packed entries that may be read; they can lie in each other.
     """
 
     entries: list[Entry] = []
@@ -103,6 +105,7 @@ class Directory(msgspec.Struct):
     zip64: bool = False
     looked_at: int = 0
     header_left: int = 0
+    packed_left: int = 0
 
 
 def read(buf: Octets, local_only: bool = True) -> Directory | None:
@@ -119,6 +122,7 @@ def read(buf: Octets, local_only: bool = True) -> Directory | None:
         directory.header_left = len(buf)
         _read_central(buf, directory)
     _read_unlisted(buf, directory)
+    directory.packed_left = PACKED_WORK * len(buf) + limits.MIB
     return directory
 
 

@@ -29,7 +29,8 @@ _REFERENCE: Final = 0x094  # FileDataStoreObjectReferenceFND
 _DECLARED: Final = re.compile("<ifndf>{".encode("utf-16-le"))
 _NAME_PROPERTY: Final = b"\x9c\x1d\x00\x1c"  # EmbeddedFileName, 0x1C001D9C
 _PROPERTIES: Final = 64  # of one set that are looked at; sets of pages have some 30
-_NAMES: Final = 1_000  # of embedded files; more are nameless
+_NAMES: Final = 1_000  # of embedded files
+_NAMES_EACH: Final = 8  # of one file, once all of that extension were told of another
 _FILES: Final = 10_000  # declarations of files that are read; the limit on files is not higher
 _NODES: Final = 1_000_000  # a section of 100 MB has some hundred thousand
 _NAME_LEN: Final = 520
@@ -53,6 +54,8 @@ def _stored(buf: Octets, room: Room) -> Iterator[Item]:
         yield Gap(Cause.LIMIT, "onenote-nodes")
     extensions = _extensions(buf, nodes.references, room)
     names = _names(buf, room)
+    if names.cut:
+        yield Gap(Cause.LIMIT, f"{_NAMES} names of files in a onenote section")
     at = buf.find(_STORE)
     while at >= 0:
         room.check_time()
@@ -71,6 +74,8 @@ def _stored(buf: Octets, room: Room) -> Iterator[Item]:
 
 def _packaged(buf: Octets, room: Room) -> Iterator[Item]:
     names = _names(buf, room)
+    if names.cut:
+        yield Gap(Cause.LIMIT, f"{_NAMES} names of files in a onenote section")
     at = buf.find(_BLOB)
     turns = 0
     while at >= 0:
@@ -123,12 +128,12 @@ def _compact(buf: Octets, at: int) -> tuple[int, int] | None:
 
 
 def _member(
-    buf: Octets, begin: int, size: int, at: int, extension: str, names: list[str], complete: bool = True
+    buf: Octets, begin: int, size: int, at: int, extension: str, names: "_Names", complete: bool = True
 ) -> Member:
     data = part(buf, begin, begin + size)
     image = data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"\x01\0\0\0")) and not extension
-    fit = () if image else tuple(one for one in names if not extension or one.lower().endswith(extension.lower()))
-    return Member(f"file-{at:x}{extension}", data, False, complete, stream=image, also=fit[:8])
+    also = () if image else names.of(extension)
+    return Member(f"file-{at:x}{extension}", data, False, complete, stream=image, also=also)
 
 
 # --- what belongs to files --------------------------------------------------------------------------------
@@ -206,7 +211,25 @@ def _guid(text: str) -> bytes:
     return first + bytes.fromhex(groups[3] + groups[4])
 
 
-def _names(buf: Octets, room: Room) -> list[str]:
+class _Names:
+    """Those of embedded files. cut: there are more."""
+
+    def __init__(self, names: list[str], cut: bool) -> None:
+        self.all = names
+        self.cut = cut
+        self._told: set[str] = set()
+
+    def of(self, extension: str) -> tuple[str, ...]:
+        """Those that a file may have: all for the first with an extension, so that rules meet each of them."""
+        ending = extension.lower()
+        fit = tuple(one for one in self.all if one.lower().endswith(ending))
+        if ending in self._told:
+            return fit[:_NAMES_EACH]
+        self._told.add(ending)
+        return fit
+
+
+def _names(buf: Octets, room: Room) -> _Names:
     """Every EmbeddedFileName, in order, each once."""
     found: dict[str, None] = {}
     at = buf.find(_NAME_PROPERTY)
@@ -218,7 +241,7 @@ def _names(buf: Octets, room: Room) -> list[str]:
         if name:
             found[name] = None
         at = buf.find(_NAME_PROPERTY, at + 4)
-    return list(found)
+    return _Names(list(found), at >= 0)
 
 
 def _name_at(buf: Octets, at: int) -> str:

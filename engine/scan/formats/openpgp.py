@@ -18,7 +18,7 @@ from engine.scan.inflate import inflate
 from engine.scan.mapped import Octets
 
 MESSAGES: Final = 100  # in one text
-PACKETS: Final = 1_000  # of one message
+PACKETS: Final = 1_000  # of one message, in all its layers
 _ZLIB_HEADER_LEN: Final = 2
 DEPTH: Final = 4  # compressed packets in each other
 _MARK: Final = b"-----BEGIN PGP MESSAGE"
@@ -50,17 +50,20 @@ def messages(buf: Octets, room: Room) -> Iterator[Item]:
         stop = len(buf) if end is None else end.start()
         packets = decode(memoryview(buf)[begin.end() : max(stop, begin.end())])[0]
         room.keep(len(packets))
-        yield from _packets(memoryview(packets), room, 0)
+        yield from _packets(memoryview(packets), room, 0, [PACKETS])
         at = buf.find(_MARK, max(stop, begin.end()))
 
 
-def _packets(data: memoryview, room: Room, depth: int) -> Iterator[Item]:
+def _packets(data: memoryview, room: Room, depth: int, left: list[int]) -> Iterator[Item]:
+    """left: how many packets of the message may still be looked at; of one element, which all layers share."""
     at = 0
     told = False
-    for _ in range(PACKETS):
+    while at < len(data):
         room.check_time()
-        if at >= len(data):
+        if not left[0]:
+            yield Gap(Cause.LIMIT, f"{PACKETS} OpenPGP packets")
             return
+        left[0] -= 1
         if not data[at] & 0x80:
             break
         tag, body, behind = _packet(data, at, room)
@@ -72,16 +75,12 @@ def _packets(data: memoryview, room: Room, depth: int) -> Iterator[Item]:
             if depth == DEPTH:
                 yield Gap(Cause.LIMIT, f"{DEPTH} compressed OpenPGP packets in each other")
                 return
-            yield from _unpacked(body, room, depth)
+            yield from _unpacked(body, room, depth, left)
         elif tag == _LITERAL:
             yield _literal(body, room)
         elif tag not in _PASSED_OVER:
             break
         at = behind
-    else:
-        if at < len(data):
-            yield Gap(Cause.LIMIT, f"{PACKETS} OpenPGP packets")
-        return
     if at < len(data):  # not such packets: no OpenPGP program shows anything, and the text itself is matched
         yield Odd("pgp-message-broken")
 
@@ -95,7 +94,7 @@ def _literal(body: memoryview, room: Room) -> Member:
     return Member(name, content, len(body) > behind + 4 + most, len(body) >= behind + 4)
 
 
-def _unpacked(body: memoryview, room: Room, depth: int) -> Iterator[Item]:
+def _unpacked(body: memoryview, room: Room, depth: int, left: list[int]) -> Iterator[Item]:
     most = room.room()
     method, packed = bytes(body[:1]), body[1:]
     if method == b"\0":
@@ -113,7 +112,7 @@ def _unpacked(body: memoryview, room: Room, depth: int) -> Iterator[Item]:
     if over or not complete:
         yield Gap(Cause.LIMIT if over else Cause.DAMAGED, "OpenPGP compressed data")
     room.keep(len(inner))
-    yield from _packets(memoryview(inner), room, depth + 1)
+    yield from _packets(memoryview(inner), room, depth + 1, left)
 
 
 def _packet(data: memoryview, at: int, room: Room) -> tuple[int, memoryview, int]:

@@ -190,6 +190,7 @@ class Streams:
     def decode(self, stream: Stream, steps: list[Step], room: int) -> tuple[Decoded, bool]:
         """(what is in the stream, whether the search for its end was given up)."""
         end = stream.end
+        self.objects.charge(max(0, end - stream.start))  # lengths may lead over each other
         done = decode(self._plain(stream, end, room), steps, room)
         self._expand(done)
         if not steps or done.first_ended or done.over or done.broken or done.stopped == steps[0].name:

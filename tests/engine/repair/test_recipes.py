@@ -14,7 +14,7 @@ from cext.automaton import Image
 from engine.config import Settings
 from engine.repair import recipes
 from engine.repair.cleaners import repair
-from engine.repair.program import NoProgram, Program
+from engine.repair.program import SECTIONS, NoProgram, Program
 from engine.repair.recipes import BadRecipes, Instruction, Recipe, Step, Term, load, run
 from engine.rewrite import spliced
 from engine.scan.outcome import Fate
@@ -214,3 +214,16 @@ _STEPS = st.builds(
 def test_whatever_the_steps_nothing_is_raised_nor_longer(steps: list[Instruction], content: bytes) -> None:
     made = run(content, Recipe("a", tuple(steps)))
     assert made is None or len(made) <= len(content)
+
+
+def test_sections_of_a_program() -> None:
+    """AV-13: program.SECTIONS, crossed by one: what has more is no program to Windows, nor to recipes."""
+    octets = bytearray(program() + bytes(40 * SECTIONS))
+    at = octets.index(b"PE\0\0") + 6
+    for count in (SECTIONS, SECTIONS + 1):
+        octets[at : at + 2] = struct.pack("<H", count)
+        if count == SECTIONS:
+            assert Program(octets).section(count - 1).header > 0
+        else:
+            with pytest.raises(NoProgram):
+                Program(octets)

@@ -70,6 +70,15 @@ def test_a_remote_template() -> None:
     assert word.cleaned(main, local) == (main, local, ())
 
 
+def test_texts_that_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AV-13: word._STRINGS: the template is the second; if fewer by one were looked at, it would stay."""
+    texts = _texts("a", "https://x.invalid/t.dotm")
+    main = document(b"", texts, {32: (0, len(texts))})
+    for most in (2, 1):
+        monkeypatch.setattr(word, "_STRINGS", most)
+        assert word.cleaned(main, texts)[2] == ("external template",) * (most - 1)
+
+
 def test_macros_of_word_6() -> None:
     """AV-13: the table that holds WordBasic macros becomes zeros."""
     main = bytearray(document(b"\xff\1MARKED" + b"text", b"", {}))

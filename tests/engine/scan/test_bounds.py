@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
+from engine import limits
 from engine.scan import tar_file, zip_file
 from engine.scan.formats import OPENERS, archive, seven_zip, streams
 from tests.engine.scan.bombs import central, closed, local
 from tests.engine.scan.formats import archives_made as made
 from tests.engine.scan.formats.rooms import Found
-from tests.engine.scan.material import tarred, zipped
+from tests.engine.scan.material import tarred, walk_file, zipped
 
 
 def seven(header: bytes, packed: bytes = b"") -> bytes:
@@ -153,3 +154,14 @@ def test_records_of_a_7z_come_once(record: bytes) -> None:
     for count in (1, 2):
         header = seven_zip.read(seven(folders + record * count + bytes(12)), 0)
         assert header is not None and header.known == (count == 1)
+
+
+def test_entries_of_a_zip_that_share_what_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONT-06: zip_file.PACKED_WORK: entries of one stream that yields nothing were each read anew."""
+    packed = b"\0\0\0\xff\xff" * 80_000 + b"\x03\0"
+    front = local(b"a", 0, len(packed), 0, 8) + packed
+    monkeypatch.setattr(zip_file, "PACKED_WORK", 1)
+    assert 3 * len(packed) < len(front) + limits.MIB < 4 * len(packed)
+    for count, told in ((4, []), (5, ["zip: entries that lie in each other"])):
+        facts = walk_file(closed(front, [central(b"a", 0, len(packed), 0, 0, 8)] * count), "a.zip").facts
+        assert [one.detail for one in facts.unscanned] == told, count

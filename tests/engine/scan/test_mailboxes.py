@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import limits
+from engine.scan import mailboxes
 from engine.scan.mailboxes import addresses
 
 
@@ -98,3 +99,12 @@ def test_nothing_breaks_it(field: bytes) -> None:
     for address in addresses([field]):
         local, at, domain = address.rpartition("@")
         assert at and local and domain and address.isprintable() and address == address.lower()
+
+
+def test_the_length_that_is_read_in_full() -> None:
+    """PROC-23: mailboxes._FIELD_LEN: in what is longer by one, words at its end count whatever they stand in."""
+    end = b' quoted@in.example" <a@b.example>'
+    for longer in (0, 1):
+        field = b'"' + b"x" * (mailboxes._FIELD_LEN - len(end) - 1 + longer) + end
+        assert ("quoted@in.example" in mailboxes.addresses([field])) == bool(longer)
+        assert "a@b.example" in mailboxes.addresses([field])

@@ -1,6 +1,7 @@
 """Where clients disagree there is more than one reading, and the first is the common one (PROC-22)."""
 
 from engine import limits
+from engine.scan import readings as spellings
 from engine.scan.header import Fields, parse
 from engine.scan.node import LEAF, MESSAGE, MULTIPART
 from engine.scan.readings import Reading, guess_boundary, readings
@@ -59,3 +60,11 @@ def test_a_multipart_without_a_boundary_is_a_leaf_and_its_boundary_can_be_guesse
 def test_readings_are_few() -> None:
     types = [b"multipart/m; boundary=%d" % number for number in range(50)]
     assert len(read(*types, encodings=(b"x", b"y", b"uuencode"))) == limits.READINGS + 1  # one more: there were more
+
+
+def test_a_long_encoding_is_tried_as_each_known_one() -> None:
+    """PROC-23: readings._ENCODING_LEN, crossed by one: what stands behind it hides nothing."""
+    for longer in (0, 1):
+        blanks = b" " * (spellings._ENCODING_LEN - len(b"8bitbase64") + longer)
+        found = read(b"application/x", encodings=(b"8bit" + blanks + b"base64",))
+        assert [one.encoding for one in found] == ["", "base64", "quoted-printable"][: 2 + longer]

@@ -6,6 +6,7 @@ import pytest
 from engine.config import Antivirus, Blocking, ContainerLimits, LeftoverAction, Settings, UnscannedAction, VirusAction
 from engine.queue.record import Disposition
 from engine.rewrite import spliced
+from engine.scan import service
 from engine.scan.facts import Cause, Verdict
 from engine.scan.outcome import Outcome
 from engine.scan.service import examine
@@ -121,3 +122,11 @@ def test_an_outcome_travels() -> None:
     outcome = examined(message("t\n", [("e", EICAR)]))
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(outcome), type=Outcome)
     assert again == outcome
+
+
+def test_the_header_section_of_what_is_not_examined() -> None:
+    """SCAN-07: service._HEADER_LEN: so much of it is still judged, and not an octet more."""
+    start, end = b"X: ", b"\r\nSubject: words"
+    for longer, subject in ((0, "words"), (1, "word")):
+        data = start + b"x" * (service._HEADER_LEN - len(start + end) + longer) + end + b"\r\n\r\ntext\r\n"
+        assert service._not_examined(data, "no room", Settings()).facts.subject == subject

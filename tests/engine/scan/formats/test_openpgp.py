@@ -103,6 +103,9 @@ def test_limits() -> None:
     for more in (0, 1):
         told = opened(armored(packet(10, b"") * (openpgp.PACKETS + more)))
         assert told == [Gap(Cause.LIMIT, f"{openpgp.PACKETS} OpenPGP packets")] * more
+        inner = compressed(1, packet(10, b"") * (openpgp.PACKETS - 2))  # all layers share what there is
+        told = opened(armored(inner + packet(10, b"") * (1 + more)))
+        assert told == [Gap(Cause.LIMIT, f"{openpgp.PACKETS} OpenPGP packets")] * more
 
 
 @settings(max_examples=300, deadline=None)
