@@ -131,7 +131,7 @@ class _Cleaning:
         """A cross-reference table may lead to objects amid the octets of a stream: those are not cleaned."""
         for stream in self._streams:
             self._objects.charge(stream.end - stream.start)
-            octets = bytes(self._file.changed[stream.start : stream.end])
+            octets = bytes(memoryview(self._file.changed)[stream.start : stream.end])
             if _KEYWORD.search(octets) and next(self._telling(octets, 0, len(octets)), -1) >= 0:
                 raise Irregular
 

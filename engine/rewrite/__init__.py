@@ -2,6 +2,17 @@
 
 from engine.rewrite.mender import CannotRepair, CannotRewrite, Mender
 from engine.rewrite.places import can_be_exchanged
-from engine.rewrite.tree import apply, removed, spliced
+from engine.rewrite.room import Room
+from engine.rewrite.tree import apply, lying_in, removed, spliced
 
-__all__ = ["CannotRepair", "CannotRewrite", "Mender", "apply", "can_be_exchanged", "removed", "spliced"]
+__all__ = [
+    "CannotRepair",
+    "CannotRewrite",
+    "Mender",
+    "Room",
+    "apply",
+    "can_be_exchanged",
+    "lying_in",
+    "removed",
+    "spliced",
+]

@@ -1,9 +1,12 @@
 """What the rewriter asks to repair the content of nodes, and what it says when something cannot be done."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.scan.node import Node
+
+if TYPE_CHECKING:
+    from engine.rewrite.room import Room
 
 
 class CannotRewrite(Exception):
@@ -28,8 +31,8 @@ class Mender(Protocol):
     def wants(self, node: Node) -> bool:
         """Whether the content of node is to be repaired."""
 
-    def mend(self, node: Node, content: bytes) -> bytes | None:
-        """The repaired content, or None: that is not possible. Never raises on content."""
+    def mend(self, node: Node, content: bytes, room: "Room") -> bytes | None:
+        """The repaired content, or None: that is not possible, or not in this room. Never raises on content."""
 
 
 class NoMender:
@@ -38,5 +41,5 @@ class NoMender:
     def wants(self, node: Node) -> bool:
         return False
 
-    def mend(self, node: Node, content: bytes) -> bytes | None:
+    def mend(self, node: Node, content: bytes, room: "Room") -> bytes | None:
         return None

@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.rewrite import replacement
 from engine.rewrite.encode import line_end_of
+from engine.scan.mapped import Octets
 from engine.scan.node import ENTITY, GZIP, MARGIN, MEMBER, MULTIPART, TAR, ZIP, Node
 
 Edit = tuple[int, int, bytes]  # start and end in a buffer, and what is to stand there
@@ -30,7 +31,7 @@ def can_be_exchanged(way: list[Node]) -> bool:
     return all(below.role != MEMBER or above.format in ARCHIVES for above, below in itertools.pairwise(way))
 
 
-def cut(parent: Node, removed: list[Node], buf: bytes) -> list[Edit]:
+def cut(parent: Node, removed: list[Node], buf: Octets) -> list[Edit]:
     """Edits that take parts out of a multipart with a delimiter each. One part has to stay (RFC 2046 s5.1.1)."""
     if not removed:
         return []
@@ -64,11 +65,17 @@ def removable(way: list[Node]) -> int:
     return at
 
 
-def with_edits(data: bytes, edits: list[Edit]) -> bytes:
-    pieces: list[bytes] = []
+def with_edits(data: Octets, edits: list[Edit]) -> bytes:
+    """data with these edits done, in one copy; in none if one edit is all of it."""
+    if not edits:
+        return bytes(data)
+    if len(edits) == 1 and edits[0][:2] == (0, len(data)):
+        return edits[0][2]
+    view = memoryview(data)
+    pieces: list[bytes | memoryview] = []
     at = 0
     for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
-        pieces += (data[at:start], new)
+        pieces += (view[at:start], new)
         at = end
-    pieces.append(data[at:])
+    pieces.append(view[at:])
     return b"".join(pieces)

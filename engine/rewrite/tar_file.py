@@ -3,6 +3,7 @@
 from typing import Final
 
 from engine.scan import tar_file
+from engine.scan.mapped import Octets
 from engine.scan.tar_file import BLOCK, Member
 
 _MAX_SIZE: Final = 8**11
@@ -12,17 +13,17 @@ class Unusable(Exception):
     """The archive is not regular enough to be changed without loss."""
 
 
-def exchange(buf: bytes, changes: dict[int, tuple[str, bytes]]) -> list[tuple[int, int, bytes]]:
+def exchange(buf: Octets, changes: dict[int, tuple[str, bytes]]) -> list[tuple[int, int, bytes]]:
     """Edits of the archive: (start, end, octets), in order.
 
-    changes: offset of a member's header -> (new name, or empty to keep name and kind; new content).
-    Raises Unusable and nothing else.
+    changes: offset of a member's header -> (new name, or empty to keep name and kind; new content). They are taken
+    out of it one by one. Raises Unusable and nothing else.
     """
     edits = []
     for member in tar_file.members(buf):
         if any(member.problems.values()):
             raise Unusable
-        change = changes.get(member.header_off)
+        change = changes.pop(member.header_off, None)
         if change is not None:
             name, content = change
             if member.next_off > len(buf) or len(content) >= _MAX_SIZE:
@@ -31,13 +32,15 @@ def exchange(buf: bytes, changes: dict[int, tuple[str, bytes]]) -> list[tuple[in
             if not name and b"size=" in buf[member.first_off : member.header_off]:
                 raise Unusable  # a pax header tells the size
             padding = bytes(-len(content) % BLOCK)
-            edits.append((start, member.next_off, _header(buf, member, name, len(content)) + content + padding))
-    if len(edits) != len(changes):
+            edits.append(
+                (start, member.next_off, b"".join((_header(buf, member, name, len(content)), content, padding)))
+            )
+    if changes:
         raise Unusable
     return edits
 
 
-def _header(buf: bytes, member: Member, name: str, size: int) -> bytes:
+def _header(buf: Octets, member: Member, name: str, size: int) -> bytes:
     header = bytearray(buf[member.header_off : member.header_off + BLOCK])
     if name:
         header[0:100] = name.encode("ascii").ljust(100, b"\0")

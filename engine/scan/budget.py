@@ -36,9 +36,17 @@ def time_s(settings: ContainerLimits) -> tuple[int, bool]:
 
 class Budget:
     def __init__(
-        self, settings: ContainerLimits, clock: Callable[[], float], deadline_s: float, words: Sequence[str] = ()
+        self,
+        settings: ContainerLimits,
+        clock: Callable[[], float],
+        deadline_s: float,
+        words: Sequence[str] = (),
+        held: int = 0,
     ) -> None:
-        """clock: seconds, monotonic. deadline_s: on that clock. words: passwords that may be tried."""
+        """clock: seconds, monotonic. deadline_s: on that clock. words: passwords that may be tried.
+
+        held: octets that are held already by who asks for the walk.
+        """
         self.keyring = Keyring(words, clock)
         self.depth, self._depth_set = _lower(settings.depth, settings.depth_on, limits.SCAN_DEPTH_CEILING)
         file_mb, self._file_set = _lower(settings.file_mb, settings.file_on, limits.SCAN_FILE_CEILING_MB)
@@ -47,7 +55,8 @@ class Budget:
         self.total_left = self._total_len = total_mb * limits.MIB
         self.files_left, self._files_set = _lower(settings.files, settings.files_on, limits.SCAN_FILES_CEILING)
         self._files = self.files_left
-        self.held_left = self._held_len = limits.SCAN_HELD_FILES * self.file_len + limits.SCAN_HELD_LEN
+        self._held_len = limits.SCAN_HELD_FILES * self.file_len + limits.SCAN_HELD_LEN
+        self.held_left = self._least_left = self._held_len - held
         self.ratio = settings.ratio if settings.ratio_on else 0
         self.parts_left = limits.MIME_PARTS
         self.delimiters_left = limits.DELIMITERS
@@ -97,9 +106,20 @@ class Budget:
     def hold(self, octets: int) -> None:
         """So many octets are held beyond the message from now on, until release()."""
         self.held_left -= octets
+        self._least_left = min(self._least_left, self.held_left)
 
     def release(self, octets: int) -> None:
         self.held_left += octets
+
+    @property
+    def held_len(self) -> int:
+        """How many octets may be held at one time."""
+        return self._held_len
+
+    @property
+    def held_most(self) -> int:
+        """How many were, at most."""
+        return self._held_len - self._least_left
 
     @property
     def held_limit(self) -> Bound:

@@ -4,6 +4,7 @@ What matched is a node of the walk's tree: a macro, a stream, a script in a page
 belongs to its document. Files in archives and in messages are files of their own, each repaired by itself.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -11,15 +12,16 @@ import msgspec
 
 from engine import limits
 from engine.policy.deletion import Ways
-from engine.repair.cleaners import can_repair, file_of, kind_of, repair
+from engine.repair.cleaners import can_repair, cost, file_of, kind_of, repair
 from engine.repair.recipes import Recipe
 from engine.repair.repaired import Repaired
-from engine.rewrite import CannotRepair, can_be_exchanged
+from engine.rewrite import CannotRepair, Room, can_be_exchanged
 from engine.scan.facts import Verdict
 from engine.scan.node import Node
 from engine.scan.outcome import Fate, InfectedFile, joined
 from engine.scan.walk import Walker
 
+KEPT_LEN: Final = 4 * limits.MIB  # of repaired files that are kept, should the message have to be written once more
 _NAMED: Final = 3  # files named in a reason; more are counted
 GROWTH: Final = limits.MIB  # by how much a file may grow by its repair: what is taken out may be packed less well
 
@@ -29,14 +31,14 @@ class Candidate(msgspec.Struct, eq=False):
 
     node: Node
     infected: list[Node]
-    repaired: Repaired | None = None
+    done: tuple[str, ...] = ()  # what the repair took out
 
     @property
     def viruses(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(virus for node in self.infected for virus in node.viruses))
 
     def told(self, fate: Fate) -> InfectedFile:
-        done = self.repaired.done if self.repaired is not None and fate is Fate.REPAIRED else ()
+        done = self.done if fate is Fate.REPAIRED else ()
         return InfectedFile(self.node.part, self.node.name, self.node.size, self.viruses, fate, done)
 
 
@@ -86,7 +88,8 @@ class Repairs:
                 _add(found, file, node)
         self._files = found
         self._covered = {id(node) for one in found.values() for node in one.infected}
-        self._known: dict[int, tuple[bytes, Repaired | None]] = {}
+        self._known: dict[int, tuple[bytes, Repaired | None]] = {}  # by node: digest of its content, result
+        self._kept = 0
 
     def __bool__(self) -> bool:
         return bool(self._files)
@@ -117,22 +120,30 @@ class Repairs:
     def wants(self, node: Node) -> bool:
         return id(node) in self._files
 
-    def mend(self, node: Node, content: bytes) -> bytes | None:
+    def mend(self, node: Node, content: bytes, room: Room) -> bytes | None:
         one = self._files[id(node)]
+        digest = hashlib.sha256(content).digest()
         known = self._known.get(id(node))
-        if known is None or known[0] != content:
-            known = self._known[id(node)] = content, self._repaired(one, content)
-        one.repaired = known[1]
-        return one.repaired.content if one.repaired else None
+        if known is not None and known[0] == digest:
+            found = known[1]
+        else:
+            found = self._repaired(one, content, room)
+            size = len(found.content) if found is not None else 0
+            if self._kept + size <= KEPT_LEN:
+                self._kept += size
+                self._known[id(node)] = digest, found
+        one.done = found.done if found is not None else ()
+        return found.content if found is not None else None
 
-    def _repaired(self, one: Candidate, content: bytes) -> Repaired | None:
+    def _repaired(self, one: Candidate, content: bytes, room: Room) -> Repaired | None:
         """Scanned again by itself, so that it is known which repair was good (AV-13)."""
-        if self._clock() >= self._until:
+        if self._clock() >= self._until or cost(one.node, len(content)) > room.left:
             return None
         found = repair(content, kind_of(one.node), one.viruses, self._recipes)
         if found is None or len(found.content) > len(content) + GROWTH:
             return None
-        again = self._walker.walk_file(found.content, one.node.name, self._until)
+        held = room.used + len(found.content)
+        again = self._walker.walk_file(found.content, one.node.name, self._until, held=held)
         return found if again.facts.verdict is Verdict.CLEAN else None
 
 

@@ -36,6 +36,7 @@ class Walk(msgspec.Struct):
     """What a walk found. root lies in the octets that were walked. fields: of the message's own header section.
 
     limit, limit_part: the first container limit that was reached, in words, and where (CONT-09).
+    held_most, held_len: octets that were held at one time beyond what was walked, and how many might have been.
     """
 
     facts: Facts
@@ -43,6 +44,8 @@ class Walk(msgspec.Struct):
     fields: Fields
     limit: str
     limit_part: str
+    held_most: int = 0
+    held_len: int = 0
 
 
 class Walker:
@@ -82,18 +85,24 @@ class Walker:
         buf = data if isinstance(data, bytes | Mapped) else bytes(data)
         return self._walk(lambda course: course.message(buf), deadline_s, taker)
 
-    def walk_file(self, data: "Buffer", name: str, deadline_s: float | None = None) -> Walk:
-        """Walk a file whose base name is name; paths of its members begin with it."""
+    def walk_file(self, data: "Buffer", name: str, deadline_s: float | None = None, held: int = 0) -> Walk:
+        """Walk a file whose base name is name; paths of its members begin with it. held: octets held besides."""
         buf = data if isinstance(data, bytes | Mapped) else bytes(data)
-        return self._walk(lambda course: course.file(buf, name), deadline_s)
+        return self._walk(lambda course: course.file(buf, name), deadline_s, held=held)
 
-    def _walk(self, begin: "Callable[[_Course], Node]", deadline_s: float | None, taker: Taker | None = None) -> Walk:
+    def _walk(
+        self,
+        begin: "Callable[[_Course], Node]",
+        deadline_s: float | None,
+        taker: Taker | None = None,
+        held: int = 0,
+    ) -> Walk:
         """Passwords may stand behind what they open, so the first walk reads, and a second one tries what it read. That
         one counts unless it ran out of time and found nothing, which the first one alone would not have.
         """
         if deadline_s is None:
             deadline_s = self._clock() + time_s(self._settings)[0]
-        course = self._course(deadline_s)
+        course = self._course(deadline_s, held=held)
         if self._passwords is not None:
             course.texts = Texts()
         walk = self._walked(course, begin, taker)
@@ -103,12 +112,12 @@ class Walker:
         words = candidates(walk.facts.subject, names, course.texts, self._passwords)
         if taker is not None:
             taker.again()
-        course = self._course(deadline_s, words)
+        course = self._course(deadline_s, words, held)
         again = self._walked(course, begin, taker)
         return walk if course.out_of_time and not again.facts.matches else again
 
-    def _course(self, deadline_s: float, words: Sequence[str] = ()) -> "_Course":
-        budget = Budget(self._settings, self._clock, deadline_s, words)
+    def _course(self, deadline_s: float, words: Sequence[str] = (), held: int = 0) -> "_Course":
+        budget = Budget(self._settings, self._clock, deadline_s, words, held)
         return _Course(self._image, budget, self._digests, self._end_to_end)
 
     def _walked(self, course: "_Course", begin: "Callable[[_Course], Node]", taker: Taker | None) -> Walk:
@@ -120,7 +129,15 @@ class Walker:
         root = begin(course)
         if watch is not None and watch.closed:
             watch.finish()
-        return Walk(ledger.facts, root, ledger.fields, ledger.limit, ledger.limit_part)
+        return Walk(
+            ledger.facts,
+            root,
+            ledger.fields,
+            ledger.limit,
+            ledger.limit_part,
+            budget.held_most,
+            budget.held_len,
+        )
 
 
 def usual_passwords(antivirus: Antivirus) -> Sequence[str] | None:

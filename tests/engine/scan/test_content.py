@@ -463,7 +463,7 @@ def test_thousands_of_named_files_take_no_longer_than_their_number() -> None:
 def test_what_cannot_be_removed_cannot_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:
     """FILE-07, ENC-02: it is never delivered as if it had been; SCAN-07 says what becomes of it."""
 
-    def refuse(data: bytes, walk: Walk, deletions: object, mender: object) -> list[Splice]:
+    def refuse(data: bytes, walk: Walk, *given: object) -> list[Splice]:
         raise CannotRewrite(walk.root)
 
     monkeypatch.setattr("engine.scan.cleaning.apply", refuse)
