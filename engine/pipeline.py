@@ -16,6 +16,7 @@ One message is in work once: by a task of its own, or claimed for what a person 
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 
@@ -102,20 +103,27 @@ class Pipeline:
 
     async def take_found(self) -> None:
         """What was in the slow queue at start, while new mail flows already. Once, before anything is noted of it."""
+        began = time.monotonic()
         try:
-            await self._take_found()
+            count = await self._take_found()
         except Exception:
             self._own_mail.all_known()  # as far as it will be
             raise
         self._own_mail.all_known()
-        while self._store.has_unread:
+        seconds = round(time.monotonic() - began, 3)
+        if count or self._store.unread:
+            self._services.event(events.SlowQueueRead(messages=count, left=self._store.unread, seconds=seconds))
+        while self._store.unread:
             await asyncio.sleep(NO_ROOM_S)
             await self._take_found()
         self._all_found = True
         self._flushed.clear()
 
-    async def _take_found(self) -> None:
+    async def _take_found(self) -> int:
+        """Returns how many these were."""
+        count = 0
         async for messages in self._store.found():
+            count += len(messages)
             for message in messages:
                 if message.started and message.id not in self.slow and self._store.known(message.id) is None:
                     with contextlib.suppress(NoSuchMessage, QueueFull):  # then that is found out at its turn
@@ -123,9 +131,13 @@ class Pipeline:
                 known = self._store.known(message.id)
                 if message.id in self.slow or known not in (None, message):  # somebody asked for it
                     continue
-                if known is not None:
-                    self._note_crash(message)
-                self._queue_slow(message)
+                try:
+                    if known is not None:
+                        self._note_crash(message)
+                    self._queue_slow(message)
+                except Exception as error:  # noqa: BLE001 - what is wrong with one keeps no other from being found
+                    self._failed(message.id, error, message)
+        return count
 
     async def load(self, smtp_id: str) -> MessageState:
         """A message of this relay, also a held one. Raises NoSuchMessage, QueueFull: it cannot be read now."""
@@ -436,7 +448,7 @@ class Pipeline:
         count, keys = self.slow.flush(domain)
         self._sending.try_now(keys)
         self.slow.wake()
-        return count
+        return count if domain or self._all_found else max(count, self._store.lengths()[1])
 
     def retry_waiting(self, smtp_id: str) -> bool:
         """As retry_by_hand, without reading it; False: it has to be read."""

@@ -35,6 +35,7 @@ _SYSTEM: Final = {
     "service-stopped": "Service stopped",
     "reordering-started": "Reordering started",
     "reordering-stopped": "Reordering stopped",
+    "slow-queue-read": "Slow queue read after a start",
     "alert-sent": "Alert sent",
     "alert-suppressed": "Alert not sent",
     "notification-wanted": "Notification wanted",

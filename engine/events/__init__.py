@@ -64,7 +64,14 @@ from engine.events.quarantine import (
     QuarantineServerFailed,
     QuarantineTransfer,
 )
-from engine.events.queue import QueueEvents, QueueLengths, QueueMoved, ReorderingStarted, ReorderingStopped
+from engine.events.queue import (
+    QueueEvents,
+    QueueLengths,
+    QueueMoved,
+    ReorderingStarted,
+    ReorderingStopped,
+    SlowQueueRead,
+)
 from engine.events.smtp import (
     BlockListUnusable,
     ClientCertificate,
@@ -179,6 +186,7 @@ __all__ = [
     "ServiceStarted",
     "ServiceStopped",
     "ServiceStopping",
+    "SlowQueueRead",
     "SpamListBlock",
     "SubjectBlocked",
     "SubmitterRefused",

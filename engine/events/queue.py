@@ -25,4 +25,15 @@ class ReorderingStopped(Event, tag="reordering-stopped"):
     seconds: float
 
 
-QueueEvents = QueueMoved | QueueLengths | ReorderingStarted | ReorderingStopped
+class SlowQueueRead(Event, tag="slow-queue-read"):
+    """A relay knows what waited when it started, if anything did, and tries it when it is due.
+
+    left: could not be read yet.
+    """
+
+    messages: int
+    left: int
+    seconds: float
+
+
+QueueEvents = QueueMoved | QueueLengths | ReorderingStarted | ReorderingStopped | SlowQueueRead

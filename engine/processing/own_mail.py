@@ -46,9 +46,9 @@ class OwnMail:
         """Queue a message. Returns its SMTP ID when it is durable. Raises QueueFull.
 
         word: names it. What was queued under a word before is not queued again, as far as the last WORDS are known, and
-        after a restart those of what is still in the queue.
+        after a restart those of what is still in the queue; until that is read, words are refused.
         """
-        if known := await self._sent_as(word):
+        if known := self._sent_as(word):
             return known
         draft = self._begin(recipients, word=word)
         draft.write(content)
@@ -56,7 +56,7 @@ class OwnMail:
 
     async def send_pieces(self, recipients: Sequence[str], pieces: AsyncIterator[bytes], word: str) -> str:
         """As `send`, for what is large. Raises QueueFull, and what the pieces raise: nothing is queued then."""
-        if known := await self._sent_as(word):
+        if known := self._sent_as(word):
             return known
         draft = self._begin(recipients, word=word)
         try:
@@ -68,12 +68,19 @@ class OwnMail:
             raise
         return await self._commit(draft)
 
-    async def _sent_as(self, word: str) -> str:
-        if word:
+    def _sent_as(self, word: str) -> str:
+        """Who asks does not wait here: others do behind it, and it may have asked more than once by then."""
+        known = self._words.get(word, "")
+        if word and not known and (self._stopped or not self._found.is_set()):
+            raise QueueFull("the relay may have sent this before, and has not read yet what waits")
+        return known
+
+    async def _is_forwarded(self, message: MessageState, word: str) -> bool:
+        """Nothing was, of what came after the start: new mail does not wait for what is read."""
+        if message.id <= self._store.newest:
             await self._found.wait()
-        if word and self._stopped and word not in self._words:
-            raise QueueFull("the relay stops, and may have sent this before")
-        return self._words.get(word, "")
+            return bool(self._sent_as(word))
+        return word in self._words
 
     def all_known(self) -> None:
         """What was in the queue at start is remembered now."""
@@ -139,7 +146,7 @@ class OwnMail:
         once for each address, however often it is tried because there was no room for that of another (PROC-19).
         """
         word = "" if is_copy else f"forward {message.id} {to.lower()}"
-        if await self._sent_as(word):
+        if word and await self._is_forwarded(message, word):
             return
         services = self._services
         survey = forward.Survey()

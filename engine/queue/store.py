@@ -41,6 +41,7 @@ CACHE_LEN: Final = 64 * limits.MIB  # octets of small messages kept in memory un
 _FILE_THREADS: Final = 4
 _BATCH: Final = 50  # messages read at a time at start, some 50 microseconds each
 _REST: Final = 15  # times as long as that took nothing is read, while there is new mail to deal with
+_REST_UNTIL_S: Final = 120.0  # then what waits has waited enough: it is read in minutes whatever else there is
 _AGAIN_S: Final = 1.0
 _SETTLE_S: Final = 10.0
 
@@ -107,7 +108,6 @@ class Store:
         self._unwritten: set[MessageState] = set()
         self._leftover: set[MessageState] = set()  # finished ones whose files could not be removed
         self._unsaid: WeakSet[MessageState] = WeakSet()  # nor written to, as was reported
-        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.TimerHandle | None = None
 
@@ -166,9 +166,10 @@ class Store:
     async def found(self) -> AsyncIterator[list[MessageState]]:
         """What was in the slow queue at start, what was tried longest ago first, some at a time: to look at.
 
-        Takes half a processor at most, and a sixteenth beside new mail. What cannot be read is for the next time; what
-        moved is left out.
+        Takes half a processor at most, and a sixteenth beside new mail, not for long. What cannot be read is for the
+        next time; what moved is left out.
         """
+        rests_until_s = time.monotonic() + _REST_UNTIL_S
         found, self._found = self._found, []
         found = await self._run(self._files.by_age, SLOW, self._while_open(found))
         for at in range(0, len(found), _BATCH):
@@ -183,16 +184,17 @@ class Store:
             began = time.thread_time()
             yield messages
             used_s += time.thread_time() - began
-            await asyncio.sleep(used_s * (_REST if self.messages else 1))
+            is_patient = self.messages and time.monotonic() < rests_until_s
+            await asyncio.sleep(used_s * (_REST if is_patient else 1))
 
     def _while_open(self, ids: Iterable[str]) -> Iterator[str]:
         """These, for a thread: who stops does not wait until it has looked at all of them."""
         return itertools.takewhile(lambda _: not self._closing, ids)
 
     @property
-    def has_unread(self) -> bool:
-        """Whether `found` is to be asked again: the disk or the system did not let it read all."""
-        return bool(self._found)
+    def unread(self) -> int:
+        """For how many `found` is to be asked again: the disk or the system did not let it read all."""
+        return len(self._found)
 
     def _skim(self, ids: list[str]) -> tuple[list[MessageState], list[str], float]:
         """Also what is damaged, and the processor time that it took."""
@@ -213,7 +215,6 @@ class Store:
 
     async def close(self) -> None:
         """Write and sync everything, and let go. Raises QueueError if something could not be written."""
-        self._closing = True
         self._closing = True
         if self._idle is not None:
             self._idle.cancel()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine import events, pipeline
+from engine.queue import store
 from engine.queue.errors import NoSuchMessage, QueueFull
 from engine.queue.record import Result
 from engine.queue.state import SLOW
@@ -80,7 +81,8 @@ def test_the_clock_is_set_while_it_is_not_in_memory(tmp_path: Path) -> None:
 
 
 def test_mail_flows_before_the_slow_queue_is_read(tmp_path: Path) -> None:
-    """PROC-14, SVC-03: own mail that has a name waits, since it may be there already; nothing is tried twice."""
+    """PROC-14, SVC-03: own mail that has a name is refused for now, as it may be there already, and holds up no other
+    command meanwhile; nothing is tried twice."""
 
     async def test(room: Room) -> None:
         ids = await waiting(room, *(f"a@dead{number}.example" for number in range(60)))
@@ -94,13 +96,16 @@ def test_mail_flows_before_the_slow_queue_is_read(tmp_path: Path) -> None:
         room.answer = lambda smtp_id, address: Result.DELIVERED
         fresh = await room.accept("b@alive.example")
         await room.until(lambda: fresh.done, "delivered")
-        again = asyncio.ensure_future(room.pipeline.submit_own(("postmaster@dead.example",), b"x", "word"))
+        with pytest.raises(QueueFull):
+            await room.pipeline.submit_own(("postmaster@dead.example",), b"x", "word")
+        assert room.pipeline.flush("") == 61
+        room.pipeline._flushed.clear()
         by_hand = await room.pipeline.load(ids[7])
         await room.pipeline.retry_by_hand(by_hand, "by hand")
         await room.until(lambda: by_hand.done, "asked for before it was found")
-        assert not again.done()
         await room.pipeline.take_found()
-        assert await again == known
+        assert [(one.messages, one.left) for one in room.said(events.SlowQueueRead)] == [(60, 0)]
+        assert await room.pipeline.submit_own(("postmaster@dead.example",), b"x", "word") == known
         assert len(room.pipeline.slow) == 60
         room.now_ns += DAY_NS
         room.pipeline.slow.wake()
@@ -148,7 +153,8 @@ def test_one_that_cannot_be_read_after_a_start_is_read_later(tmp_path: Path, mon
         room.pipeline = room.make_pipeline()
         await room.store.open()
         finding = asyncio.ensure_future(room.pipeline.take_found())
-        await room.until(lambda: len(room.pipeline.slow) == 2 and room.store.has_unread, "the others are found")
+        await room.until(lambda: room.said(events.SlowQueueRead), "the others are found")
+        assert len(room.pipeline.slow) == 2 and room.said(events.SlowQueueRead)[0].left == 1
         room.answer = lambda smtp_id, address: Result.DELIVERED
         await room.pipeline.submit_own(("postmaster@four.example",), b"Subject: s\r\n\r\n", "word")
         assert room.pipeline.flush("one.example") == 0 and not finding.done()
@@ -169,14 +175,13 @@ def test_who_waits_for_what_was_there_does_not_hold_up_a_stop(tmp_path: Path) ->
     """PROC-14: a relay that stops before it has read all does not send what it may have sent before."""
 
     async def test(room: Room) -> None:
-        await waiting(room, "a@one.example")
+        (smtp_id,) = await waiting(room, "a@one.example")
         await room.close()
         room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=room.disk, report=print)
         room.pipeline = room.make_pipeline()
         await room.store.open()
-        again = asyncio.ensure_future(
-            room.pipeline.submit_own(("postmaster@four.example",), b"Subject: s\r\n\r\n", "word")
-        )
+        old = await room.pipeline.load(smtp_id)
+        again = asyncio.ensure_future(room.pipeline._own_mail.forward(old, "boss@example.com", "s", "r"))
         finding = asyncio.ensure_future(room.pipeline.take_found())
         await asyncio.sleep(0)
         finding.cancel()
@@ -187,5 +192,77 @@ def test_who_waits_for_what_was_there_does_not_hold_up_a_stop(tmp_path: Path) ->
         with pytest.raises(QueueFull):
             await again
         assert room.store.lengths() == (0, 1, 0)
+
+    run(tmp_path, test)
+
+
+def test_new_mail_is_forwarded_before_all_is_read(tmp_path: Path) -> None:
+    """PROC-18, PROC-06: it cannot have been forwarded before; else such mail would take every place in hand."""
+
+    async def test(room: Room) -> None:
+        await waiting(room, "a@one.example")
+        await room.close()
+        room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=room.disk, report=print)
+        room.pipeline = room.make_pipeline()
+        await room.store.open()
+        room.answer = lambda smtp_id, address: Result.DELIVERED
+        room.scan_gate.clear()
+        new = await room.accept("b@two.example")
+        async with asyncio.timeout(60):
+            await room.pipeline._own_mail.forward(new, "boss@example.com", "s", "r")
+        await room.until(lambda: room.said(events.Forwarded), "it has arrived there")
+        room.scan_gate.set()
+
+    run(tmp_path, test)
+
+
+def test_what_waits_is_read_in_minutes_beside_new_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROC-06: however much of it there always is."""
+    monkeypatch.setattr(store, "_REST", 1e12)
+    monkeypatch.setattr(store, "_REST_UNTIL_S", 0.0)
+    monkeypatch.setattr(store, "_BATCH", 1)
+
+    async def test(room: Room) -> None:
+        ids = await waiting(room, "a@one.example", "b@two.example")
+        await room.close()
+        room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=room.disk, report=print)
+        room.pipeline = room.make_pipeline()
+        await room.store.open()
+        room.scan_gate.clear()
+        await room.accept("c@three.example")
+        async with asyncio.timeout(60):
+            await room.pipeline.take_found()
+        assert room.store.lengths()[0] == 1 and all(one in room.pipeline.slow for one in ids)
+        room.scan_gate.set()
+
+    run(tmp_path, test)
+
+
+def test_one_that_cannot_be_queued_keeps_no_other_from_being_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PROC-06, PROC-14: whatever is wrong with it, it is kept, tried later, and told of."""
+
+    async def test(room: Room) -> None:
+        ids = await waiting(room, "a@one.example", "b@two.example")
+        await room.close()
+        room.store = Store(room.root, 0, 1, segment_len=SEGMENT_LEN, lock_wait_s=0, disk=room.disk, report=print)
+        room.pipeline = room.make_pipeline()
+        await room.store.open()
+        find = room.key_of
+
+        def key_of(forward_path: str) -> str:
+            if forward_path == "a@one.example":
+                raise ValueError("no such thing as a next hop")
+            return find(forward_path)
+
+        monkeypatch.setattr(room, "key_of", key_of)
+        await room.pipeline.take_found()
+        assert all(one in room.pipeline.slow for one in ids) and len(room.said(events.ScanError)) == 1
+        monkeypatch.undo()
+        room.answer = lambda smtp_id, address: Result.DELIVERED
+        room.now_ns += DAY_NS
+        room.pipeline.slow.wake()
+        await room.until(lambda: room.store.lengths() == (0, 0, 0) and not room.pipeline._tasks, "both delivered")
 
     run(tmp_path, test)
