@@ -125,19 +125,22 @@ class Pipeline:
         async for messages in self._store.found():
             count += len(messages)
             for message in messages:
-                if message.started and message.id not in self.slow and self._store.known(message.id) is None:
-                    with contextlib.suppress(NoSuchMessage, QueueFull):  # then that is found out at its turn
-                        message = await self.load(message.id)
-                known = self._store.known(message.id)
-                if message.id in self.slow or known not in (None, message):  # somebody asked for it
-                    continue
                 try:
-                    if known is not None:
-                        self._note_crash(message)
-                    self._queue_slow(message)
+                    await self._take_one(message)
                 except Exception as error:  # noqa: BLE001 - what is wrong with one keeps no other from being found
                     self._failed(message.id, error, message)
         return count
+
+    async def _take_one(self, message: MessageState) -> None:
+        if message.started and message.id not in self.slow and self._store.known(message.id) is None:
+            with contextlib.suppress(NoSuchMessage, QueueFull):  # then that is found out at its turn
+                message = await self.load(message.id)
+        known = self._store.known(message.id)
+        if message.id in self.slow or known not in (None, message):  # somebody asked for it
+            return
+        if known is not None:
+            self._note_crash(message)
+        self._queue_slow(message)
 
     async def load(self, smtp_id: str) -> MessageState:
         """A message of this relay, also a held one. Raises NoSuchMessage, QueueFull: it cannot be read now."""

@@ -352,7 +352,9 @@ class Relay:
 
     def _found(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the slow queue cannot be read: what waits there is tried after the next start", exc_info=error)
+            log.error("the slow queue cannot be read", exc_info=error)
+            reason = f"what is in the slow queue is not tried before the next start: {error!r}"
+            self.event(events.FileAccessError(path=str(self.layout.queue), reason=reason))
 
     async def _listen(self) -> None:
         self._listening = [await self.server.start(sock, kind) for sock, kind in self._entrances]

