@@ -113,6 +113,7 @@ class _Listing:
         at = _CHUNK_HEAD_LEN
         if end < at:
             self.odd = True
+        count = 0
         while at < end and len(self.entries) < _ENTRIES:
             name_len, at = _number(chunk, at)
             name = chunk[at : at + name_len].decode("utf-8", "replace")
@@ -123,10 +124,13 @@ class _Listing:
             if at > end:
                 self.odd = True
                 return
+            count += 1
             if size and not (name.startswith(_STORAGE) and section == 0):
                 self.entries.append(_Entry(name, section, offset, size))
             elif not name.endswith("/") and not name.startswith(_OWN):
                 self.entries.append(_Entry(name, 0, 0, 0))
+        if count < int.from_bytes(chunk[-2:], "little"):  # of entries, by which other readers go
+            self.odd = True
 
 
 def _number(chunk: bytes, at: int) -> tuple[int, int]:

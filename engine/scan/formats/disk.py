@@ -61,29 +61,38 @@ class _Blocks(Disk):
 
 
 def vhd(buf: Octets, room: Room) -> Iterator[Item]:
-    """By the copy of the footer in front, else by the footer. Raises NotThis if there is neither."""
-    for at in (0, len(buf) - _SECTOR, len(buf) - _SECTOR + 1):
+    """By the footer, and by the copy of it in front: readers differ in which they follow, so all disks that they tell
+    of are read. Raises NotThis if there is neither."""
+    found: dict[tuple[int, ...], int] = {}
+    for at in (len(buf) - _SECTOR, len(buf) - _SECTOR + 1, 0):
         if at >= 0 and len(buf) - at >= _FOOTER.size and buf[at : at + 8] == b"conectix":
-            break
-    else:
+            fields = _FOOTER.unpack(buf[at : at + _FOOTER.size])
+            found.setdefault((fields[3], fields[9], fields[11]), at)
+    if not found:
         raise NotThis("vhd: no footer")
-    fields = _FOOTER.unpack(buf[at : at + _FOOTER.size])
-    table_at, size, kind = fields[3], fields[9], fields[11]
-    if kind == _FIXED:
-        have = at or len(buf)
-        if size > have:
-            yield Gap(Cause.DAMAGED, "vhd: cut")
-        yield from _partitions(_Whole(buf, min(size, have), _SECTOR), room)
-        return
-    if kind != _DYNAMIC:
-        yield Gap(Cause.UNSUPPORTED, "vhd: differencing disk" if kind == 4 else f"vhd: type {kind}")
-        return
+    if len(found) > 1:
+        yield Odd("vhd-footers-differ")
+    for (table_at, size, kind), at in found.items():
+        if kind == _FIXED:
+            have = at or len(buf)
+            if size > have:
+                yield Gap(Cause.DAMAGED, "vhd: cut")
+            yield from _partitions(_Whole(buf, min(size, have), _SECTOR), room)
+        elif kind == _DYNAMIC:
+            yield from _dynamic(buf, table_at, size, room)
+        else:
+            yield Gap(Cause.UNSUPPORTED, "vhd: differencing disk" if kind == 4 else f"vhd: type {kind}")
+
+
+def _dynamic(buf: Octets, table_at: int, size: int, room: Room) -> Iterator[Item]:
     head = buf[table_at : table_at + 36]
     if len(head) < 36 or not head.startswith(b"cxsparse"):
-        raise NotThis("vhd: no header of a dynamic disk")
+        yield Gap(Cause.DAMAGED, "vhd: no header of a dynamic disk")
+        return
     bat_at, _, blocks, block_len = struct.unpack_from(">QLLL", head, 16)
     if block_len < _SECTOR or block_len & (block_len - 1):
-        raise NotThis("vhd: length of blocks")
+        yield Gap(Cause.DAMAGED, "vhd: length of blocks")
+        return
     table = buf[bat_at : bat_at + 4 * min(blocks, _BLOCKS)]
     if blocks > _BLOCKS:
         yield Gap(Cause.LIMIT, f"vhd: {_BLOCKS} blocks")
@@ -94,17 +103,33 @@ def vhd(buf: Octets, room: Room) -> Iterator[Item]:
         HOLE if sector == 0xFFFFFFFF else sector * _SECTOR + bitmap_len
         for (sector,) in struct.iter_unpack(">L", table[: len(table) & ~3])
     ]
+    if max(places, default=0) >= len(buf):
+        yield Gap(Cause.DAMAGED, "vhd: blocks outside of the image")
     room.keep(40 * len(places))
     yield from _partitions(_Blocks(buf, size, _SECTOR, block_len, places), room)
 
 
 def vhdx(buf: Octets, room: Room) -> Iterator[Item]:
-    """MS-VHDX. Raises NotThis if its tables cannot be found."""
-    regions = _regions(buf)
-    if _BAT not in regions or _METADATA not in regions:
+    """MS-VHDX. Both tables of regions count, whatever their checksums: readers take the other if one is wrong. Raises
+    NotThis if there are none."""
+    found = _regions(buf)
+    if not found:
         raise NotThis("vhdx: no tables")
     if any(buf[at : at + 4] == b"head" and buf[at + 48 : at + 64] != _UNUSED for at in (_KIB64, 2 * _KIB64)):
         yield Gap(Cause.UNSUPPORTED, "vhdx: a log that was not applied")
+    if len(found) > 1:
+        yield Odd("vhdx-regions-differ")
+    for regions in found:
+        try:
+            yield from _by_regions(buf, regions, room)
+        except NotThis as refusal:
+            yield Gap(Cause.DAMAGED, str(refusal))
+
+
+def _by_regions(buf: Octets, regions: dict[bytes, tuple[int, int]], room: Room) -> Iterator[Item]:
+    """Raises NotThis if it has not yielded anything."""
+    if _BAT not in regions or _METADATA not in regions:
+        raise NotThis("vhdx: no tables")
     items = _metadata(buf, regions[_METADATA][0])
     if any(len(items.get(item, b"")) < length for item, length in ((_PARAMETERS, 8), (_SIZE, 8), (_SECTOR_LEN, 4))):
         raise NotThis("vhdx: metadata")
@@ -130,21 +155,26 @@ def vhdx(buf: Octets, room: Room) -> Iterator[Item]:
         for number, (entry,) in enumerate(struct.iter_unpack("<Q", table[: len(table) & ~7]))
         if (number + 1) % (ratio + 1)
     ]
+    if max(places, default=0) >= len(buf):
+        yield Gap(Cause.DAMAGED, "vhdx: blocks outside of the image")
     room.keep(40 * len(places))
     yield from _partitions(_Blocks(buf, size, sector_len, block_len, places), room)
 
 
-def _regions(buf: Octets) -> dict[bytes, tuple[int, int]]:
-    """What -> (offset, octets), from the first of the two tables that is one."""
+def _regions(buf: Octets) -> list[dict[bytes, tuple[int, int]]]:
+    """What -> (offset, octets), from each of the two tables that is one; one if they say the same."""
+    found: list[dict[bytes, tuple[int, int]]] = []
     for at in (3 * _KIB64, 4 * _KIB64):
         table = buf[at : at + _KIB64]
         if table.startswith(b"regi") and len(table) == _KIB64:
             count = min(int.from_bytes(table[8:12], "little"), 2047)
-            return {
+            regions: dict[bytes, tuple[int, int]] = {
                 table[one : one + 16]: struct.unpack_from("<QL", table, one + 16)
                 for one in range(16, 16 + 32 * count, 32)
             }
-    return {}
+            if regions not in found:
+                found.append(regions)
+    return found
 
 
 def _metadata(buf: Octets, at: int) -> dict[bytes, bytes]:
@@ -160,27 +190,26 @@ def _metadata(buf: Octets, at: int) -> dict[bytes, bytes]:
 
 
 def _partitions(disk: Disk, room: Room) -> Iterator[Item]:
-    """What lies in the file systems of a disk; without partitions it is one itself."""
+    """What lies in the file systems of a disk; without partitions it is one itself. What is both is read as both."""
     head = disk.read(0, disk.sector_len)
-    known = _file_system(head)
-    if known:
-        yield from _files(disk, 0, known, room)
-        return
+    whole = _file_system(head)
+    if whole:
+        yield from _files(disk, 0, whole, room)
     found: list[tuple[int, int]] = []
     if head[510:512] == b"\x55\xaa":
         found, gap = _listed(disk, head, room)
-        if gap is not None:
+        if gap is not None and not whole:
             yield gap
-    if not found:
+    if not found and not whole:
         yield Gap(Cause.UNSUPPORTED, "disk without partitions that are known")
     elif len(dict(found)) < len(found):
         yield Odd("disk-partitions-overlap")
     for start, length in dict(found).items():
         room.check_time()
-        known = _file_system(disk.read(start, _SECTOR))
+        known = _file_system(disk.read(start, _SECTOR)) if start or not whole else ""
         if known:
             yield from _files(disk, start, known, room)
-        elif disk.read(start, min(length, _KIB64)).strip(b"\0"):  # what was never formatted has no files
+        elif not whole and disk.read(start, min(length, _KIB64)).strip(b"\0"):  # what was never formatted has no files
             yield Gap(Cause.UNSUPPORTED, "file system of a partition")
 
 
@@ -198,18 +227,21 @@ def _file_system(boot: bytes) -> str:
 
 
 def _listed(disk: Disk, head: bytes, room: Room) -> tuple[list[tuple[int, int]], Gap | None]:
-    """(offset, octets) of partitions: by GPT if the MBR protects one, else by the MBR and the chains from it."""
+    """(offset, octets) of partitions: by the MBR and the chains from it, and by GPT if the MBR protects one."""
     found: list[tuple[int, int]] = []
     unit = disk.sector_len
     waiting = [(head, 0)]
     outer = seen = 0
+    gap: Gap | None = None
     while waiting:
         sector, base = waiting.pop()
         room.check_time()
         for at in range(446, 510, 16):
             kind, (first, count) = sector[at + 4], struct.unpack_from("<LL", sector, at + 8)
             if kind == _PROTECTIVE and not base:
-                return _by_guid(disk)
+                more, gap = _by_guid(disk)
+                found += [one for one in more if one not in found]
+                continue
             if not kind or not count:
                 continue
             seen += 1
@@ -223,22 +255,31 @@ def _listed(disk: Disk, head: bytes, room: Room) -> tuple[list[tuple[int, int]],
                     waiting.append((following, at_sector))
             else:
                 found.append(((base + first) * unit, count * unit))
-    return found, None
+    return found, gap
 
 
 def _by_guid(disk: Disk) -> tuple[list[tuple[int, int]], Gap | None]:
+    """By the table in front and by its copy at the end, which readers take if a checksum of the first is wrong."""
     unit = disk.sector_len
-    head = disk.read(unit, unit)
-    if not head.startswith(b"EFI PART"):
+    found: list[tuple[int, int]] = []
+    gap: Gap | None = None
+    heads = [disk.read(at, unit) for at in (unit, max(0, disk.size // unit - 1) * unit)]
+    if not any(head.startswith(b"EFI PART") for head in heads):
         return [], Gap(Cause.DAMAGED, "disk: no GPT")
-    at, count, length = struct.unpack_from("<QLL", head, 72)
-    if length < 128 or length > 4096:
-        return [], Gap(Cause.DAMAGED, "disk: GPT")
-    found = []
-    for number in range(min(count, _PARTITIONS)):
-        entry = disk.read(at * unit + number * length, 128)
-        if entry[:16] != _UNUSED:
-            first, last = struct.unpack_from("<QQ", entry, 32)
-            found.append((first * unit, max(0, last - first + 1) * unit))
-    more = count > _PARTITIONS and disk.read(at * unit + _PARTITIONS * length, 128)[:16] != _UNUSED
-    return found, Gap(Cause.LIMIT, f"{_PARTITIONS} partitions") if more else None
+    for head in heads:
+        if not head.startswith(b"EFI PART"):
+            continue
+        at, count, length = struct.unpack_from("<QLL", head, 72)
+        if length < 128 or length > 4096:
+            gap = Gap(Cause.DAMAGED, "disk: GPT")
+            continue
+        for number in range(min(count, _PARTITIONS)):
+            entry = disk.read(at * unit + number * length, 128)
+            if entry[:16] != _UNUSED:
+                first, last = struct.unpack_from("<QQ", entry, 32)
+                one = first * unit, max(0, last - first + 1) * unit
+                if one not in found:
+                    found.append(one)
+        if count > _PARTITIONS and disk.read(at * unit + _PARTITIONS * length, 128)[:16] != _UNUSED:
+            gap = Gap(Cause.LIMIT, f"{_PARTITIONS} partitions")
+    return found, gap

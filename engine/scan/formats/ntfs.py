@@ -146,6 +146,7 @@ class _Walk:
             stream = file.streams.setdefault(name, _Stream())
             if not distant:
                 length, begin = struct.unpack_from("<LH", octets, 16)
+                self._broken |= bool(stream.pieces) or stream.resident not in (None, octets[begin : begin + length])
                 stream.resident = octets[begin : begin + length]
                 stream.size = length
             elif len(octets) >= 64:
@@ -154,6 +155,7 @@ class _Walk:
                 if not lowest:
                     (stream.size,) = struct.unpack_from("<Q", octets, 48)
                     stream.flags = flags
+                self._broken |= stream.resident is not None or stream.pieces.get(lowest, octets[runs:]) != octets[runs:]
                 stream.pieces[lowest] = octets[runs:]
 
     def _extents(self, stream: _Stream) -> Extents:

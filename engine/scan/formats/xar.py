@@ -30,7 +30,7 @@ _DEPTH: Final = 64  # elements in each other: folders are
 _TEXT_LEN: Final = 4096  # characters of the text of one element that are kept
 _LOOK_EVERY: Final = 256
 _DATA: Final = frozenset({"data", "ea"})
-_NUMBERS: Final = frozenset({"offset", "length", "size"})
+_UNTOLD: Final = {"offset": -1, "length": 0, "size": -1}
 _PLAIN: Final = frozenset({"data", "text", "empty"})
 
 
@@ -76,6 +76,7 @@ class _Table:
         self._base64 = False
         self._files = 0
         self._turns = 0
+        self.odd = False  # it says several things of one content, and readers may differ in which they believe
 
     def read(self, xml: Octets) -> None:
         """Raises expat.ExpatError and _Refused; what was read before stands."""
@@ -97,6 +98,8 @@ class _Table:
             self._room.check_time()
         if len(self._path) >= _DEPTH:
             raise _Refused(f"{_DEPTH} elements in each other")
+        tag = tag.rpartition(":")[2]  # readers go by the local name
+        attributes = {name.rpartition(":")[2]: value for name, value in attributes.items()}
         self._path.append(tag)
         self._text = ""
         self._base64 = attributes.get("enctype") == "base64"
@@ -106,15 +109,18 @@ class _Table:
                 raise _Refused(f"{_ENTRIES} files")
             self._file = _File(self._file)
         elif tag in _DATA and self._file is not None:
+            self.odd |= self._content is not None
             self._content = _Content(self._file, tag == "ea")
         elif tag == "encoding" and self._content is not None:
-            self._content.style = attributes.get("style", "")[:_TEXT_LEN]
+            style = attributes.get("style", "")[:_TEXT_LEN]
+            self.odd |= self._content.style not in ("", style)
+            self._content.style = style
 
     def _characters(self, text: str) -> None:
         self._text += text[: _TEXT_LEN - len(self._text)]
 
     def _end(self, tag: str) -> None:
-        self._path.pop()
+        tag = self._path.pop()
         around = self._path[-1] if self._path else ""
         text = self._text.strip()
         if tag == "file" and self._file is not None:
@@ -127,8 +133,10 @@ class _Table:
                     raise _Refused(f"{_ENTRIES} contents")
                 self.contents.append(self._content)
                 self._content = None
-            elif tag in _NUMBERS and around in _DATA:
-                setattr(self._content, tag, int(text) if text.isdecimal() and len(text) < 20 else -1)
+            elif tag in _UNTOLD and around in _DATA:
+                value = int(text) if text.isdecimal() and len(text) < 20 else -1
+                self.odd |= getattr(self._content, tag) not in (_UNTOLD[tag], value)
+                setattr(self._content, tag, value)
         self._text = ""
 
 
@@ -160,6 +168,8 @@ def members(buf: Octets, room: Room) -> Iterator[Item]:
         yield Gap(Cause.LIMIT, f"xar: {refusal}")
     if table.over:
         yield Gap(Cause.LIMIT, f"xar: table of contents of more than {len(table.data)} octets")
+    if found.odd:
+        yield Odd("xar-table", severe=True)
     del table
     end = heap
     for content in found.contents:

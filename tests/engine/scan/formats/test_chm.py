@@ -131,3 +131,13 @@ def test_changed_octets_never_escape(way: str, changes: list[tuple[int, bytes]])
         buf[at : at + len(new)] = new
     for member in Found(chm.members, bytes(buf), Room(1 << 15)).files.values():
         assert len(member.data) <= 1 << 15
+
+
+def test_entries_behind_the_end_that_a_chunk_tells() -> None:
+    """SCAN-07: other readers go by how many there are."""
+    buf = bytearray(WAYS["stored"])
+    at = buf.index(b"PMGL")
+    hidden = buf.index(b"/scripts/virus.com", at) - 1
+    buf[at + 4 : at + 8] = struct.pack("<L", at + CHUNK_LEN - hidden)
+    facts = walk_file(bytes(buf).replace(EICAR, bytes(len(EICAR))), "a.chm").facts
+    assert facts.verdict is Verdict.UNSCANNED

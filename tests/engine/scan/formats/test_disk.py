@@ -103,8 +103,10 @@ def test_what_is_not_read_is_told(volumes: dict[str, bytes]) -> None:
         (vhd(volume)[512:], ("damaged", "vhd: cut")),
     ):
         assert gap in Found(OPENERS[identify(image, 0, len(image))], image).gaps
-    for image in (vhdx(volume).replace(b"regi", b"none"), vhdx(volume).replace(b"metadata", b"atademet")):
-        assert Found(OPENERS["vhdx"], image).refused
+    assert Found(OPENERS["vhdx"], vhdx(volume).replace(b"regi", b"none")).refused
+    assert Found(OPENERS["vhdx"], vhdx(volume).replace(b"metadata", b"atademet")).gaps == [
+        ("damaged", "vhdx: metadata")
+    ]
     assert "disk-partitions-overlap" in Found(OPENERS["vhd"], vhd(_twice(volume))).odd
 
 
@@ -200,3 +202,72 @@ def test_changed_octets_never_escape(volumes: dict[str, bytes], system: str, cha
         image[at : at + len(new)] = new
     for member in Found(OPENERS["vhd"], bytes(image), Room(1 << 16)).files.values():
         assert len(member.data) <= 1 << 16
+
+
+def test_each_table_that_readers_may_follow(volumes: dict[str, bytes], tmp_path: Path) -> None:
+    """AV-02, SCAN-07: a footer in front and one at the end, two tables of regions, those of GPT, and a volume that has
+    partitions as well."""
+    good = disk_made.fat(tmp_path, {"GOOD.TXT": made.TEXT}, 12)
+    bad = volumes["fat12"]
+    name = "a name that is long.com"
+    front = vhd_dynamic(good)[:-512]
+    disk = bytearray(bad).ljust(4 << 20, b"\0")
+    disk[: len(front)] = front
+    footers = vhd(bytes(disk))
+    assert "vhd-footers-differ" in Found(OPENERS["vhd"], footers).odd and contents(footers).keys() >= {"good.txt"}
+    hidden = bytearray(mbr([(6, bad)]))
+    hidden[:80] = vhd(b"", 3)[:80]
+    found = Found(OPENERS["vhd"], vhd(bytes(hidden)))
+    assert name in found.files and found.gaps
+    regions = bytearray(vhdx(mbr([(6, bad)])))
+    first = bytes(regions[3 << 16 : 4 << 16])
+    regions[3 << 16 : 4 << 16] = first.replace(
+        struct.pack("<QLL", 2 << 20, 1 << 20, 1), struct.pack("<QLL", 1, 1 << 20, 1)
+    )
+    found = Found(OPENERS["vhdx"], bytes(regions))
+    assert name in found.files and "vhdx-regions-differ" in found.odd
+    tables = bytearray(gpt([bad]))
+    copy = tables[512:1024]
+    tables += bytes(512) + copy
+    tables[512 + 80 : 512 + 84] = bytes(4)
+    assert name in contents(vhd(bytes(tables)))
+    hybrid = bytearray(gpt([good]))
+    at = len(hybrid) // 512
+    hybrid[462:478] = struct.pack("<B3xB3xLL", 0, 6, at, len(bad) // 512)
+    assert contents(vhd(bytes(hybrid + bad))).keys() >= {"good.txt", name}
+    outer = bytearray(good)
+    outer[446:462] = struct.pack("<B3xB3xLL", 0, 6, len(good) // 512, len(bad) // 512)
+    assert contents(vhd(bytes(outer + bad))).keys() >= {"good.txt", name}
+
+
+def test_blocks_outside_of_the_image(volumes: dict[str, bytes]) -> None:
+    """SCAN-07: they are not zeros."""
+    image = bytearray(vhd_dynamic(mbr([(6, volumes["fat12"])])))
+    image[1536:1540] = (1 << 24).to_bytes(4, "big")
+    assert ("damaged", "vhd: blocks outside of the image") in Found(OPENERS["vhd"], bytes(image)).gaps
+
+
+def test_the_table_of_fat_that_is_in_use(tmp_path: Path) -> None:
+    """AV-02: the table that is in use, which need not be the first."""
+    volume = bytearray(disk_made.fat(tmp_path, {"VIRUS.COM": EICAR * 40}, 32))
+    reserved, length = int.from_bytes(volume[14:16], "little") * 512, int.from_bytes(volume[36:40], "little") * 512
+    volume[40] = 0x81
+    table = bytes(volume[reserved : reserved + length])
+    volume[reserved + 8 : reserved + length] = bytes(length - 8)
+    assert volume[reserved + length : reserved + 2 * length] == table
+    assert contents(vhd_dynamic(bytes(volume))) == {"virus.com": EICAR * 40}
+
+
+def test_a_stream_of_ntfs_that_is_told_twice(volumes: dict[str, bytes]) -> None:
+    """SCAN-07: readers take the first, or the last."""
+    image = bytearray(vhd(volumes["ntfs"]))
+    name = "letter.txt".encode("utf-16-le")
+    at = image.index(b"FILE", image.rindex(b"FILE", 0, image.index(name)))
+    begin = at + int.from_bytes(image[at + 20 : at + 22], "little")
+    while image[begin : begin + 4] != b"\x80\0\0\0":
+        begin += int.from_bytes(image[begin + 4 : begin + 8], "little")
+    length = int.from_bytes(image[begin + 4 : begin + 8], "little")
+    second = begin + length  # the named stream that has another content: without its name
+    assert image[second : second + 4] == b"\x80\0\0\0"
+    image[second + 9] = 0
+    assert "ntfs-record" in Found(OPENERS["vhd"], bytes(image)).odd

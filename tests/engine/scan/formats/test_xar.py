@@ -57,6 +57,29 @@ def test_a_member_over_the_room_by_one() -> None:
             assert (member.over, len(member.data)) == (over, room)
 
 
+def test_names_of_elements_may_have_a_prefix() -> None:
+    """AV-02: readers take the local name."""
+    prefixed = 'xmlns:x="x"><x:file><x:name>a</x:name><x:data><x:offset>0</x:offset><x:length>4</x:length>'
+    table = f'<xar {prefixed}<x:encoding x:style="application/octet-stream"/></x:data></x:file></xar>'
+    assert contents(wrapped(table.encode(), b"abcd")) == {"a": b"abcd"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "<offset>0</offset><offset>1</offset>",
+        "<length>1</length><length>2</length>",
+        "<offset>0</offset><length>2</length><data/>",
+        '<encoding style="application/x-gzip"/><encoding style="application/octet-stream"/>',
+    ],
+)
+def test_what_is_told_twice(told: str) -> None:
+    """SCAN-07: readers differ in which they believe."""
+    buf = wrapped(f"<xar><toc><file><name>a</name><data>{told}</data></file></toc></xar>".encode(), bytes(9))
+    assert "xar-table" in Found(xar.members, buf).odd
+    assert walk_file(buf, "a.xar").facts.verdict is Verdict.UNSCANNED
+
+
 def test_a_document_type_is_refused() -> None:
     """PROC-23: there are no entities then."""
     bomb = b'<!DOCTYPE xar [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><xar><toc><file><name>&b;</name></file></toc></xar>'
