@@ -1,6 +1,7 @@
 """Images of disks: each kind of image, of partitions and of file system, found in mail; what is not read is told."""
 
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from engine.scan.formats import OPENERS, disk, fat, ntfs
 from engine.scan.magic import identify
 from tests.engine.scan.formats import archives_made as made
 from tests.engine.scan.formats import disk_made
-from tests.engine.scan.formats.disk_made import gpt, logical, mbr, vhd, vhd_dynamic, vhdx
+from tests.engine.scan.formats.disk_made import SECTOR, gpt, logical, mbr, vhd, vhd_dynamic, vhdx
 from tests.engine.scan.formats.rooms import Found, Room
 from tests.engine.scan.material import EICAR, message, walk, walk_file
 
@@ -271,3 +272,19 @@ def test_a_stream_of_ntfs_that_is_told_twice(volumes: dict[str, bytes]) -> None:
     assert image[second : second + 4] == b"\x80\0\0\0"
     image[second + 9] = 0
     assert "ntfs-record" in Found(OPENERS["vhd"], bytes(image)).odd
+
+
+def test_a_chain_of_fat_in_circles_costs_what_there_is_room_for(volumes: dict[str, bytes]) -> None:
+    """PROC-23: not what the size tells."""
+    volume = bytearray(volumes["fat16"])
+    (reserved,), (length,) = struct.unpack_from("<H", volume, 14), struct.unpack_from("<H", volume, 22)
+    struct.pack_into("<HHH", volume, reserved * SECTOR + 4, 4, 0xFFFF, 2)
+    at = volume.index(b"BINARY  BIN", (reserved + volume[16] * length) * SECTOR)
+    struct.pack_into("<HL", volume, at + 26, 2, 0xFFFFFFFF)
+    tracemalloc.start()
+    try:
+        found = Found(OPENERS["vhd"], vhd(bytes(volume)), Room(1 << 16)).files["BINARY.BIN"]
+        assert found.over and len(found.data) == 1 << 16
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()

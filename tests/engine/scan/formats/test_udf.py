@@ -58,6 +58,18 @@ def test_named_streams_and_deleted_files() -> None:
     assert have == {name: content for name, content in FILES.items() if name != "empty"}
 
 
+class _Unmarked(Udf):
+    """Entries of directories do not say that they are."""
+
+    def _named(self, name: str, marks: int, block: int) -> bytes:
+        return super()._named(name, marks & ~2 if name else marks, block)
+
+
+def test_a_directory_that_its_entry_calls_a_file() -> None:
+    """AV-02: some readers go by the file entry alone."""
+    assert contents(_Unmarked({"a/b/virus.com": EICAR}).image) == {"a/b/virus.com": EICAR}
+
+
 def test_what_another_program_wrote(tmp_path: Path) -> None:
     """CONT-01: the trees of an image with both are walked; the same file is told once, another one in UDF is."""
     files = {name: content for name, content in FILES.items() if name.isascii()}
