@@ -24,10 +24,14 @@ _CLEANERS: Final[dict[str, Cleaner]] = {
     "xlsx": ooxml.cleaned,
 }
 # How often a cleaner holds its content beside that itself, measured with large ones; recipes do it twice.
-COPIES: Final = {"html": 4, "ole": 4, "pdf": 3, "text": 6}
-PART_COPIES: Final = 4  # the same of a part of it that is packed
+_COPIES: Final = {"html": 4, "ole": 4, "pdf": 3, "text": 6}
+_PACKED_COPIES: Final = 1.1
+_PART_COPIES: Final = {"html": 4, "ole": 4, "rtf": 4, "text": 4, "zip": 4}  # of a part, besides; others are looked at
 # What is one file to people, though it is opened: what is infected in it is repaired by repairing all of it.
 DOCUMENTS: Final = frozenset({"docx", "html", "odf", "ole", "ooxml", "pdf", "pptx", "rtf", "xlsx"})
+
+
+_PACKAGES: Final = frozenset({"docx", "odf", "ooxml", "pptx", "xlsx"})
 
 
 def kind_of(node: Node) -> str:
@@ -56,8 +60,10 @@ def can_repair(kind: str, viruses: Iterable[str], known: Mapping[str, Recipe]) -
 def cost(node: Node, length: int) -> int:
     """How many octets the repair of node may hold at one time beside its content, which has so many: its result, copies
     on the way, and the parts that it unpacks."""
-    largest = max((inner.size for inner in node.everything() if inner is not node and inner.encoding), default=0)
-    return COPIES.get(kind_of(node), 2) * length + PART_COPIES * largest
+    kind = kind_of(node)
+    each = _PACKED_COPIES if kind in _PACKAGES else _COPIES.get(kind, 2)
+    packed = (inner for inner in node.everything() if inner is not node and inner.encoding)
+    return int(each * length) + max((_PART_COPIES.get(one.type, 1) * one.size for one in packed), default=0)
 
 
 def repair(

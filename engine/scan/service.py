@@ -126,10 +126,15 @@ class _Examination:
             clock=clock,
         )
         self._digests = AttachmentDigests() if settings.updates.digest_days else None
-        self._again_until = clock() + time_s(blocking.containers)[0] * AGAIN
+        self._began = clock()
+        self._time_s = time_s(blocking.containers)[0]
+        self._again_until = self._began + self._time_s * AGAIN
+        self._repair_until = self._again_until
 
     def outcome(self) -> Outcome:
         walk = self._walker.walk_message(self._buf, taker=self._digests)
+        # What is repaired is walked by itself and again with its message; in time for both, or it is deleted.
+        self._repair_until = self._began + self._time_s - 2 * (self._clock() - self._began)
         found = gather(walk)
         if self._digests is not None:
             self._digests.into(found)
@@ -202,7 +207,7 @@ class _Examination:
         """None unless that is the policy. Recipes are read only then: few messages need them."""
         wanted = infected if self._antivirus.detected is VirusAction.REPAIR else []
         known = recipes_of(self._image) if wanted else NO_RECIPES
-        return Repairs(wanted, ways, self._walker, known, self._clock, self._again_until)
+        return Repairs(wanted, ways, self._walker, known, self._clock, self._repair_until)
 
     def _unprocessed(self, facts: Facts) -> list[Unscanned]:
         """What SCAN-07 decides about: not what the encryption of containers decides already (ENC-05).
