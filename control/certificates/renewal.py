@@ -12,13 +12,13 @@ from typing import Final
 
 import msgspec
 
-from control import kept
 from control.certificates import request
 from control.certificates.account import Account, NotIssued
 from control.certificates.challenges import Challenges
 from control.certificates.keeper import Keeper
 from control.certificates.material import Unfit
-from engine import durable, events
+from control.kept import Kept
+from engine import events
 from engine.certificate import Source
 from engine.config import Acme, Settings
 from engine.layout import Layout
@@ -53,7 +53,6 @@ class Renewal:
         clock: Callable[[], float],
     ) -> None:
         self._root = layout.root
-        self._path = layout.tls / FILE_NAME
         self._settings = settings
         self._keeper = keeper
         self._challenges = challenges
@@ -62,7 +61,7 @@ class Renewal:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
-        self._memory = kept.read(self._path, Memory)  # without it an account can be registered again
+        self._kept = Kept(layout.tls / FILE_NAME, Memory)  # without it an account can be registered again
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -75,14 +74,21 @@ class Renewal:
         self._wake.set()
 
     def ask_now(self) -> None:
-        """Do not wait for the end of a pause."""
+        """Do not wait for the end of a pause. Raises OSError."""
         with self._lock:
             self._keep(msgspec.structs.replace(self._memory, again_at=0.0))
         self._wake.set()
 
     @property
     def memory(self) -> Memory:
+        """problem: also that nothing is asked for, since it cannot be read."""
+        if self._kept.problem:
+            return Memory(problem=f"{self._kept.problem}. Until then nothing is asked for.")
         return self._memory
+
+    @property
+    def _memory(self) -> Memory:
+        return self._kept.value
 
     def _run(self) -> None:
         while not self._stopping:
@@ -102,7 +108,7 @@ class Renewal:
     def step(self) -> None:
         """Ask for a certificate if it is time to. Raises OSError if what happened cannot be kept."""
         settings = self._settings().web.acme
-        if not settings.enabled:
+        if not settings.enabled or not self._kept.is_read():
             return
         names = tuple(request.plain_name(name) for name in settings.names) or self._keeper.host_names()
         asked = " ".join((settings.directory, settings.email, *names))
@@ -159,5 +165,4 @@ class Renewal:
         self._event(events.CertificateNotRenewed(names=names, reason=reason, expires=expires))
 
     def _keep(self, memory: Memory) -> None:
-        self._memory = memory
-        durable.put(self._path, msgspec.json.encode(memory))
+        self._kept.keep(memory)

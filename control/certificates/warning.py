@@ -5,7 +5,7 @@ from engine.config import Acme
 
 
 def warning(found: Installed | None, acme: Acme, problem: str, now: float) -> str:
-    """Empty if all is well. problem: why the last attempt by ACME failed. now: seconds since 1970."""
+    """Empty if all is well. problem: why the last attempt by ACME failed, or none is made. now: seconds since 1970."""
     words = []
     if found is None:
         words.append("The TLS certificate cannot be read. Install one.")
@@ -18,7 +18,7 @@ def warning(found: Installed | None, acme: Acme, problem: str, now: float) -> st
         if words and not acme.enabled:
             words.append("Make a request, send it to the authority, and install the answer.")
     if acme.enabled and problem:
-        words.append(f"The authority was asked for a certificate by ACME and issued none: {problem}")
+        words.append(f"No certificate came by ACME: {problem}")
     return " ".join(words)
 
 

@@ -239,7 +239,7 @@ def _done(act: Callable[[], T], came_as: str = "") -> T:
         raise Invalid(f"The {place.replace('_', ' ')} {text}.", mistakes) from None
     except OSError as error:
         reason = error.strerror or str(error)
-        text = f"The directory tls cannot be written to ({reason}): check its rights and the free space."
+        text = f"The directory tls cannot be read or written ({reason}): check its rights and the free space."
         raise Unavailable(f"{text} Nothing was changed.") from None
 
 

@@ -1,7 +1,7 @@
 """Updates of the definitions: begin one, see how it goes, and what came of those before (DEF-07, DEF-08, DEF-13)."""
 
 from control.actor import Scope
-from control.operation import Answer, Call, Conflict, Nothing, operation
+from control.operation import Answer, Call, Conflict, Nothing, Unavailable, operation
 from control.updates.memory import Attempt, Later, Offered, Rescanned
 from control.updates.session import Running
 
@@ -10,9 +10,10 @@ class UpdatesNow(Answer, frozen=True):
     """Times: microseconds since 1970, 0 for none. running, stage, user, since: of the session that runs, if one does.
 
     ends: of its stage at the latest. next: of the schedule. number, date: of the set in force, 0 if they are not known;
-    days: how old it is; is_old: older than the settings want. history: newest first. later: files that were delivered
-    before they were known. offered: held mail that was examined again. rescanned: files of the quarantine that new
-    definitions judge otherwise; to_rescan: files that are still to be examined.
+    days: how old it is; is_old: older than the settings want. problem: why no updates are made, if so. history: newest
+    first. later: files that were delivered before they were known. offered: held mail that was examined again.
+    rescanned: files of the quarantine that new definitions judge otherwise; to_rescan: files that are still to be
+    examined.
     """
 
     running: bool
@@ -26,6 +27,7 @@ class UpdatesNow(Answer, frozen=True):
     date: int
     days: int
     is_old: bool
+    problem: str
     sources: list[str]
     history: list[Attempt]
     later: list[Later]
@@ -55,6 +57,7 @@ def read(call: Call, given: Nothing) -> UpdatesNow:
         date=date,
         days=days,
         is_old=bool(date and settings.oldest_days and days >= settings.oldest_days),
+        problem=updates.problem,
         sources=[without_password(one) for one in settings.sources],
         history=list(memory.history),
         later=list(memory.later),
@@ -71,7 +74,7 @@ def without_password(source: str) -> str:
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}" if mark else source
 
 
-@operation("POST", "/definitions/updates", Scope.DEFINITIONS_WRITE, errors=(Conflict,), status=202)
+@operation("POST", "/definitions/updates", Scope.DEFINITIONS_WRITE, errors=(Conflict, Unavailable), status=202)
 def begin(call: Call, given: Nothing) -> UpdatesNow:
     """Look for new definitions now, whether the schedule is on or off (DEF-07, DEF-17).
 
@@ -81,4 +84,6 @@ def begin(call: Call, given: Nothing) -> UpdatesNow:
         call.context.updates.now(call.actor.user)
     except Running as error:
         raise Conflict(f"Not begun: {error}.") from None
+    except OSError as error:
+        raise Unavailable(f"Not begun: {error}.") from None
     return read(call, given)

@@ -139,6 +139,9 @@ def _of_settings(settings: Settings) -> Iterator[Notice]:
 
 def _updates(context: Context) -> Iterator[Notice]:
     """What became of the last update, and whether what is in force is too old."""
+    if problem := context.updates.problem:
+        text = f"The definitions are not updated: {problem}."
+        yield Notice(BAD, text, "/definitions/updates", "Go to Updates")
     history = context.updates.memory.history
     if history and history[0].result == FAILED:
         text = f"The last update of the definitions failed: {history[0].reason}. What was in force before stays in use."

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from control.definitions import Library, Unfit
+from control.kept import Kept
 from control.records.reading import Query
 from control.records.store import Store
 from control.sandbox import Busy
@@ -81,7 +82,6 @@ class Updates:
         clock: Callable[[], float],
     ) -> None:
         self._layout = layout
-        self._path = layout.control / memories.FILE_NAME
         self._settings = settings
         self._library = library
         self._store = store
@@ -91,7 +91,7 @@ class Updates:
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._memory = memories.read(self._path)
+        self._kept = Kept(layout.control / memories.FILE_NAME, Memory)
         self._asked = self._again = self._memory.begun  # cut off by a restart: once more
         self._stage, self._user, self._since = Stage("Beginning"), "", self._now_us
         self._after = self._clock()  # attempts of the schedule before this are past
@@ -138,9 +138,20 @@ class Updates:
     def memory(self) -> Memory:
         return self._memory
 
+    @property
+    def _memory(self) -> Memory:
+        return self._kept.value
+
+    @property
+    def problem(self) -> str:
+        """Why no updates are made; empty if they are."""
+        return self._kept.problem
+
     def now(self, user: str) -> None:
-        """DEF-07: begin a session, whether the schedule is on or off (DEF-17). Raises Running (DEF-08)."""
+        """DEF-07: begin a session, whether the schedule is on or off (DEF-17). Raises Running (DEF-08), OSError."""
         with self._lock:
+            if self._kept.problem:
+                raise OSError(self._kept.problem)
             if self._asked or self._user or is_running(self._layout):
                 raise Running("an update is running already: wait until it ends")
             self._asked = user
@@ -162,6 +173,10 @@ class Updates:
 
     def step(self) -> None:
         """Whatever is due. Raises OSError, sqlite3.Error."""
+        if self._kept.problem:
+            if not self._kept.is_read():
+                return
+            self._asked = self._again = self._memory.begun
         self._notice()
         user = self._asked or self._asked_by_file() or self._asked_by_schedule()
         if user:
@@ -261,8 +276,7 @@ class Updates:
             self._stage = stage
 
     def _keep(self, memory: Memory) -> None:
-        self._memory = memory
-        memories.write(self._path, memory)
+        self._kept.keep(memory)
 
     def journal(self, kinds: frozenset[str], first: int) -> list[events.AnyEvent]:
         """Events of these kinds, newest first, as far as they were read. Raises sqlite3.Error, OSError."""

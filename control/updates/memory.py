@@ -155,7 +155,7 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> Memory:
-    """What cannot be read is as if nothing had been tried: sets are told apart by what is in them."""
+    """If there is nothing, nothing was tried: sets are told apart by what is in them. Raises OSError."""
     return kept.read(path, Memory)
 
 

@@ -132,7 +132,10 @@ def _told(attempt: Attempt) -> str:
 def status(root: Path) -> None:
     """Tell what is in force, and what came of the last updates."""
     layout = _layout(root)
-    memory = memories.read(layout.control / memories.FILE_NAME)
+    try:
+        memory = memories.read(layout.control / memories.FILE_NAME)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or root}: {error.strerror}") from None
     library = Library(layout, CurrentSettings(layout.config))
     for label, file in (("in force", library.in_force()), ("before", library.previous())):
         click.echo(f"{label:<12}{_described(file, memory)}")

@@ -466,7 +466,7 @@ def test_a_date_of_the_future_does_not_keep_a_set_young(site: Site) -> None:
     """DEF-13"""
     site.context.updates.step()
     far = memories.Known(site.revision, 1, 2**62, "s")
-    site.context.updates._memory = site.memory.with_known(far)
+    site.context.updates._kept.value = site.memory.with_known(far)
     site.late_s = 9 * DAY_S
     assert site.context.updates.age()[1] == 9
 
