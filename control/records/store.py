@@ -3,7 +3,8 @@
 Theory of operation. The journal is the truth and this is a derived copy: everything here can be thrown away and read
 again (`clear`). One thread writes; any thread reads through `read`, which gives one consistent snapshot. The offset
 into a journal file moves in the same transaction as the figures of the events before it, so that each line is counted
-exactly once, whenever the process dies.
+exactly once, whenever the process dies. The process before may still be writing while this one begins: each transaction
+looks whether anybody else has written, and goes on from what it finds.
 
 Counters run since the last start of the service (SVC-05). Files of several processes are read one after the other, so
 an event may come in long before the start that it belongs behind: totals are therefore kept for each run, an event
@@ -64,15 +65,21 @@ class Store:
         self._journal = journal
         self._lock = threading.Lock()
         self._connection = schema.connect(path)
+        self._version: int | None = None
         self._load()
 
     def _load(self) -> None:
+        """What is remembered of the tables, unless nobody else has written since. Raises sqlite3.Error."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version == self._version:
+            return
         rows = self._connection.execute("SELECT started FROM run ORDER BY started")
         self._runs: list[int] = [
             0,
             *(started for (started,) in rows),
         ]  # 0: before the first start that the journal knows
         self._kinds = segments.Kinds(self._connection)
+        self._version = version
 
     def close(self) -> None:
         with self._lock:
@@ -94,9 +101,10 @@ class Store:
         with self._lock:
             try:
                 with transaction(self._connection) as connection:
+                    self._load()
                     yield connection
             except BaseException:
-                self._load()
+                self._version = None  # what is remembered may not have happened
                 raise
 
     def files(self) -> dict[str, JournalFile]:
@@ -106,17 +114,21 @@ class Store:
 
     def add_file(self, name: str, inode: int) -> JournalFile:
         with self._transaction() as connection:
-            cursor = connection.execute("INSERT INTO journal_file (name, inode) VALUES (?, ?)", (name, inode))
-            assert cursor.lastrowid is not None
-            return JournalFile(cursor.lastrowid, name, inode, 0, 0)
+            connection.execute("INSERT OR IGNORE INTO journal_file (name, inode) VALUES (?, ?)", (name, inode))
+            row = connection.execute("SELECT id, inode, offset, indexed FROM journal_file WHERE name = ?", (name,))
+            number, *known = row.fetchone()
+            return JournalFile(number, name, *known)
 
     def ingest(self, file: JournalFile, texts: Sequence[bytes], offset: int) -> int:
         """Count whole lines (without their line ends) that end at offset. Returns how many were events.
 
-        A line that is no event is counted as damaged and passed over.
+        A line that is no event is counted as damaged and passed over. If somebody else has read on meanwhile nothing is
+        counted, and the file is as they left it.
         """
         read = [(text, *found) for text in texts if (found := lines.read(text)) is not None]
         with self._transaction() as connection:
+            if not _is_as_known(connection, file):
+                return 0
             for _, line, time in read:
                 if line.event == "service-started":
                     self._add_run(connection, time)
@@ -184,6 +196,8 @@ class Store:
         if length == segments.SEGMENT_LEN:
             text = text[: text.rfind(b"\n") + 1] or text
         with self._transaction() as connection:
+            if not _is_as_known(connection, file):
+                return True
             indexed = file.indexed + segments.write_segment(connection, self._kinds, file.id, file.indexed, text)
             connection.execute("UPDATE journal_file SET indexed = ? WHERE id = ?", (indexed, file.id))
         file.indexed = indexed
@@ -206,7 +220,18 @@ class Store:
         """Forget everything, so that the journal is read again from its beginning."""
         with self._transaction() as connection:
             schema.forget_everything(connection)
-        self._load()
+            self._version = None
+
+
+def _is_as_known(connection: sqlite3.Connection, file: JournalFile) -> bool:
+    """Whether nobody else has gone on with it; else it is now as they left it. Raises sqlite3.Error: it is gone."""
+    wanted = "SELECT offset, indexed FROM journal_file WHERE id = ? AND name = ?"
+    found = connection.execute(wanted, (file.id, file.name)).fetchone()
+    if found is None:
+        raise sqlite3.OperationalError(f"{file.name} was forgotten by another process")
+    before = (file.offset, file.indexed)
+    file.offset, file.indexed = found
+    return bool(found == before)
 
 
 def _advance(

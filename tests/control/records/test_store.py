@@ -1,5 +1,6 @@
 """The follower and its store: each journal line is counted exactly once, whatever happens to files and processes."""
 
+import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -192,6 +193,58 @@ def test_events_go_with_the_file_but_counters_stay(desk: Desk) -> None:
     with desk.store.read() as view:
         assert len(view.find(Query(term=""), 10).rows) == 1
     assert desk.count("accepted") == 2
+
+
+def test_two_processes_that_follow_for_a_while_count_each_line_once(desk: Desk) -> None:
+    """LOG-05, SVC-05: the process before a restart has not ended yet; each goes on from what the other one has read."""
+    supervisor, relay = desk.writer("supervisor"), desk.writer()
+    write(relay, accepted(0))
+    desk.follower.poll()
+    before = Store(desk.path, desk.directory)
+    stale = {store: store.files() for store in (before, desk.store)}
+    write(supervisor, started(1), started(2))
+    write(relay, *(accepted(second) for second in range(3, 3003)))
+    Follower(desk.directory, before).poll()
+    for path in desk.directory.iterdir():  # as a poll that has looked at the table before the other one wrote
+        file = stale[desk.store].get(path.name) or desk.store.add_file(path.name, path.stat().st_ino)
+        octets = path.read_bytes()
+        if path.name in stale[desk.store]:
+            lines = octets[file.offset :].removesuffix(b"\n").split(b"\n")
+            assert desk.store.ingest(file, lines, len(octets)) == 0
+        assert file.offset == len(octets)
+        assert not desk.store.index(file, whole=True) or file.indexed == len(octets)
+    assert desk.count("accepted") == 3000
+    write(supervisor, started(4000))
+    assert desk.follower.poll() == 1
+    assert Follower(desk.directory, before).poll() == 0
+    write(relay, accepted(4001))
+    assert Follower(desk.directory, before).poll() == 1
+    assert desk.count("accepted") == 1, "both know of the last start"
+    before.clear()
+    with pytest.raises(sqlite3.Error, match="forgotten by another process"):
+        desk.store.ingest(file, [], 0)
+    assert desk.follower.poll() == 3005
+    assert desk.count("accepted") == 1
+    before.close()
+
+
+def test_what_a_failed_transaction_remembered_is_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOG-05: a start that was read and not committed is read again, also if the tables cannot be read in between."""
+    supervisor = desk.writer("supervisor")
+    write(supervisor, started(1))
+
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("control.records.store._advance", fails)
+        with pytest.raises(sqlite3.Error):
+            desk.follower.poll()
+    write(supervisor, accepted(2))
+    assert desk.follower.poll() == 2
+    assert desk.count("accepted") == 1
+    desk.restart()
+    assert desk.store._runs == [0, (BASE + SECOND) // 1000]
 
 
 def test_a_damaged_database_is_made_anew(desk: Desk) -> None:
