@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from control import story
 from control.actor import Scope
-from control.operation import Answer, Call, Input, Invalid, Mistake, NotFound, operation
-from control.operations.queues import SmtpId, rfc3339
+from control.operation import Answer, Call, Input, Invalid, Mistake, NotFound, Unavailable, operation
+from control.operations.queues import SmtpId, readable, rfc3339
 from control.records.lines import microseconds
 from control.records.messages import Message, Wanted, message_of
 from control.records.reading import EVER, Found, Query, StoredEvent
@@ -208,7 +208,7 @@ class MessageStory(Answer, frozen=True):
     queue: Literal["", "fast", "slow", "hold"]
 
 
-@operation("GET", "/messages/{id}", Scope.MESSAGES, errors=(NotFound,))
+@operation("GET", "/messages/{id}", Scope.MESSAGES, errors=(NotFound, Unavailable))
 def story_of(call: Call, given: OneTracked) -> MessageStory:
     """The whole story of one message, oldest event first.
 
@@ -260,7 +260,8 @@ def _began(connection_id: str, known: int) -> int:
 
 def _place(call: Call, smtp_id: str) -> str:
     try:
-        found = listing.find(call.context.layout.root, smtp_id, call.context.fast_queue.read)
+        with readable():
+            found = listing.find(call.context.layout.root, smtp_id, call.context.fast_queue.read)
     except ValueError:
         return ""
     return found.place if found is not None else ""

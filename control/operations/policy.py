@@ -18,6 +18,7 @@ from control.operation import (
     Unavailable,
     operation,
 )
+from control.operations.queues import readable
 from control.rehearsal.past import joined
 from control.rehearsal.sandboxed import examined
 from control.rehearsal.treatment import Rules
@@ -151,9 +152,10 @@ def _came_here(call: Call, settings: Settings, smtp_id: str, envelope: Envelope)
     """Its octets if it still waits, else what the journal keeps of it."""
     root = call.context.layout.root
     try:
-        state = listing.find(root, smtp_id)
+        with readable():
+            state = listing.find(root, smtp_id)
+            data = b"".join(listing.octets(root, state)) if state is not None else b""
         if state is not None:
-            data = b"".join(listing.octets(root, state))
             received = state.received
             own = Envelope(
                 client=envelope.client or received.client,

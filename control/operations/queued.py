@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from control.actor import Scope
 from control.operation import Answer, Call, Conflict, Download, Input, NotFound, Unavailable, operation
-from control.operations.queues import QueuedSummary, SmtpId, summary
+from control.operations.queues import QueuedSummary, SmtpId, readable, summary
 from control.queues import outline as outlines
 from control.queues.header import Beginning, with_subject
 from control.queues.lines import line_of
@@ -28,7 +28,7 @@ class QueuedMessage(Answer, frozen=True):
     signatures: list[str]
 
 
-@operation("GET", "/queues/messages/{id}", Scope.QUEUES, errors=(NotFound,))
+@operation("GET", "/queues/messages/{id}", Scope.QUEUES, errors=(NotFound, Unavailable))
 def message(call: Call, given: OneQueued) -> QueuedMessage:
     """One queued message: its envelope and how far it is with each recipient."""
     state = _find(call, given.id)
@@ -67,7 +67,8 @@ def outline(call: Call, given: OneQueued) -> QueuedOutline:
     root, state = call.context.layout.root, _find(call, given.id)
     try:
         beginning = Beginning()
-        found = outlines.outline(beginning.of(listing.octets(root, state)))
+        with readable():
+            found = outlines.outline(beginning.of(listing.octets(root, state)))
         raw, more = beginning.header_lines()
     except QueueError as error:
         raise Conflict(f"{error}.") from None
@@ -84,7 +85,7 @@ def outline(call: Call, given: OneQueued) -> QueuedOutline:
     )
 
 
-@operation("GET", "/queues/messages/{id}/content", Scope.CONTENT, errors=(NotFound, Conflict))
+@operation("GET", "/queues/messages/{id}/content", Scope.CONTENT, errors=(NotFound, Conflict, Unavailable))
 def content(call: Call, given: OneQueued) -> Download:
     """A queued message as a file, as received.
 
@@ -93,7 +94,8 @@ def content(call: Call, given: OneQueued) -> Download:
     state = _find(call, given.id)
     pieces = listing.octets(call.context.layout.root, state)
     try:
-        first = next(pieces, b"")
+        with readable():
+            first = next(pieces, b"")
     except QueueError as error:
         raise Conflict(f"{error}.") from None
     call.modified(f"message {state.id}", "its content was saved as a file")
@@ -107,7 +109,8 @@ def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def _find(call: Call, smtp_id: str) -> MessageState:
     try:
-        found = listing.find(call.context.layout.root, smtp_id, call.context.fast_queue.read)
+        with readable():
+            found = listing.find(call.context.layout.root, smtp_id, call.context.fast_queue.read)
     except ValueError as error:
         raise NotFound(f"{error}.") from None
     if found is None:

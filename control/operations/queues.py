@@ -1,13 +1,15 @@
 """What waits in the queues (STAT-25..27, HOLD-01): how much, for whom and since when, and which messages."""
 
+import contextlib
 import datetime
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from control.actor import Scope
-from control.operation import Answer, Call, Input, Invalid, Mistake, operation
+from control.operation import Answer, Call, Input, Invalid, Mistake, Unavailable, operation
 from control.queues import browse as browsing
 from control.queues.acts import places_of
 from control.queues.lines import Filter, Line
@@ -57,14 +59,15 @@ class OverviewGrouping(Input, frozen=True):
     by: Literal["next_hop", "domain", "sender"] = "next_hop"
 
 
-@operation("GET", "/queues", Scope.QUEUES)
+@operation("GET", "/queues", Scope.QUEUES, errors=(Unavailable,))
 def overview(call: Call, given: OverviewGrouping) -> QueueOverview:
     """How much waits, for whom and since when.
 
     Grouped by the next hop that was tried last, by the domain of the recipient, or by that of the sender. A recipient
     that was not tried yet has an empty next hop.
     """
-    survey = call.context.surveys.read()
+    with readable():
+        survey = call.context.surveys.read()
     shares: list[Share] = survey.shares[given.by]
     return QueueOverview(
         queues=[QueueLength(name, survey.lengths[name], rfc3339(survey.oldest[name])) for name in listing.ALL],
@@ -135,14 +138,15 @@ class QueuedMessages(Answer, frozen=True):
     looked_at: int
 
 
-@operation("GET", "/queues/messages", Scope.QUEUES)
+@operation("GET", "/queues/messages", Scope.QUEUES, errors=(Unavailable,))
 def search(call: Call, given: QueueSearch) -> QueuedMessages:
     """Messages in the queues.
 
     Oldest first; first those of the fast queue, then those of the slow and the hold queue.
     """
     try:
-        found = browsing.browse(call.context.fast_queue, filter_of(given), given.after, given.limit)
+        with readable():
+            found = browsing.browse(call.context.fast_queue, filter_of(given), given.after, given.limit)
     except ValueError as error:
         raise Invalid("Begin the list anew.", (Mistake("after", str(error)),)) from None
     return QueuedMessages(messages=[summary(line) for line in found.lines], next=found.next, looked_at=found.looked_at)
@@ -161,12 +165,13 @@ class QueueCounting(QueueFilter, frozen=True):
     act: Literal["", "retry", "requeue", "release", "hold", "drop", "forward"] = ""
 
 
-@operation("GET", "/queues/count", Scope.QUEUES)
+@operation("GET", "/queues/count", Scope.QUEUES, errors=(Unavailable,))
 def count(call: Call, given: QueueCounting) -> QueueCount:
     """How many messages a filter means."""
     wanted = filter_of(given)
     places = places_of(given.act, wanted) if given.act else wanted.places
-    found = browsing.count(call.context.fast_queue, wanted, places)
+    with readable():
+        found = browsing.count(call.context.fast_queue, wanted, places)
     return QueueCount(count=found.count, complete=found.complete)
 
 
@@ -189,6 +194,19 @@ def summary(line: Line) -> QueuedSummary:
         subject=line.subject,
         next_hop=line.next_hop,
     )
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """What reads files of the queues. Raises Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        text = (
+            f"The queues cannot be read ({what}). Look at the disk and the rights, and try again."
+        )
+        raise Unavailable(text) from None
 
 
 def filter_of(given: QueueFilter) -> Filter:

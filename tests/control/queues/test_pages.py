@@ -1,6 +1,7 @@
 """What the pages and the API of queues and messages say to input that makes no sense, and while nothing runs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
@@ -153,3 +154,27 @@ def test_odd_addresses(house: House, cookies: dict[str, str], path: str, status:
     """PROC-25: with words, never a failure of the page."""
     page = house.request("GET", path, cookies)
     assert page.status == status and "<h1>" in page.text
+
+
+def test_queues_that_cannot_be_read(tmp_path: Path) -> None:
+    """HOLD-01, STAT-25: said plainly, with what to do next, by the API and on the pages."""
+    house = House(tmp_path)
+    try:
+        house.context.accounts.set_password("admin", "correct horse battery")
+        cookies = {SESSION_COOKIE: house.context.sessions.begin("admin", "192.0.2.1")}
+        file = tmp_path / "queue" / "slow" / ID[9:11] / f"{ID}.msg"
+        file.parent.mkdir(parents=True)
+        file.symlink_to(file)  # too many levels of symbolic links
+        told = f"The queues cannot be read ({file}: Too many levels of symbolic links)."
+        for address in (
+            "queues", "queues/messages", "queues/count?sender=a", f"queues/messages/{ID}",
+            f"queues/messages/{ID}/outline", f"queues/messages/{ID}/content", f"messages/{ID}",
+        ):  # fmt: skip
+            answer = house.request("GET", f"/api/v1/{address}", cookies)
+            assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json"), address
+            assert told in answer.text and "Look at the disk" in answer.text
+        for address in ("/queues/overview", "/queues/slow", f"/queues/message/{ID}"):
+            page = house.request("GET", address, cookies)
+            assert page.status == 503 and told in page.text and "try again" in page.text, address
+    finally:
+        house.close()
