@@ -550,6 +550,8 @@ class Store:
             )
             message.unwritten = []
         except QueueError as error:
+            if isinstance(error.__cause__, FileNotFoundError):  # removed, though its directory was not synced
+                return
             if message not in self._unsaid:
                 self._unsaid.add(message)
                 self._report(f"message {message.id} may be delivered again if the service starts before that: {error}")

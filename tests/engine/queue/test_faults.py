@@ -460,6 +460,33 @@ def test_a_finished_message_whose_file_stays_is_not_delivered_again(run: Run, re
     run(test)
 
 
+def test_a_finished_message_whose_directory_is_not_synced_is_not_said_to_be_delivered_again(run: Run) -> None:
+    """PROC-14: its file is gone, so that nothing can be written into it; its directory is synced later."""
+
+    async def test(room: Room) -> None:
+        store = await room.opened()
+        message = await room.message(store, recipients=2)
+        await store.defer(message, 5, "later")
+        await store.commit()
+        [path] = room.root.rglob("*.msg")
+
+        def fault(call: str, what: object) -> int:
+            return errno.EIO if call == "fsync" and os.readlink(f"/proc/self/fd/{what}") == str(path.parent) else 0
+
+        room.disk.fault = fault
+        store.note(message, Attempt(message.id, 1, 0, Result.DELIVERED, "250", "mx"))
+        store.done(message)
+        await until(lambda: not path.exists() and any(message.id in one for one in room.reports))
+        await store.settled()
+        assert not [one for one in room.reports if "delivered again" in one]
+        before = len(room.disk.calls)
+        room.disk.heal()
+        await until(lambda: any(call == "fsync" for call, _ in room.disk.calls[before:]))
+        assert await after_restart(room) == {}
+
+    run(test)
+
+
 def test_a_message_that_ends_while_the_log_is_refused_is_not_delivered_again(run: Run) -> None:
     """PROC-14: its file says so, be it killed or stopped; and a stop has an end."""
 
