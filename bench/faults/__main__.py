@@ -52,11 +52,11 @@ def main(
     number, parts = map(int, part.split("/"))
     click.echo(f"seed {seed}, in {base}")
     house = House(base, clients, dice)
-    house.traffic.start()
-    house.start()
     matrix = Matrix(house, dice, click.echo)
     deadline = time.monotonic() + (seconds or 1e9)
     try:
+        house.traffic.start()
+        house.start()
         found = [point for point in matrix.survey(survey) if only in str(point)]
         click.echo(f"{len(found)} fault points")
         if clock:

@@ -28,6 +28,10 @@ FLOW_S = 120.0  # for mail to flow again, and for all to be delivered
 START_S = 60.0
 
 
+class DidNotStart(Exception):
+    """Not a SystemExit: that is what a signal to end all of this raises."""
+
+
 class Nursed(Mailward):
     """Started by the nursery, so that this costs little."""
 
@@ -36,20 +40,28 @@ class Nursed(Mailward):
         self._init()
         self.board = Board(work, self.root)
         self.pid = 0
+        self._starting = False  # ordered, and not known yet which process it is
         self._nursery: subprocess.Popen[bytes] | None = None
         self._selector = selectors.DefaultSelector()
         self._heard = b""
 
     def start(self) -> None:
-        """Raises SystemExit if it ended before it was ready."""
+        """Raises DidNotStart if it ended before it was ready."""
         nursery = self._nursery or self._begin()
         assert nursery.stdin is not None
+        self._starting = True
         nursery.stdin.write(b"start\n")
         nursery.stdin.flush()
-        self.pid = int(self._line(START_S).removeprefix("pid "))
+        self._read_start()
         if self._line(START_S).startswith("ended"):
             self.pid = 0
-            raise SystemExit("mailward did not start")
+            raise DidNotStart
+
+    def _read_start(self) -> None:
+        said = self._line(START_S)
+        if said.startswith("pid "):
+            self.pid = int(said.removeprefix("pid "))
+        self._starting = False
 
     def _begin(self) -> subprocess.Popen[bytes]:
         with (self.root.parent / "mailward.log").open("ab") as log:
@@ -59,6 +71,7 @@ class Nursed(Mailward):
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=os.environ | self.board.environment,
+                start_new_session=True,  # what ends this by a signal to all of its group needs it once more
             )
         self._selector.register(self._nursery.stdout or 0, selectors.EVENT_READ)
         return self._nursery
@@ -90,6 +103,9 @@ class Nursed(Mailward):
             until(lambda: self.is_gone, "the supervisor ends")
 
     def close(self) -> None:
+        """Also one whose start was cut off before its nursery said which process it is."""
+        if self._starting:
+            self._read_start()
         self.end(signal.SIGTERM)
         if self._nursery is not None:
             self._nursery.communicate()
@@ -114,7 +130,7 @@ class House:
         """Also if a fault is waiting for it: what fails to start is started again."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
-            with contextlib.suppress(SystemExit):
+            with contextlib.suppress(DidNotStart):
                 self.gateway.start()
                 return
         raise AssertionError("it does not start")

@@ -1,9 +1,15 @@
-"""What the bench of faults says of mail that was taken twice."""
+"""What the bench of faults says of mail that was taken twice, and that nothing stays of it."""
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.faults.board import Call, Place, Role
 from bench.faults.doubles import Kill, Refusal, Timeline, Twice, Why
+from bench.faults.house import House, Nursed
 from bench.faults.points import Fault, Point
 
 KILLED = Point(Role.RELAY, Call.WRITE, Place.FAST, Fault.KILL)
@@ -38,3 +44,45 @@ def test_what_was_taken_twice_is_judged_by_what_could_be_written(
     found = Timeline([Kill(when_s, KILLED) for when_s in kills], refusals, starts).judge(TWICE, known)
     assert found.why is why, found.words
     assert found.point is {Why.KILLED: KILLED, Why.REFUSED: REFUSED, Why.UNEXPLAINED: None}[why]
+
+
+NURSERY = """#!/bin/sh
+read order
+sleep 600 >/dev/null &
+echo "pid $!"
+wait $!
+echo "ended $?"
+"""
+
+
+def test_a_gateway_whose_start_is_cut_off_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by SIGTERM between the order to start it and the answer which process it is."""
+    script = tmp_path / "nursery"
+    script.write_text(NURSERY)
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr(Nursed, "_init", lambda self: None)
+    monkeypatch.setattr("bench.faults.house.Board", lambda work, root: SimpleNamespace(environment={}))
+    gateway = Nursed(tmp_path, 0, 0, lambda settings: settings)
+    house = House.__new__(House)
+    house.gateway = gateway
+
+    def cut_off(patience_s: float) -> str:
+        raise SystemExit(1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway, "_line", cut_off)
+        with pytest.raises(SystemExit):
+            house.start()
+    ended: list[int] = []
+    kill = os.kill
+
+    def end(pid: int, number: int) -> None:
+        ended.append(pid)
+        kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", end)
+    gateway.close()
+    assert len(ended) == 1 and gateway.is_gone
+    with pytest.raises(ProcessLookupError):
+        kill(ended[0], 0)
