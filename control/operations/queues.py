@@ -203,9 +203,7 @@ def readable() -> Iterator[None]:
         yield
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-        text = (
-            f"The queues cannot be read ({what}). Look at the disk and the rights, and try again."
-        )
+        text = f"The queues cannot be read ({what}). Look at the disk and the rights, and try again."
         raise Unavailable(text) from None
 
 
