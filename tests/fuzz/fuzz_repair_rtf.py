@@ -17,4 +17,5 @@ def one_input(data: bytes) -> None:
     done = rtf.cleaned(data)
     if done is not None:
         assert len(done.content) == len(data) and done.done
-        assert not any(bytes(one.data).strip(b"\0") for one in Found(opener.members, done.content, Room()).files.values())
+        left = Found(opener.members, done.content, Room()).files.values()
+        assert not any(bytes(one.data).strip(b"\0") for one in left)

@@ -162,7 +162,9 @@ def test_a_bad_entry_anywhere_is_found_on_its_line(wanted: Settings, data: st.Da
     places = [
         (name, index)
         for name, value in flat.items()
-        if isinstance(value, tuple) and name.rpartition(".")[2] not in ("lines", "usual_passwords") and not name.startswith("web.oidc.")
+        if isinstance(value, tuple)
+        and name.rpartition(".")[2] not in ("lines", "usual_passwords")
+        and not name.startswith("web.oidc.")
         for index in range(len(value))
     ]
     if not places:
