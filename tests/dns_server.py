@@ -166,7 +166,7 @@ class Names(asyncio.DatagramProtocol):
     of a name (lower case, or `*` for all): broken: SERVFAIL. refused: REFUSED. silent: no answer. silent_tcp: none
     over TCP. signed: said to be proven by DNSSEC, with all names that an alias leads to. truncated: only over TCP.
     garbage: octets that are no message. forged: before the answer come some with a wrong id, a wrong name, and a
-    wrong kind. delay_s: each answer takes that long.
+    wrong kind. delay_s: each answer takes that long. together: no answer before so many questions wait for theirs.
     """
 
     def __init__(self, zone: Zone) -> None:
@@ -183,11 +183,11 @@ class Names(asyncio.DatagramProtocol):
         self.delay_s = 0.0
         self.asked: list[tuple[str, str]] = []
         self.asked_tcp: list[tuple[str, str]] = []
-        self.most_at_once = 0
+        self.together = 0
         self.ttl = 3600
         self.negative_ttl: int | None = None  # of an SOA in answers without records; None: there is no SOA
         self.port = 0
-        self._waiting = 0
+        self._held: list[tuple[list[bytes], Any]] = []
         self._transport: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -232,16 +232,17 @@ class Names(asyncio.DatagramProtocol):
             packet = self._answer(query).to_wire(max_size=65535)
             packets.append(packet if len(packet) <= room else self._truncated(query))
         assert self._loop is not None
+        if self.together:
+            self._held.append((packets, addr))
+            if len(self._held) >= self.together:
+                held, self._held = self._held, []
+                for packets, addr in held:
+                    self._send(packets, addr)
+            return
         if not self.delay_s:
             self._send(packets, addr)
             return
-        self._waiting += 1
-        self.most_at_once = max(self.most_at_once, self._waiting)
-        self._loop.call_later(self.delay_s, self._send_late, packets, addr)
-
-    def _send_late(self, packets: list[bytes], addr: Any) -> None:
-        self._waiting -= 1
-        self._send(packets, addr)
+        self._loop.call_later(self.delay_s, self._send, packets, addr)
 
     def _send(self, packets: list[bytes], addr: Any) -> None:
         assert self._transport is not None

@@ -10,8 +10,8 @@ from tests.corpus.material import Unpack
 
 # All that these show is their macros: names of functions that are gone, cells of a macro sheet.
 MACROS_ALONE = {"excel4_sample_macro.xls", "excel4_sample_macro.xlsm", "SquareMacro.xls"}
-# Excel opens it without asking for a password, so its macros may act: it is refused, and deleted (AV-05).
-REFUSED = {"autostart-encrypt-standardpassword.xls"}
+# Excel opens them without asking for a password, so their macros may act: they are refused, and deleted (AV-05).
+REFUSED = {"autostart-encrypt-standardpassword.xls", "autostart-encrypt-standardpassword.xlsb"}
 
 
 def test_documents_of_every_kind(unpack: Unpack, tmp_path: Path) -> None:

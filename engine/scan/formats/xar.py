@@ -1,7 +1,8 @@
 """xar archives (packages of macOS): a table of contents in XML, packed, and a heap.
 
 The table is read by expat; one that declares a document type is refused, so that there are no entities. Extended
-attributes are members too. Cost: O(octets in and out); the table is held while members are read.
+attributes are members too, and so is the table: what it says beside its files is nowhere else. Cost: O(octets in and
+out); the table is held while members are read.
 Known gaps: signatures are not verified, checksums not compared.
 """
 
@@ -24,6 +25,7 @@ from engine.scan.inflate import Inflated, inflate
 from engine.scan.mapped import Octets, part
 
 _HEAD: Final = struct.Struct(">4sHHQQL")
+_TABLE_NAME: Final = "[TOC].xml"  # as 7-Zip lists it
 _TABLE_LEN: Final = 16 << 20  # of the table, unpacked: some 20,000 files
 _ENTRIES: Final = 50_000  # files, and contents that a table tells of; the limit on files is lower, this bounds memory
 _DEPTH: Final = 64  # elements in each other: folders are
@@ -170,6 +172,7 @@ def members(buf: Octets, room: Room) -> Iterator[Item]:
         yield Gap(Cause.LIMIT, f"xar: table of contents of more than {len(table.data)} octets")
     if found.odd:
         yield Odd("xar-table", severe=True)
+    yield Member(_TABLE_NAME, table.data, table.over, table.complete, stream=True)
     del table
     end = heap
     for content in found.contents:
