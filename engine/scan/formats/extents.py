@@ -1,5 +1,6 @@
 """Files that lie in pieces of a larger content, as on disks: not copied where they are in one piece."""
 
+import abc
 import io
 from typing import Final
 
@@ -53,7 +54,7 @@ def gather(buf: Octets, extents: Extents, size: int, room: int) -> Gathered:
     return Gathered(out.getvalue(), size > room and have >= wanted, have >= wanted)
 
 
-class Disk:
+class Disk(abc.ABC):
     """Octets that lie in an image in whatever order: a disk without holes of its own says so itself."""
 
     def __init__(self, buf: Octets, size: int, sector_len: int) -> None:
@@ -61,9 +62,9 @@ class Disk:
         self.size = size
         self.sector_len = sector_len
 
+    @abc.abstractmethod
     def where(self, at: int, length: int) -> Extents:
         """Where so many octets from an offset on lie in the image."""
-        raise NotImplementedError
 
     def read(self, at: int, length: int) -> bytes:
         """So many octets; what is not there is zero."""
