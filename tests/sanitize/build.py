@@ -73,6 +73,7 @@ def environment() -> dict[str, str]:
         "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0:allocator_may_return_null=1:handle_abort=1",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
+        "PYCRYPTODOME_DISABLE_DEEPBIND": "1",  # it would see another malloc than the sanitizer's
         "PYTHONPATH": str(COPY),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONFAULTHANDLER": "1",
