@@ -100,8 +100,8 @@ def cleaned_wide(content: bytes) -> Repaired | None:
     encoding = utf16(content)
     if not encoding:
         return None
-    head = content[:_HEAD_LEN].decode(encoding, "replace").encode()
-    return cleaned(content) if magic.identify(head.lstrip(b"\xef\xbb\xbf"), 0, len(head)) == "html" else None
+    head = content[:_HEAD_LEN].decode(encoding, "replace").encode().lstrip(b"\xef\xbb\xbf")
+    return cleaned(content) if magic.identify(head, 0, len(head)) == "html" else None
 
 
 def _encoding(content: bytes) -> str:

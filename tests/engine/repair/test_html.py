@@ -103,6 +103,7 @@ def test_other_encodings() -> None:
     hidden = b"<script>x</script>" + "<svg onload=y>".encode("utf-16")
     assert html.cleaned(hidden) is None, "without what is before it, it is UTF-16"
     assert repair("only words: javascript".encode("utf-16"), "text") is None
+    assert repair(b"\xff\xfe", "text") is None, "a mark, and nothing that it is the mark of"
     assert repair(b"a script of another kind: <script>", "text") is None
 
 
