@@ -29,8 +29,12 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 class Workbook(msgspec.Struct):
+    """file_pass: data of its FilePass record; behind_pass: offset behind that."""
+
     encrypted: bool = False
     macro_sheets: bool = False
+    file_pass: bytes = b""
+    behind_pass: int = 0
 
 
 def word_encrypted(head: bytes) -> bool:
@@ -48,9 +52,9 @@ def slides_encrypted(current_user: bytes) -> bool:
 def workbook(stream: Octets, room: Room) -> Workbook:
     """The globals of a Workbook or Book stream: encryption (FilePass) and Excel 4.0 macro sheets (BoundSheet8)."""
     found = Workbook()
-    for kind, value in _records(stream, room):
-        if kind == _FILE_PASS:
-            found.encrypted = True
+    for at, kind, value in _records(stream, room):
+        if kind == _FILE_PASS and not found.encrypted:
+            found.encrypted, found.file_pass, found.behind_pass = True, value, at + 4 + len(value)
         elif kind == _BOUND_SHEET and len(value) >= 6 and value[5] & 0x0F == _MACRO_SHEET:
             found.macro_sheets = True
         elif kind == _EOF:
@@ -58,7 +62,8 @@ def workbook(stream: Octets, room: Room) -> Workbook:
     return found
 
 
-def _records(stream: Octets, room: Room) -> Iterator[tuple[int, bytes]]:
+def _records(stream: Octets, room: Room) -> Iterator[tuple[int, int, bytes]]:
+    """(offset, kind, data) of each."""
     if len(stream) < 4 or int.from_bytes(stream[:2], "little") not in _BOF:
         return
     at = 0
@@ -66,7 +71,7 @@ def _records(stream: Octets, room: Room) -> Iterator[tuple[int, bytes]]:
         if len(stream) - at < 4:
             return
         kind, size = struct.unpack_from("<HH", stream, at)
-        yield kind, stream[at + 4 : at + 4 + size]
+        yield at, kind, stream[at + 4 : at + 4 + size]
         at += 4 + size
         if number % 4096 == 0:
             room.check_time()

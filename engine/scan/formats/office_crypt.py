@@ -18,7 +18,6 @@ import msgspec
 from engine import limits
 from engine.scan.ciphers import BLOCK_LEN, cbc, ecb
 
-UNASKED: Final = "VelvetSweatshop"  # Excel tries it (s2.4.2.3)
 _SEGMENT_LEN: Final = 4096
 _SIZE_LEN: Final = 8
 _STANDARD_ROUNDS: Final = 50_000
@@ -117,6 +116,16 @@ class Standard(msgspec.Struct, frozen=True):
         cipher = ecb(key)
         value = hashlib.sha1(cipher.decrypt(self.verifier)).digest()
         return Key(key) if cipher.decrypt(self.verifier_hash)[: len(value)] == value else None
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """Tries passwords at one, and looks at the clock by tick meanwhile."""
+
+    of: Agile | Standard
+    tick: Tick
+
+    def opens(self, word: str) -> Key | None:
+        return self.of.opens(word, self.tick)
 
 
 def read(info: bytes) -> Agile | Standard | None:

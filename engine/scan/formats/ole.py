@@ -1,9 +1,9 @@
 """Compound files as containers: every stream is a member, and so is what streams carry in a form of their own.
 
     any                 Ole10Native -> the file packed in it
-    encrypted package   decrypted, if a password is known (office_crypt.py)
+    encrypted document  decrypted, if a password is known (ole_locked.py)
     VBA project         modules, decompressed; macro-vba if one holds code
-    Word, Excel, PPT    encryption; Excel 4.0 macro sheets (macro-xlm); objects in a PowerPoint stream
+    Word, Excel, PPT    Excel 4.0 macro sheets (macro-xlm); objects in a PowerPoint stream
     Outlook message     attachments are files with names; attached messages are walked with it
     installer database  names of streams decoded
     Hangul document     packed streams inflated
@@ -21,9 +21,10 @@ from cext.lzfu import decode as lzfu
 from cext.span import Span
 from engine.scan import magic
 from engine.scan.facts import Cause
-from engine.scan.formats import msg, office, office_crypt, package, vba
+from engine.scan.formats import msg, office, package, vba
 from engine.scan.formats.cfb import CompoundFile, Stream
-from engine.scan.formats.item import Gap, Item, Member, Odd, Opened, Room
+from engine.scan.formats.item import Gap, Item, Member, Odd, Room
+from engine.scan.formats.ole_locked import Locked
 from engine.scan.inflate import inflate
 from engine.scan.mapped import Octets, part
 
@@ -41,7 +42,6 @@ _RECORDS: Final = frozenset(
 )
 _CARRIERS: Final = frozenset({"\x01Ole10Native", "PowerPoint Document"})
 _OWN: Final = ("\x03", "\x05", "\x06")  # names of property sets, signatures and the like begin so
-_RIGHTS: Final = frozenset({"\x09DRMContent", "\x09DRMViewerContent"})
 _APPENDED: Final = frozenset({"zip", "rar", "7z", "cab", "gzip", "ole", "pe", "pdf", "rtf"})
 _COMPRESSED_RTF: Final = "__substg1.0_10090102"  # PidTagRtfCompressed (MS-OXRTFCP)
 _RTF_HEAD_LEN: Final = 16
@@ -72,9 +72,12 @@ class _Document:
         hangul = self._by_path.get(("fileheader",))
         head = file.read(hangul, 40).data if hangul is not None else b""
         self._hangul = head[36:40] if head.startswith(_HANGUL) else b""
+        self._locked = Locked(file, self._by_path, room, lambda one: "/".join(map(self._shown, one.path)))
 
     def items(self) -> Iterator[Item]:
-        yield from self._encryption()
+        yield from self._locked.items()
+        if self._hangul and self._hangul[0] & 2:
+            yield Gap(Cause.ENCRYPTED, "hangul")
         together: list[Stream] = []
         many = self._message and len(self._file.streams) > RECIPIENT_STREAMS
         orphans = False
@@ -95,46 +98,6 @@ class _Document:
         behind = self._file.behind()
         if magic.identify(self._buf, behind, len(self._buf)) in _APPENDED:
             yield Member("behind", part(self._buf, behind, len(self._buf)), stream=True)
-
-    def _encryption(self) -> Iterator[Item]:
-        """ENC-07. The main streams say it; an encrypted package has nothing else inside."""
-        names = {one.name for one in self._file.streams}
-        if "EncryptedPackage" in names:
-            yield from self._package()
-        if names & _RIGHTS:
-            yield Gap(Cause.ENCRYPTED, "office-rights")
-        for stream in self._file.streams:
-            if stream.name == "WordDocument":
-                if office.word_encrypted(self._file.read(stream, 32).data):
-                    yield Gap(Cause.ENCRYPTED, "word")
-            elif stream.name == "EncryptedSummary" or (
-                stream.name == "Current User" and office.slides_encrypted(self._file.read(stream, 32).data)
-            ):
-                yield Gap(Cause.ENCRYPTED, "powerpoint")
-        if self._hangul and self._hangul[0] & 2:
-            yield Gap(Cause.ENCRYPTED, "hangul")
-
-    def _package(self) -> Iterator[Item]:
-        """An encrypted package, if a password opens it; one does without being asked for."""
-        info, package = self._by_path.get(("encryptioninfo",)), self._by_path.get(("encryptedpackage",))
-        lock = office_crypt.read(self._file.read(info, office_crypt.INFO_LEN).data) if info is not None else None
-        if lock is None or package is None:
-            yield Gap(Cause.ENCRYPTED, "office-package")
-            return
-        opens, tick, keyring = lock.opens, self._room.check_time, self._room.keyring
-        key = keyring.attempt(lambda word: opens(word, tick), office_crypt.UNASKED)
-        if key is not None:
-            yield Odd("office-encrypted-without-password")
-        else:
-            key = keyring.find(lambda word: opens(word, tick))
-            if key is None:
-                yield Gap(Cause.ENCRYPTED, "office-package")
-                return
-            yield Opened()
-        room = self._room.room() // 2
-        read = self._file.read(package, room)
-        data, cut = key.package(read.data, room, tick)
-        yield Member("document", data, cut or read.over, read.complete, stream=True)
 
     def _stream(self, stream: Stream) -> Iterator[Item]:
         data: bytes | Span
@@ -170,7 +133,7 @@ class _Document:
         elif stream.name in ("Workbook", "Book"):
             book = office.workbook(data, self._room)
             if book.encrypted:
-                yield Gap(Cause.ENCRYPTED, "excel")
+                yield from self._locked.workbook(stream, data, book)
             if book.macro_sheets:
                 yield Odd("macro-xlm")
         elif stream.name == "PowerPoint Document":

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import limits
-from engine.scan.formats import office_crypt, ole
+from engine.scan.formats import office_crypt, office_locked, ole
 from engine.scan.formats.item import Opened
 from engine.scan.keyring import Keyring
 from tests.engine.scan.formats.compound import compound
@@ -43,7 +43,7 @@ def test_a_password(form: str) -> None:
 
 def test_what_excel_opens_without_asking() -> None:
     """ENC-07: so do we, whatever the settings say; and nobody needs a password, so it is not encrypted."""
-    data = compound({**agile(PACKAGE, office_crypt.UNASKED)})
+    data = compound({**agile(PACKAGE, office_locked.UNASKED[0])})
     walk = walk_file(data, "a.xlsx")
     assert [one.part.rpartition("/")[2] for one in walk.facts.matches] == ["a.bin"]
     assert not walk.root.encrypted and not walk.facts.unscanned
