@@ -1,17 +1,31 @@
-"""What is encrypted, and what says passwords: octets as a text, a zip entry, an Office package, a stream of a PDF."""
+"""What is encrypted, and what says passwords: octets as a text, a zip entry, an Office document, a stream of a PDF."""
+
+import hashlib
 
 from engine import limits
 from engine.scan import zip_file
-from engine.scan.formats import office_crypt
+from engine.scan.formats import office, office_crypt, office_locked, office_rc4
 from engine.scan.formats.pdf_security import Handler, Security
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, parse
 from engine.scan.passwords import Texts, candidates
 from engine.scan.zip_crypt import Locked
+from tests.engine.scan.formats.rooms import Room
+from tests.oracles import office_rc4 as old
 from tests.oracles.office_crypt import agile, standard
 from tests.oracles.zipcrypto import zipped_with_password
 
 _FILTERS = b"/CF << /StdCF << /CFM /%s >> >> /StmF /StdCF /StrF /StdCF"
+_HEADER, _CRYPT = old.modern("x")
+_SLIDES = old.slides(_HEADER, _CRYPT, [old.atom(1000, b"slide"), old.atom(1006, b"")])
+_KEYS = (office_rc4.Keys(b"k" * 20, hashlib.sha1, 16), office_rc4.Keys(b"k" * 5, hashlib.md5, 5))
 SEEDS: list[bytes] = [
+    _HEADER,
+    old.old("x")[0],
+    old.workbook(_HEADER, _CRYPT, (0x42, b"\xb0\4"), (0x85, b"abcdef"), (0xFC, b"zebra"), (0x0A, b"")),
+    old.obfuscated("x", (0x42, b"\xb0\4"), (0x85, b"abcdef"), (0xFC, b"zebra"), (0x0A, b"")),
+    _SLIDES["Current User"][16:20] + _SLIDES["PowerPoint Document"],
+    old.picture(_CRYPT, b"octets") + old.picture(_CRYPT, b"more", 0xF01A, 0x217),
+    old.properties(_CRYPT, {"a": b"words", "b": b"more"}),
     "Hi,\nthe password is: X7-99!\nPasswort „geheim“, пароль: кот, パスワード：abc\n".encode(),
     b"<style>p{}</style><p>Password:<b>12</b>34&amp;</p><td>PIN</td><td>77</td>",
     zipped_with_password({"a.txt": b"words"}, b"x"),
@@ -33,6 +47,7 @@ def one_input(data: bytes) -> None:
     _entry(data)
     _package(data)
     _document(data)
+    _old_document(data)
 
 
 def _text(data: bytes) -> None:
@@ -80,3 +95,26 @@ def _document(data: bytes) -> None:
             security = Security(b"k" * 32, {b"a": method}, (b"a", b"a", b"a"), True)
             assert len(security.stream(-1, 99999, data, head, None)) <= len(data)
             assert len(security.string(1 << 33, 0, data)) <= len(data)
+
+
+def _old_document(data: bytes) -> None:
+    room = Room()
+    lock = office_rc4.read(data)
+    keys = [*_KEYS, *([lock.opens("x")] if lock is not None else [])]
+    book = office.workbook(data, room)
+    seal = office_locked.file_pass(book.file_pass if book.encrypted else data)
+    mask = seal.opens("x") if seal is not None else None
+    for key in (mask, office_rc4.Mask(b"0123456789abcdef"), *keys):
+        if key is not None:
+            assert len(office_locked.workbook(data, book.behind_pass, key, room)) == len(data)
+    found = office_locked.slides(bytes(16) + data[:4], data[4:], room)
+    assert found is None or len(found.objects) <= office_locked.OBJECTS
+    of_slides = found.lock.opens("x") if found is not None else None
+    if found is not None and of_slides is not None:
+        assert len(office_locked.presentation(data[4:], found, of_slides, room)[0]) == len(data) - 4
+    for key in keys:
+        if key is not None:
+            assert len(office_locked.pictures(data, key, room)[0]) == len(data)
+            inner = office_locked.properties(data, key, room) or []
+            assert sum(len(octets) for _, octets in inner) <= len(data)
+            assert len(office_locked.word(data, 9, key, room)) == len(data)

@@ -132,7 +132,7 @@ def slides(header: bytes, crypt: Crypt, objects: list[bytes], before: int = 0) -
         offsets.append(len(stream))
         stream += crypt(number, octets)
     offsets.append(len(stream))
-    stream += atom(0x2F14, header)
+    stream += struct.pack("<HHL", 0xF, 0x2F14, len(header)) + header
     directory = len(stream)
     stream += atom(0x1772, struct.pack(f"<{1 + len(offsets)}L", 1 | len(offsets) << 20, *offsets))
     edit = len(stream)
