@@ -3,7 +3,7 @@
 from engine.scan.formats import CARRIERS, OPENERS
 from engine.scan.magic import identify
 from tests.engine.scan.formats import archives_made as made
-from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.formats.rooms import Found, Room, fits
 
 _FILES = {"a.txt": b"words " * 40, "b.bin": bytes(range(256))}
 SEEDS: list[bytes] = [
@@ -37,4 +37,4 @@ def _opened(data: bytes) -> None:
     kind = identify(data, 0, len(data))
     opener = CARRIERS.get(kind) or OPENERS[kind if kind in _KINDS else _KINDS[len(data) % len(_KINDS)]]
     for member in Found(opener, data, Room(_ROOM)).files.values():
-        assert len(member.data) <= max(_ROOM, len(data))
+        assert fits(member, _ROOM)

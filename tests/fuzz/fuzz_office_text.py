@@ -4,7 +4,7 @@ import zlib
 
 from engine.scan.formats import activemime, office_text, ooxml, package
 from tests.engine.scan.formats.compound import native, ole1, packed
-from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.formats.rooms import Found, Room, fits
 
 _ROOM = 1 << 12
 SEEDS: list[bytes] = [
@@ -26,7 +26,7 @@ def one_input(data: bytes) -> None:
         (activemime.members, activemime.MAGIC + data),
     ):
         for member in Found(opener, octets, Room(_ROOM)).files.values():
-            assert len(member.data) <= _ROOM
+            assert fits(member, _ROOM)
     for octets in (data, bytes(4) + b"\x02\0" + data):
         found = package.read_native(octets)
         assert found is None or (found.names and len(found.data) <= len(octets))

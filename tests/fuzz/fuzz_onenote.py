@@ -3,7 +3,7 @@
 import struct
 
 from engine.scan.formats import onenote
-from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.formats.rooms import Found, Room, fits
 
 _SECTION = bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(32)
 _PACKAGED = bytes.fromhex("2fe98d63d4a6c14b9a36b3fc2511a5b7")
@@ -22,4 +22,4 @@ SEEDS: list[bytes] = [
 def one_input(data: bytes) -> None:
     for octets in (data, _SECTION + bytes(16) + data, _SECTION + _PACKAGED + data, SEEDS[0] + data):
         for member in Found(onenote.members, octets, Room(1 << 12)).files.values():
-            assert len(member.data) <= 1 << 12
+            assert fits(member, 1 << 12)

@@ -3,7 +3,7 @@
 from cext.rtf import objects
 from engine.scan.formats import rtf
 from tests.engine.scan.formats.compound import compound, ole1, packed
-from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.formats.rooms import Found, Room, fits
 
 _OBJECT = ole1("Package", packed("a.js", "C:\\a.js", "a.js", b"content"))
 SEEDS: list[bytes] = [
@@ -18,4 +18,4 @@ def one_input(data: bytes) -> None:
         found, _, _ = objects(data, reading, 100, 4)
         assert len(found) <= 4 and sum(len(octets) for _, octets in found) <= 100
     for member in Found(rtf.members, data, Room(1 << 16)).files.values():
-        assert len(member.data) <= 1 << 16
+        assert fits(member, 1 << 16)

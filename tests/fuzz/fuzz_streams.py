@@ -8,7 +8,7 @@ from engine.scan.formats import OPENERS
 from engine.scan.magic import identify
 from engine.scan.zip_file import METHODS, Entry, unpack
 from tests.engine.scan.formats import archives_made as made
-from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.formats.rooms import Found, Room, fits
 
 _TEXT = b"words " * 40
 SEEDS: list[bytes] = [
@@ -43,4 +43,4 @@ def _opened(data: bytes) -> None:
     kind = identify(data, 0, len(data))
     opener = OPENERS[kind if kind in _KINDS else _KINDS[len(data) % len(_KINDS)]]
     for member in Found(opener, data, Room(_ROOM)).files.values():
-        assert len(member.data) <= max(_ROOM, len(data))
+        assert fits(member, _ROOM)

@@ -1,7 +1,7 @@
 """xar archives: whole ones, tables, and heaps."""
 
 from engine.scan.formats import xar
-from tests.engine.scan.formats.rooms import Found, Room
+from tests.engine.scan.formats.rooms import Found, Room, fits
 from tests.engine.scan.formats.xar_made import STYLES, data, wrapped
 from tests.engine.scan.formats.xar_made import xar as packed
 
@@ -18,4 +18,4 @@ def one_input(octets: bytes) -> None:
     table = f"<xar><toc>{_TABLE}</toc></xar>".encode()
     for buf in (octets, wrapped(octets, b"heap" * 9), wrapped(table, octets)):
         for member in Found(xar.members, buf, Room(1 << 12)).files.values():
-            assert len(member.data) <= max(1 << 12, len(buf))
+            assert fits(member, 1 << 12)

@@ -25,6 +25,11 @@ class Room:
         self.looks += 1
 
 
+def fits(item: Item, octets: int) -> bool:
+    """Whether an opener kept to its room with what it made; what lies in the container is cut by the walk."""
+    return not isinstance(item, Member) or isinstance(item.data, Span) or len(item.data) <= octets
+
+
 def within(item: Item, octets: int) -> Item:
     """As the walk takes it: what lies in the container is cut there, not by its opener."""
     if isinstance(item, Member) and isinstance(item.data, Span):
