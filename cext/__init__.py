@@ -3,7 +3,18 @@
 from importlib import import_module
 from typing import Final
 
-KERNELS: Final = ("base64", "binhex", "crc32c", "lzfu", "mime", "quoted_printable", "smtp_data", "uue", "yenc")
+KERNELS: Final = (
+    "base64",
+    "binhex",
+    "crc32c",
+    "lzfu",
+    "mime",
+    "quoted_printable",
+    "smtp_data",
+    "spelled",
+    "uue",
+    "yenc",
+)
 
 
 def dispatch() -> dict[str, str]:

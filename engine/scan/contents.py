@@ -8,6 +8,7 @@ import hashlib
 from typing import Final
 
 from cext.span import Span
+from cext.spelled import BEGIN, spelled
 from cext.uue import body_end, find_begin
 from engine import limits
 from engine.scan import magic, zip_file
@@ -16,6 +17,7 @@ from engine.scan.course import Course, Place
 from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
 from engine.scan.formats import CARRIERS, COPIES, FINDERS, OPENERS
+from engine.scan.formats.html import RUN_LEN
 from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opened, Opener, Unread
 from engine.scan.formats.uuencode import is_xx
 from engine.scan.gzip_file import contained_name
@@ -323,12 +325,17 @@ class Contents:
 
     def _text(self, node: Node, buf: Octets, start: int, end: int, place: Place, links: bool = False) -> None:
         """Look for files that are spelled out in a text, and match its links. Its octets were matched already."""
-        text = part_of(buf, start, end)
-        if links and self._course.texts is not None:
-            self._course.texts.add(text, node.type == "html", node.charset)
         if links:
-            match_links(self._image, self._ledger, node, text, self._budget.check_time)
-        for finder in FINDERS:
+            if self._course.texts is not None:
+                self._course.texts.add(part_of(buf, start, end), node.type == "html", node.charset)
+            match_links(self._image, self._ledger, node, buf, start, end, self._budget.check_time)
+        found = spelled(buf, start, end, RUN_LEN)
+        if not found:
+            return
+        text = part_of(buf, start, end)
+        for mark, finder in FINDERS:
+            if not found & mark:
+                continue
             if place.containers < self._budget.depth:
                 self._opened(node, text, "text", finder, place, start)
                 continue
@@ -336,6 +343,10 @@ class Contents:
             if next(finder(text, share), None) is not None:
                 self._ledger.over(node.part, self._budget.depth_limit)
             share.close()
+        if found & BEGIN:
+            self._uue_files(node, buf, start, end, place)
+
+    def _uue_files(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
         octets = span(buf, start, end)
         at = 0
         while (begin := find_begin(octets, at)) is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from engine.scan.facts import Cause
 from engine.scan.ledger import Ledger
 from engine.scan.links import links_of
-from engine.scan.mapped import Octets
+from engine.scan.mapped import Octets, part
 from engine.scan.members import Told, members_of
 from engine.scan.node import Node
 from engine.scan.yara_rules import rules_of
@@ -63,12 +63,14 @@ def match_member(image: Matcher, ledger: Ledger, node: Node, told: Callable[[], 
         ledger.unscanned(node.part, Cause.ENGINE, str(error))
 
 
-def match_links(image: Matcher, ledger: Ledger, node: Node, text: Octets, tick: Callable[[], None]) -> None:
-    """Match the links in a text of a message."""
+def match_links(
+    image: Matcher, ledger: Ledger, node: Node, buf: Octets, start: int, end: int, tick: Callable[[], None]
+) -> None:
+    """Match the links in the text buf[start:end] of a message."""
     known = links_of(image)
     if known is None:
         return
     try:
-        ledger.matched(node, known.names(text, tick))
+        ledger.matched(node, known.names(part(buf, start, end), tick))
     except TimeoutError as error:
         ledger.unscanned(node.part, Cause.ENGINE, str(error))

@@ -1,6 +1,8 @@
-"""Files spelled out in texts: no finder raises, and no member is longer than its room."""
+"""Files spelled out in texts: no finder raises, no member is longer than its room, and none is where none is told."""
 
-from engine.scan.formats import binhex, uuencode, yenc
+from cext.spelled import spelled, spelled_scalar
+from engine.scan.formats import FINDERS
+from engine.scan.formats.html import RUN_LEN
 from tests.engine.scan.formats.rooms import Room, fits
 from tests.oracles.binhex import encode
 
@@ -12,6 +14,9 @@ SEEDS = [
 
 
 def one_input(data: bytes) -> None:
-    for finder in (binhex.members, uuencode.members, yenc.members):
+    told = spelled(data, 0, len(data), RUN_LEN)
+    assert told == spelled_scalar(data, 0, len(data), RUN_LEN)
+    for mark, finder in FINDERS:
         for item in finder(data, Room(500)):
+            assert told & mark
             assert fits(item, 500)

@@ -6,8 +6,9 @@ content only looked like its format: then it is matched as plain octets and list
 
     def members(buf: bytes, room: Room) -> Iterator[Item]: ...
 
-Openers of containers are chosen by the type that magic.identify gives (OPENERS). Finders look into every text for
-files that are spelled out in it (FINDERS); they must cost next to nothing when there are none.
+Openers of containers are chosen by the type that magic.identify gives (OPENERS). Finders look into texts for files that
+are spelled out in them (FINDERS): cext.spelled tells in one pass over a text which of them may find one, and only those
+are asked.
 
 To add one: write `formats/NAME.py`, name it in the table below, move its type from magic.UNOPENED, and give it
 tests, a fuzz target and an entry in the table of bounds.
@@ -15,6 +16,7 @@ tests, a fuzz target and an entry in the table of bounds.
 
 from typing import Final
 
+from cext import spelled
 from engine.scan.formats import (
     activemime,
     archive,
@@ -70,13 +72,14 @@ COPIES: Final[dict[str, int]] = {
     **dict.fromkeys(("bzip2", "compress", "lz4", "lzip", "lzma", "xz", "zstd"), 1),
     "pdf": 1,  # but for what it says itself
 }
-FINDERS: Final[tuple[Opener, ...]] = (
-    yenc.members,
-    binhex.members,
-    uuencode.members,
-    html.members,
-    office_text.files,
-    openpgp.messages,
+# By what cext.spelled says of a text.
+FINDERS: Final[tuple[tuple[int, Opener], ...]] = (
+    (spelled.YENC, yenc.members),
+    (spelled.BINHEX, binhex.members),
+    (spelled.BEGIN, uuencode.members),
+    (spelled.HTML, html.members),
+    (spelled.OFFICE, office_text.files),
+    (spelled.OPENPGP, openpgp.messages),
 )
 # Programs that may carry an archive: looked into besides being matched as what they are.
 CARRIERS: Final[dict[str, Opener]] = {"pe": program.carried, "elf": program.carried}
