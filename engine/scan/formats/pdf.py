@@ -9,9 +9,10 @@ A damaged stream is ordinary in honest files. What a reader shows of it is what 
 and is only a finding; of an attached file, though, another reader may save more, so that is damage.
 
 An encrypted document that opens without a password is read as any other, as every reader does; one that needs a
-password counts as encrypted (ENC-07), also if one was found that opens it.
+password counts as encrypted (ENC-07), also if one was found that opens it. Readers differ in what of it they decrypt:
+each stream is read in every way that its dictionaries allow, encrypted or not, and each string in both.
 
-Known gaps: streams of image formats are not decoded to pixels; owner passwords are not tried.
+Known gaps: streams of image formats are not decoded to pixels.
 """
 
 import re
@@ -20,11 +21,12 @@ from itertools import islice
 from typing import Final
 
 from engine import limits
+from engine.scan import magic
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, Odd, Opened, Room, Unread
-from engine.scan.formats.pdf_filters import IMAGES, Decoded
-from engine.scan.formats.pdf_objects import Objects, ObjectStream, TooMuch
-from engine.scan.formats.pdf_security import Handler
+from engine.scan.formats.pdf_filters import IMAGES, Decoded, Step
+from engine.scan.formats.pdf_objects import DEFINITIONS, Objects, ObjectStream, TooMuch
+from engine.scan.formats.pdf_security import Handler, Sealed
 from engine.scan.formats.pdf_streams import Stream, Streams, holds_objects
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, unescaped
 from engine.scan.mapped import Octets
@@ -43,6 +45,9 @@ _FILE_KEYS: Final = (b"UF", b"F", b"DOS", b"Mac", b"Unix")
 _WALKED: Final = 200_000  # values of one object among which file specifications are looked for
 _TABLES: Final = 4  # times the octets of an object stream that its objects take besides
 _SCRIPT: Final = 4  # times the octets of a script that it takes while its charset is changed
+_WORTH: Final = 32  # octets of what breaks off in a further reading; decoders make fewer of any octets
+_PLAIN: Final = frozenset({"data", "empty"})
+_ENDING: Final = re.compile(r"\.\w{1,12}\Z")
 _BOMS: Final = ((b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le"), (b"\xef\xbb\xbf", "utf-8"))
 
 
@@ -64,6 +69,8 @@ class _Opening:
         self._streams = Streams(self._objects, room)
         self._encrypted = False
         self._locks: set[tuple[str, int]] = set()  # where the encryption dictionary is that was opened
+        self._asked: set[int] = set()  # numbers of the objects that it is made of
+        self._doubtful = False  # one of these is there twice, with different content
         self._said: set[str] = set()
         self._scripts: set[int] = set()  # numbers of objects that are scripts
         self._files: dict[int, list[str]] = {}  # names of objects that are attached files
@@ -92,6 +99,10 @@ class _Opening:
                             self._room.keep(len(item.data))
                             self._objects.object_streams.append(ObjectStream(item.data, first))
                         yield item
+        if self._locks and any(
+            number in one.table[0] for number in self._asked for one in self._objects.object_streams
+        ):
+            self._encrypted = True  # readers may find another key there
         for start, end in streams.file_regions():
             yield from self._names(None, self._buf, start, end)
         for inner in self._objects.object_streams:
@@ -108,7 +119,7 @@ class _Opening:
     def _unlock(self) -> Iterator[Item]:
         """Find what decrypts the document: no password, which every reader tries, or one of those that may be tried.
 
-        Documents with several encryption dictionaries stay closed: readers may take any of them.
+        Documents with several encryption dictionaries stay closed, or with one of two minds: readers may take either.
         """
         dictionaries: list[Dict] = []
         ids: list[bytes] = [b""]
@@ -116,7 +127,7 @@ class _Opening:
         for start, end in self._streams.file_regions():
             for found in islice(_ENCRYPT.finditer(self._buf, start, end), _ENCRYPTS):
                 value = self._objects.read(self._buf, found.end())[0]
-                encrypt = self._objects.resolved(value)
+                encrypt = self._only(value)
                 if isinstance(encrypt, Dict):
                     locks.add(self._lock(value, found.end()))
                     if encrypt not in dictionaries:
@@ -127,8 +138,8 @@ class _Opening:
                     ids.insert(0, bytes(value[0]))
         if len(dictionaries) != 1:
             return
-        handler = Handler(dictionaries[0], ids[: _IDS + 1], self._objects.resolved)
-        if not handler.usable:
+        handler = Handler(dictionaries[0], ids[: _IDS + 1], self._only)
+        if not handler.usable or self._doubtful:
             return
         keyring = self._room.keyring
         security = keyring.attempt(handler.opens, "")
@@ -140,7 +151,18 @@ class _Opening:
                 return
             yield Opened()
         self._locks = locks
+        if not self._streams.beyond_doubt():
+            yield Odd("pdf-objects-tangled", severe=True)
         self._objects.unlock(security)
+
+    def _only(self, value: Value) -> Value:
+        """As Objects.resolved, of what the encryption dictionary is made of."""
+        if not isinstance(value, Ref):
+            return value
+        self._asked.add(value.number)
+        found = self._objects.definitions(value.number)
+        self._doubtful |= len(found) >= DEFINITIONS or any(one != found[0] for one in found)
+        return found[0] if found and not isinstance(found[0], Ref) else None
 
     def _lock(self, value: Value, at: int) -> tuple[str, int]:
         """Where an encryption dictionary is: the number of its object, or its place in the file."""
@@ -190,7 +212,7 @@ class _Opening:
                 yield from self._say("pdf-javascript")
         else:
             values = [value]
-        for one in values:
+        for one in _as_they_stand(values):
             if isinstance(one, bytes) and not isinstance(one, Name) and one:
                 yield from self._say("pdf-javascript")
                 if hash(one) not in self._texts:
@@ -226,11 +248,13 @@ class _Opening:
             named = self._objects.resolved(specification.get(key))
             if isinstance(named, bytes) and (name := file_name(named)):
                 names.append(name)
+            if isinstance(named, Sealed) and _ENDING.search(name := file_name(named.raw)):
+                names.append(name)
         for one in [*files.values(), *(one for more in files.doubles.values() for one in more)]:
             if isinstance(one, Ref):
                 known = self._files.setdefault(one.number, [])
                 for name in names or [f"file{one.number}"]:
-                    if name not in known and len(known) < len(_FILE_KEYS):
+                    if name not in known and len(known) < 2 * len(_FILE_KEYS):
                         known.append(name)
 
     # --- streams --------------------------------------------------------------------------------------
@@ -248,21 +272,45 @@ class _Opening:
         except Malformed:
             yield from self._say("pdf-filter", severe=not self._encrypted)
             ways = [[]]
+        readings = self._streams.readings(stream)
         for steps in ways:
             copies = min(2, len(steps)) + any(one.predictor > 1 for one in steps)
-            copies += self._objects.security is not None  # its octets, decrypted
+            copies += 2 * (len(readings) > 1)  # its octets, decrypted, and what they were in the first reading
             if stream.number in self._scripts:
                 copies = _SCRIPT
-            done, lost = self._streams.decode(stream, steps, room // max(1, copies))
+            yield from self._read(stream, steps, readings, room // max(1, copies), label, names)
+
+    def _read(
+        self, stream: Stream, steps: list[Step], readings: list[int], room: int, label: str, names: list[str]
+    ) -> Iterator[Item]:
+        """A stream in each of the readings; it is damaged if none of them is whole."""
+        broken: tuple[Decoded, bool] | None = None
+        whole = False
+        for place, reading in enumerate(readings):
+            done, lost = self._streams.decode(stream, steps, room, reading)
             if self._encrypted and not (steps and done.ended and not done.stopped):
                 continue
-            if lost or not done.ended:
-                yield from self._say("pdf-stream-damaged", severe=lost or self._objects.security is not None)
-            if not names:
-                yield from self._plain(stream, label, done)
-            else:
-                yield self._file(names, done, lost)
+            if done.ended and not lost:
+                whole = True
+            elif not place:
+                broken = done, lost
+                continue
+            if place and not _is_worth(done, steps):
+                continue
+            yield from self._made(stream, label, names, done, False)
             del done  # it may be large, and so may the next
+        if broken is not None:
+            done, lost = broken
+            if not whole:
+                yield from self._say("pdf-stream-damaged", severe=lost or self._objects.security is not None)
+            if not whole or len(done.data) >= _WORTH:
+                yield from self._made(stream, label, names, done, not whole and (lost or not done.ended))
+
+    def _made(self, stream: Stream, label: str, names: list[str], done: Decoded, damaged: bool) -> Iterator[Item]:
+        if not names:
+            yield from self._plain(stream, label, done)
+        else:
+            yield self._file(names, done, damaged)
 
     def _plain(self, stream: Stream, label: str, done: Decoded) -> Iterator[Item]:
         script = stream.number in self._scripts
@@ -274,10 +322,10 @@ class _Opening:
             pixels = not done.stopped and _is_image(stream.head)  # any octets, which may look like any archive
             yield Member(label, done.data, over=done.over, stream=True, plain=pixels)
 
-    def _file(self, names: list[str], done: Decoded, lost: bool) -> Item:
+    def _file(self, names: list[str], done: Decoded, damaged: bool) -> Item:
         if done.stopped:
             return Unread(names[0], len(done.data), Cause.UNSUPPORTED, f"pdf {_readable(done.stopped)}")
-        return Member(names[0], done.data, over=done.over, complete=done.ended and not lost, also=tuple(names[1:]))
+        return Member(names[0], done.data, over=done.over, complete=not damaged, also=tuple(names[1:]))
 
 
 def _is_action(objects: Objects, value: Value) -> bool:
@@ -288,6 +336,22 @@ def _is_action(objects: Objects, value: Value) -> bool:
 
 def _is_image(head: Dict) -> bool:
     return head.get(b"Subtype") == b"Image" or (b"Width" in head and b"Height" in head)
+
+
+def _is_worth(done: Decoded, steps: list[Step]) -> bool:
+    """Whether what a further reading gives may be anything: in most documents that is octets that are still encrypted,
+    of which little can be made, or that were matched with the file."""
+    if len(done.data) < _WORTH and not done.over:
+        return False
+    return bool(steps and not done.stopped) or magic.identify(done.data, 0, len(done.data)) not in _PLAIN
+
+
+def _as_they_stand(values: list[Value]) -> Iterator[Value]:
+    """Strings that were decrypted also as they are in the file: what stands in a trailer is not encrypted."""
+    for one in values:
+        yield one
+        if isinstance(one, Sealed):
+            yield one.raw
 
 
 def plain_text(octets: bytes) -> bytes:

@@ -11,13 +11,27 @@ an allowance in proportion to the file; beyond it the rest is not examined, and 
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final
 
+from cext.pdf import hex_string, literal_string
 from engine import limits
 from engine.scan.formats.item import Room
 from engine.scan.formats.pdf_security import Security, decrypted
-from engine.scan.formats.pdf_syntax import Malformed, Ref, Value, parse
+from engine.scan.formats.pdf_syntax import (
+    ARRAY,
+    ARRAY_END,
+    CLOSE,
+    HEX,
+    OPEN,
+    STRING,
+    TOKEN,
+    Malformed,
+    Ref,
+    Value,
+    parse,
+)
 from engine.scan.mapped import Octets
 
 _OBJ: Final = re.compile(rb"obj")
@@ -25,8 +39,15 @@ _HEADER: Final = re.compile(rb"(?<!\d)(\d{1,10})[\0\t\n\f\r ]+(\d{1,5})[\0\t\n\f
 _HEADER_LEN: Final = 40
 _TABLE: Final = re.compile(rb"(?:[\0\t\n\f\r ]*+\d{1,10}(?=[\0\t\n\f\r ]|\Z))*+")
 _SEARCHES: Final = 64  # objects that are looked up one by one; for more an index is made
-_DEFINITIONS: Final = 8  # of one object number, latest first
+DEFINITIONS: Final = 8  # of one object number, latest first
 _WORK: Final = 16  # times the length of the file; ordinary ones need 2
+_STRING_WORK: Final = 200  # of one string that is decrypted, which takes some 10 us
+_WHITE: Final = b"\0\t\n\f\r "
+_BEHIND_WORD: Final = (b"", *(bytes([octet]) for octet in _WHITE + b"()<>[]{}/%"))
+_OF_NUMBERS: Final = b"0123456789.+-eE"  # readers take 7.0 for 7, and 50e-1 for 5
+# What may hold any octets, but for strings with parentheses in them, which are rare; and what is left of others then.
+_STRINGS: Final = re.compile(rb"\((?:[^()\\]++|\\.)*+\)|(?<!<)<[^<>()%]*+>|%[^\r\n]*+[\r\n]", re.S)
+_OPEN: Final = re.compile(rb"[()%]")
 
 
 class TooMuch(Exception):
@@ -76,7 +97,9 @@ class Objects:
         self.numbers = array("q")
         self.starts = array("q")
         self.object_streams: list[ObjectStream] = []
+        self.irregular = False  # some word that may begin an object has no number that all readers take for the same
         self._work = _WORK * len(buf) + limits.MIB
+        self._check_time = room.check_time
         self.security: Security | None = None  # what the document was encrypted with, if that is known
         self._parsed: tuple[Octets, int, Value, int] = (b"", -1, None, 0)
         self._searches = 0
@@ -96,10 +119,15 @@ class Objects:
                 room.check_time()
             if at and buf[at - 1] == 0x64:  # endobj
                 continue
-            header = _HEADER.search(buf[max(0, at - _HEADER_LEN) : at])
+            begin = max(0, at - _HEADER_LEN)
+            header = _HEADER.search(buf[begin:at])
             if header is not None:
                 self.numbers.append(int(header[1]))
                 self.starts.append(at + 3)
+                begin += header.start()
+                self.irregular |= begin > 0 and buf[begin - 1] in _OF_NUMBERS
+            elif at and buf[at - 1] in _WHITE and buf[at + 3 : at + 4] in _BEHIND_WORD:
+                self.irregular = True
 
     def drop(self, spans: list[tuple[int, int]]) -> None:
         """Forget the objects that begin in one of spans, which are in order."""
@@ -117,14 +145,58 @@ class Objects:
         place = bisect_right(self.starts, at) - 1
         return self.starts[place] if place >= 0 else 0
 
-    def identity(self, at: int) -> tuple[int, int]:
-        """(number, generation) of the object in which at lies."""
-        place = bisect_right(self.starts, at) - 1
+    def named(self, place: int) -> tuple[int, int]:
+        """(number, generation) of an object by its place in the file, -1: of none. The generation is 0 unless somebody
+        needs it to decrypt."""
         if place < 0:
-            return 0, 0
-        begin = self.starts[place] - 3
-        header = _HEADER.search(self.buf[max(0, begin - _HEADER_LEN) : begin])
-        return self.numbers[place], int(header[2]) if header is not None else 0
+            return -1, 0
+        return self.numbers[place], int(self._header(place)[1][2]) if self.security is not None else 0
+
+    def _header(self, place: int) -> tuple[int, re.Match[bytes]]:
+        """(where its number begins, the words that begin it) of an object in the file."""
+        end = self.starts[place] - 3
+        begin = max(0, end - _HEADER_LEN)
+        header = _HEADER.search(self.buf[begin:end])
+        assert header is not None  # _find found it by this
+        return begin + header.start(), header
+
+    def beyond_doubt(self, marks: Iterable[int]) -> bool:
+        """Whether each object ends before the next one begins, and none begins in a string or a comment of another: if
+        not, readers may differ in the number of what lies there, and so in its key. marks: offsets of the keywords
+        behind which streams begin, in order. O(file) at the pace of a regular expression, if it is ordinary.
+        """
+        if self.irregular:
+            return False
+        keywords = iter((*marks, len(self.buf)))
+        mark = next(keywords)
+        for place, begin in enumerate(self.starts):
+            if not place & 0xFFF:
+                self._check_time()
+            while mark < begin:
+                mark = next(keywords)
+            last = place + 1 == len(self.starts)
+            end = min(mark, len(self.buf) if last else self._header(place + 1)[0])
+            if end < begin or (end < len(self.buf) and not self._closed(begin, end)):
+                return False
+        return True
+
+    def _closed(self, begin: int, end: int) -> bool:
+        """Whether no string, comment, array or dictionary that begins in buf[begin:end] goes on behind it."""
+        rest = _STRINGS.sub(b" ", self.buf[begin:end])
+        if _OPEN.search(rest) is None and rest.count(b"[") == rest.count(b"]"):
+            opened = rest.count(b"<<")
+            if 2 * opened == rest.count(b"<") == rest.count(b">") == 2 * rest.count(b">>"):
+                return True
+        depth, at = 0, begin
+        while (token := TOKEN.match(self.buf, at)) is not None and token.start(token.lastindex or 0) < end:
+            kind, at = token.lastindex, token.end()
+            if kind in (STRING, HEX):
+                at = (literal_string if kind == STRING else hex_string)(self.buf, at)[1]
+            depth += (kind in (OPEN, ARRAY)) - (kind in (CLOSE, ARRAY_END))
+            self.charge(at - token.start() if at >= 0 else len(self.buf) - token.start())
+            if not begin <= at <= end or depth < 0:
+                return False
+        return not depth and token is not None and token.start(token.lastindex or 0) == end
 
     def unlock(self, security: Security) -> None:
         """From now on strings of the file are decrypted."""
@@ -147,10 +219,13 @@ class Objects:
             return None, failure.at
         self.charge(end - at)
         if self.security is not None and buf is self.buf:
-            number, generation = self.identity(at)
-            string = self.security.string
-            value = decrypted(value, lambda octets: string(number, generation, octets))
+            number, generation = self.named(bisect_right(self.starts, at) - 1)
+            value = decrypted(value, partial(self._string, self.security, number, generation))
         return value, end
+
+    def _string(self, security: Security, number: int, generation: int, octets: bytes) -> bytes:
+        self.charge(_STRING_WORK)
+        return security.string(number, generation, octets)
 
     def resolved(self, value: Value) -> Value:
         """value, or if it is a reference, the latest object of that number that is not one itself; None if there is
@@ -180,7 +255,7 @@ class Objects:
             for _ in range(numbers.count(number)):
                 at = numbers.index(number, at + 1)
                 found.append((buf, starts[at]))
-        return found[: -_DEFINITIONS - 1 : -1]
+        return found[: -DEFINITIONS - 1 : -1]
 
     def _tables(self, number: int) -> "Iterator[tuple[Octets, array[int], array[int]]]":
         """(octets, numbers of the objects in them, where these begin): of the file, and of object streams that may
@@ -195,7 +270,7 @@ class Objects:
         self._index()
         found: list[tuple[Octets, int]] = []
         place = self._latest.get(number, -1)
-        while place >= 0 and len(found) < _DEFINITIONS:
+        while place >= 0 and len(found) < DEFINITIONS:
             inner = self._place_in[place]
             found.append((self.buf if inner < 0 else self.object_streams[inner].data, self._place_at[place]))
             place = self._previous[place]

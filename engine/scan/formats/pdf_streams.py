@@ -16,6 +16,7 @@ from engine import limits
 from engine.scan.formats.item import Room
 from engine.scan.formats.pdf_filters import Decoded, Step, decode, full_name
 from engine.scan.formats.pdf_objects import Objects, TooMuch
+from engine.scan.formats.pdf_security import IN_CLEAR
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, Ref, Value, parse
 from engine.scan.mapped import Octets
 
@@ -44,13 +45,14 @@ def holds_objects(head: Dict) -> bool:
 
 
 class Stream(msgspec.Struct):
-    """number: of its object, -1 if unknown. head: its dictionary; loose: that was not found as it should be.
+    """number, generation: of its object, -1 if unknown. head: its dictionary; loose: not found as it should be.
 
     start: its first octet in the file. end: behind the last one by its length or the next endstream, whichever is
     later. exact: both agree.
     """
 
     number: int
+    generation: int
     head: Dict
     loose: bool
     start: int
@@ -107,6 +109,10 @@ class Streams:
     def __len__(self) -> int:
         return len(self._marks)
 
+    def beyond_doubt(self) -> bool:
+        """See Objects.beyond_doubt."""
+        return self.objects.beyond_doubt(self._marks)
+
     def may_hold_objects(self, place: int) -> bool:
         """Whether stream number `place` may be an object stream, by a look at what stands before it."""
         mark = self._marks[place]
@@ -115,27 +121,27 @@ class Streams:
 
     def stream(self, place: int) -> Stream:
         mark = self._marks[place]
-        number, head, loose = self._head(mark)
+        number, generation, head, loose = self._head(mark)
         start = _body(self._buf, mark)
         end, exact = self._end(start, head)
-        return Stream(number, head, loose, start, end, exact)
+        return Stream(number, generation, head, loose, start, end, exact)
 
-    def _head(self, mark: int) -> tuple[int, Dict, bool]:
-        place = bisect_right(self.objects.starts, mark) - 1
-        number = self.objects.numbers[place] if place >= 0 else -1
+    def _head(self, mark: int) -> tuple[int, int, Dict, bool]:
+        objects = self.objects
+        place = bisect_right(objects.starts, mark) - 1
         for back in (place, place - 1):
             if back < 0:
                 break
-            if mark - self.objects.starts[back] < _SIMPLE_LEN and (
-                simple := _SIMPLE.match(self._buf[self.objects.starts[back] : mark])
+            if mark - objects.starts[back] < _SIMPLE_LEN and (
+                simple := _SIMPLE.match(self._buf[objects.starts[back] : mark])
             ):
                 head = Dict()
                 head[b"Length"], head[b"Filter"] = int(simple[1] or simple[2]), _FLATE
-                return self.objects.numbers[back], head, False
-            value, end = self.objects.object_at(self._buf, self.objects.starts[back])
+                return *objects.named(back), head, False
+            value, end = objects.object_at(self._buf, objects.starts[back])
             if isinstance(value, Dict) and end <= mark and _blank(self._buf, end, mark):
-                return self.objects.numbers[back], value, False
-        return number, self._loose_head(mark), True
+                return *objects.named(back), value, False
+        return *objects.named(place), self._loose_head(mark), True
 
     def _loose_head(self, mark: int) -> Dict:
         """The longest dictionary that ends right before mark."""
@@ -187,11 +193,16 @@ class Streams:
         self._next_end = (at, found)
         return found
 
-    def decode(self, stream: Stream, steps: list[Step], room: int) -> tuple[Decoded, bool]:
-        """(what is in the stream, whether the search for its end was given up)."""
+    def readings(self, stream: Stream) -> list[int]:
+        """The ways in which a stream of an encrypted document may be encrypted; see Security.readings."""
+        security = self.objects.security
+        return [IN_CLEAR] if security is None else security.readings(stream.head, self._crypt(stream.head))
+
+    def decode(self, stream: Stream, steps: list[Step], room: int, reading: int = IN_CLEAR) -> tuple[Decoded, bool]:
+        """(what is in the stream, whether the search for its end was given up). reading: one of readings()."""
         end = stream.end
         self.objects.charge(max(0, end - stream.start))  # lengths may lead over each other
-        done = decode(self._plain(stream, end, room), steps, room)
+        done = decode(self._plain(stream, end, room, reading), steps, room)
         self._expand(done)
         if not steps or done.first_ended or done.over or done.broken or done.stopped == steps[0].name:
             return done, False
@@ -200,7 +211,7 @@ class Streams:
             following = self._buf.find(b"endstream", mark + 9) if mark >= 0 else -1
             end = following if following >= 0 else len(self._buf)
             self.objects.charge(end - stream.start)
-            longer = decode(self._plain(stream, end, room), steps, room)
+            longer = decode(self._plain(stream, end, room, reading), steps, room)
             self._expand(longer)
             if longer.first_ended or longer.over:
                 return longer, False
@@ -208,16 +219,15 @@ class Streams:
                 return done, False
         return done, True
 
-    def _plain(self, stream: Stream, end: int, room: int) -> bytes | memoryview:
-        """The octets of a stream up to end, decrypted if the document was encrypted. Raises TooMuch."""
+    def _plain(self, stream: Stream, end: int, room: int, reading: int) -> bytes | memoryview:
+        """The octets of a stream up to end, decrypted. Raises TooMuch."""
         raw = memoryview(self._buf)[stream.start : end]
-        if self.objects.security is None:
+        security = self.objects.security
+        if security is None or reading == IN_CLEAR:
             return raw
         if len(raw) > room:
             raise TooMuch
-        return self.objects.security.stream(
-            stream.number, self.objects.identity(stream.start)[1], raw, stream.head, self._crypt(stream.head)
-        )
+        return security.plain(reading, stream.number, stream.generation, raw)
 
     def _crypt(self, head: Dict) -> bytes | None:
         """The crypt filter that a stream names itself (s7.4.10)."""
