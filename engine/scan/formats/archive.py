@@ -6,8 +6,8 @@ format's own end is read from the headers here, since libarchive does not say it
 
 Cost: O(octets in and out); a member is held whole, as the walk needs it. What lies behind a member that is over the
 limits is passed over only as far as there is room, then the archive is given up with a Gap.
-Known gaps: methods that libarchive lacks (RAR 1.5 and 2, AES and Zstandard in 7z, Quantum in cab) are unread,
-cause unsupported; alternate data streams and comments of rar are not members; volumes are not put together.
+Known gaps: methods that libarchive lacks (RAR 1.5 and 2, Zstandard in 7z, Quantum in cab) are unread, cause
+unsupported; alternate data streams and comments of rar are not members; volumes are not put together.
 """
 
 import io
@@ -22,8 +22,8 @@ from cext.archive import END, FAILED, OK, WARN, Reader
 from engine import limits
 from engine.scan import magic
 from engine.scan.facts import Cause
-from engine.scan.formats import rar_header, seven_zip, udf
-from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Opener, Room, Unread
+from engine.scan.formats import rar_crypt, rar_header, seven_zip, seven_zip_crypt, udf
+from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Opened, Opener, Room, Unread
 from engine.scan.mapped import Octets, part
 
 _PIECE_LEN: Final = 1 << 20  # read between two looks at the clock
@@ -80,7 +80,7 @@ def _carried(buf: Octets, room: Room) -> tuple[tuple[int, str] | None, bool]:
             at = buf.find(signature, at + 1, len(buf) if first is None else first[0])
             if at < 0:
                 break
-            if _sound(buf, at, kind):
+            if sound(buf, at, kind):
                 first = (at, kind)
                 break
         else:
@@ -88,7 +88,8 @@ def _carried(buf: Octets, room: Room) -> tuple[tuple[int, str] | None, bool]:
     return first, more
 
 
-def _sound(buf: Octets, at: int, kind: str) -> bool:
+def sound(buf: Octets, at: int, kind: str) -> bool:
+    """Whether an archive of 7z, rar or cab is at buf[at:], by more than its mark."""
     if kind == "7z":
         found = seven_zip.start(buf, at)
         return found is not None and found[1] > 0
@@ -134,25 +135,7 @@ def _one(buf: Octets, at: int, kind: str, room: Room, first: bool) -> Generator[
     if kind == "7z":
         return (yield from _seven(buf, at, room, first))
     if kind == "rar":
-        head = rar_header.read(buf, at)
-        form = head.form if head is not None else "rar"
-        if head is not None and head.volume:
-            yield Gap(Cause.UNSUPPORTED, "one of several volumes")
-            first = False
-        if head is not None and head.encrypted:
-            yield Gap(Cause.ENCRYPTED, "rar headers")
-            return len(buf)
-        listing = rar_header.listing(buf, at, form, room.check_time)
-        names = tuple(file.name for file in listing.files)
-        closed = frozenset(file.name for file in listing.files if file.encrypted)
-        listed = {
-            file.name: Entry(file.size, file.packed, position)
-            for position, file in reversed(tuple(enumerate(listing.files, 1)))
-        }
-        yield from _walked(Reader(buf, form, start=at), kind, room, first, names, closed, listed, _RAR_WINDOW)
-        if not listing.ended:
-            yield Gap(Cause.DAMAGED, "rar: the end is missing")
-        return listing.end
+        return (yield from _rar(buf, at, room, first))
     if kind == "cab":
         if at + 32 <= len(buf) and buf[at + 30] & 3:
             yield Gap(Cause.UNSUPPORTED, "one of several volumes")
@@ -167,6 +150,37 @@ def _one(buf: Octets, at: int, kind: str, room: Room, first: bool) -> Generator[
     if kind == "ar":
         yield from _long_names(buf, at, room)
     return used + at
+
+
+def _rar(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
+    head = rar_header.read(buf, at)
+    form = head.form if head is not None else "rar"
+    if head is not None and head.volume:
+        yield Gap(Cause.UNSUPPORTED, "one of several volumes")
+        first = False
+    hidden = head is not None and head.encrypted
+    listing = rar_header.listing(buf, at, form, room.check_time)
+    plain = None
+    if form == "rar5" and (hidden or any(file.encrypted for file in listing.files)):
+        plain = rar_crypt.archive(buf, at, room)
+    if plain is not None:
+        yield Opened()
+        room.keep(len(plain.octets))
+        buf, at, first = plain.octets, 0, False
+        listing = rar_header.listing(buf, at, form, room.check_time)
+    elif hidden:
+        yield Gap(Cause.ENCRYPTED, "rar headers")
+        return len(buf)
+    names = tuple(file.name for file in listing.files)
+    closed = frozenset(file.name for file in listing.files if file.encrypted)
+    listed = {
+        file.name: Entry(file.size, file.packed, position)
+        for position, file in reversed(tuple(enumerate(listing.files, 1)))
+    }
+    yield from _walked(Reader(buf, form, start=at), "rar", room, first, names, closed, listed, _RAR_WINDOW)
+    if not listing.ended:
+        yield Gap(Cause.DAMAGED, "rar: the end is missing")
+    return listing.end if plain is None else plain.end
 
 
 def _long_names(buf: Octets, at: int, room: Room) -> Iterator[Item]:
@@ -197,14 +211,15 @@ def _cab_end(buf: Octets, at: int) -> int:
 
 
 def _seven(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, None, int]:
-    header = seven_zip.read(buf, at)
+    lock = seven_zip_crypt.Lock(room)
+    header = seven_zip.read(buf, at, lock.header)
     if header is None:
         if first:
             raise NotThis("7z: no header where it should be: damaged, or the first of several volumes")
         yield Gap(Cause.DAMAGED, "7z: no header where it should be")
         return len(buf)
     if header.encrypted:
-        yield Gap(Cause.ENCRYPTED, "7z headers")
+        yield Gap(Cause.ENCRYPTED, lock.cause or "7z headers")
         return header.end
     if header.memory > limits.DICTIONARY_LEN:
         for name in header.names:
@@ -217,11 +232,24 @@ def _seven(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, Non
     if header.over:
         yield Gap(Cause.LIMIT, f"{seven_zip.MEMBERS} files of a 7z")
         return header.end
+    plain = lock.archive(buf, at, header) if header.streams is not None else None
+    if plain is not None:
+        yield Opened()
+        room.keep(len(plain))
+        reader, names = Reader(plain, "7z"), tuple(header.names)
+        yield from _walked(reader, "7z", room, False, names, window=header.memory, strict=True)
+        return header.end
+    if lock.cause or header.unlocked:
+        yield Gap(Cause.ENCRYPTED, lock.cause or "7z")
+    if header.unlocked:
+        for name in header.names:
+            yield Unread(name, 0, Cause.ENCRYPTED, "7z")
+        return header.end
     if not header.known:
         yield Odd("7z-header", severe=True)
     reader = Reader(buf, "7z", start=at)
-    known = first and header.known
-    yield from _walked(reader, "7z", room, known, tuple(header.names), window=header.memory)
+    alone = first and header.known and not lock.cause  # nothing was said of it yet
+    yield from _walked(reader, "7z", room, alone, tuple(header.names), window=header.memory)
     return header.end
 
 
@@ -267,11 +295,13 @@ def _walked(
     closed: frozenset[str] = frozenset(),
     listed: Mapping[str, Entry] = _NONE,
     window: int = 0,
+    strict: bool = False,
 ) -> Generator[Item, None, int]:
     """Every member that libarchive gives; returns the octets of the archive that it used.
 
     names: of all members, to list those it does not get to. closed: those known to be encrypted.
-    listed: what is said of a member where libarchive does not tell it. window: as of Room.room.
+    listed: what is said of a member where libarchive does not tell it. window: as of Room.room. strict: what does not
+    agree with its checksum was decrypted with a password that is not its own.
     Raises NotThis if first and there is no archive.
     """
     left = dict.fromkeys(names)
@@ -297,7 +327,7 @@ def _walked(
         if reader.encrypted or name in closed:
             yield Unread(name, max(0, reader.size), Cause.ENCRYPTED, kind, entry)
             continue
-        item = _member(reader, name, kind, room, entry, window)
+        item = _member(reader, name, kind, room, entry, window, strict)
         had, over = isinstance(item, Member), isinstance(item, Member) and item.over
         yield item
         del item  # it may be large, and the next one is made before this name is bound again
@@ -330,7 +360,7 @@ def _entry(kind: str, size: int, entries: int) -> Entry | None:
     return Entry(size, size) if kind == "iso" else None
 
 
-def _member(reader: Reader, name: str, kind: str, room: Room, entry: Entry | None, window: int) -> Item:
+def _member(reader: Reader, name: str, kind: str, room: Room, entry: Entry | None, window: int, strict: bool) -> Item:
     size = reader.size
     most = room.room(window) + 1
     content = io.BytesIO()  # gives its octets away without a copy: a member may be as large as all the room there is
@@ -347,6 +377,8 @@ def _member(reader: Reader, name: str, kind: str, room: Room, entry: Entry | Non
         return Member(name, data, over=True, entry=entry)
     if reader.status != END and (not have or reader.any_encrypted):
         return Unread(name, max(0, size), *_why(reader, kind), entry)
+    if strict and reader.error:
+        return Unread(name, max(0, size), Cause.ENCRYPTED, kind, entry)
     return Member(name, data, complete=reader.status == END, entry=entry)
 
 

@@ -15,9 +15,9 @@ from engine.scan.mapped import Octets
 
 SIGNATURE: Final = b"Rar!\x1a\x07"
 _OLD: Final = SIGNATURE + b"\0"
-_NEW: Final = SIGNATURE + b"\x01\0"
+NEW: Final = SIGNATURE + b"\x01\0"
 _OLD_HEAD: Final = struct.Struct("<BHH")
-_HEADER_LEN: Final = 2 << 20  # RAR 5 allows no more
+HEADER_LEN: Final = 2 << 20  # RAR 5 allows no more
 
 
 class File(msgspec.Struct, frozen=True):
@@ -45,8 +45,8 @@ class Start(msgspec.Struct, frozen=True):
 
 
 def read(buf: Octets, at: int) -> Start | None:
-    if buf.startswith(_NEW, at):
-        return _new(buf, at + len(_NEW))
+    if buf.startswith(NEW, at):
+        return _new(buf, at + len(NEW))
     if buf.startswith(_OLD, at):
         return _old(buf, at + len(_OLD))
     return None
@@ -62,7 +62,7 @@ def _old(buf: Octets, at: int) -> Start:
     return Start("rar", sound, bool(flags & 1), bool(flags & 0x80))
 
 
-def _number(buf: Octets, at: int) -> tuple[int, int]:
+def number(buf: Octets, at: int) -> tuple[int, int]:
     """(value, offset behind it) of a number of seven bits an octet, low ones first."""
     value = 0
     for shift in range(0, 70, 7):
@@ -75,16 +75,16 @@ def _number(buf: Octets, at: int) -> tuple[int, int]:
 
 
 def _new(buf: Octets, at: int) -> Start:
-    length, body = _number(buf, at + 4)
+    length, body = number(buf, at + 4)
     crc = int.from_bytes(buf[at : at + 4], "little")
-    sound = 0 < length <= _HEADER_LEN and crc == zlib.crc32(buf[at + 4 : body + length])
-    kind, body = _number(buf, body)
+    sound = 0 < length <= HEADER_LEN and crc == zlib.crc32(buf[at + 4 : body + length])
+    kind, body = number(buf, body)
     if kind == 4:
         return Start("rar5", sound, False, True)
-    flags, body = _number(buf, body)
+    flags, body = number(buf, body)
     if flags & 1:
-        _, body = _number(buf, body)
-    archive, _ = _number(buf, body)
+        _, body = number(buf, body)
+    archive, _ = number(buf, body)
     return Start("rar5", sound, kind == 1 and bool(archive & 1), False)
 
 
@@ -96,7 +96,7 @@ def listing(buf: Octets, at: int, form: str, tick: Callable[[], None]) -> Listin
     """
     found = Listing()
     if form == "rar5":
-        _new_listing(buf, at + len(_NEW), found, tick)
+        _new_listing(buf, at + len(NEW), found, tick)
     else:
         _old_listing(buf, at + len(_OLD), found, tick)
     return found
@@ -131,17 +131,17 @@ def _old_listing(buf: Octets, at: int, found: Listing, tick: Callable[[], None])
 def _new_listing(buf: Octets, at: int, found: Listing, tick: Callable[[], None]) -> None:
     while len(buf) - at >= 7 and len(found.files) < limits.SCAN_FILES:
         tick()
-        length, body = _number(buf, at + 4)
+        length, body = number(buf, at + 4)
         end = body + length
-        kind, pos = _number(buf, body)
-        if not 0 < length <= _HEADER_LEN or kind > 5:
+        kind, pos = number(buf, body)
+        if not 0 < length <= HEADER_LEN or kind > 5:
             break
-        flags, pos = _number(buf, pos)
+        flags, pos = number(buf, pos)
         extra_len = data_len = 0
         if flags & 1:
-            extra_len, pos = _number(buf, pos)
+            extra_len, pos = number(buf, pos)
         if flags & 2:
-            data_len, pos = _number(buf, pos)
+            data_len, pos = number(buf, pos)
         if kind == 2:
             found.files.extend(_new_file(buf, pos, end - min(extra_len, length), end, data_len))
         at = end + data_len
@@ -152,17 +152,17 @@ def _new_listing(buf: Octets, at: int, found: Listing, tick: Callable[[], None])
 
 
 def _new_file(buf: Octets, pos: int, extra: int, end: int, packed: int) -> Iterator[File]:
-    flags, pos = _number(buf, pos)
-    size, pos = _number(buf, pos)
-    _, pos = _number(buf, pos)
+    flags, pos = number(buf, pos)
+    size, pos = number(buf, pos)
+    _, pos = number(buf, pos)
     pos += (4 if flags & 2 else 0) + (4 if flags & 4 else 0)
-    _, pos = _number(buf, pos)
-    _, pos = _number(buf, pos)
-    name_len, pos = _number(buf, pos)
+    _, pos = number(buf, pos)
+    _, pos = number(buf, pos)
+    name_len, pos = number(buf, pos)
     encrypted = False
     while extra < end:
-        length, extra = _number(buf, extra)
-        encrypted = encrypted or _number(buf, extra)[0] == 1
+        length, extra = number(buf, extra)
+        encrypted = encrypted or number(buf, extra)[0] == 1
         extra += max(1, length)
     if not flags & 1:
         yield File(buf[pos : min(end, pos + name_len)].decode("utf-8", "replace"), size, encrypted, packed)

@@ -7,23 +7,20 @@ the names of files it does not get to. Offsets are from the start of the octets.
 import lzma
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
+from engine.scan.formats.seven_zip_folder import Coder, Folder, Streams, unpack
 from engine.scan.mapped import Octets
 
 SIGNATURE: Final = b"7z\xbc\xaf\x27\x1c"
 _START: Final = struct.Struct("<6s2xL2QL")
-_HEADER_LEN: Final = 16 << 20  # of a header, unpacked, that is read: 100,000 files with names of 70 letters
+HEADER_LEN: Final = 16 << 20  # of a header, unpacked, that is read: 100,000 files with names of 70 letters
 MEMBERS: Final = 200_000  # files, streams and folders each; the limit on files is lower, this one bounds memory
 _ENCODED: Final = 4  # headers packed in headers
 _CODERS: Final = 32  # as 7-Zip itself allows
-_LZMA: Final = b"\x03\x01\x01"
-_LZMA2: Final = b"\x21"
-_PPMD: Final = b"\x03\x04\x01"
-_AES: Final = b"\x06\xf1\x07\x01"
 
 
 class _Impossible(Exception):
@@ -34,40 +31,26 @@ class _TooMany(Exception):
     """More than MEMBERS."""
 
 
-class Folder(msgspec.Struct):
-    """coders: (method, properties), as stored. size: octets that it unpacks to. checked: it has a checksum."""
-
-    coders: list[tuple[bytes, bytes]]
-    outputs: int
-    packed: int
-    size: int = 0
-    checked: bool = False
-
-    @property
-    def encrypted(self) -> bool:
-        return any(method == _AES for method, _ in self.coders)
-
-    @property
-    def memory(self) -> int:
-        """Octets of the largest dictionary or model that its coders ask for."""
-        return max((_memory(method, data) for method, data in self.coders), default=0)
-
-
 class Header(msgspec.Struct):
     """end: offset behind the archive. names: of every entry, directories too, in order.
 
     encrypted: the names themselves are. known: what the header says could be read in full. impossible: it announces
     more files or streams than it has octets; libarchive would take 40 octets of memory for each before it finds out.
     over: it announces more than MEMBERS: a small header that is packed can hold millions.
+    unlocked: its names were encrypted, and were opened. streams, rest: of an archive that is encrypted, what its header
+    consists of, if of nothing else.
     """
 
     end: int
+    streams: Streams | None = None
+    rest: bytes = b""
     folders: list[Folder] = []
     names: list[str] = []
     encrypted: bool = False
     known: bool = False
     impossible: bool = False
     over: bool = False
+    unlocked: bool = False
 
     @property
     def memory(self) -> int:
@@ -84,14 +67,18 @@ def start(buf: Octets, at: int) -> tuple[int, int, int] | None:
     return at + 32 + offset, length, header_crc
 
 
-def read(buf: Octets, at: int) -> Header | None:
-    """The header of the archive at offset at, None if it does not begin like one or is cut."""
+def read(buf: Octets, at: int, unlock: Callable[[bytes, Folder], bytes | None] | None = None) -> Header | None:
+    """The header of the archive at offset at, None if it does not begin like one or is cut.
+
+    unlock: gives a header that is encrypted, from the packed octets and the folder that they make.
+    """
     found = start(buf, at)
     if found is None or found[0] + found[1] > len(buf):
         return None
-    offset, length, _ = found
+    offset, length, crc = found
     header = Header(offset + length)
-    data = buf[offset : offset + min(length, _HEADER_LEN)]
+    data = buf[offset : offset + min(length, HEADER_LEN)]
+    sound = zlib.crc32(data) == crc
     try:
         for _ in range(_ENCODED):
             cursor = _Cursor(data)
@@ -101,14 +88,18 @@ def read(buf: Octets, at: int) -> Header | None:
             if kind != 0x17:
                 header.known = kind == 1 or not data
                 break
-            pack_off, folders = _streams(cursor)
-            header.folders += folders
-            if len(folders) != 1 or header.memory > _HEADER_LEN << 2:
+            streams = _streams(cursor)
+            header.folders += streams.folders
+            if len(streams.folders) != 1 or not streams.packed or header.memory > HEADER_LEN << 2:
                 break
-            if folders[0].encrypted:
-                header.encrypted = True
-                break
-            unpacked = _unpack(buf[at + 32 + pack_off : at + 32 + pack_off + folders[0].packed], folders[0])
+            begin = at + 32 + streams.pack_off
+            packed, folder = buf[begin : begin + streams.packed[0]], streams.folders[0]
+            if folder.encrypted:
+                unpacked = unlock(packed, folder) if unlock is not None else None
+                header.encrypted = unpacked is None
+                header.unlocked = unpacked is not None
+            else:
+                unpacked = unpack(packed, folder, HEADER_LEN)
             if unpacked is None:
                 break
             data = unpacked
@@ -118,34 +109,9 @@ def read(buf: Octets, at: int) -> Header | None:
         header.over = True
     except (IndexError, ValueError, struct.error, lzma.LZMAError, MemoryError):
         pass  # known stays False: libarchive may say more
+    if not sound or not header.known or not (header.unlocked or any(folder.encrypted for folder in header.folders)):
+        header.streams, header.rest = None, b""
     return header
-
-
-def _unpack(packed: bytes, folder: Folder) -> bytes | None:
-    """Octets of a folder with a single LZMA or LZMA2 coder, as 7-Zip packs headers; None for others."""
-    if len(folder.coders) != 1 or folder.size > _HEADER_LEN:
-        return None
-    method, data = folder.coders[0]
-    if method == b"\0" * len(method):
-        return packed[: folder.size]
-    filters: dict[str, int]
-    if method == _LZMA and len(data) >= 5:
-        lclp, pb = data[0] % 45, data[0] // 45
-        filters = {"id": lzma.FILTER_LZMA1, "dict_size": max(4096, _memory(method, data))}
-        filters |= {"lc": lclp % 9, "lp": lclp // 9, "pb": pb}
-    elif method == _LZMA2 and data:
-        filters = {"id": lzma.FILTER_LZMA2, "dict_size": max(4096, _memory(method, data))}
-    else:
-        return None
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters]).decompress(packed, folder.size)
-
-
-def _memory(method: bytes, data: bytes) -> int:
-    if method in (_LZMA, _PPMD) and len(data) >= 5:
-        return int.from_bytes(data[1:5], "little")
-    if method == _LZMA2 and data:
-        return 0xFFFFFFFF if data[0] >= 40 else (2 | data[0] & 1) << (data[0] // 2 + 11)
-    return 0
 
 
 class _Cursor:
@@ -154,6 +120,13 @@ class _Cursor:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
+
+    @property
+    def at(self) -> int:
+        return self._at
+
+    def since(self, begin: int) -> bytes:
+        return self._data[begin : self._at]
 
     def octet(self) -> int:
         value = self._data[self._at]
@@ -188,16 +161,15 @@ class _Cursor:
             raise _TooMany
         return count
 
-    def digests(self, count: int) -> list[bool]:
-        """Which of count have one; the digests themselves are passed over."""
+    def digests(self, count: int) -> list[int | None]:
         if count > 8 * len(self._data):
             raise ValueError
         defined = [True] * count
         if not self.octet():
             bits = self.octets(-(-count // 8))
             defined = [bool(bits[i >> 3] & 0x80 >> (i & 7)) for i in range(count)]
-        self.octets(4 * sum(defined))
-        return defined
+        found = iter(struct.unpack(f"<{sum(defined)}L", self.octets(4 * sum(defined))))
+        return [next(found) if one else None for one in defined]
 
 
 def _once(cursor: _Cursor) -> Iterator[int]:
@@ -211,31 +183,28 @@ def _once(cursor: _Cursor) -> Iterator[int]:
         yield kind
 
 
-def _streams(cursor: _Cursor) -> tuple[int, list[Folder]]:
-    """(offset of the first packed stream behind the signature header, folders) of a StreamsInfo."""
-    pack_off = 0
-    packed: list[int] = []
-    folders: list[Folder] = []
+def _streams(cursor: _Cursor) -> Streams:
+    found = Streams()
     for kind in _once(cursor):
+        begin = cursor.at
         if kind == 6:
-            pack_off = cursor.number()
+            found.pack_off = cursor.number()
             count = cursor.members()
             for what in _once(cursor):
                 if what == 9:
-                    packed = [cursor.number() for _ in range(count)]
+                    found.packed = [cursor.number() for _ in range(count)]
                 elif what == 10:
                     cursor.digests(count)
                 else:
                     raise ValueError
         elif kind == 7:
-            folders = _folders(cursor)
+            found.folders = _folders(cursor)
         elif kind == 8:
-            _substreams(cursor, folders)
+            _substreams(cursor, found.folders)
+            found.details = b"\x08" + cursor.since(begin)
         else:
             raise ValueError
-    if folders and packed:
-        folders[0].packed = packed[0]
-    return pack_off, folders
+    return found
 
 
 def _folders(cursor: _Cursor) -> list[Folder]:
@@ -248,12 +217,12 @@ def _folders(cursor: _Cursor) -> list[Folder]:
     if cursor.octet() != 12:
         raise ValueError
     for folder in folders:
-        folder.size = max([cursor.number() for _ in range(folder.outputs)], default=0)
+        folder.sizes = tuple([cursor.number() for _ in range(folder.outputs)])
     for kind in _once(cursor):
         if kind != 10:
             raise ValueError
-        for folder, checked in zip(folders, cursor.digests(count), strict=True):
-            folder.checked = checked
+        for folder, folder.crc in zip(folders, cursor.digests(count), strict=True):
+            folder.checked = folder.crc is not None
     return folders
 
 
@@ -270,49 +239,63 @@ def _folder(cursor: _Cursor) -> Folder:
         if flags & 0x10:
             ins, outs = cursor.count(), cursor.count()
         data = cursor.octets(cursor.count()) if flags & 0x20 else b""
-        coders.append((method, data))
+        coders.append(Coder(method, data, ins, outs))
         inputs, outputs = inputs + ins, outputs + outs
         if inputs > _CODERS or outputs > _CODERS:
             raise ValueError
-    for _ in range(2 * (outputs - 1)):
-        cursor.number()
+    binds = tuple([(cursor.number(), cursor.number()) for _ in range(outputs - 1)])
     packed = inputs - (outputs - 1)
     if packed > 1:
-        for _ in range(packed):
-            cursor.number()
-    return Folder(coders, outputs, 0)
+        return Folder(tuple(coders), binds, tuple([cursor.number() for _ in range(packed)]))
+    bound = {one for one, _ in binds}
+    return Folder(tuple(coders), binds, tuple([one for one in range(inputs) if one not in bound]))
 
 
 def _substreams(cursor: _Cursor, folders: list[Folder]) -> None:
-    files = [1] * len(folders)
     for kind in _once(cursor):
         if kind == 13:
-            files = [cursor.count() for _ in folders]
-            if sum(files) > MEMBERS:
+            files = 0
+            for folder in folders:
+                folder.files = cursor.count()
+                files += folder.files
+                folder.checked = folder.checked and folder.files == 1
+            if files > MEMBERS:
                 raise _TooMany
         elif kind == 9:
-            for one in files:
-                for _ in range(one - 1):
+            for folder in folders:
+                for _ in range(folder.files - 1):
                     cursor.number()
         elif kind == 10:
-            own = (one == 1 and folder.checked for one, folder in zip(files, folders, strict=True))
-            cursor.digests(sum(0 if has else one for has, one in zip(own, files, strict=True)))
+            open_ones = [folder for folder in folders if folder.files != 1 or folder.crc is None]
+            digests = iter(cursor.digests(sum(folder.files for folder in open_ones)))
+            for folder in open_ones:
+                given = [next(digests) for _ in range(folder.files)]
+                folder.checked = None not in given
         else:
             raise ValueError
 
 
 def _plain(cursor: _Cursor, header: Header) -> None:
     """The header itself: what is in which folder is left to libarchive, names are kept."""
+    begin, ordinary = cursor.at, True
     while (kind := cursor.octet()) != 0:
         if kind == 2:
             while cursor.octet() != 0:
                 cursor.octets(cursor.count())
+            begin = cursor.at
         elif kind in (3, 4):
-            header.folders += _streams(cursor)[1]
+            ordinary = ordinary and kind == 4 and header.streams is None and not header.rest
+            header.streams = _streams(cursor)
+            header.folders += header.streams.folders
+            begin = cursor.at
         elif kind == 5:
+            ordinary = ordinary and not header.rest
             _files(cursor, header)
+            header.rest = cursor.since(begin)
         else:
             raise ValueError
+    if not ordinary:
+        header.streams = None
 
 
 def _files(cursor: _Cursor, header: Header) -> None:

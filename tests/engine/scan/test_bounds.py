@@ -123,12 +123,12 @@ def test_members_of_a_7z(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_length_of_the_header_of_a_7z(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONT-07: seven_zip._HEADER_LEN. Of a longer one nothing is known, which is told."""
+    """CONT-07: seven_zip.HEADER_LEN. Of a longer one nothing is known, which is told."""
     archive = made.seven_zip({"a.txt": b"text"})
     found = seven_zip.start(archive, 0)
     assert found is not None
     for longer in (0, 1):
-        monkeypatch.setattr(seven_zip, "_HEADER_LEN", found[1] - longer)
+        monkeypatch.setattr(seven_zip, "HEADER_LEN", found[1] - longer)
         assert ("7z-header" in Found(OPENERS["7z"], archive).odd) == bool(longer)
 
 

@@ -234,9 +234,9 @@ def header_of_rar(length: int) -> bool:
     """Header of a file that is so long: it grows with the name."""
     shortest = made.rar5({"n": TEXT})
     at = len(made.rar5({})) - 8  # behind the header of the archive
-    grown = length - rar_header._number(shortest, at + 4)[0]
+    grown = length - rar_header.number(shortest, at + 4)[0]
     buf = made.rar5({"n" * (1 + grown): TEXT})
-    assert rar_header._number(buf, at + 4)[0] == length
+    assert rar_header.number(buf, at + 4)[0] == length
     return bool(rar_header.listing(buf, 0, "rar5", lambda: None).files)
 
 
@@ -267,7 +267,7 @@ CASES: dict[str, tuple[ModuleType, str, int, Callable[[int], bool]]] = {
     "html._BIG_LEN": (html, "_BIG_LEN", 512, base64_of_no_type),
     "html._TAG_LEN": (html, "_TAG_LEN", 64, tag_of_uri),
     "archive._FAILURES": (archive, "_FAILURES", 4, members_in_a_row),
-    "rar_header._HEADER_LEN": (rar_header, "_HEADER_LEN", 60, header_of_rar),
+    "rar_header.HEADER_LEN": (rar_header, "HEADER_LEN", 60, header_of_rar),
 }
 
 
