@@ -9,6 +9,7 @@ from typing import Final
 
 from cext.span import Span
 from cext.spelled import BEGIN, spelled
+from cext.marks import ALL, find_mark
 from cext.uue import body_end, find_begin
 from engine import limits
 from engine.scan import magic, zip_file
@@ -128,7 +129,7 @@ class Contents:
                 self._ledger.matched(node, tuple(name for name in names if name not in below))
             if kind in _LOOSE:
                 self._text(node, buf, start, end, place)
-                self._zip_behind(node, buf, start, end, place)
+                self._behind(node, buf, start, end, place)
             return
         names = names_in(self._image, self._ledger, node, octets, kind, place.container)
         if names:
@@ -146,7 +147,18 @@ class Contents:
                 self._opened(node, part_of(buf, start, end), kind, CARRIERS[kind], place)
             else:
                 self._ledger.over(node.part, self._budget.depth_limit)
+            self._zip_behind(node, buf, start, end, place)
+        else:
+            self._behind(node, buf, start, end, place)
+
+    def _behind(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
+        """Archives in content of another type. A stream of a document is no file that somebody opens as an archive."""
         self._zip_behind(node, buf, start, end, place)
+        if (node.names or node.role == ENTITY) and find_mark(span(buf, start, end), 0, ALL) >= 0:
+            if place.containers < self._budget.depth:
+                self._opened(node, part_of(buf, start, end), "appended", appended.members, place)
+            else:
+                self._ledger.over(node.part, self._budget.depth_limit)
 
     def _zip_behind(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
         tail = max(start, end - zip_file.END_SEARCH_LEN)
@@ -329,6 +341,7 @@ class Contents:
             if self._course.texts is not None:
                 self._course.texts.add(part_of(buf, start, end), node.type == "html", node.charset)
             match_links(self._image, self._ledger, node, buf, start, end, self._budget.check_time)
+        self._budget.check_time()  # what was matched may have taken long
         found = spelled(buf, start, end, RUN_LEN)
         if not found:
             return

@@ -112,10 +112,10 @@ def test_a_failure_inside_is_never_clean() -> None:
 
 def test_all_walks_share_one_limit_on_time() -> None:
     data = message("t\n", [("e", EICAR)] + [(str(n), b"x") for n in range(20)])
-    settings = Settings(blocking=Blocking(containers=ContainerLimits(time_s=29)))
+    settings = Settings(blocking=Blocking(containers=ContainerLimits(time_s=50)))
     outcome = examine(data, Matcher(), settings, clock=Clock(step=1.0))
     assert outcome.disposition is Disposition.HOLD  # found and removed, but the second walk did not end
-    assert "time 29 s" in outcome.reason
+    assert "time 50 s" in outcome.reason
 
 
 def test_an_outcome_travels() -> None:
