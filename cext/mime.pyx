@@ -11,10 +11,11 @@ compare only the beginning: `delimiter_lines` counts such lines, and takes them 
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
-from cext.octets cimport mw_has_avx2
+from cext.octets cimport PyObject, mw_bytes_at, mw_bytes_cut, mw_bytes_new, mw_has_avx2
 
 
 cdef extern from "section.h":
@@ -241,13 +242,40 @@ cdef bint _is_envelope_line(const uint8_t* p, size_t n) noexcept nogil:
     return (n >= 5 and memcmp(p, b"From ", 5) == 0) or (n >= 6 and memcmp(p, b">From ", 6) == 0)
 
 
+cdef inline bint _is_white(uint8_t c) noexcept nogil:
+    """As bytes.strip() takes it."""
+    return c == c' ' or 9 <= c <= 13
+
+
+cdef bytes _unfolded(const uint8_t* p, size_t n):
+    """A field-body without line ends (RFC 5322 s2.2.3: the white space stays) and without white space around it."""
+    cdef size_t i = 0, made = 0
+    cdef PyObject* out
+    cdef uint8_t* to
+    while n > 0 and _is_white(p[n - 1]):
+        n -= 1
+    while i < n and _is_white(p[i]):
+        i += 1
+    p += i
+    n -= i
+    if memchr(p, c'\n', n) == NULL and memchr(p, c'\r', n) == NULL:
+        return PyBytes_FromStringAndSize(<const char*>p, n)
+    out = mw_bytes_new(n)
+    to = mw_bytes_at(out)
+    for i in range(n):
+        to[made] = p[i]
+        made += p[i] != c'\r' and p[i] != c'\n'
+    return mw_bytes_cut(out, made)
+
+
 def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_t fields, bint whole=False):
     """The header section of the entity data[start:end], in one pass.
 
-    octets, fields: how many are looked at, at most. whole: FROM and the kinds behind it are wanted too. Returns (offset
-    of the body as header_end gives it, flags, offset of the first line that is no field or -1, offset behind the first
-    line of white space or -1, wanted fields), the last as (kind, offset behind the colon, end of the field without its
-    line end), in order. Raises ValueError for a span outside of data. O(length of the header section).
+    octets, fields: how many are looked at, at most; a field that begins in time is cut to as many octets. whole: FROM
+    and the kinds behind it are wanted too. Returns (offset of the body as header_end gives it, flags, offset of the first
+    line that is no field or -1, offset behind the first line of white space or -1, wanted fields), the last as (kind,
+    unfolded body without white space around it), in order. Raises ValueError for a span outside of data. O(length of
+    the header section).
     """
     cdef Py_buffer view
     cdef const uint8_t* p
@@ -312,7 +340,10 @@ def section(data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t octets, Py_ssize_
                         value = colon + 1
                         kind = -1
             if open_kind >= 0:
-                found.append((open_kind, <Py_ssize_t>value, <Py_ssize_t>field_end))
+                if field_end - value > <size_t>octets:
+                    flags |= 16
+                    field_end = value + octets
+                found.append((open_kind, _unfolded(p + value, field_end - value)))
                 open_kind = -1
     finally:
         PyBuffer_Release(&view)

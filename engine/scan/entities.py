@@ -50,9 +50,10 @@ class Entities:
             self._ledger.fields = fields
             self._ledger.facts.subject = subject_text(fields)
         content_types = [parse(one) for one in fields.content_types]
-        if fields.dispositions or content_types:
+        if content_types:
+            node.charset = content_types[0].charset
+        if content_types or fields.dispositions:
             self._names(node, [parse(one) for one in fields.dispositions], content_types)
-            node.charset = text_of(content_types[0].first("charset"))[: limits.NAME_LEN] if content_types else ""
         whole = not node.part or node.part[-1] in "./"
         found = readings(fields, content_types, digest)
         if len(found) > limits.READINGS:
@@ -75,11 +76,16 @@ class Entities:
                 self._ledger.matched(node, names)
 
     def _names(self, node: Node, dispositions: list[Value], content_types: list[Value]) -> None:
-        node.names = names = filenames(dispositions, content_types)
-        if len(names) > limits.NAMES:
-            self._ledger.finding(node.part, "mime-names", severe=True)
-            node.names = names[: limits.NAMES]
-        if any(value.over for value in (*dispositions, *content_types)):
+        named = over = False
+        for value in (*dispositions, *content_types):
+            named = named or value.named
+            over = over or value.over
+        if named:
+            node.names = names = filenames(dispositions, content_types)
+            if len(names) > limits.NAMES:
+                self._ledger.finding(node.part, "mime-names", severe=True)
+                node.names = names[: limits.NAMES]
+        if over:
             self._ledger.finding(node.part, "mime-parameters", severe=True)
 
     def _odd_header(self, node: Node, fields: Fields) -> None:

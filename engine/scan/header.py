@@ -25,7 +25,6 @@ _NAMING: Final = ("filename", "name")
 _END_LEN: Final = 64  # characters at the end of a name that is too long
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _BULK: Final = frozenset({b"bulk", b"list", b"junk"})
-_PLACE: Final = {mime.CONTENT_TYPE: 0, mime.TRANSFER_ENCODING: 1, mime.DISPOSITION: 2, mime.SUBJECT: 3, mime.FROM: 4}
 
 # A quoted-string (RFC 5322 s3.2.4) without its last quote, which may be missing. Each octet fits one alternative only:
 # no field can make it backtrack.
@@ -72,6 +71,8 @@ class Value(msgspec.Struct, frozen=True):
     token: str
     parameters: tuple[tuple[str, bytes], ...] = ()
     over: bool = False  # more than limits.PARAMETERS: the rest was not read
+    named: bool = False  # some parameter is of a file name
+    charset: str = ""  # cut to limits.NAME_LEN
 
     def first(self, name: str) -> bytes:
         for key, value in self.parameters:
@@ -104,8 +105,7 @@ def read(buf: Octets, start: int, end: int, whole: bool = False) -> Fields:
         if fields.bare_cr or fields.nul:
             _read_odd(fields, buf[start : min(fields.body, start + limits.HEADER_LEN)], whole)
             return fields
-    if wanted:
-        _keep(fields, buf, wanted)
+    _keep(fields, wanted)
     return fields
 
 
@@ -116,25 +116,27 @@ def _read_odd(fields: Fields, header: bytes, whole: bool) -> None:
         text = header.replace(b"\r", instead)
         _, flags, _, _, wanted = mime.section(text, 0, len(text), limits.HEADER_LEN, limits.HEADER_FIELDS, whole)
         fields.truncated = fields.truncated or flags & mime.TRUNCATED != 0
-        _keep(fields, text, wanted)
+        _keep(fields, wanted)
 
 
-def _keep(fields: Fields, buf: Octets, wanted: Iterable[tuple[int, int, int]]) -> None:
-    for kind, start, end in wanted:
-        if end - start > limits.HEADER_LEN:  # one that begins in time may be as long as the message
-            fields.odd = fields.truncated = True
-            end = start + limits.HEADER_LEN
-        body = buf[start:end]
-        if b"\n" in body or b"\r" in body:  # unfolded (RFC 5322 s2.2.3): line ends go, the white space stays
-            body = body.replace(b"\r", b"").replace(b"\n", b"")
-        body = body.strip()
-        if kind > mime.FROM:
+def _keep(fields: Fields, wanted: Iterable[tuple[int, bytes]]) -> None:
+    for kind, body in wanted:
+        if kind == mime.CONTENT_TYPE:
+            known = fields.content_types
+        elif kind == mime.TRANSFER_ENCODING:
+            known = fields.encodings
+        elif kind == mime.DISPOSITION:
+            known = fields.dispositions
+        elif kind == mime.SUBJECT:
+            if not body:
+                continue
+            known = fields.subjects
+        elif kind == mime.FROM:
+            known = fields.senders
+        else:
             fields.automatic = fields.automatic or _is_automatic(kind, body)
             continue
-        known = (fields.content_types, fields.encodings, fields.dispositions, fields.subjects, fields.senders)[
-            _PLACE[kind]
-        ]
-        if body not in known and (body or kind != mime.SUBJECT):
+        if body not in known:
             if len(known) < limits.OCCURRENCES:
                 known.append(body)
             else:
@@ -169,7 +171,10 @@ def _parse(body: bytes) -> Value:
         semicolon, rest = b";", body[body.lower().rfind(more) :]
     parameters = _parameters(rest) if semicolon else []
     over = len(parameters) > limits.PARAMETERS
-    return Value(token.decode("latin-1"), tuple(parameters[: limits.PARAMETERS]), over)
+    del parameters[limits.PARAMETERS :]
+    named = any(name.startswith(_NAMING) for name, _ in parameters)
+    charset = next((value for name, value in parameters if name == "charset"), b"")
+    return Value(token.decode("latin-1"), tuple(parameters), over, named, text_of(charset)[: limits.NAME_LEN])
 
 
 _parse_usual = lru_cache(maxsize=512)(_parse)
@@ -245,7 +250,7 @@ def filenames(disposition: list[Value], content_type: list[Value]) -> tuple[str,
     """
     names: dict[str, None] = {}
     for values, attributes in ((disposition, ("filename", "name")), (content_type, ("name", "filename"))):
-        for value, attribute in ((value, one) for value in values if value.parameters for one in attributes):
+        for value, attribute in ((value, one) for value in values if value.named for one in attributes):
             for name in _names(value, attribute):
                 for said in (name, name.partition("\0")[0]) if "\0" in name else (name,):  # some readers stop at NUL
                     cleaned = clean_name(said)

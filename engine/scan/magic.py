@@ -139,6 +139,7 @@ _LZMA: Final = re.compile(rb"\x5d(?:\0\0|\xff{4})")  # usual properties, and a d
 _ARC: Final = re.compile(rb"\x1a[\x01-\x09](?=[!-~]{1,12}\0).{16}[\0-\x1f]", re.S)
 _VOLUME: Final = re.compile(r"\.(?:7z|zip|rar|tar|gz|tgz|bz2|xz|cab|iso)\.\d{3}$|\.z\d\d$", re.I)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_UTF16: Final = _BOMS[1:]
 _DISC_MARKS: Final = (b"CD001", b"BEA01", b"NSR02", b"NSR03")
 _SECTOR: Final = 2048
 DISC_SECTORS: Final = range(16, 116)  # in which readers look for the descriptors of a volume
@@ -171,9 +172,9 @@ def identify(buf: Octets, start: int, end: int, declared: str = "") -> str:
 def _text_type(head: bytes, declared: str) -> str:
     if head[0] in _MAIL_FIRST and _MAIL.match(head):
         return "mail"
-    if b"%PDF-" in head:
+    if b"%" in head and b"%PDF-" in head:
         return "pdf"
-    if declared == "text/html" or _HTML.search(head):
+    if declared == "text/html" or (b"<" in head and _HTML.search(head)):
         return "html"
     return "text"
 
@@ -223,6 +224,8 @@ def further(buf: Octets, start: int, end: int, kind: str) -> tuple[str, ...]:
 
     Who mounts an image of a disc, or unpacks a tar, goes by its name, and does not mind what else its first octets are.
     """
+    if kind == "html" or (kind == "text" and buf[start : start + 2] not in _UTF16):
+        return ()  # or `identify` had said so
     head = buf[start : min(end, start + _HEAD_LEN)]
     if 0 not in head and end - start <= _SECTOR * DISC_SECTORS[0] and b"%PDF-" not in head:
         return ()

@@ -36,6 +36,7 @@ _ENCODING_LEN: Final = 1000  # octets of a Content-Transfer-Encoding that are re
 _NESTED: Final = frozenset({"message/rfc822", "message/global", "message/news", "message/x-rfc822"})
 _EXTERNAL: Final = "message/external-body"  # RFC 2046 s5.2.3: its body is a header section, and a body to be ignored
 PARTIAL: Final = "message/partial"
+_NOT_LEAVES: Final = ("multipart/", "message/")
 _TOKEN: Final = re.compile(r"[\w.+-]+")
 _BOUNDARY_ENDS: Final = re.compile(rb"[ \t(;,\"]")  # where clients stop that take a token for the boundary
 # A line that looks like a delimiter: followed by a header field or an empty line.
@@ -71,8 +72,13 @@ _DIGEST: Final = (Reading(MESSAGE, "message/rfc822"),)  # RFC 2046 s5.1.5
 
 def readings(fields: Fields, content_types: list[Value], digest: bool) -> tuple[Reading, ...]:
     """At least one Reading. content_types: fields.content_types, parsed. digest: the parent is multipart/digest."""
-    if not content_types and not fields.encodings:
-        return _DIGEST if digest else _PLAIN
+    if len(fields.encodings) <= 1 and len(content_types) <= 1:
+        encoding = _USUAL.get(fields.encodings[0].lower()) if fields.encodings else ""
+        if not content_types:
+            if not fields.encodings:
+                return _DIGEST if digest else _PLAIN
+        elif encoding is not None and _is_leaf(content_types[0].token):
+            return (Reading(LEAF, content_types[0].token, encoding),)
     default = "message/rfc822" if digest else "text/plain"
     encodings = _encodings(fields.encodings)
     found: list[Reading] = []
@@ -91,6 +97,10 @@ def readings(fields: Fields, content_types: list[Value], digest: bool) -> tuple[
             if "/" not in value.token and value.first("boundary"):
                 found += _multiparts("multipart/mixed", value, [""])
     return _distinct(found)
+
+
+def _is_leaf(token: str) -> bool:
+    return "/" in token and not token.startswith(_NOT_LEAVES)
 
 
 def _distinct(found: list[Reading]) -> tuple[Reading, ...]:
