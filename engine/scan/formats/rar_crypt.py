@@ -29,7 +29,7 @@ _HASHED: Final = 2  # record with another checksum
 _SALT_LEN: Final = 16
 _CHECK_LEN: Final = 8
 _CHECK_ROUNDS: Final = 32  # more than for the key
-_SALTS: Final = 16  # of keys of one archive: writers use one, and each costs as much as a password
+_SALTS: Final = 4  # of keys of one archive: writers use one, and each costs as much as a password
 _METHOD: Final = 0x380
 _LAST: Final = 0x40  # flag of a block of packed octets
 

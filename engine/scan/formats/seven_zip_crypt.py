@@ -31,7 +31,7 @@ _START_LEN: Final = 32
 _NO_ROUNDS: Final = 0x3F  # the password is the key
 _KEY_LEN: Final = 32
 _CHUNK: Final = 4096  # rounds that are hashed at once
-_SALTS: Final = 16  # of keys of one archive: writers use one, and each costs as much as a password
+_SALTS: Final = 4  # of keys of one archive: writers use one, and each costs as much as a password
 _PIECE_LEN: Final = 1 << 20  # read between two looks at the clock
 _SIGNATURE: Final = seven_zip.SIGNATURE + b"\0\4"
 _COPY: Final = Coder(b"\0")
@@ -87,7 +87,7 @@ class Lock:
 
     def header(self, packed: bytes, folder: Folder) -> bytes | None:
         """A header that is encrypted, as seven_zip.read asks for it."""
-        if folder.crc is None or not self._fits([folder]):
+        if folder.crc is None or len(folder.packed) != 1 or not self._fits([folder]):
             return None
 
         most = min(self._room.room(), seven_zip.HEADER_LEN)

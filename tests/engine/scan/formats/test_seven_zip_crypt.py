@@ -108,7 +108,7 @@ def test_salts_by_one() -> None:
     for count in (seven_zip_crypt._SALTS, seven_zip_crypt._SALTS + 1):
         lock = seven_zip_crypt.Lock(Room())
         lock.header(b"", Folder(coders[:count], crc=1))
-        assert lock.cause == ("" if count == seven_zip_crypt._SALTS else "7z: more than 16 salts")
+        assert lock.cause == ("" if count == seven_zip_crypt._SALTS else "7z: more than 4 salts")
 
 
 def test_no_room() -> None:
