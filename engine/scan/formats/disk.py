@@ -55,6 +55,8 @@ class _Blocks(Disk):
             if number >= len(self._places):
                 take = length
             add(found, HOLE if place == HOLE else place + inside, take)
+            if place > len(self.buf):
+                break  # so that what yields nothing does not cost anything
             at += take
             length -= take
         return found

@@ -2,6 +2,7 @@
 
 import abc
 import io
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -13,11 +14,15 @@ Extents = list[tuple[int, int]]  # offset and octets of each piece, in order
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """over: cut at the room that was left. complete: False if pieces lie outside, or there are too few of them."""
+    """over: cut at the room that was left. complete: False if pieces lie outside, or there are too few of them.
+
+    outside: some lie outside.
+    """
 
     data: Octets
     over: bool
     complete: bool
+    outside: bool = False
 
 
 def add(extents: Extents, offset: int, length: int) -> None:
@@ -37,6 +42,7 @@ def gather(buf: Octets, extents: Extents, size: int, room: int) -> Gathered:
         return Gathered(part(buf, extents[0][0], extents[0][0] + wanted), size > room, True)
     out = io.BytesIO()
     have = 0
+    outside = False
     view = memoryview(buf)
     for offset, length in extents:
         if have >= wanted:
@@ -50,8 +56,9 @@ def gather(buf: Octets, extents: Extents, size: int, room: int) -> Gathered:
         piece = view[min(offset, len(buf)) : min(offset + length, len(buf))]
         have += out.write(piece)
         if len(piece) < length:
+            outside = True
             break
-    return Gathered(out.getvalue(), size > room and have >= wanted, have >= wanted)
+    return Gathered(out.getvalue(), size > room and have >= wanted, have >= wanted, outside)
 
 
 class Disk(abc.ABC):
@@ -71,12 +78,12 @@ class Disk(abc.ABC):
         data = gather(self.buf, self.where(at, length), length, length).data
         return bytes(data).ljust(length, b"\0")
 
-    def gather(self, extents: Extents, size: int, room: int) -> Gathered:
-        """As gather() does, of extents on the disk."""
+    def gather(self, extents: Iterable[tuple[int, int]], size: int, room: int) -> Gathered:
+        """As gather() does, of extents on the disk; none is asked for behind one that lies outside of the image."""
         found: Extents = []
         left = min(size, room)
         for at, length in extents:
-            if left <= 0:
+            if left <= 0 or (found and found[-1][0] != HOLE and sum(found[-1]) > len(self.buf)):
                 break
             for offset, piece in [(HOLE, length)] if at == HOLE else self.where(at, min(length, left)):
                 add(found, offset, piece)

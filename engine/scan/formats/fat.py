@@ -6,21 +6,23 @@ Cost: O(table + octets of directories and files). Known gaps: exFAT is another f
 import struct
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
 from engine.scan.facts import Cause
-from engine.scan.formats.extents import Disk, Extents, add
+from engine.scan.formats.extents import Disk
 from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Room
 
 _TABLE_LEN: Final = 16 << 20  # octets of a table that are read: 4 million clusters
 _ENTRIES: Final = 200_000  # of all directories; the limit on files is lower, this one bounds time
 _DIRECTORY_LEN: Final = 65_536 * 32  # as much as one may have
 _DIRECTORIES_LEN: Final = 64 << 20  # octets of all directories: many can be said to lie in the same place
+_AGAIN: Final = 2  # times the length of the image that all directories have: each lies somewhere else
 _DEPTH: Final = 64  # directories in each other that a name tells of
 _LONG, _VOLUME, _FOLDER = 0x0F, 0x08, 0x10
+_STRETCH: Final = 64  # clusters in a row that are followed before it is looked whether they are there
 _NAME_PARTS: Final = ((1, 11), (14, 26), (28, 32))
 
 
@@ -92,9 +94,10 @@ class _Walk:
         self._shape = shape
         self._room = room
         self._entries = _ENTRIES
-        self._octets = _DIRECTORIES_LEN
-        length = min(shape.table_len, _TABLE_LEN, (shape.clusters + 2) * shape.bits // 8 + 2)
-        self._cut = length == _TABLE_LEN
+        self._octets = min(_DIRECTORIES_LEN, _AGAIN * len(disk.buf))
+        length = min(shape.table_len, (shape.clusters + 2) * shape.bits // 8 + 2)
+        self._cut = length > _TABLE_LEN
+        length = min(length, _TABLE_LEN)
         table = disk.read(shape.table, length)
         room.keep(length)
         self._table = _numbers(table, shape.bits)
@@ -103,19 +106,22 @@ class _Walk:
         shape = self._shape
         if self._cut:
             yield Gap(Cause.LIMIT, f"fat: table of more than {_TABLE_LEN >> 20} MB")
-        root: Extents = [(shape.root, shape.root_len)]
+        root: Iterable[tuple[int, int]] = [(shape.root, shape.root_len)]
         if shape.bits == 32:
             root = self._chain(shape.root_cluster, _DIRECTORY_LEN)
-        waiting: list[tuple[Extents, tuple[str, ...]]] = [(root, ())]
+        waiting: list[tuple[Iterable[tuple[int, int]], tuple[str, ...]]] = [(root, ())]
         seen: set[int] = set()
         while waiting:
             extents, path = waiting.pop()
             self._room.check_time()
-            length = min(sum(piece for _, piece in extents), _DIRECTORY_LEN)
-            data = bytes(self._disk.gather(extents, length, min(length, self._room.room())).data)
+            most = min(_DIRECTORY_LEN, self._octets, self._room.room())
+            content = self._disk.gather(extents, _DIRECTORY_LEN, most)
+            data = bytes(content.data)
             if not data:
                 yield Gap(Cause.DAMAGED, "fat: a directory that has no place")
-            elif len(data) >= _DIRECTORY_LEN or len(data) < length:
+            elif content.outside:
+                yield Gap(Cause.DAMAGED, "fat: a directory that is cut")
+            elif len(data) >= most:
                 yield Gap(Cause.LIMIT, "fat: a directory that is too long")
             for name, attributes, first, size in self._listed(data):
                 below = (*path[-_DEPTH:], name)
@@ -160,16 +166,17 @@ class _Walk:
         content = self._disk.gather(self._chain(first, min(size, most)), size, most)
         return Member("/".join(path), content.data, content.over, content.complete, entry=Entry(size, size))
 
-    def _chain(self, cluster: int, size: int) -> Extents:
+    def _chain(self, cluster: int, size: int) -> Iterator[tuple[int, int]]:
         """Where a chain lies, as far as size needs it: one in circles ends there too."""
-        found: Extents = []
         shape = self._shape
         left = -(-size // shape.cluster_len)
         while left > 0 and 2 <= cluster < shape.clusters + 2:
-            add(found, shape.data + (cluster - 2) * shape.cluster_len, shape.cluster_len)
-            cluster = self._table[cluster] & 0x0FFFFFFF if cluster < len(self._table) else 0
-            left -= 1
-        return found
+            first, count = cluster, 0
+            while count < min(left, _STRETCH) and cluster == first + count and cluster < shape.clusters + 2:
+                cluster = self._table[cluster] & 0x0FFFFFFF if cluster < len(self._table) else 0
+                count += 1
+            yield shape.data + (first - 2) * shape.cluster_len, count * shape.cluster_len
+            left -= count
 
 
 def _numbers(table: bytes, bits: int) -> "array[int]":

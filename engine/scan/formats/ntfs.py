@@ -14,8 +14,9 @@ from engine.scan.facts import Cause
 from engine.scan.formats.extents import HOLE, Disk, Extents, add
 from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Room, Unread
 
-_RECORDS: Final = 50_000  # in use: 50 MB of memory; the limit on files is lower
+_KEPT_LEN: Final = 50 << 20  # octets of records in use: 50,000 as they usually are; the limit on files is lower
 _ALL: Final = 1_000_000  # records that are looked at, in use or not
+_AGAIN: Final = 2  # times the length of the image that is read of records: the first of them again, once all are known
 _ATTRIBUTES: Final = 1_000  # of one record
 _RUNS: Final = 100_000  # pieces of one file
 _DEPTH: Final = 64  # directories in each other that a name tells of
@@ -66,11 +67,13 @@ class _Walk:
         self._record_len = record_len
         self._room = room
         self._files: dict[int, _File] = {}
+        self._kept = 0
+        self._left = _AGAIN * len(disk.buf)
         self._broken = False
 
     def files(self, first: int) -> Iterator[Item]:
-        at = self._start + first * self._cluster_len
-        self._record(0, self._disk.read(at, self._record_len))
+        head = self._disk.read(self._start + first * self._cluster_len, self._record_len)
+        self._record(0, head)
         table = self._files[0].streams.get("") if 0 in self._files else None
         if table is None or table.resident is not None:
             raise NotThis("ntfs: no table of records")
@@ -78,14 +81,20 @@ class _Walk:
         if _length(extents) < table.size:  # records in this part of it tell of the rest
             self._records(extents, _ALL)
             extents = self._extents(table)
+            self._files.clear()
+            self._kept = 0
+            self._record(0, head)
         if _length(extents) < table.size:
             self._broken = True
         count = min(table.size, _length(extents)) // self._record_len
         if count > _ALL:
             yield Gap(Cause.LIMIT, f"ntfs: {_ALL} records")
         self._records(extents, min(count, _ALL))
-        if len(self._files) > _RECORDS:
-            yield Gap(Cause.LIMIT, f"ntfs: {_RECORDS} records in use")
+        self._room.keep(self._kept)
+        if self._kept > _KEPT_LEN:
+            yield Gap(Cause.LIMIT, f"ntfs: {_KEPT_LEN} octets of records in use")
+        if self._left < 0:
+            yield Gap(Cause.LIMIT, "ntfs: records that lie in the same place")
         if self._broken:
             yield Odd("ntfs-record", severe=True)
         for number, file in self._files.items():
@@ -94,13 +103,15 @@ class _Walk:
     def _records(self, extents: Extents, count: int) -> None:
         number = 0
         for at, length in extents:
+            if at == HOLE:
+                number += length // self._record_len
+                continue
             for offset in range(0, length - self._record_len + 1, self._record_len):
-                if number >= count or len(self._files) > _RECORDS:
+                if number >= count or self._left < 0 or self._kept > _KEPT_LEN:
                     return
                 if number % 64 == 0:
                     self._room.check_time()
-                if at != HOLE:
-                    self._record(number, self._disk.read(at + offset, self._record_len))
+                self._record(number, self._disk.read(at + offset, self._record_len))
                 number += 1
 
     def _record(self, number: int, record: bytes) -> None:
@@ -109,15 +120,19 @@ class _Walk:
             if record.strip(b"\0"):
                 self._broken = True
             return
+        self._left -= len(record)
         fixed = _fixed_up(record)
         if fixed is None:
             self._broken = True
             return
         at, flags = struct.unpack_from("<HH", fixed, 20)
-        base = int.from_bytes(fixed[32:40], "little") & _REFERENCE
+        base = int.from_bytes(fixed[32:40], "little")  # that of record 0 has a number of its sequence
         if not flags & _IN_USE:
             return
-        file = self._files.setdefault(base or number, _File())
+        self._kept += len(record)
+        if self._kept > _KEPT_LEN:
+            return
+        file = self._files.setdefault(base & _REFERENCE if base else number, _File())
         if not base:
             file.folder, file.based = bool(flags & _FOLDER), True
         for _ in range(_ATTRIBUTES):

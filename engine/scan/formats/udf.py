@@ -6,6 +6,8 @@ Cost: O(octets of descriptors and directories + octets of files); a file in one 
 Known gaps: virtual partitions (of discs that are written once) and ICB strategy 4096 are told, not read.
 """
 
+import bisect
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -22,6 +24,8 @@ _DESCRIPTORS: Final = 256  # of one volume descriptor sequence that are read
 _EXTENTS: Final = 100_000  # pieces of one file
 _ENTRIES: Final = 200_000  # of all directories; the limit on files is lower, this one bounds time
 _DIRECTORIES_LEN: Final = 64 << 20  # octets of all directories: many can be said to lie in the same place
+_AGAIN: Final = 2  # times the length of the image that all directories have: each lies somewhere else
+_FOLLOWED: Final = 4  # times the length of the image that allocation descriptors have: each is read once, or twice
 _DEPTH: Final = 64  # directories in each other that a name tells of
 _ANCHOR, _POINTER, _PARTITION, _LOGICAL, _END = 2, 3, 5, 6, 8
 _FILE_SET, _FILE_ID, _ALLOCATION, _INDIRECT, _FILE, _EXTENDED = 256, 257, 258, 259, 261, 266
@@ -43,6 +47,10 @@ class _Unsupported(Exception):
     """Words for what is not read."""
 
 
+class _Limit(_Unsupported):
+    """Words for the bound that was reached."""
+
+
 class _Place(msgspec.Struct, frozen=True):
     """Of a descriptor: block in a partition, by the partition's number among the maps."""
 
@@ -50,16 +58,33 @@ class _Place(msgspec.Struct, frozen=True):
     partition: int
 
 
+class _Partition(msgspec.Struct, frozen=True):
+    """start: offset in the image. pieces, begins: of the metadata file, and where in it each begins."""
+
+    kind: str
+    start: int
+    pieces: Extents = []
+    begins: tuple[int, ...] = (0,)
+
+
 class _Volume(msgspec.Struct):
-    """partitions: offset in the image; or pieces of the metadata file."""
+    """left: octets of allocation descriptors that may still be followed."""
 
     block_len: int
     root: _Place
-    partitions: list[tuple[str, int, Extents]] = []
+    left: int
+    room: Room
+    partitions: list[_Partition] = []
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.block_len, self.root, tuple((kind, start) for kind, start, _ in self.partitions)
+        return self.block_len, self.root, tuple((one.kind, one.start) for one in self.partitions)
+
+    def follow(self, octets: int) -> None:
+        self.left -= octets
+        if self.left < 0:
+            raise _Limit("pieces that are told of again and again")
+        self.room.check_time()
 
 
 class _Node(msgspec.Struct):
@@ -89,7 +114,7 @@ def volumes(buf: Octets, room: Room) -> Iterator[Item]:
     for sector_len, main, length in _sequences(buf):
         room.check_time()
         try:
-            volume = _volume(buf, sector_len, main, length)
+            volume = _volume(buf, sector_len, main, length, room)
         except _Damaged as damage:
             words = f"udf: {damage}"
             continue
@@ -118,7 +143,7 @@ def _sequences(buf: Octets) -> Iterator[tuple[int, int, int]]:
                     yield one
 
 
-def _volume(buf: Octets, sector_len: int, at: int, length: int) -> _Volume:
+def _volume(buf: Octets, sector_len: int, at: int, length: int, room: Room) -> _Volume:
     """The volume of one sequence: of descriptors of one kind the one with the highest number."""
     logical: tuple[int, int] | None = None
     partitions: dict[int, tuple[int, int]] = {}  # number -> (number of the descriptor, offset in the image)
@@ -143,15 +168,15 @@ def _volume(buf: Octets, sector_len: int, at: int, length: int) -> _Volume:
         at += sector_len
     if logical is None:
         raise _Damaged("no logical volume")
-    return _logical(buf, logical[1], {key: start for key, (_, start) in partitions.items()})
+    return _logical(buf, logical[1], {key: start for key, (_, start) in partitions.items()}, room)
 
 
-def _logical(buf: Octets, at: int, starts: dict[int, int]) -> _Volume:
+def _logical(buf: Octets, at: int, starts: dict[int, int], room: Room) -> _Volume:
     block_len = _number(buf, at + 212)
     if block_len not in (512, 1024, 2048, 4096, 8192, 16384, 32768):
         raise _Damaged("block length")
     _, block, partition = _LONG_AD.unpack(buf[at + 248 : at + 258].ljust(_LONG_AD.size, b"\0"))
-    volume = _Volume(block_len, _Place(block, partition))
+    volume = _Volume(block_len, _Place(block, partition), _FOLLOWED * len(buf), room)
     begin = at + 440
     end = begin + min(_number(buf, at + 264), 64 * 64)
     metadata = []
@@ -166,7 +191,7 @@ def _logical(buf: Octets, at: int, starts: dict[int, int]) -> _Volume:
             number = _number(buf, begin + 38, 2)
         if name == "metadata":
             metadata.append((len(volume.partitions), number, begin))
-        volume.partitions.append((name, starts.get(number, -1), []))
+        volume.partitions.append(_Partition(name, starts.get(number, -1)))
         begin += length
     for place, number, begin in metadata:
         _add_metadata(buf, volume, place, starts.get(number, -1), begin)
@@ -175,14 +200,15 @@ def _logical(buf: Octets, at: int, starts: dict[int, int]) -> _Volume:
 
 def _add_metadata(buf: Octets, volume: _Volume, place: int, start: int, begin: int) -> None:
     """The pieces of a metadata partition: those of its file, else of the mirror of that."""
-    volume.partitions.append(("plain", start, []))
+    volume.partitions.append(_Partition("plain", start))
     try:
         for field in (40, 44):
             try:
                 node = _node(buf, volume, _Place(_number(buf, begin + field), len(volume.partitions) - 1))
             except (_Damaged, _Unsupported):
                 continue
-            volume.partitions[place] = "metadata", start, node.extents
+            begins = (0, *itertools.accumulate(length for _, length in node.extents))
+            volume.partitions[place] = _Partition("metadata", start, node.extents, begins)
             return
     finally:
         volume.partitions.pop()
@@ -192,23 +218,25 @@ def _where(volume: _Volume, place: _Place, length: int) -> Extents:
     """Where so many octets from a block of a partition on lie in the image."""
     if place.partition >= len(volume.partitions):
         raise _Damaged("partition number")
-    kind, start, pieces = volume.partitions[place.partition]
-    if kind in ("virtual", "unknown"):
-        raise _Unsupported(f"{kind} partition")
-    if start < 0:
+    partition = volume.partitions[place.partition]
+    if partition.kind in ("virtual", "unknown"):
+        raise _Unsupported(f"{partition.kind} partition")
+    if partition.start < 0:
         raise _Damaged("partition without a place")
     at = place.block * volume.block_len
-    if kind != "metadata":
-        return [(start + at, length)]
+    if partition.kind != "metadata":
+        return [(partition.start + at, length)]
     found: Extents = []
-    for offset, have in pieces:
-        if at < have and length > 0:
-            take = min(length, have - at)
-            found.append((HOLE if offset == HOLE else offset + at, take))
-            length -= take
-            at = 0
-        else:
-            at -= min(at, have)
+    first = bisect.bisect_right(partition.begins, at) - 1
+    for number in range(first, len(partition.pieces)):
+        if length <= 0:
+            break
+        offset, have = partition.pieces[number]
+        inside = at - partition.begins[number]
+        take = min(length, have - inside)
+        found.append((HOLE if offset == HOLE else offset + inside, take))
+        length -= take
+        at += take
     if length > 0:
         raise _Damaged("outside of the metadata")
     return found
@@ -250,6 +278,7 @@ def _allocated(buf: Octets, volume: _Volume, partition: int, begin: int, length:
     for _ in range(_EXTENTS):
         if end - begin < step or have >= node.size:
             return
+        volume.follow(step)
         field = buf[begin : begin + step]
         begin += step
         if len(field) < step:
@@ -268,10 +297,14 @@ def _allocated(buf: Octets, volume: _Volume, partition: int, begin: int, length:
         if kind:
             add(node.extents, HOLE, octets)
         else:
-            for offset, piece in _where(volume, _Place(block, where), octets):
+            lying = _where(volume, _Place(block, where), octets)
+            volume.follow(step * (len(lying) - 1))
+            for offset, piece in lying:
                 add(node.extents, offset, piece)
         have += octets
-    raise _Unsupported(f"more than {_EXTENTS} pieces")
+        if len(node.extents) > _EXTENTS:
+            break
+    raise _Limit(f"more than {_EXTENTS} pieces")
 
 
 class _Walk:
@@ -282,7 +315,7 @@ class _Walk:
         self._volume = volume
         self._room = room
         self._entries = _ENTRIES
-        self._octets = _DIRECTORIES_LEN
+        self._octets = min(_DIRECTORIES_LEN, _AGAIN * len(buf))
 
     def files(self) -> Iterator[Item]:
         volume = self._volume
@@ -371,7 +404,8 @@ class _Walk:
 
 
 def _unread(name: str, fault: _Damaged | _Unsupported) -> Unread:
-    cause = Cause.DAMAGED if isinstance(fault, _Damaged) else Cause.UNSUPPORTED
+    cause = Cause.LIMIT if isinstance(fault, _Limit) else Cause.UNSUPPORTED
+    cause = Cause.DAMAGED if isinstance(fault, _Damaged) else cause
     return Unread(name, 0, cause, f"udf: {fault}")
 
 

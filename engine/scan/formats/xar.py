@@ -42,10 +42,13 @@ class _File(msgspec.Struct):
 
     @property
     def path(self) -> str:
-        names = []
+        """What lies further out is not told of one that is too long: each content would cost all of it."""
+        names: list[str] = []
+        length = 0
         file: _File | None = self
-        while file is not None:
+        while file is not None and length <= limits.NAME_LEN:
             names.append(file.name)
+            length += len(file.name)
             file = file.around
         return "/".join(reversed(names))
 
