@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.scan.multiparts import Multiparts
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where in the nesting a part is. containers: opened around it (CONT-03); mime: multiparts and messages.
 
     container: types of what it was taken out of, outermost first, joined by ">"; empty for a file by itself; of

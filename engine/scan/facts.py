@@ -59,7 +59,7 @@ class Finding(msgspec.Struct, frozen=True):
     severe: bool = False
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """One entity, member or decoded file of the ledger.
 
     size and sha256 are of the decoded octets; sha256 is empty unless digests were asked for.
@@ -82,7 +82,7 @@ class Part(msgspec.Struct):
     opened: bool = False
 
 
-class Facts(msgspec.Struct):
+class Facts(msgspec.Struct, gc=False):
     """The ledger of one message or file, complete when the walk has ended."""
 
     subject: str = ""

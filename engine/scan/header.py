@@ -42,7 +42,7 @@ _CHARSET: Final = re.compile(
 )
 
 
-class Fields(msgspec.Struct):
+class Fields(msgspec.Struct, gc=False):
     """Unfolded field-bodies in order of occurrence. Offsets are those of the octets that were read.
 
     body: where the body begins. not_field: the first line that is no field, or -1. blank: behind the first line of
@@ -65,7 +65,7 @@ class Fields(msgspec.Struct):
     blank: int = -1
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """A structured field-body: its first token in lower case, and its parameters in order, names in lower case."""
 
     token: str

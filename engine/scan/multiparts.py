@@ -59,10 +59,8 @@ class Multiparts:
                 self._ledger.unscanned(node.part, Cause.LIMIT, named)
             node.format = MULTIPART
             self._list(node, reading, end - start, place)
-            inside = Place(place.containers, place.mime + 1, place.alternate, place.reading, container=place.container)
-            if not reading.encoding:
-                around = (*place.around, (reading.boundary, end))
-                inside = msgspec.structs.replace(inside, around=around)
+            around = () if reading.encoding else (*place.around, (reading.boundary, end))
+            inside = Place(place.containers, place.mime + 1, place.alternate, place.reading, around, place.container)
             numbers = prefix if whole else f"{node.part}."
             self._parts(node, buf, start, end, lines, numbers, inside, reading.content_type == "multipart/digest")
         else:

@@ -30,7 +30,7 @@ MEMBER = "member"  # of an archive; key tells the archive's kernel which one
 FILE = "file"  # the root of a file scan
 
 
-class Node(msgspec.Struct, eq=False):
+class Node(msgspec.Struct, eq=False, gc=False):
     """names: every declared file name, best first. viruses: signatures that matched this node itself.
 
     type, size: of its content, as in the ledger. document: which one a zip is (ooxml.document), package:
@@ -39,6 +39,7 @@ class Node(msgspec.Struct, eq=False):
     and a password from the message opened it.
     charset: of an entity, as it declares it.
     alternate: the node exists only in a second reading of its parent, so it cannot be rewritten by itself.
+    A tree, so nothing in it need be looked for by the collector of garbage.
     """
 
     part: str

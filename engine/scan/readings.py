@@ -49,7 +49,7 @@ PREFIX: Final = "prefix"  # by their beginning, as RFC 2046 s5.1.1 has it
 LF_ONLY: Final = "lf"  # a bare CR ends no line
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """kind: node.LEAF, MULTIPART or MESSAGE. encoding: "" (identity), base64, quoted-printable or uue.
 
     why: empty for the first reading, else what speaks for this one, in plain words. assumed: the boundary was not

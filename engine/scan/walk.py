@@ -18,6 +18,7 @@ from engine.scan.contents import Contents
 from engine.scan.course import IN_MESSAGE, TOP, Course, Taker
 from engine.scan.entities import Entities
 from engine.scan.facts import Facts, Part
+from engine.scan.formats import mail_file
 from engine.scan.header import Fields, clean_name
 from engine.scan.mapped import Mapped, Octets
 from engine.scan.matcher import Matcher
@@ -83,21 +84,19 @@ class Walker:
         Cost O(len(data)) for each layer.
         """
         buf = data if isinstance(data, bytes | Mapped) else bytes(data)
-        return self._walk(lambda course: course.message(buf), deadline_s, taker)
+        return self._walk(buf, "", deadline_s, taker)
 
     def walk_file(self, data: "Buffer", name: str, deadline_s: float | None = None, held: int = 0) -> Walk:
         """Walk a file whose base name is name; paths of its members begin with it. held: octets held besides."""
         buf = data if isinstance(data, bytes | Mapped) else bytes(data)
-        return self._walk(lambda course: course.file(buf, name), deadline_s, held=held)
+        return self._walk(buf, clean_name(name) or "file", deadline_s, held=held)
 
     def _walk(
-        self,
-        begin: "Callable[[_Course], Node]",
-        deadline_s: float | None,
-        taker: Taker | None = None,
-        held: int = 0,
+        self, buf: Octets, name: str, deadline_s: float | None, taker: Taker | None = None, held: int = 0
     ) -> Walk:
-        """Passwords may stand behind what they open, so the first walk reads, and a second one tries what it read. That
+        """name: of a file; empty for a message.
+
+        Passwords may stand behind what they open, so the first walk reads, and a second one tries what it read. That
         one counts unless it ran out of time and found nothing, which the first one alone would not have.
         """
         if deadline_s is None:
@@ -105,7 +104,7 @@ class Walker:
         course = self._course(deadline_s, held=held)
         if self._passwords is not None:
             course.texts = Texts()
-        walk = self._walked(course, begin, taker)
+        walk = self._walked(course, buf, name, taker)
         if self._passwords is None or course.texts is None or not course.budget.keyring.wanted or course.out_of_time:
             return walk
         names = [name for node in walk.root.everything() if node.role in (ENTITY, FILE) for name in node.names]
@@ -113,20 +112,21 @@ class Walker:
         if taker is not None:
             taker.again()
         course = self._course(deadline_s, words, held)
-        again = self._walked(course, begin, taker)
+        again = self._walked(course, buf, name, taker)
         return walk if course.out_of_time and not again.facts.matches else again
 
     def _course(self, deadline_s: float, words: Sequence[str] = (), held: int = 0) -> "_Course":
         budget = Budget(self._settings, self._clock, deadline_s, words, held)
         return _Course(self._image, budget, self._digests, self._end_to_end)
 
-    def _walked(self, course: "_Course", begin: "Callable[[_Course], Node]", taker: Taker | None) -> Walk:
+    def _walked(self, course: "_Course", buf: Octets, name: str, taker: Taker | None) -> Walk:
         course.taker = taker
         budget, ledger = course.budget, course.ledger
         watch = None
         if self._heuristics is not None:
             watch = ledger.watch = Watch(self._image, self._heuristics, ledger, budget)
-        root = begin(course)
+        root = course.file(buf, name) if name else course.message(buf)
+        course.end()
         if watch is not None and watch.closed:
             watch.finish()
         return Walk(
@@ -147,7 +147,9 @@ def usual_passwords(antivirus: Antivirus) -> Sequence[str] | None:
 
 def looks_like_message(data: Octets, name: str) -> bool:
     """Whether a file on its own is to be walked as a message: by its first fields, or since it is called one."""
-    return magic.identify(data, 0, len(data)) == "mail" or name.lower().endswith(".eml")
+    if magic.identify(data, 0, len(data)) == "mail":
+        return not mail_file.is_mailbox(data)
+    return name.lower().endswith(".eml")
 
 
 class _Course(Course):
@@ -163,19 +165,25 @@ class _Course(Course):
 
     def message(self, buf: Octets) -> Node:
         root = Node("", ENTITY, 0, 0, len(buf))
-        self._in_time(lambda: self.entities.walk(root, buf, "", IN_MESSAGE, top=True))
+        try:
+            self.entities.walk(root, buf, "", IN_MESSAGE, top=True)
+        except OutOfTime:
+            self._over_time()
         return root
 
     def file(self, buf: Octets, name: str) -> Node:
-        base = clean_name(name) or "file"
-        root = Node(base, FILE, 0, 0, len(buf), names=(base,))
-        part = Part(base, filenames=root.names)
-        self._in_time(lambda: self.contents.examine(root, part, buf, 0, len(buf), TOP))
+        root = Node(name, FILE, 0, 0, len(buf), names=(name,))
+        part = Part(name, filenames=root.names)
+        try:
+            self.contents.examine(root, part, buf, 0, len(buf), TOP)
+        except OutOfTime:
+            self._over_time()
         return root
 
-    def _in_time(self, walk: Callable[[], None]) -> None:
-        try:
-            walk()
-        except OutOfTime:
-            self.out_of_time = True
-            self.ledger.over("", self.budget.time_limit)
+    def _over_time(self) -> None:
+        self.out_of_time = True
+        self.ledger.over("", self.budget.time_limit)
+
+    def end(self) -> None:
+        """The rooms and the course hold each other: nothing of a walk is to wait for the collector of garbage."""
+        del self.entities, self.multiparts, self.contents, self.archives
