@@ -9,11 +9,11 @@ Cost: O(octets of the streams); what lies in each other is given up. Never raise
 """
 
 import struct
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
+from cext.biff import restore
 from engine.scan.formats import office_rc4
 from engine.scan.formats.item import Room
 from engine.scan.formats.office_rc4 import HEADER_LEN, Keys, Mask, Obfuscated, Rc4
@@ -24,12 +24,7 @@ WORD_PLAIN_LEN: Final = 68  # at the start of the text stream
 WORD_BLOCK_LEN: Final = 512
 OBJECTS: Final = 20_000  # of one presentation; there is one for each slide, note and embedded file
 _EXCEL_BLOCK_LEN: Final = 1024
-_TICKS: Final = 4096  # records between two looks at the clock
-_FILE_PASS, _BOUND_SHEET = 0x002F, 0x0085
-_SHEET_PLAIN_LEN: Final = 4
-# BOF, FilePass, UsrExcl, FileLock, InterfaceHdr, RRDInfo, RRDHead
-_PLAIN_RECORDS: Final = frozenset({0x0809, 0x002F, 0x0194, 0x0195, 0x00E1, 0x0196, 0x0138})
-_RECORD: Final = struct.Struct("<HH")
+_PAIR: Final = struct.Struct("<HH")
 _ATOM: Final = struct.Struct("<HHL")
 _PROPERTY: Final = struct.Struct("<LLHB5x")
 _EDIT, _DIRECTORY, _SESSION = 0x0FF5, 0x1772, 0x2F14
@@ -41,6 +36,7 @@ _METAFILES: Final = frozenset({0xF01A, 0xF01B, 0xF01C})
 _METAFILE_LEN: Final = 34
 _TWO_DIGESTS: Final = frozenset({0x217, 0x3D5, 0x46B, 0x543, 0x6E1, 0x6E3, 0x6E5, 0x7A9})
 _DIGEST_LEN: Final = 16
+_SHORT: Final = 64  # octets of a field for which a cipher of its own is dearer than what it does
 
 
 # --- Excel --------------------------------------------------------------------------------------------
@@ -49,9 +45,9 @@ _DIGEST_LEN: Final = 16
 def file_pass(value: bytes) -> Rc4 | Obfuscated | None:
     """From the data of a FilePass record; None if it asks for what is not known here."""
     if len(value) == 4:  # of Excel 5 and 95
-        return Obfuscated(*_RECORD.unpack(value))
+        return Obfuscated(*_PAIR.unpack(value))
     if len(value) >= 6 and value[:2] == b"\0\0":
-        return Obfuscated(*_RECORD.unpack_from(value, 2))
+        return Obfuscated(*_PAIR.unpack_from(value, 2))
     return office_rc4.read(value[2:HEADER_LEN]) if value[:2] == b"\1\0" else None
 
 
@@ -60,28 +56,11 @@ def workbook(stream: Octets, begin: int, keys: Keys | Mask, room: Room) -> bytes
     if isinstance(keys, Keys):
         out = keys.stream(stream, _EXCEL_BLOCK_LEN, room.check_time)
         out[:begin] = stream[:begin]
+        restore(stream, begin, out)
     else:
         out = bytearray(stream)
-    for at, kind, size in _records(stream, begin, room):
-        plain = _SHEET_PLAIN_LEN if kind == _BOUND_SHEET else size if kind in _PLAIN_RECORDS else 0
-        if isinstance(keys, Keys):
-            out[at : at + 4 + plain] = stream[at : at + 4 + plain]
-        elif plain < size:
-            data = stream[at + 4 : at + 4 + size]
-            out[at + 4 + plain : at + 4 + size] = keys.record(at + 4, data)[plain:]
+        restore(stream, begin, out, keys.octets)
     return bytes(out)
-
-
-def _records(stream: Octets, at: int, room: Room) -> Iterator[tuple[int, int, int]]:
-    """(offset, kind, length of the data, which are there) of each record."""
-    end, number = len(stream), 0
-    while end - at >= 4:
-        if number % _TICKS == 0:
-            room.check_time()
-        number += 1
-        kind, size = _RECORD.unpack_from(stream, at)
-        yield at, kind, min(size, end - at - 4)
-        at += 4 + size
 
 
 # --- Word ---------------------------------------------------------------------------------------------
@@ -182,13 +161,17 @@ def pictures(stream: Octets, keys: Keys, room: Room) -> tuple[bytes, bool]:
     out = bytearray(stream)
     view = memoryview(stream)
     at = 0
+    begins = int.from_bytes(keys.cipher(0).decrypt(bytes(_SHORT)), "little")  # of what goes into each field
 
     def field(length: int) -> None:
         nonlocal at
-        if length <= 0:
-            return
-        out[at : at + length] = keys.cipher(0).decrypt(view[at : at + length])
-        at += length
+        octets = view[at : at + max(0, length)]
+        if len(octets) > _SHORT:
+            out[at : at + length] = keys.cipher(0).decrypt(octets)
+        else:
+            mixed = int.from_bytes(octets, "little") ^ begins & (1 << 8 * len(octets)) - 1
+            out[at : at + len(octets)] = mixed.to_bytes(len(octets), "little")
+        at += len(octets)
 
     while at < len(out):
         room.check_time()

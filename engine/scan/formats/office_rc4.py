@@ -28,7 +28,6 @@ _TICKS: Final = 1024  # blocks between two looks at the clock
 _PAD: Final = bytes.fromhex("bbffffbaffffb98000be0f00bf0f00")
 _MASK_LEN: Final = 16
 _WORD_LEN: Final = 15  # of a password that obfuscates
-_TURN: Final = bytes((value >> 5 | value << 3) & 0xFF for value in range(256))  # rotated by five bits
 
 Hash = Callable[[bytes], Any]
 Tick = Callable[[], None]
@@ -104,14 +103,9 @@ def read(header: bytes) -> Rc4 | None:
 
 
 class Mask(msgspec.Struct, frozen=True):
-    octets: bytes
+    """octets: that hide those of a workbook."""
 
-    def record(self, at: int, data: bytes) -> bytes:
-        """The data of a record that begin at offset at of their stream (MS-XLS s2.2.10)."""
-        first = (at + len(data)) % _MASK_LEN
-        mask = (self.octets[first:] + self.octets[:first]) * (len(data) // _MASK_LEN + 1)
-        mixed = int.from_bytes(data, "little") ^ int.from_bytes(mask[: len(data)], "little")
-        return mixed.to_bytes(len(data), "little").translate(_TURN)
+    octets: bytes
 
 
 class Obfuscated(msgspec.Struct, frozen=True):

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def restore(stream: Buffer, begin: int, out: bytearray, mask: bytes | None = None) -> None: ...
