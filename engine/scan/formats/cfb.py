@@ -211,6 +211,9 @@ class CompoundFile:
         begin = (stream.first + 1) * self.sector_len
         if stream.size < self._cutoff or stream.size > len(self._buf) - begin:
             return None
+        self._left -= stream.size
+        if self._left < 0:
+            return None
         for number in range(stream.first, stream.first + run - 1):
             if number >= len(self._fat) or self._fat[number] != number + 1:
                 return None

@@ -378,3 +378,5 @@ def test_streams_that_lie_in_each_other(monkeypatch: pytest.MonkeyPatch) -> None
         file = cfb.CompoundFile(octets, Room())
         reads = [file.read(file.streams[0], 1 << 20).complete for _ in range(len(octets) * 2 // 5000)]
         assert reads == [(number + 1) * 5000 <= times * len(octets) for number in range(len(reads))]
+        file = cfb.CompoundFile(octets, Room())
+        assert [file.lying(file.streams[0]) is not None for _ in reads] == reads
