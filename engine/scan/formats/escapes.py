@@ -5,9 +5,10 @@ import html
 import io
 import re
 from collections.abc import Iterator
+from html.entities import html5
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
+from cext.escapes import percents, references
 from engine.scan.mapped import Octets
 
 STEP_LEN: Final = 1 << 16  # how much is unescaped at once
@@ -48,14 +49,13 @@ def unescaped(buf: Octets, start: int, end: int, percent: bool = True) -> Iterat
     kept = b""
     while start < end:
         piece, start = _piece(buf, start, end)
-        piece = kept + _without_entities(piece)
+        piece = kept + references(piece, html5)
         kept = b""
         if percent:
             if start < end and (tail := _CUT_PERCENT.search(piece, max(0, len(piece) - 2))) is not None:
                 kept = tail[0]
                 piece = piece[: tail.start()]
-            if b"%" in piece:
-                piece = unquote_to_bytes(piece)
+            piece = percents(piece)
         if start < end and piece.endswith(b"\\"):
             kept = b"\\" + kept
             piece = piece[:-1]
@@ -83,7 +83,3 @@ def entities_replaced(value: str) -> str:
         return value
     value = _NUMBER.sub(lambda found: "&#" + (found[1].lstrip("0")[:_DIGITS] or "0"), value)
     return html.unescape(value)
-
-
-def _without_entities(value: bytes) -> bytes:
-    return entities_replaced(value.decode("latin-1")).encode("latin-1", "replace") if b"&" in value else value
