@@ -42,6 +42,16 @@ class Stream(msgspec.Struct, frozen=True):
     def name(self) -> str:
         return self.path[-1]
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The path as programs compare it (MS-CFB s2.6.4): by letters in upper case; here in lower case then."""
+        return tuple(one.upper().lower() for one in self.path)
+
+    @property
+    def key(self) -> str:
+        """The name, so."""
+        return self.name.upper().lower()
+
 
 class Content(msgspec.Struct, frozen=True):
     """over: cut at the room that was left. complete: False if its chain ends early."""

@@ -20,15 +20,16 @@ _NAME_LEN: Final = 4096  # octets of a name's stream that are read
 
 
 def is_message(streams: list[Stream]) -> bool:
-    return any(stream.path == (PROPERTIES,) for stream in streams)
+    return any(stream.keys == (PROPERTIES,) for stream in streams)
 
 
 def attachments(streams: list[Stream], read: Callable[[Stream, int], bytes]) -> dict[Stream, tuple[str, ...]]:
     """Stream with the octets of an attachment -> its names, for all messages in the file. O(number of streams)."""
     properties: dict[tuple[str, ...], dict[str, Stream]] = {}
     for stream in streams:
-        if len(stream.path) >= 2 and stream.path[-2].startswith(_ATTACHMENT) and stream.name.startswith(_PROPERTY):
-            properties.setdefault(stream.path[:-1], {})[stream.name[len(_PROPERTY) :].upper()] = stream
+        keys = stream.keys
+        if len(keys) >= 2 and keys[-2].startswith(_ATTACHMENT) and keys[-1].startswith(_PROPERTY):
+            properties.setdefault(keys[:-1], {})[keys[-1][len(_PROPERTY) :].upper()] = stream
     found: dict[Stream, tuple[str, ...]] = {}
     for of_one in properties.values():
         if _DATA in of_one:
@@ -38,7 +39,7 @@ def attachments(streams: list[Stream], read: Callable[[Stream, int], bytes]) -> 
 
 
 def of_recipient(stream: Stream) -> bool:
-    return any(name.startswith(_RECIPIENT) for name in stream.path[:-1])
+    return any(name.startswith(_RECIPIENT) for name in stream.keys[:-1])
 
 
 def _text(octets: bytes, kind: str) -> str:

@@ -8,10 +8,10 @@ Known gaps: extensible encryption, certificates in place of a password, ciphers 
 
 import binascii
 import hashlib
-import re
 import struct
 from collections.abc import Callable
 from typing import Any, Final
+from xml.parsers import expat
 
 import msgspec
 
@@ -26,16 +26,13 @@ INFO_LEN: Final = 64 * 1024  # octets of EncryptionInfo that are read; ordinary 
 _VERIFIER_INPUT: Final = bytes.fromhex("fea7d2763b4b9e79")
 _VERIFIER_VALUE: Final = bytes.fromhex("d7aa0f6d3061344e")
 _KEY_VALUE: Final = bytes.fromhex("146e0be7abacd0d6")
-_KEY_DATA: Final = re.compile(rb"<(?:[A-Za-z0-9]{1,16}:)?keyData\s([^<>]*)>")
-_ENCRYPTED_KEY: Final = re.compile(rb"<(?:[A-Za-z0-9]{1,16}:)?encryptedKey\s([^<>]*)>")
-_ATTRIBUTE: Final = re.compile(rb"([A-Za-z]{1,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 HASHES: Final = {
-    b"SHA1": hashlib.sha1,
-    b"SHA-1": hashlib.sha1,
-    b"SHA256": hashlib.sha256,
-    b"SHA384": hashlib.sha384,
-    b"SHA512": hashlib.sha512,
-    b"MD5": hashlib.md5,
+    "SHA1": hashlib.sha1,
+    "SHA-1": hashlib.sha1,
+    "SHA256": hashlib.sha256,
+    "SHA384": hashlib.sha384,
+    "SHA512": hashlib.sha512,
+    "MD5": hashlib.md5,
 }
 _STANDARD: Final = struct.Struct("<HHLL")
 _HEADER: Final = struct.Struct("<8L")
@@ -51,16 +48,13 @@ class Key(msgspec.Struct, frozen=True):
     salt: bytes = b""
     hash: Hash | None = None
 
-    def package(self, octets: bytes, most: int, tick: Tick) -> tuple[bytes, bool]:
-        """(the zip, whether it is cut at most octets). octets: of the stream EncryptedPackage, cut or not."""
-        size = min(int.from_bytes(octets[:_SIZE_LEN], "little"), len(octets) - _SIZE_LEN)
-        wanted = min(size, most)
-        end = _SIZE_LEN + -(-wanted // BLOCK_LEN) * BLOCK_LEN
-        end -= max(0, end - len(octets) + BLOCK_LEN - 1) // BLOCK_LEN * BLOCK_LEN  # whole blocks only
+    def package(self, octets: bytes, tick: Tick) -> tuple[bytes, int]:
+        """(what is in the stream EncryptedPackage, of how many octets of that it says that they are the zip)."""
+        size = int.from_bytes(octets[:_SIZE_LEN], "little")
+        end = len(octets) - max(0, len(octets) - _SIZE_LEN) % BLOCK_LEN  # whole blocks only
         view = memoryview(octets)
         if self.hash is None:
-            plain = ecb(self.key).decrypt(view[_SIZE_LEN:end])
-            return plain[:wanted], size > most
+            return ecb(self.key).decrypt(view[_SIZE_LEN:end]), size
         out = bytearray()
         for number, at in enumerate(range(_SIZE_LEN, end, _SEGMENT_LEN)):
             if number % _TICKS == 0:
@@ -68,7 +62,7 @@ class Key(msgspec.Struct, frozen=True):
             iv = self.hash(self.salt + number.to_bytes(4, "little")).digest()[:BLOCK_LEN]
             cipher = cbc(self.key, iv.ljust(BLOCK_LEN, b"\x36"))
             out += cipher.decrypt(view[at : min(end, at + _SEGMENT_LEN)])
-        return bytes(out[:wanted]), size > most
+        return bytes(out), size
 
 
 class Agile(msgspec.Struct, frozen=True):
@@ -138,39 +132,61 @@ def read(info: bytes) -> Agile | Standard | None:
     return None
 
 
+class _Elements:
+    """Attributes of the elements that tell the key, by their names without a prefix; all that are there."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[dict[str, str]]] = {"keyData": [], "encryptedKey": []}
+
+    def read(self, xml: bytes) -> bool:
+        """Whether it is XML, and has one of each: of several, programs may take another one."""
+        parser = expat.ParserCreate("utf-8")  # whatever it declares: no codec is looked for
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.StartElementHandler = self._start
+        try:
+            parser.Parse(xml, True)
+        except expat.ExpatError:
+            return False
+        return all(len(one) == 1 for one in self.found.values())
+
+    def _refuse(self, *_: object) -> None:
+        self.found = {"": []}
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(":")[2]
+        if name in self.found:
+            self.found[name].append(attributes)
+
+
 def _agile(xml: bytes) -> Agile | None:
-    data, key = _KEY_DATA.search(xml), _ENCRYPTED_KEY.search(xml)
-    if data is None or key is None:
+    elements = _Elements()
+    if not elements.read(xml):
         return None
-    of_data, of_key = _attributes(data[1]), _attributes(key[1])
+    (of_data,), (of_key,) = elements.found.values()
     try:
         found = Agile(
-            int(of_key[b"spinCount"]),
-            HASHES[of_key[b"hashAlgorithm"].upper()],
-            int(of_key[b"keyBits"]) // 8,
-            binascii.a2b_base64(of_key[b"saltValue"]),
-            binascii.a2b_base64(of_key[b"encryptedVerifierHashInput"]),
-            binascii.a2b_base64(of_key[b"encryptedVerifierHashValue"]),
-            binascii.a2b_base64(of_key[b"encryptedKeyValue"]),
-            binascii.a2b_base64(of_data[b"saltValue"]),
-            HASHES[of_data[b"hashAlgorithm"].upper()],
+            int(of_key["spinCount"]),
+            HASHES[of_key["hashAlgorithm"].upper()],
+            int(of_key["keyBits"]) // 8,
+            binascii.a2b_base64(of_key["saltValue"]),
+            binascii.a2b_base64(of_key["encryptedVerifierHashInput"]),
+            binascii.a2b_base64(of_key["encryptedVerifierHashValue"]),
+            binascii.a2b_base64(of_key["encryptedKeyValue"]),
+            binascii.a2b_base64(of_data["saltValue"]),
+            HASHES[of_data["hashAlgorithm"].upper()],
         )
     except (KeyError, ValueError):
         return None
-    ciphers = {(one.get(b"cipherAlgorithm"), one.get(b"cipherChaining")) for one in (of_data, of_key)}
+    told = {(one.get("cipherAlgorithm"), one.get("cipherChaining"), one.get("keyBits")) for one in (of_data, of_key)}
     blocks = (found.verifier_input, found.verifier_value, found.key_value)
     fits = (
-        ciphers == {(b"AES", b"ChainingModeCBC")}
+        told == {("AES", "ChainingModeCBC", of_key["keyBits"])}
         and 0 <= found.rounds <= limits.PASSWORD_ROUNDS
         and found.key_len in (16, 24, 32)
         and all(one and len(one) % BLOCK_LEN == 0 for one in blocks)
         and len(found.key_value) >= found.key_len
     )
     return found if fits else None
-
-
-def _attributes(tag: bytes) -> dict[bytes, bytes]:
-    return {name: one or other for name, one, other in _ATTRIBUTE.findall(tag)}
 
 
 def _standard(info: bytes) -> Standard | None:

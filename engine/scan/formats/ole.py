@@ -37,10 +37,10 @@ _MSI_CLASSES: Final = frozenset(
 )
 # Main streams of documents hold records, whatever the first octets look like; what is packed in them is found apart.
 _RECORDS: Final = frozenset(
-    {"WordDocument", "0Table", "1Table", "Workbook", "Book", "PowerPoint Document", "Current User"}
-    | {"EncryptedPackage", "_VBA_PROJECT"}
+    {"worddocument", "0table", "1table", "workbook", "book", "powerpoint document", "current user"}
+    | {"encryptedpackage", "_vba_project"}
 )
-_CARRIERS: Final = frozenset({"\x01Ole10Native", "PowerPoint Document"})
+_CARRIERS: Final = frozenset({"\x01ole10native", "powerpoint document"})
 _OWN: Final = ("\x03", "\x05", "\x06")  # names of property sets, signatures and the like begin so
 _APPENDED: Final = frozenset({"zip", "rar", "7z", "cab", "gzip", "ole", "pe", "pdf", "rtf"})
 _COMPRESSED_RTF: Final = "__substg1.0_10090102"  # PidTagRtfCompressed (MS-OXRTFCP)
@@ -61,7 +61,7 @@ class _Document:
         self._buf = buf
         self._file = file
         self._room = room
-        self._by_path = {tuple(name.lower() for name in one.path): one for one in reversed(file.streams)}
+        self._by_path = {one.keys: one for one in reversed(file.streams)}
         self._installer = file.storages.get((), b"") in _MSI_CLASSES or any(
             _MSI_FIRST <= ord(char) <= _MSI_TABLE for one in file.streams for char in one.path[0][:1]
         )
@@ -113,33 +113,33 @@ class _Document:
         if names is not None:
             yield Member(names[0] if names else "attachment", data, over, complete, also=names[1:])
             return
-        if self._message and stream.name == _COMPRESSED_RTF:
+        if self._message and stream.key == _COMPRESSED_RTF:
             text, findings = data[_RTF_HEAD_LEN:], 0
             if data[8:12] == b"LZFu":
                 text, findings = lzfu(text, self._room.room())
             if text:
                 yield Member(f"{shown}/body.rtf", text, bool(findings & OVER), True, stream=True)
-        plain = len(data) < PLAIN_LEN or stream.name in _RECORDS or stream.name[:1] in _OWN
+        plain = len(data) < PLAIN_LEN or stream.key in _RECORDS or stream.name[:1] in _OWN
         yield Member(shown, data, over, complete, stream=True, plain=plain)
-        if stream.name in _CARRIERS and isinstance(data, bytes):
+        if stream.key in _CARRIERS and isinstance(data, bytes):
             self._room.keep(len(data))  # what is in it lies there
-        if stream.name == "\x01Ole10Native":
+        if stream.key == "\x01ole10native":
             packed = package.read_native(data)
             if packed is not None:
                 names = packed.names
                 yield Member(f"{shown}/{names[0]}", packed.data, False, packed.complete, also=names)
             elif len(data) > 4:
                 yield Member(f"{shown}/native", part(data, 4, len(data)), False, True, stream=True)
-        elif stream.name in ("Workbook", "Book"):
+        elif stream.key in ("workbook", "book"):
             book = office.workbook(data, self._room)
             if book.encrypted:
                 yield from self._locked.workbook(stream, data, book)
             if book.macro_sheets:
                 yield Odd("macro-xlm")
-        elif stream.name == "PowerPoint Document":
+        elif stream.key == "powerpoint document":
             yield from office.slide_objects(data, self._room)
             yield from office.slide_themes(data, self._room)
-        elif self._hangul and self._hangul[0] & 1 and stream.path[0] in ("BinData", "BodyText", "Scripts", "DocInfo"):
+        elif self._hangul and self._hangul[0] & 1 and stream.keys[0] in ("bindata", "bodytext", "scripts", "docinfo"):
             unpacked = inflate(memoryview(data), self._room.room())
             if unpacked.data:
                 yield Member(f"{shown}/inflated", unpacked.data, unpacked.over, unpacked.complete, stream=True)
@@ -170,7 +170,7 @@ class _Document:
                 beside[path[:-1]][path[-1]] = stream
         for streams in beside.values():
             yield from self._project(streams.pop("dir"), streams)
-        named = sum(one.size > 0 and one.name.lower() == "dir" for one in self._file.streams)
+        named = sum(one.size > 0 and one.key == "dir" for one in self._file.streams)
         if named > len(beside):  # no writer makes two streams of one name
             yield Odd("vba-several-directories", severe=True)
 

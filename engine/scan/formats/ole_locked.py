@@ -10,6 +10,7 @@ Excel and PowerPoint try a password each of their own before they ask for one. S
 from collections.abc import Callable, Generator, Iterator
 from typing import Final, Protocol, TypeVar
 
+from engine.scan.ciphers import BLOCK_LEN
 from engine.scan.facts import Cause
 from engine.scan.formats import office, office_crypt, office_locked, office_rc4
 from engine.scan.formats.cfb import CompoundFile, Stream
@@ -17,10 +18,11 @@ from engine.scan.formats.item import Gap, Item, Member, Odd, Opened, Room
 from engine.scan.formats.office_rc4 import Keys, Mask
 from engine.scan.mapped import Octets, part
 
-_RIGHTS: Final = frozenset({"\x09DRMContent", "\x09DRMViewerContent"})
+_RIGHTS: Final = frozenset({"\x09drmcontent", "\x09drmviewercontent"})
 _PROPERTIES: Final = ("encryption", "EncryptedSummary")
-_TEXT: Final = "WordDocument"
+_TEXT: Final = "worddocument"
 _HEAD_LEN: Final = 32
+_ZIP: Final = b"PK"
 
 Key = TypeVar("Key", covariant=True)
 
@@ -43,21 +45,21 @@ class Locked:
     def items(self) -> Iterator[Item]:
         """All but workbooks: a package has nothing else inside, and the main streams of others say it."""
         streams = self._file.streams
-        names = {one.name for one in streams}
-        if "EncryptedPackage" in names:
+        names = {one.key for one in streams}
+        if "encryptedpackage" in names:
             yield from self._package()
         if names & _RIGHTS:
             yield Gap(Cause.ENCRYPTED, "office-rights")
         for stream in streams:
-            if stream.name == _TEXT:
+            if stream.key == _TEXT:
                 head = self._file.read(stream, _HEAD_LEN).data
                 if office.word_encrypted(head):
                     yield from self._word(stream, office_locked.fib(head))
-            elif stream.name == "Current User":
+            elif stream.key == "current user":
                 head = self._file.read(stream, _HEAD_LEN).data
                 if office.slides_encrypted(head) or self._beside(stream, "EncryptedSummary") is not None:
                     yield from self._slides(stream, head)
-            elif stream.name == "EncryptedSummary" and self._beside(stream, "Current User") is None:
+            elif stream.key == "encryptedsummary" and self._beside(stream, "Current User") is None:
                 yield Gap(Cause.ENCRYPTED, "powerpoint")
 
     def workbook(self, stream: Stream, data: Octets, book: office.Workbook) -> Iterator[Item]:
@@ -79,7 +81,10 @@ class Locked:
             yield from self._properties(stream, keys)
 
     def _key(self, lock: _Lock[Key], detail: str) -> Generator[Item, None, Key | None]:
-        """What opens it; the items say how, or that nothing does."""
+        """What opens it; the items say how, or that nothing does. Of streams of one name, programs may take another."""
+        if len(self._by_path) < len(self._file.streams):
+            yield Gap(Cause.ENCRYPTED, f"{detail}: two streams of one name")
+            return None
         for word in office_locked.UNASKED:
             key = self._room.keyring.attempt(lock.opens, word)
             if key is not None:
@@ -93,7 +98,7 @@ class Locked:
         return key
 
     def _beside(self, stream: Stream, name: str) -> Stream | None:
-        return self._by_path.get((*(one.lower() for one in stream.path[:-1]), name.lower()))
+        return self._by_path.get((*stream.keys[:-1], name.lower()))
 
     def _read(self, stream: Stream) -> tuple[Octets, bool, bool]:
         """(octets, whether they are cut at the room there is, whether the rest could be had)."""
@@ -114,10 +119,16 @@ class Locked:
         key = yield from self._key(office_crypt.Lock(found, tick), "office-package")
         if key is None:
             return
-        room = self._room.room() // 2
-        read = self._file.read(package, room)
-        data, cut = key.package(read.data, room, tick)
-        yield Member("document", data, cut or read.over, read.complete, stream=True)
+        read = self._file.read(package, self._room.room() // 4)
+        data, size = key.package(read.data, tick)
+        if not data.startswith(_ZIP):  # programs may have another key for it
+            yield Gap(Cause.ENCRYPTED, "office-package: no package")
+            return
+        document = data[:size]
+        yield Member("document", document, read.over and len(document) == len(data), read.complete, stream=True)
+        if len(data) - len(document) >= BLOCK_LEN:  # not all programs go by the size that it says
+            del document
+            yield Member("document with what is behind it", data, read.over, read.complete, stream=True)
 
     def _word(self, stream: Stream, fib: office_locked.Fib) -> Iterator[Item]:
         table = self._beside(stream, fib.table)
