@@ -18,9 +18,9 @@ from engine.scan.tar_sparse import number
 BLOCK: Final = tar_sparse.BLOCK
 _EXTENSION_LEN: Final = 1 << 20  # of a long name or pax header that is read
 _ZERO: Final = bytes(BLOCK)
-_MAPPED: Final = frozenset({b"GNU.sparse.offset", b"GNU.sparse.numbytes"})
+_MAPPED: Final = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")  # one after the other
 _COMMON_LEN: Final = 4096  # octets of a record that is common to all members: each would read it anew
-_PAX: Final = re.compile(rb"(\d{1,9}) ([^=\n]{1,256})=")
+_PAX: Final = re.compile(rb"(\d{1,9}) ([^=\n]{1,1024})=")
 
 
 class Member(msgspec.Struct):
@@ -53,6 +53,11 @@ def _no_data_at(buf: Octets, at: int) -> bool:
     """Whether the next member or the end of the archive is where data would be."""
     block = buf[at : at + BLOCK]
     return len(block) < BLOCK or block == _ZERO or is_tar_header(block)
+
+
+def _headers_in(buf: Octets, member: Member) -> bool:
+    """Whether something in its data looks like the header of a member."""
+    return any(is_tar_header(buf[at : at + BLOCK]) for at in range(member.data_off, member.end, BLOCK))
 
 
 def _text(field: bytes) -> str:
@@ -91,13 +96,16 @@ def members(buf: Octets) -> Iterator[Member]:
         data_off = at + BLOCK
         if kind in (b"L", b"K", b"x", b"X", b"g"):
             data = buf[data_off : data_off + min(size, _EXTENSION_LEN)]
+            found, whole = _pax(data) if kind in (b"x", b"X", b"g") else ({}, True)
+            if not whole or (found and len(data) < size):
+                problems["tar-extended-header"] = True  # readers go on where it is not read here, or do not begin
             if kind == b"L":
                 long_name = _text(data)
             elif kind == b"g":
-                if not _common(common, _pax(data)):
+                if not _common(common, found):
                     problems["tar-common-header"] = True
             elif kind != b"K":
-                pax = _pax(data)
+                pax = found
                 if _unsound(pax.get("size")):
                     problems["tar-bad-size"] = True
             if kind == b"X":  # of Solaris: readers that do not know it make a file of it
@@ -107,7 +115,11 @@ def members(buf: Octets) -> Iterator[Member]:
         member = _member(buf, block, {**common, **pax}, long_name, first, at, size)
         if kind == b"1" and _no_data_at(buf, data_off):
             member.size = 0  # old writers give a hard link the size of the file it names
+        if kind == b"1" and _headers_in(buf, member):
+            problems["tar-hard-link"] = True  # for some readers it has no data, and they look for the next header
         if kind in (b"2", b"3", b"4", b"5", b"6"):
+            if member.size:
+                problems["tar-size-of-no-file"] = True  # which some readers pass over
             member.size = 0
         if member.end > len(buf):
             problems["tar-truncated"] = True
@@ -161,10 +173,12 @@ def _common(common: dict[str, bytes], found: dict[str, bytes]) -> bool:
     return sound
 
 
-def _pax(data: bytes) -> dict[str, bytes]:
-    """Records "length keyword=value\\n" of a pax header. A sparse map that comes number by number (0.0) is joined."""
-    found = {}
-    numbers = []
+def _pax(data: bytes) -> tuple[dict[str, bytes], bool]:
+    """(records "length keyword=value\\n" of a pax header, whether there is nothing else in it). A sparse map that comes
+    number by number (0.0) is joined."""
+    found: dict[str, bytes] = {}
+    numbers: list[bytes] = []
+    whole = True
     at = 0
     while match := _PAX.match(data, at):
         length = int(match.group(1))
@@ -172,10 +186,13 @@ def _pax(data: bytes) -> dict[str, bytes]:
             break
         value = data[match.end() : at + length - 1]
         if match.group(2) in _MAPPED:
+            whole &= match.group(2) == _MAPPED[len(numbers) % 2]
             numbers.append(value)
         else:
             found[match.group(2).decode("utf-8", "replace")] = value
         at += length
+        whole &= data[at - 1 : at] == b"\n"
     if numbers:
+        whole &= "GNU.sparse.map" not in found
         found["GNU.sparse.map"] = b",".join(numbers)
-    return found
+    return found, whole and not data[at:].strip(b"\0")

@@ -15,6 +15,7 @@ from engine.scan.mapped import Octets
 BLOCK: Final = 512
 _STRETCHES: Final = 50_000  # of one map: 10 MB of memory; images of disks have some thousands
 _DESCRIPTOR_LEN: Final = 24
+_OCTAL: Final = re.compile(rb" *([0-7]+)(?:[ \0].*)?", re.S)
 _LINE: Final = re.compile(rb"([0-9]{1,19})\n")
 _SOME: Final = re.compile(rb"[0-9]{1,19}")
 
@@ -42,16 +43,13 @@ class Sparse(msgspec.Struct):
 
 
 def number(field: bytes) -> int:
-    """A numeric field: octal text, or base-256 (GNU). -1: neither."""
-    if field[:1] and field[0] & 0x80:
-        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big") if field[0] != 0xFF else -1
-    text = field.split(b"\0", 1)[0].strip()
-    if not text:
+    """A numeric field: octal text, or base-256 (GNU). -1: neither, or one that readers differ about."""
+    if field[:1] == b"\x80":
+        return int.from_bytes(field[1:], "big")
+    if not field.strip(b"\0 "):
         return 0
-    try:
-        return int(text, 8)
-    except ValueError:
-        return -1
+    digits = _OCTAL.fullmatch(field)
+    return int(digits[1], 8) if digits is not None else -1
 
 
 def old(buf: Octets, at: int) -> tuple[Sparse, int]:
@@ -70,17 +68,19 @@ def old(buf: Octets, at: int) -> tuple[Sparse, int]:
 
 def _descriptors(buf: Octets, at: int, count: int, into: Sparse) -> None:
     for begin in range(at, at + count * _DESCRIPTOR_LEN, _DESCRIPTOR_LEN):
-        length_field = buf[begin + 12 : begin + 24]
-        if not length_field.strip(b"\0"):
+        offset, length = buf[begin : begin + 12], buf[begin + 12 : begin + 24]
+        if not offset.strip(b"\0") and not length.strip(b"\0"):
+            into.sound &= not buf[begin : at + count * _DESCRIPTOR_LEN].strip(b"\0")
             return
-        _add(into, number(buf[begin : begin + 12]), number(length_field))
+        into.sound &= bool(offset[:1].strip(b"\0") and length[:1].strip(b"\0"))  # one of them ends it for some readers
+        _add(into, number(offset), number(length))
 
 
 def _add(into: Sparse, offset: int, length: int) -> None:
     if len(into.stretches) >= _STRETCHES:
         into.sound, into.many = False, True
-    elif offset < 0 or length < 0:
-        into.sound = False
+    elif offset < 0 or length < 0 or offset < sum(into.stretches[-1] if into.stretches else (0, 0)):
+        into.sound = False  # or stretches lie over each other
     elif length:
         into.stretches.append((offset, length))
 
@@ -89,11 +89,15 @@ def of_pax(pax: dict[str, bytes], buf: Octets, data_off: int) -> Sparse | None:
     """The map that the records of a pax header tell, or lead to; None if they tell of none."""
     if not any(key.startswith("GNU.sparse.") for key in pax):
         return None
-    size = pax.get("GNU.sparse.realsize", pax.get("GNU.sparse.size", b""))
+    sizes = {pax[key] for key in ("GNU.sparse.realsize", "GNU.sparse.size") if key in pax}
+    size = sizes.pop() if len(sizes) == 1 else b""
     found = Sparse(int(size) if _SOME.fullmatch(size) else -1, [])
-    if "GNU.sparse.map" in pax:
-        _listed(pax["GNU.sparse.map"], found)
-    elif pax.get("GNU.sparse.major") == b"1":
+    listed, major = pax.get("GNU.sparse.map"), pax.get("GNU.sparse.major", b"0")
+    if listed is not None and major == b"0":
+        _listed(listed, found)
+        counted = pax.get("GNU.sparse.numblocks")
+        found.sound &= counted is None or counted == b"%d" % (listed.count(b",") // 2 + 1 if listed else 0)
+    elif listed is None and major == b"1":
         _in_front(buf, data_off, found)
     else:
         found.sound = False
