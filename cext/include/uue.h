@@ -31,7 +31,8 @@ static inline void mw_uue_start(mw_uue *s)
     s->credit = MW_UUE_CREDIT;
 }
 
-/* "begin", space, octal mode, space, name: the offset of the name, or 0. line has no line end. */
+/* "begin", space, octal mode, space, name: the offset of the name, or 0. line has no line end. Behind three digits and
+ * more the name may be missing: readers take the subject's or make one up. */
 static size_t mw_uue_begins(const uint8_t *line, size_t n)
 {
     size_t i = 6, digits = 0;
@@ -39,11 +40,11 @@ static size_t mw_uue_begins(const uint8_t *line, size_t n)
         return 0;
     for (; i < n && line[i] >= '0' && line[i] <= '7'; i++)
         digits++;
-    if (digits < 1 || digits > 6 || i == n || line[i] != ' ')
+    if (digits < 1 || digits > 6 || (i < n && line[i] != ' '))
         return 0;
     while (i < n && (line[i] == ' ' || line[i] == '\t'))
         i++;
-    return i < n ? i : 0;
+    return i < n || digits >= 3 ? i : 0;
 }
 
 static int mw_uue_ends(const uint8_t *line, size_t n)

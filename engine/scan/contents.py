@@ -7,9 +7,9 @@ are not missed; names that a member already has are not reported again.
 import hashlib
 from typing import Final
 
+from cext.marks import ALL, find_mark
 from cext.span import Span
 from cext.spelled import BEGIN, spelled
-from cext.marks import ALL, find_mark
 from cext.uue import body_end, find_begin
 from engine import limits
 from engine.scan import magic, zip_file
@@ -17,7 +17,7 @@ from engine.scan.budget import Share
 from engine.scan.course import Course, Place
 from engine.scan.decode import decode, encoded_room, span
 from engine.scan.facts import Cause, Part
-from engine.scan.formats import CARRIERS, COPIES, FINDERS, OPENERS
+from engine.scan.formats import CARRIERS, COPIES, FINDERS, OPENERS, appended, mail_file
 from engine.scan.formats.html import RUN_LEN
 from engine.scan.formats.item import Entry, Gap, Item, NotThis, Odd, Opened, Opener, Unread
 from engine.scan.formats.uuencode import is_xx
@@ -29,7 +29,7 @@ from engine.scan.matcher import match_links, match_member, names_in
 from engine.scan.members import UNKNOWN, Told
 from engine.scan.node import BINHEX, ENTITY, MEMBER, TEXT, UUE, Node
 
-_TEXTUAL: Final = frozenset({"text", "html", "data", "mail"})
+_TEXTUAL: Final = frozenset({"text", "html", "data", "mail", "script"})
 # Documents whose mark any text may have, and that do not mind an archive behind them: they may be either as well.
 _LOOSE: Final = frozenset({"pdf", "rtf"})
 
@@ -90,6 +90,8 @@ class Contents:
         """told: whoever took it out says what it is, and that it holds no archive."""
         self._as_first(node, part, kind, told, octets, buf, start, end, place)
         if not told:
+            if mail_file.may_be(buf, start, end, kind, node.names) and (node.names or kind == "mail"):
+                self._within(node, "message", mail_file.members, buf, start, end, place)
             for other in magic.further(buf, start, end, kind):
                 if other == "pdf" and part.container:
                     continue  # a member that lies in front, as it is
@@ -127,8 +129,9 @@ class Contents:
             if names:
                 below = {name for inner in node.everything() for name in inner.viruses}
                 self._ledger.matched(node, tuple(name for name in names if name not in below))
-            if kind in _LOOSE:
+            if kind in _LOOSE or (kind != "mail" and _shown_as_text(node, part)):
                 self._text(node, buf, start, end, place)
+            if kind in _LOOSE:
                 self._behind(node, buf, start, end, place)
             return
         names = names_in(self._image, self._ledger, node, octets, kind, place.container)
@@ -138,15 +141,12 @@ class Contents:
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, kind)
         elif kind == "data" and any(magic.is_volume_name(name) for name in node.names):
             self._ledger.unscanned(node.part, Cause.UNSUPPORTED, "one of several volumes")
-        if kind in _TEXTUAL:
+        if kind in _TEXTUAL or _shown_as_text(node, part):
             self._text(node, buf, start, end, place, links=node.role == ENTITY)
         if told or kind in magic.OPENED:
             return
         if kind in CARRIERS:
-            if place.containers < self._budget.depth:
-                self._opened(node, part_of(buf, start, end), kind, CARRIERS[kind], place)
-            else:
-                self._ledger.over(node.part, self._budget.depth_limit)
+            self._within(node, kind, CARRIERS[kind], buf, start, end, place)
             self._zip_behind(node, buf, start, end, place)
         else:
             self._behind(node, buf, start, end, place)
@@ -155,10 +155,14 @@ class Contents:
         """Archives in content of another type. A stream of a document is no file that somebody opens as an archive."""
         self._zip_behind(node, buf, start, end, place)
         if (node.names or node.role == ENTITY) and find_mark(span(buf, start, end), 0, ALL) >= 0:
-            if place.containers < self._budget.depth:
-                self._opened(node, part_of(buf, start, end), "appended", appended.members, place)
-            else:
-                self._ledger.over(node.part, self._budget.depth_limit)
+            self._within(node, "appended", appended.members, buf, start, end, place)
+
+    def _within(self, node: Node, kind: str, opener: Opener, buf: Octets, start: int, end: int, place: Place) -> None:
+        """What content holds besides being what it is."""
+        if place.containers < self._budget.depth:
+            self._opened(node, part_of(buf, start, end), kind, opener, place)
+        else:
+            self._ledger.over(node.part, self._budget.depth_limit)
 
     def _zip_behind(self, node: Node, buf: Octets, start: int, end: int, place: Place) -> None:
         tail = max(start, end - zip_file.END_SEARCH_LEN)
@@ -250,8 +254,7 @@ class Contents:
             further = tuple(name for name in map(clean_name, item.also) if name)
             node.names = tuple(dict.fromkeys((*node.names, *further)))
             part.filenames = tuple(dict.fromkeys((*part.filenames, *further)))
-        if item.plain:
-            part.type = "data"
+        part.type = "data" if item.plain else item.kind
         if item.text is not None:
             parent.format, node.role, node.key = TEXT, BINHEX, item.fork
             node.start = node.body = at + item.text[0]
@@ -402,3 +405,8 @@ class Contents:
         )
         self._budget.release(len(content))
         return True
+
+
+def _shown_as_text(node: Node, part: Part) -> bool:
+    """Whether clients look for files that are spelled out in an entity, whatever its first octets look like."""
+    return node.role == ENTITY and (not part.content_type or part.content_type.startswith("text/"))

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from engine.scan.mapped import Octets
-from engine.scan.marks import SOUND
+from engine.scan.marks import SOUND, is_lzma
 
 OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 # Archives and wrappers whose members are not examined: a part of such a type is never clean.
 UNOPENED: Final = frozenset(
     {"ace", "alz", "arc", "arj", "dmg", "dump", "egg", "installshield", "lzo"}
-    | {"pack", "pack200", "sis", "snappy", "squashfs", "stuffit", "vmdk", "wim", "zoo"}
+    | {"dbx", "pack", "pack200", "pst", "sis", "snappy", "squashfs", "stuffit", "vmdk", "wim", "zoo"}
     | {"zpaq"}
 )
 
@@ -63,6 +63,8 @@ _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"conectix", "vhd"),
     (b"vhdxfile", "vhdx"),
     (b"KDMV", "vmdk"),
+    (b"!BDN", "pst"),
+    (b"\xcf\xad\x12\xfe", "dbx"),
     (b"EGGA", "egg"),
     (b"ALZ\x01", "alz"),
     (b"zPQ", "zpaq"),
@@ -134,9 +136,10 @@ _CMS: Final = re.compile(
     rb"(?:\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\1-\6]|\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01[\x09\x17])",
     re.S,
 )
-_LZMA: Final = re.compile(rb"\x5d(?:\0\0|\xff{4})")  # usual properties, and a dictionary of 64 KB or all that can be
 # Method, a name of at most 8 + 1 + 3 in 13 octets, and a size below 512 MiB: compiled terminfo begins alike.
 _ARC: Final = re.compile(rb"\x1a[\x01-\x09](?=[!-~]{1,12}\0).{16}[\0-\x1f]", re.S)
+_SKIPPABLE: Final = b"\x2a\x4d\x18"  # behind an octet 0x50 to 0x5f
+_SKIPPED: Final = 64  # frames; who has more is taken for zstd, whose opener says what it cannot read
 _VOLUME: Final = re.compile(r"\.(?:7z|zip|rar|tar|gz|tgz|bz2|xz|cab|iso)\.\d{3}$|\.z\d\d$", re.I)
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _UTF16: Final = _BOMS[1:]
@@ -157,6 +160,8 @@ def identify(buf: Octets, start: int, end: int, declared: str = "") -> str:
     for prefix, name, sound in _FIRST.get(head[0], ()):
         if head.startswith(prefix) and (sound is None or sound(head)):
             return name
+    if head[1:4] == _SKIPPABLE and head[0] >> 4 == 5:
+        return _behind_skippable(buf, start, end)
     if head[0] == 0x30 and _CMS.match(head):
         return "pkcs7"
     binary = 0 in head
@@ -167,6 +172,17 @@ def identify(buf: Octets, start: int, end: int, declared: str = "") -> str:
     if binary:
         return "text" if head[:2] in _BOMS else "data"
     return _text_type(head, declared)
+
+
+def _behind_skippable(buf: Octets, start: int, end: int) -> str:
+    """Type of what begins with frames that its readers skip: zstd has them (RFC 8878 s3.1.2), and lz4."""
+    at = start
+    for _ in range(_SKIPPED):
+        at += 8 + int.from_bytes(buf[at + 4 : at + 8], "little")
+        mark = buf[at : min(end, at + 4)]
+        if mark[1:] != _SKIPPABLE or mark[0] >> 4 != 5:
+            return "lz4" if mark == b"\x04\x22\x4d\x18" else "zstd"
+    return "zstd"
 
 
 def _text_type(head: bytes, declared: str) -> str:
@@ -195,7 +211,7 @@ def _deeper(buf: Octets, start: int, end: int, head: bytes) -> Iterator[str]:
         yield "sis"
     if head[24:28] in (b"\x6b\xea\0\0", b"\x6c\xea\0\0"):
         yield "dump"
-    if _LZMA.match(head) and (head[5:13] == b"\xff" * 8 or head[9:13] == b"\0\0\0\0"):
+    if is_lzma(head):
         yield "lzma"
     for mark in _disc_marks(buf, start, end):
         yield "iso" if mark == b"CD001" else "udf"

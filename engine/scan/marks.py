@@ -5,6 +5,7 @@ opened, such content would hold clean mail. What is asked for here is what every
 that nothing which somebody's program opens is passed over.
 """
 
+import lzma
 import re
 from collections.abc import Callable
 from typing import Final
@@ -19,6 +20,13 @@ _PACK_LEVELS: Final = 25
 _LZH_CODES: Final = 19
 _LZH_BITS: Final = 16
 _ARJ_HEADER: Final = (30, 2600)
+# Usual properties, a dictionary of 64 KB or all that can be, and a length that is unknown or below 4 GB.
+_LZMA_USUAL: Final = re.compile(rb"\x5d(?:\0\0..|\xff{4})(?:\xff{8}|.{4}\0{4})", re.S)
+_LZMA_LEN: Final = 18  # the header, and the octets that a decoder begins with
+_LZMA_ALL: Final = 0xFFFFFFFF
+_LZMA_UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
+_LZMA_BITS: Final = 4  # of lc and lp together
+_LZMA_TRIED: Final = 4096  # octets that are unpacked
 _ZPAQ: Final = (b"zPQ\x01", b"zPQ\x02", b"7kSt\xa01\x83\xd3\x8c")
 
 
@@ -114,6 +122,34 @@ def _lzip(head: bytes) -> bool:
     return len(head) > 5 and head[4] <= 1 and 12 <= head[5] & 31 <= 29
 
 
+def is_lzma(head: bytes) -> bool:
+    """A header of LZMA without a container (.lzma): the usual one, or another and behind it data that does not break.
+
+    The first octet and the length say little, so that what else liblzma asks for is asked: a dictionary of 2^n or
+    2^n + 2^(n-1) octets, a length below 256 GB or none, a first octet of zero; no copy of what was not written yet.
+    """
+    if _LZMA_USUAL.match(head):
+        return True
+    if len(head) < _LZMA_LEN or head[0] >= 9 * 5 * 5 or head[13]:
+        return False
+    size = int.from_bytes(head[1:5], "little")
+    length = int.from_bytes(head[5:13], "little")
+    if size != _LZMA_ALL and (not size or size.bit_count() > 2 or (size.bit_count() == 2 and not size & size >> 1)):
+        return False
+    if length != _LZMA_UNKNOWN and (length >> 38 or not length):
+        return False
+    lc, lp, pb = head[0] % 9, head[0] // 9 % 5, head[0] // 45
+    if lc + lp > _LZMA_BITS:
+        return False
+    wanted = min(length, _LZMA_TRIED)
+    filters = {"id": lzma.FILTER_LZMA1, "dict_size": _LZMA_TRIED, "lc": lc, "lp": lp, "pb": pb}
+    try:
+        got = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters]).decompress(head[13:], wanted)
+    except (lzma.LZMAError, MemoryError):
+        return False
+    return len(got) > 0
+
+
 def _binary(head: bytes) -> bool:
     """A NUL within the first octets, which no text has."""
     return 0 in head[:64]
@@ -133,11 +169,13 @@ SOUND: Final[dict[bytes, Callable[[bytes], bool]]] = {
     b"\xc7\x71": _cpio_little,
     b"\x71\xc7": _cpio_big,
     b"LZIP": _lzip,
+    b"!BDN": lambda head: head[8:10] == b"SM",
     b"SIT!": lambda head: head[10:14] == b"rLau",
     b"StuffIt ": lambda head: head.startswith(b"StuffIt (c)"),
     b"zPQ": lambda head: head.startswith(_ZPAQ),
     b"7kSt": lambda head: head.startswith(_ZPAQ),
     # Words that texts may begin with; in these formats numbers follow them.
     **dict.fromkeys((b"MZ", b"ZM", b"BM", b"xar!", b"ITSF", b"ISc(", b"hsqs", b"sqsh", b"conectix"), _binary),
-    **dict.fromkeys((b"KDMV", b"EGGA", b"RE~^", b".pfile"), _binary),
+    b"CWS": lambda head: int.from_bytes(head[8:10], "big") % 31 == 0 and head[8:9] == b"x",  # zlib behind eight octets
+    **dict.fromkeys((b"KDMV", b"EGGA", b"RE~^", b".pfile", b"FWS", b"ZWS"), _binary),
 }

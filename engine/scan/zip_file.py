@@ -40,6 +40,9 @@ END_LEN: Final = 22
 END_SEARCH_LEN: Final = END_LEN + 0xFFFF  # an archive comment is at most 65535 octets
 PACKED_WORK: Final = 16  # times the length of the archive: ordinary entries are read once, or twice if headers disagree
 _CANDIDATES: Final = 8  # end records that are tried
+_METHODS_MOST: Final = 99  # APPNOTE 4.4.5
+_VERSIONS_MOST: Final = 99  # 6.3 is 63; leaves room for what comes
+_BLANK: Final = 0x20  # names have no control characters
 _ENTRIES: Final = 200_000  # the limit on files is lower; this one bounds memory
 _EXTRA_FIELDS: Final = 64  # fields of one extra field that are looked at for zip64 sizes
 _HEADERS: Final = 100_000  # marks of local headers outside of the directory that are looked at
@@ -240,6 +243,17 @@ def _local_fields(buf: Octets, at: int) -> tuple[int, ...] | None:
         return None
     _, _, flags, method, _, _, crc, packed, size, name_len, extra_len = _LOCAL.unpack_from(buf, at)
     return flags, method, crc, packed, size, name_len, extra_len
+
+
+def sound(buf: Octets, at: int) -> bool:
+    """Whether a local header at buf[at:] is more than its mark: of a method that may be, and with a name."""
+    fields = _local_fields(buf, at)
+    if fields is None:
+        return False
+    _, method, _, _, _, name_len, extra_len = fields
+    name = buf[at + LOCAL_LEN : at + LOCAL_LEN + name_len]
+    inside = at + LOCAL_LEN + name_len + extra_len <= len(buf) and 0 < len(name) <= limits.NAME_LEN
+    return inside and method <= _METHODS_MOST and min(name) >= _BLANK and buf[at + 4] <= _VERSIONS_MOST
 
 
 def _read_local(buf: Octets, directory: Directory, entry: Entry) -> None:

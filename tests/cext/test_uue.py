@@ -134,10 +134,16 @@ def test_what_clients_forgive(body: bytes, output: bytes, findings: int) -> None
 
 @pytest.mark.parametrize(
     "line",
-    [b"begin 644", b"begin 644 ", b"begin 8 a", b"begin at noon", b" begin 644 a", b"Begin 644 a", b"begin 6440000 a"],
+    [b"begin 8 a", b"begin at noon", b" begin 644 a", b"Begin 644 a", b"begin 6440000 a", b"begin 64", b"begin 644a"],
 )
 def test_what_begins_no_file(line: bytes) -> None:
     assert find_begin(b"x\r\n" + line + b"\r\n", 0) is None
+
+
+@pytest.mark.parametrize("line", [b"begin 644", b"begin 644 ", b"begin 644 \t"])
+def test_the_name_may_be_missing(line: bytes) -> None:
+    found = find_begin(b"x\r\n" + line + b"\r\n", 0)
+    assert found == find_begin_scalar(b"x\r\n" + line + b"\r\n", 0) == (3, 3 + len(line), 5 + len(line))
 
 
 def test_the_end_line_reaches_over_cuts_in_its_line_end() -> None:

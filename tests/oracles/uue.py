@@ -7,7 +7,7 @@ from tests.oracles.mime import lines
 NO_END, JUNK, SHORT = 1, 2, 4
 CREDIT_LEN = 65536
 LINE_LEN = 128
-BEGIN = re.compile(rb"begin [0-7]{1,6} [ \t]*(?=[^ \t])")
+BEGIN = re.compile(rb"begin (?:[0-7]{1,6} [ \t]*(?=[^ \t])|[0-7]{3,6}(?: [ \t]*)?\Z)")
 
 
 def find_begin(data: bytes, start: int) -> tuple[int, int, int] | None:

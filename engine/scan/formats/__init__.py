@@ -36,6 +36,7 @@ from engine.scan.formats import (
     rights,
     rtf,
     streams,
+    swf,
     tnef,
     uuencode,
     xar,
@@ -81,5 +82,5 @@ FINDERS: Final[tuple[tuple[int, Opener], ...]] = (
     (spelled.OFFICE, office_text.files),
     (spelled.OPENPGP, openpgp.messages),
 )
-# Programs that may carry an archive: looked into besides being matched as what they are.
-CARRIERS: Final[dict[str, Opener]] = {"pe": program.carried, "elf": program.carried}
+# Looked into besides being matched as what they are: programs that may carry an archive, and what may be compressed.
+CARRIERS: Final[dict[str, Opener]] = {"pe": program.carried, "elf": program.carried, "swf": swf.unpacked}

@@ -51,7 +51,7 @@ class Member(msgspec.Struct, frozen=True):
     mime: data is a MIME entity, whatever it looks like. text, fork: of a file in BinHex, where it stands in the text
     that it was found in, from colon to colon, and whether this is its data (0) or resource fork (1).
     entry: what the container says of it. of: a document of this type consists of such as this, so that what
-    signatures look for in one is looked for here as well.
+    signatures look for in one is looked for here as well. kind: its type, where whoever found it looked for that alone.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Member(msgspec.Struct, frozen=True):
     fork: int = 0
     entry: Entry | None = None
     of: str = ""
+    kind: str = ""
 
 
 class Unread(msgspec.Struct, frozen=True):

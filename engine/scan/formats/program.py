@@ -19,6 +19,7 @@ _CANDIDATES: Final = 1000  # marks of lha that are looked at
 # All of a row's marks together are of one kind of installer.
 _INSTALLERS: Final = (
     ((b"\xef\xbe\xad\xdeNullsoftInst",), "NSIS installer"),
+    ((b"Inno Setup Setup Data (",), "Inno Setup installer"),
     ((b"AU3!EA05",), "AutoIt program"),
     ((b"AU3!EA06",), "AutoIt program"),
     ((b"InstallShield\0", b"ISc("), "InstallShield installer"),

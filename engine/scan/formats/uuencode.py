@@ -17,7 +17,9 @@ from engine.scan.header import text_of
 from engine.scan.mapped import Octets
 
 # A begin line; GNU's also encodes the name (`uuencode -m -e`).
-_BEGIN: Final = re.compile(rb"begin(-base64)?(-encoded)? [0-7]{1,6} [ \t]*([^\r\n]*[^\r\n \t])[ \t]*(?:\r\n|\r|\n|\Z)")
+_BEGIN: Final = re.compile(
+    rb"begin(-base64)?(-encoded)? (?:[0-7]{1,6} [ \t]*([^\r\n]*[^\r\n \t])|[0-7]{3,6})[ \t]*(?:\r\n|\r|\n|\Z)"
+)
 _LINE_LEN: Final = 2 * limits.NAME_LEN
 _STEP_LEN: Final = 1 << 16  # how much is decoded at once
 _XX: Final = b"+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -37,12 +39,13 @@ def members(buf: Octets, room: Room) -> Iterator[Item]:
         body = match.end()
         if match.group(1):
             stop = _base64_end(buf, body)
-            name = base64.decode(match.group(3))[0] if match.group(2) else match.group(3)
+            told = match.group(3) or b""
+            name = base64.decode(told)[0] if match.group(2) else told
             at = max(at, stop)
             yield from _base64(buf, body, stop, text_of(name), room)
         elif not match.group(2) and is_xx(buf, body):
             at, ended = body_end(buf, body, len(buf))
-            yield from _xx(buf, body, at, ended, text_of(match.group(3)), room)
+            yield from _xx(buf, body, at, ended, text_of(match.group(3) or b""), room)
 
 
 def is_xx(buf: Octets, body: int) -> bool:
