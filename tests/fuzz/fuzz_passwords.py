@@ -1,17 +1,32 @@
-"""What is encrypted, and what says passwords: octets as a text, a zip entry, an Office document, a stream of a PDF."""
+"""What is encrypted, and what says passwords: octets as a text, a zip entry, an Office document, a stream of a PDF,
+a 7z or RAR archive."""
 
 import hashlib
+from unittest.mock import patch
 
 from engine import limits
 from engine.scan import zip_file
-from engine.scan.formats import office, office_crypt, office_locked, office_rc4
+from engine.scan.formats import (
+    office,
+    office_crypt,
+    office_locked,
+    office_rc4,
+    rar_crypt,
+    rar_old_crypt,
+    seven_zip,
+    seven_zip_crypt,
+)
 from engine.scan.formats.pdf_security import Handler, Security
 from engine.scan.formats.pdf_syntax import Dict, Malformed, Name, parse
+from engine.scan.keyring import Keyring
 from engine.scan.passwords import Texts, candidates
 from engine.scan.zip_crypt import Locked
 from tests.engine.scan.formats.rooms import Room
 from tests.oracles import office_rc4 as old
+from tests.oracles import rar_crypt as new
+from tests.oracles import rar_old_crypt as older
 from tests.oracles.office_crypt import agile, standard
+from tests.oracles.seven_zip_crypt import sealed
 from tests.oracles.zipcrypto import zipped_with_password
 
 _FILTERS = b"/CF << /StdCF << /CFM /%s >> >> /StmF /StdCF /StrF /StdCF"
@@ -26,6 +41,13 @@ SEEDS: list[bytes] = [
     _SLIDES["Current User"][16:20] + _SLIDES["PowerPoint Document"],
     old.picture(_CRYPT, b"octets") + old.picture(_CRYPT, b"more", 0xF01A, 0x217),
     old.properties(_CRYPT, {"a": b"words", "b": b"more"}),
+    sealed({"a": b"words", "b": b"more"}, "x", packed=False),
+    sealed({"a": b"words", "b": b"more"}, "x", salt=b"salt"),
+    sealed({"a": b"words", "b": b"more"}, "x", names=True),
+    new.archive(new.file("a", b"words", "x"), new.file("b", b"more")),
+    new.archive(new.file("a", b"words", "x", tweaked=False), password="x"),
+    older.archive(older.file("a", b"words", "x"), older.file("b", b"more")),
+    older.archive(older.file("a", b"words", "x"), password="x"),
     "Hi,\nthe password is: X7-99!\nPasswort „geheim“, пароль: кот, パスワード：abc\n".encode(),
     b"<style>p{}</style><p>Password:<b>12</b>34&amp;</p><td>PIN</td><td>77</td>",
     zipped_with_password({"a.txt": b"words"}, b"x"),
@@ -48,6 +70,7 @@ def one_input(data: bytes) -> None:
     _package(data)
     _document(data)
     _old_document(data)
+    _archive(data)
 
 
 def _text(data: bytes) -> None:
@@ -119,3 +142,19 @@ def _old_document(data: bytes) -> None:
             inner = office_locked.properties(data, key, room) or []
             assert sum(len(octets) for _, octets in inner) <= len(data)
             assert len(office_locked.word(data, 9, key, room)) == len(data)
+
+
+def _archive(data: bytes) -> None:
+    room = Room(1 << 20)
+    room.keyring = Keyring(["y", "x"])
+    with patch.object(limits, "PASSWORD_ROUNDS", 64):
+        lock = seven_zip_crypt.Lock(room)
+        header = seven_zip.read(data, 0, lock.header)
+        plain = lock.archive(data, 0, header) if header is not None and header.streams is not None else None
+        rars = [rar_crypt.archive(data, 0, room), rar_old_crypt.archive(data, 0, room)]
+    for rar in rars:
+        assert rar is None or len(rar.octets) <= 2 * len(data) + 64
+    if header is not None and plain is not None:
+        again = seven_zip.read(plain, 0)
+        assert again is not None and again.names == header.names
+        assert not any(folder.encrypted for folder in again.folders)

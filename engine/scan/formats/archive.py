@@ -22,7 +22,7 @@ from cext.archive import END, FAILED, OK, WARN, Reader
 from engine import limits
 from engine.scan import magic
 from engine.scan.facts import Cause
-from engine.scan.formats import rar_crypt, rar_header, seven_zip, seven_zip_crypt, udf
+from engine.scan.formats import rar_crypt, rar_header, rar_old_crypt, seven_zip, seven_zip_crypt, udf
 from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Opened, Opener, Room, Unread
 from engine.scan.mapped import Octets, part
 
@@ -161,8 +161,8 @@ def _rar(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, None,
     hidden = head is not None and head.encrypted
     listing = rar_header.listing(buf, at, form, room.check_time)
     plain = None
-    if form == "rar5" and (hidden or any(file.encrypted for file in listing.files)):
-        plain = rar_crypt.archive(buf, at, room)
+    if head is not None and (hidden or any(file.encrypted for file in listing.files)):
+        plain = (rar_crypt if form == "rar5" else rar_old_crypt).archive(buf, at, room)
     if plain is not None:
         yield Opened()
         room.keep(len(plain.octets))
@@ -178,7 +178,7 @@ def _rar(buf: Octets, at: int, room: Room, first: bool) -> Generator[Item, None,
         for position, file in reversed(tuple(enumerate(listing.files, 1)))
     }
     yield from _walked(Reader(buf, form, start=at), "rar", room, first, names, closed, listed, _RAR_WINDOW)
-    if not listing.ended:
+    if not listing.ended or (plain is not None and not plain.whole):
         yield Gap(Cause.DAMAGED, "rar: the end is missing")
     return listing.end if plain is None else plain.end
 

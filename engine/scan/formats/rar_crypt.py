@@ -35,10 +35,11 @@ _LAST: Final = 0x40  # flag of a block of packed octets
 
 
 class Plain(msgspec.Struct, frozen=True):
-    """octets: of an archive. end: offset behind the encrypted one."""
+    """octets: of an archive. end: offset behind the encrypted one. whole: no header of that is missing at its end."""
 
     octets: bytes
     end: int
+    whole: bool = True
 
 
 class _Seal(msgspec.Struct, frozen=True):

@@ -14,9 +14,9 @@ from engine import limits
 from engine.scan.mapped import Octets
 
 SIGNATURE: Final = b"Rar!\x1a\x07"
-_OLD: Final = SIGNATURE + b"\0"
+OLD: Final = SIGNATURE + b"\0"
 NEW: Final = SIGNATURE + b"\x01\0"
-_OLD_HEAD: Final = struct.Struct("<BHH")
+OLD_HEAD: Final = struct.Struct("<BHH")
 HEADER_LEN: Final = 2 << 20  # RAR 5 allows no more
 
 
@@ -47,8 +47,8 @@ class Start(msgspec.Struct, frozen=True):
 def read(buf: Octets, at: int) -> Start | None:
     if buf.startswith(NEW, at):
         return _new(buf, at + len(NEW))
-    if buf.startswith(_OLD, at):
-        return _old(buf, at + len(_OLD))
+    if buf.startswith(OLD, at):
+        return _old(buf, at + len(OLD))
     return None
 
 
@@ -98,14 +98,14 @@ def listing(buf: Octets, at: int, form: str, tick: Callable[[], None]) -> Listin
     if form == "rar5":
         _new_listing(buf, at + len(NEW), found, tick)
     else:
-        _old_listing(buf, at + len(_OLD), found, tick)
+        _old_listing(buf, at + len(OLD), found, tick)
     return found
 
 
 def _old_listing(buf: Octets, at: int, found: Listing, tick: Callable[[], None]) -> None:
     while len(buf) - at >= 7 and len(found.files) < limits.SCAN_FILES:
         tick()
-        kind, flags, length = _OLD_HEAD.unpack_from(buf, at + 2)
+        kind, flags, length = OLD_HEAD.unpack_from(buf, at + 2)
         if length < 7 or not 0x72 <= kind <= 0x7B:
             break
         data_len = 0
