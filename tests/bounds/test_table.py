@@ -17,6 +17,11 @@ def test_reasons_are_given_only_where_they_are_needed() -> None:
     assert [one for one in table.held_by_hand() if one not in keys] == []
 
 
+def test_every_number_of_a_kernel_is_a_bound_or_none() -> None:
+    """PROC-23: a new one is put under [kernels] of bounds.toml, with its test, or under kernel_formats."""
+    assert table.kernel_strays() == []
+
+
 def test_tests_that_are_named_by_hand_are_there() -> None:
     assert [one for one in table.held_by_hand().values() if not table.exists(one)] == []
     assert not table.exists("bounds/test_table.py::test_of_nothing")

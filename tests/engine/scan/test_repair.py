@@ -4,13 +4,15 @@ import email
 import io
 import tarfile
 import zipfile
+from typing import Any
 
 import pytest
 
 from engine import limits
 from engine.config import Antivirus, LeftoverAction, Settings, UnrepairableAction, VirusAction
 from engine.queue.record import Disposition, Splice
-from engine.rewrite import spliced
+from engine.rewrite import apply, spliced
+from engine.scan import cleaning
 from engine.scan.facts import Verdict
 from engine.scan.outcome import Fate, Outcome, joined
 from engine.scan.service import examine
@@ -357,3 +359,22 @@ def test_a_part_without_an_encoding_gets_no_bare_line_ends() -> None:
     long = b"<html><p>" + b"a" * 600 + SCRIPT.replace(b">", b">\r\n", 1) + b"b" * 600 + b"</p>\r\n"
     outcome = examined(b"Subject: s\r\nContent-Type: text/html\r\n\r\n" + long)
     assert (outcome.repaired, len(outcome.deleted)) == ([], 1)
+
+
+@pytest.mark.parametrize("tries", [2, 3])
+def test_containers_that_cannot_be_rewritten_are_tried_so_often(tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AV-10, PROC-23: cleaning.TRIES, crossed by one: then all attachments that are concerned go as a whole."""
+    written = 0
+
+    def counted(*arguments: Any) -> list[Splice]:
+        nonlocal written
+        written += 1
+        return apply(*arguments)
+
+    monkeypatch.setattr(cleaning, "TRIES", tries)
+    monkeypatch.setattr(cleaning, "apply", counted)
+    data = message("see", [(f"{number}.zip", IRREGULAR) for number in range(5)])
+    outcome = examined(data, detected=DELETE)
+    assert written == tries + 1
+    assert len(outcome.attachments_deleted) == 5
+    edited(data, outcome)
