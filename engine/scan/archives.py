@@ -7,7 +7,7 @@ from itertools import pairwise
 from engine.scan import gzip_file, magic, tar_file, tar_sparse, zip_crypt, zip_file
 from engine.scan.course import Course, Place
 from engine.scan.facts import Cause, Part
-from engine.scan.formats import OPENERS, ooxml
+from engine.scan.formats import OPENERS, odf_crypt, ooxml
 from engine.scan.inflate import Inflated
 from engine.scan.mapped import Octets, held
 from engine.scan.matcher import match_member
@@ -98,7 +98,7 @@ class Archives:
         elif not zip_file.crc_agrees(entry, content.data):
             self._ledger.finding(node.part, "zip-crc")
         if entry.text_name == ooxml.ODF_MANIFEST and ooxml.manifest_encrypted(content.data):
-            self._ledger.closed(parent, parent, "opendocument")
+            self._course.contents.sealed(parent, buf, odf_crypt.members, place)
         self._budget.spend(len(content.data))
         self._budget.hold(held(content.data))
         self._course.contents.examine(node, part, content.data, 0, len(content.data), inside)

@@ -1,4 +1,4 @@
-"""AES and RC4, for what opens files that are encrypted.
+"""AES, RC4 and Blowfish, for what opens files that are encrypted.
 
 The library loads each mode when it is first used, and so does its shared object: too late in the sandbox. So all that
 are used here are loaded with this module; others are not to be asked for.
@@ -6,7 +6,7 @@ are used here are loaded with this module; others are not to be asked for.
 
 from typing import Final, Protocol
 
-from Cryptodome.Cipher import AES, ARC4
+from Cryptodome.Cipher import AES, ARC4, Blowfish
 from Cryptodome.Util import Counter
 
 BLOCK_LEN: Final = 16
@@ -37,9 +37,14 @@ def rc4(key: bytes) -> Cipher:
     return ARC4.new(key)
 
 
+def blowfish(key: bytes, iv: bytes) -> Cipher:
+    """In CFB mode of 64 bits. key: of 4 to 56 octets; iv: of 8."""
+    return Blowfish.new(key, Blowfish.MODE_CFB, iv=iv, segment_size=64)
+
+
 def _load() -> None:
     octets = bytes(BLOCK_LEN)
-    for cipher in (cbc(octets, octets), ecb(octets), little_counter(octets), rc4(octets)):
+    for cipher in (cbc(octets, octets), ecb(octets), little_counter(octets), rc4(octets), blowfish(octets, octets[:8])):
         cipher.decrypt(octets)
 
 

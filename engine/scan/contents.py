@@ -169,6 +169,10 @@ class Contents:
         if buf.find(b"\5", tail, end) >= 0 and buf.rfind(b"PK\x05\x06", tail, end) >= 0:  # texts hold no octet 5
             self._course.archives.zip(node, part_of(buf, start, end), place, local_only=False)
 
+    def sealed(self, node: Node, content: Octets, opener: Opener, place: Place) -> None:
+        """What is encrypted in a container that is walked otherwise."""
+        self._opened(node, content, node.type, opener, place)
+
     def encrypted_mail(self, node: Node, kind: str) -> None:
         """S/MIME or OpenPGP that only its reader can open: a fact; a container that stays closed only if the option
         says so (ENC-06)."""

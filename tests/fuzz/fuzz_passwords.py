@@ -7,6 +7,7 @@ from unittest.mock import patch
 from engine import limits
 from engine.scan import zip_file
 from engine.scan.formats import (
+    odf_crypt,
     office,
     office_crypt,
     office_locked,
@@ -22,6 +23,7 @@ from engine.scan.keyring import Keyring
 from engine.scan.passwords import Texts, candidates
 from engine.scan.zip_crypt import Locked
 from tests.engine.scan.formats.rooms import Room
+from tests.oracles import odf_crypt as odf
 from tests.oracles import office_rc4 as old
 from tests.oracles import rar_crypt as new
 from tests.oracles import rar_old_crypt as older
@@ -48,6 +50,8 @@ SEEDS: list[bytes] = [
     new.archive(new.file("a", b"words", "x", tweaked=False), password="x"),
     older.archive(older.file("a", b"words", "x"), older.file("b", b"more")),
     older.archive(older.file("a", b"words", "x"), password="x"),
+    odf.package({"a": b"words", "b": b"more"}, "x"),
+    odf.data(bytes(32), 10, False).encode(),
     "Hi,\nthe password is: X7-99!\nPasswort „geheim“, пароль: кот, パスワード：abc\n".encode(),
     b"<style>p{}</style><p>Password:<b>12</b>34&amp;</p><td>PIN</td><td>77</td>",
     zipped_with_password({"a.txt": b"words"}, b"x"),
@@ -151,6 +155,9 @@ def _archive(data: bytes) -> None:
         lock = seven_zip_crypt.Lock(room)
         header = seven_zip.read(data, 0, lock.header)
         plain = lock.archive(data, 0, header) if header is not None and header.streams is not None else None
+        list(odf_crypt.members(data, room))
+        for one in odf_crypt.read(data)[0]:
+            one.opens("x", data[: len(data) // 16 * 16])
         rars = [rar_crypt.archive(data, 0, room), rar_old_crypt.archive(data, 0, room)]
     for rar in rars:
         assert rar is None or len(rar.octets) <= 2 * len(data) + 64

@@ -10,7 +10,7 @@ from tests.engine.scan.formats.test_pdf_security import encrypted
 from tests.engine.scan.material import EICAR, VIRUS, message, zipped
 from tests.engine.scan.test_zip_passwords import aes, old
 from tests.engine.scanner.harness import Bench, Runner
-from tests.oracles import office_rc4, rar_crypt, rar_old_crypt
+from tests.oracles import odf_crypt, office_rc4, rar_crypt, rar_old_crypt
 from tests.oracles.office_crypt import agile
 from tests.oracles.seven_zip_crypt import sealed
 
@@ -22,6 +22,8 @@ FILES = {
     "c.docx": compound({**agile(zipped({"word/e.bin": EICAR}), "Xy-4711")}),
     "h.rar": rar_crypt.archive(rar_crypt.file("e.com", EICAR, "Xy-4711"), password="Xy-4711"),
     "i.rar": rar_old_crypt.archive(rar_old_crypt.file("e.com", EICAR, "Xy-4711"), password="Xy-4711"),
+    "j.odt": odf_crypt.package({"e.bin": EICAR}, "Xy-4711"),
+    "k.odt": odf_crypt.package({"e.bin": EICAR}, "Xy-4711", old=True),
     "g.7z": sealed({"e.com": EICAR}, "Xy-4711", power=13, names=True),
     "d.xls": compound({"Workbook": office_rc4.workbook(*office_rc4.modern("Xy-4711"), (0xFC, EICAR))}),
     "e.doc": compound({**office_rc4.word(*office_rc4.old("Xy-4711"), EICAR, b"table")}),
