@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from engine.scan import disk_marks
 from engine.scan.mapped import Octets
 from engine.scan.marks import SOUND, is_lzma
 
@@ -17,7 +18,8 @@ OPENED: Final = frozenset({"zip", "gzip", "tar", "mail"})
 UNOPENED: Final = frozenset(
     {"ace", "alz", "arc", "arj", "dmg", "dump", "egg", "installshield", "lzo"}
     | {"dbx", "pack", "pack200", "pst", "sis", "snappy", "squashfs", "stuffit", "vmdk", "wim", "zoo"}
-    | {"zpaq"}
+    | {"android-disk", "hxs", "ppmd", "qcow", "zpaq"}
+    | disk_marks.UNOPENED
 )
 
 _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
@@ -63,6 +65,13 @@ _PREFIXES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"conectix", "vhd"),
     (b"vhdxfile", "vhdx"),
     (b"KDMV", "vmdk"),
+    (b"COWD\1\0\0\0", "vmdk"),
+    (b"QFI\xfb\0\0\0", "qcow"),
+    (b"\x3a\xff\x26\xed\1\0", "android-disk"),
+    (b"ITOLITLS\1\0\0\0", "hxs"),
+    (b"\x8f\xaf\xac\x84", "ppmd"),
+    (b"shsq", "squashfs"),
+    (b"qshs", "squashfs"),
     (b"!BDN", "pst"),
     (b"\xcf\xad\x12\xfe", "dbx"),
     (b"EGGA", "egg"),
@@ -211,7 +220,7 @@ def _deeper(buf: Octets, start: int, end: int, head: bytes) -> Iterator[str]:
         yield "sis"
     if head[24:28] in (b"\x6b\xea\0\0", b"\x6c\xea\0\0"):
         yield "dump"
-    if is_lzma(head):
+    if is_lzma(head, end - start <= _HEAD_LEN):
         yield "lzma"
     for mark in _disc_marks(buf, start, end):
         yield "iso" if mark == b"CD001" else "udf"
@@ -220,6 +229,7 @@ def _deeper(buf: Octets, start: int, end: int, head: bytes) -> Iterator[str]:
         yield "dmg"
     if end - start > 512 and b"conectix" in (buf[end - 512 : end - 504], buf[end - 511 : end - 503]):
         yield "vhd"
+    yield from disk_marks.kinds(buf, start, end, head)
     if b"%PDF-" in head:
         yield "pdf"
 
@@ -245,7 +255,9 @@ def further(buf: Octets, start: int, end: int, kind: str) -> tuple[str, ...]:
     head = buf[start : min(end, start + _HEAD_LEN)]
     if 0 not in head and end - start <= _SECTOR * DISC_SECTORS[0] and b"%PDF-" not in head:
         return ()
-    same = ("iso", "udf") if kind in ("iso", "udf") else (kind,)
+    same: tuple[str, ...] = ("iso", "udf", "disk") if kind in ("iso", "udf") else (kind,)
+    if kind == "vhd":  # the disk that it is of
+        same = ("vhd", "disk")
     return tuple(other for other in dict.fromkeys(_deeper(buf, start, end, head)) if other not in same)
 
 

@@ -175,7 +175,9 @@ SOUND: Final[dict[bytes, Callable[[bytes], bool]]] = {
     b"zPQ": lambda head: head.startswith(_ZPAQ),
     b"7kSt": lambda head: head.startswith(_ZPAQ),
     # Words that texts may begin with; in these formats numbers follow them.
-    **dict.fromkeys((b"MZ", b"ZM", b"BM", b"xar!", b"ITSF", b"ISc(", b"hsqs", b"sqsh", b"conectix"), _binary),
+    **dict.fromkeys(
+        (b"MZ", b"ZM", b"BM", b"xar!", b"ITSF", b"ISc(", b"hsqs", b"sqsh", b"conectix", b"shsq", b"qshs"), _binary
+    ),
     b"CWS": lambda head: int.from_bytes(head[8:10], "big") % 31 == 0 and head[8:9] == b"x",  # zlib behind eight octets
     **dict.fromkeys((b"KDMV", b"EGGA", b"RE~^", b".pfile", b"FWS", b"ZWS"), _binary),
 }

@@ -62,6 +62,7 @@ OPENERS: Final[dict[str, Opener]] = {
     "rights": rights.members,
     "rtf": rtf.members,
     "tnef": tnef.members,
+    "disk": disk.raw,
     "vhd": disk.vhd,
     "vhdx": disk.vhdx,
     "xar": xar.members,
@@ -69,7 +70,7 @@ OPENERS: Final[dict[str, Opener]] = {
 # How often a member is held while it is made, where that is not twice.
 COPIES: Final[dict[str, int]] = {
     **dict.fromkeys(("7z", "ar", "cab", "chm", "cpio", "iso", "lha", "mscompress", "rar"), 1),
-    **dict.fromkeys(("rpm", "tnef", "udf", "vhd", "vhdx", "xar"), 1),
+    **dict.fromkeys(("rpm", "tnef", "udf", "disk", "vhd", "vhdx", "xar"), 1),
     **dict.fromkeys(("bzip2", "compress", "lz4", "lzip", "lzma", "xz", "zstd"), 1),
     "pdf": 1,  # but for what it says itself
 }

@@ -1,4 +1,5 @@
-"""Images of disks: VHD (fixed, dynamic), VHDX; their partitions (MBR, GPT), and the file systems FAT and NTFS in them.
+"""Images of disks: as they are, VHD (fixed, dynamic), VHDX; their partitions (MBR, GPT), and file systems in them: FAT
+and NTFS. A boot sector that may be of both is read as both.
 
 Nothing is put together but what is read: a disk says where its octets lie in the image, absent blocks are zeros.
 Cost: O(tables + octets of files); a file in one piece is not copied.
@@ -6,9 +7,10 @@ Known gaps, each told: differencing disks, logs of VHDX that were not applied, f
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from engine.scan.disk_marks import GPT, fat_fields, is_ntfs
 from engine.scan.facts import Cause
 from engine.scan.formats import fat, ntfs
 from engine.scan.formats.extents import HOLE, Disk, Extents, add
@@ -29,6 +31,8 @@ _SECTOR_LEN: Final = bytes.fromhex("1dbf41816fa90947ba47f233a8faab5f")
 _EXTENDED: Final = frozenset({0x05, 0x0F, 0x85})
 _PROTECTIVE: Final = 0xEE
 _UNUSED: Final = bytes(16)
+
+Files = Callable[[Disk, int, Room], Iterator[Item]]
 
 
 class _Whole(Disk):
@@ -60,6 +64,11 @@ class _Blocks(Disk):
             at += take
             length -= take
         return found
+
+
+def raw(buf: Octets, room: Room) -> Iterator[Item]:
+    """A disk as it is, or a part of one."""
+    yield from _partitions(_Whole(buf, len(buf), _SECTOR), room)
 
 
 def vhd(buf: Octets, room: Room) -> Iterator[Item]:
@@ -194,38 +203,44 @@ def _metadata(buf: Octets, at: int) -> dict[bytes, bytes]:
 def _partitions(disk: Disk, room: Room) -> Iterator[Item]:
     """What lies in the file systems of a disk; without partitions it is one itself. What is both is read as both."""
     head = disk.read(0, disk.sector_len)
-    whole = _file_system(head)
+    whole = _file_systems(head)
     if whole:
         yield from _files(disk, 0, whole, room)
     found: list[tuple[int, int]] = []
+    gap: Gap | None = None
     if head[510:512] == b"\x55\xaa":
         found, gap = _listed(disk, head, room)
-        if gap is not None and not whole:
-            yield gap
+    if disk.read(disk.sector_len, len(GPT)) == GPT:  # whether the MBR tells of it or not
+        more, damage = _by_guid(disk)
+        found += [one for one in more if one not in found]
+        gap = gap or damage
+    if gap is not None and not whole:
+        yield gap
     if not found and not whole:
         yield Gap(Cause.UNSUPPORTED, "disk without partitions that are known")
     elif len(dict(found)) < len(found):
         yield Odd("disk-partitions-overlap")
     for start, length in dict(found).items():
         room.check_time()
-        known = _file_system(disk.read(start, _SECTOR)) if start or not whole else ""
+        known = _file_systems(disk.read(start, _SECTOR)) if start or not whole else []
         if known:
             yield from _files(disk, start, known, room)
         elif not whole and disk.read(start, min(length, _KIB64)).strip(b"\0"):  # what was never formatted has no files
             yield Gap(Cause.UNSUPPORTED, "file system of a partition")
 
 
-def _files(disk: Disk, start: int, known: str, room: Room) -> Iterator[Item]:
-    try:
-        yield from (ntfs.files if known == "ntfs" else fat.files)(disk, start, room)
-    except NotThis as refusal:
-        yield Gap(Cause.DAMAGED, str(refusal))
+def _files(disk: Disk, start: int, known: list[Files], room: Room) -> Iterator[Item]:
+    for files in known:
+        try:
+            yield from files(disk, start, room)
+        except NotThis as refusal:
+            yield Gap(Cause.DAMAGED, str(refusal))
 
 
-def _file_system(boot: bytes) -> str:
-    if boot[3:11] == b"NTFS    ":
-        return "ntfs"
-    return "fat" if fat.is_boot_sector(boot) else ""
+def _file_systems(boot: bytes) -> list[Files]:
+    """Readers of what a boot sector may be of: Windows tells FAT by its fields, whatever name stands in them."""
+    is_fat = boot[510:512] == b"\x55\xaa" and fat_fields(boot) is not None
+    return [files for known, files in ((is_ntfs(boot), ntfs.files), (is_fat, fat.files)) if known]
 
 
 def _listed(disk: Disk, head: bytes, room: Room) -> tuple[list[tuple[int, int]], Gap | None]:

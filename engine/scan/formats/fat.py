@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from engine.scan.disk_marks import fat_fields
 from engine.scan.facts import Cause
 from engine.scan.formats.extents import Disk
 from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Room
@@ -40,24 +41,8 @@ class _Shape(msgspec.Struct, frozen=True):
     clusters: int
 
 
-def is_boot_sector(boot: bytes) -> bool:
-    return boot[510:512] == b"\x55\xaa" and _fields(boot) is not None
-
-
-def _fields(boot: bytes) -> tuple[int, ...] | None:
-    """(octets of a sector, sectors of a cluster, reserved, tables, root entries, sectors, sectors of a table)."""
-    sector, cluster, reserved, tables, entries, total = struct.unpack_from("<HBHBHH", boot, 11)
-    (table,) = struct.unpack_from("<H", boot, 22)
-    large, large_table = struct.unpack_from("<LL", boot, 32)
-    total, table = total or large, table or large_table
-    sound = sector in (512, 1024, 2048, 4096) and cluster and not cluster & (cluster - 1)
-    if not sound or not reserved or tables not in (1, 2) or not table or not total or boot[0] not in (0xEB, 0xE9, 0x49):
-        return None
-    return sector, cluster, reserved, tables, entries, total, table
-
-
 def _shape(boot: bytes, start: int) -> _Shape:
-    fields = _fields(boot)
+    fields = fat_fields(boot)
     if fields is None:
         raise NotThis("fat: boot sector")
     sector, cluster, reserved, tables, entries, total, table = fields

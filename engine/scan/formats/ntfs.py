@@ -20,11 +20,19 @@ _AGAIN: Final = 2  # times the length of the image that is read of records: the 
 _ATTRIBUTES: Final = 1_000  # of one record
 _RUNS: Final = 100_000  # pieces of one file
 _DEPTH: Final = 64  # directories in each other that a name tells of
-_NAME, _DATA, _END = 0x30, 0x80, 0xFFFFFFFF
+_NAME, _DATA, _REPARSE, _END = 0x30, 0x80, 0xC0, 0xFFFFFFFF
 _IN_USE, _FOLDER = 1, 2
 _COMPRESSED, _ENCRYPTED = 0x00FF, 0x4000
 _DOS: Final = 2  # namespace of short names
-_OWN: Final = 16  # records of the file system itself
+# Names of the first records, which are of the file system itself.
+_OWN: Final = (
+    "$MFT", "$MFTMirr", "$LogFile", "$Volume", "$AttrDef", ".", "$Bitmap", "$Boot", "$BadClus", "$Secure", "$UpCase",
+    "$Extend",
+)  # fmt: skip
+_FIRST: Final = 16  # record that is anybody else's
+_LINKS: Final = frozenset(  # tags of reparse points that lead elsewhere by a name: links, mount points, apps
+    tag.to_bytes(4, "little") for tag in (0xA000000C, 0xA0000003, 0xA000001D, 0x8000001B, 0x80000023)
+)
 _ROOT: Final = 5
 _JOURNAL: Final = ("$Extend/$UsnJrnl", "$J")
 _REFERENCE: Final = (1 << 48) - 1
@@ -34,6 +42,7 @@ class _Stream(msgspec.Struct):
     """pieces: first cluster in the file -> runs there. resident: the content itself."""
 
     size: int = 0
+    written: int = -1  # octets of it that were; what is behind them is zero, whatever lies there
     flags: int = 0
     pieces: dict[int, bytes] = {}
     resident: bytes | None = None
@@ -44,6 +53,7 @@ class _File(msgspec.Struct):
     based: bool = False  # its own record was met, not only further ones of it
     names: list[tuple[int, int, str]] = []  # parent, namespace, name
     streams: dict[str, _Stream] = {}
+    elsewhere: bool = False  # a filter of Windows gives the content, not what is in it
 
 
 def files(disk: Disk, start: int, room: Room) -> Iterator[Item]:
@@ -156,6 +166,9 @@ class _Walk:
             if len(content) >= 66:
                 name = content[66 : 66 + 2 * content[64]].decode("utf-16-le", "replace")
                 file.names.append((int.from_bytes(content[:6], "little"), content[65], name))
+        elif kind == _REPARSE:
+            begin = int.from_bytes(octets[20:22], "little")
+            file.elsewhere |= bool(distant) or octets[begin : begin + 4] not in _LINKS
         elif kind == _DATA:
             name = octets[name_off : name_off + 2 * name_len].decode("utf-16-le", "replace")
             stream = file.streams.setdefault(name, _Stream())
@@ -168,7 +181,7 @@ class _Walk:
                 (lowest,) = struct.unpack_from("<Q", octets, 16)
                 (runs,) = struct.unpack_from("<H", octets, 32)
                 if not lowest:
-                    (stream.size,) = struct.unpack_from("<Q", octets, 48)
+                    stream.size, stream.written = struct.unpack_from("<QQ", octets, 48)
                     stream.flags = flags
                 self._broken |= stream.resident is not None or stream.pieces.get(lowest, octets[runs:]) != octets[runs:]
                 stream.pieces[lowest] = octets[runs:]
@@ -211,26 +224,47 @@ class _Walk:
 
     def _streams(self, number: int, file: _File) -> Iterator[Item]:
         path = self._path(number, file)
-        own = number < _OWN and (not path or path.startswith(("$", ".")))
+        own = number < len(_OWN) and path in ("", _OWN[number])
+        if len(_OWN) <= number < _FIRST and not path and not any(stream.size for stream in file.streams.values()):
+            return  # one of those that are kept for later
+        also = tuple(dict.fromkeys(name for _, _, name in file.names if name != path.rpartition("/")[2]))
         for name, stream in file.streams.items():
             self._room.check_time()
             if (own and (not name or name.startswith("$"))) or (path, name) == _JOURNAL:
                 continue  # tables and logs of the file system: their octets were matched with the image
             path = path or f"record {number}"
             beside = bool(name) or path.startswith("$Extend/")
-            yield self._content(f"{path}:{name}" if name else path, stream, beside)
+            if file.elsewhere and not name and stream.size:
+                yield Unread(path, stream.size, Cause.UNSUPPORTED, "ntfs: content that a filter of Windows makes")
+            yield self._content(f"{path}:{name}" if name else path, stream, beside, also)
 
-    def _content(self, path: str, stream: _Stream, beside: bool) -> Item:
+    def _content(self, path: str, stream: _Stream, beside: bool, also: tuple[str, ...]) -> Item:
         if stream.flags & _ENCRYPTED:
             return Unread(path, stream.size, Cause.ENCRYPTED, "ntfs")
         if stream.resident is not None:
             most = self._room.room()
-            return Member(path, stream.resident[:most], len(stream.resident) > most, stream=beside)
+            return Member(path, stream.resident[:most], len(stream.resident) > most, stream=beside, also=also)
         if stream.flags & _COMPRESSED and stream.size:
             return Unread(path, stream.size, Cause.UNSUPPORTED, "ntfs: compressed by the file system")
-        content = self._disk.gather(self._extents(stream), stream.size, self._room.room())
+        extents = self._extents(stream)
+        if 0 <= stream.written < stream.size and _length(extents) >= stream.size:
+            extents = _zeros_behind(extents, stream.written)
+        content = self._disk.gather(extents, stream.size, self._room.room())
         entry = None if beside else Entry(stream.size, stream.size)
-        return Member(path, content.data, content.over, content.complete, stream=beside, entry=entry)
+        return Member(path, content.data, content.over, content.complete, stream=beside, also=also, entry=entry)
+
+
+def _zeros_behind(extents: Extents, length: int) -> Extents:
+    """The same, with a hole behind the first length octets."""
+    found: Extents = []
+    for at, have in extents:
+        take = min(have, max(0, length))
+        length -= take
+        if take:
+            add(found, at, take)
+        if take < have:
+            add(found, HOLE, have - take)
+    return found
 
 
 def _length(extents: Extents) -> int:
