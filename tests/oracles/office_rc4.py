@@ -57,7 +57,7 @@ def records(*given: Record) -> bytes:
 
 
 BOF: Record = (0x0809, struct.pack("<8H", 0x0600, 5, 0, 0, 0, 0, 0, 0))
-_PLAIN = {0x0809, 0x0194, 0x0195, 0x00E1, 0x0196, 0x0138}
+_PLAIN = {0x0809, 0x002F, 0x0194, 0x0195, 0x00E1, 0x0196, 0x0138}
 
 
 def workbook(header: bytes, crypt: Crypt, *given: Record) -> bytes:

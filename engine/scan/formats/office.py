@@ -29,12 +29,13 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 class Workbook(msgspec.Struct):
-    """file_pass: data of its FilePass record; behind_pass: offset behind that."""
+    """file_pass: data of its first FilePass record; behind_pass: offset behind that. passes: how many it has."""
 
     encrypted: bool = False
     macro_sheets: bool = False
     file_pass: bytes = b""
     behind_pass: int = 0
+    passes: int = 0
 
 
 def word_encrypted(head: bytes) -> bool:
@@ -53,8 +54,10 @@ def workbook(stream: Octets, room: Room) -> Workbook:
     """The globals of a Workbook or Book stream: encryption (FilePass) and Excel 4.0 macro sheets (BoundSheet8)."""
     found = Workbook()
     for at, kind, value in _records(stream, room):
-        if kind == _FILE_PASS and not found.encrypted:
-            found.encrypted, found.file_pass, found.behind_pass = True, value, at + 4 + len(value)
+        if kind == _FILE_PASS:
+            found.passes += 1
+            if not found.encrypted:
+                found.encrypted, found.file_pass, found.behind_pass = True, value, at + 4 + len(value)
         elif kind == _BOUND_SHEET and len(value) >= 6 and value[5] & 0x0F == _MACRO_SHEET:
             found.macro_sheets = True
         elif kind == _EOF:

@@ -74,8 +74,11 @@ class Locked:
             return
         most = self._room.room() // 2
         plain = office_locked.workbook(part(data, 0, min(len(data), most)), book.behind_pass, keys, self._room)
-        if office.workbook(plain, self._room).macro_sheets:
+        again = office.workbook(plain, self._room)
+        if again.macro_sheets:
             yield Odd("macro-xlm")
+        if again.passes > 1:  # programs may go by another one
+            yield Gap(Cause.ENCRYPTED, "excel: encrypted twice")
         yield Member(f"{self._shown(stream)}/decrypted", plain, len(data) > most, stream=True, plain=True, of="ole")
         if isinstance(keys, Keys):
             yield from self._properties(stream, keys)

@@ -98,6 +98,13 @@ def test_a_mask_that_several_passwords_make() -> None:
     assert found.gaps == [("encrypted", "excel")] and told(found)
 
 
+def test_a_workbook_that_says_twice_how_it_is_encrypted() -> None:
+    """ENC-07: programs may go by the second one."""
+    second = (0x2F, b"\1\0" + old("other")[0])
+    found = opened({"Workbook": workbook(*old(EXCEL), *SHEETS[:1], second, *SHEETS[1:])})
+    assert found.gaps == [("encrypted", "excel: encrypted twice")] and "Workbook/decrypted" in found.files
+
+
 def test_a_workbook_is_cut_at_the_room() -> None:
     found = opened({"Workbook": workbook(*old(EXCEL), *SHEETS)}, octets=2000).files["Workbook/decrypted"]
     assert len(found.data) == 1000 and found.over
