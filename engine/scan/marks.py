@@ -26,7 +26,9 @@ _LZMA_LEN: Final = 18  # the header, and the octets that a decoder begins with
 _LZMA_ALL: Final = 0xFFFFFFFF
 _LZMA_UNKNOWN: Final = 0xFFFFFFFFFFFFFFFF
 _LZMA_BITS: Final = 4  # of lc and lp together
+_LZMA_LEAST: Final = 4096  # octets of a dictionary
 _LZMA_TRIED: Final = 4096  # octets that are unpacked
+_LZMA_ENOUGH: Final = 256  # that have to come, or all that there are
 _ZPAQ: Final = (b"zPQ\x01", b"zPQ\x02", b"7kSt\xa01\x83\xd3\x8c")
 
 
@@ -122,32 +124,34 @@ def _lzip(head: bytes) -> bool:
     return len(head) > 5 and head[4] <= 1 and 12 <= head[5] & 31 <= 29
 
 
-def is_lzma(head: bytes) -> bool:
+def is_lzma(head: bytes, whole: bool) -> bool:
     """A header of LZMA without a container (.lzma): the usual one, or another and behind it data that does not break.
 
     The first octet and the length say little, so that what else liblzma asks for is asked: a dictionary of 2^n or
     2^n + 2^(n-1) octets, a length below 256 GB or none, a first octet of zero; no copy of what was not written yet.
+    whole: nothing is behind head, so that the data has to end there.
     """
     if _LZMA_USUAL.match(head):
         return True
-    if len(head) < _LZMA_LEN or head[0] >= 9 * 5 * 5 or head[13]:
+    if len(head) < _LZMA_LEN or head[0] >= 9 * 5 * 5 or head[13] or not any(head[14:64]):
         return False
     size = int.from_bytes(head[1:5], "little")
     length = int.from_bytes(head[5:13], "little")
-    if size != _LZMA_ALL and (not size or size.bit_count() > 2 or (size.bit_count() == 2 and not size & size >> 1)):
+    odd = size.bit_count() > 2 or (size.bit_count() == 2 and not size & size >> 1)
+    if size != _LZMA_ALL and (odd or size < _LZMA_LEAST):
         return False
-    if length != _LZMA_UNKNOWN and (length >> 38 or not length):
+    if length != _LZMA_UNKNOWN and (length >> 38 or not length or not head[0]):  # tables of numbers begin so
         return False
     lc, lp, pb = head[0] % 9, head[0] // 9 % 5, head[0] // 45
     if lc + lp > _LZMA_BITS:
         return False
-    wanted = min(length, _LZMA_TRIED)
     filters = {"id": lzma.FILTER_LZMA1, "dict_size": _LZMA_TRIED, "lc": lc, "lp": lp, "pb": pb}
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters])
     try:
-        got = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters]).decompress(head[13:], wanted)
+        got = len(decoder.decompress(head[13:], min(length, _LZMA_TRIED)))
     except (lzma.LZMAError, MemoryError):
         return False
-    return len(got) > 0
+    return decoder.eof or got == length or (got >= _LZMA_ENOUGH and (got == _LZMA_TRIED or not whole))
 
 
 def _binary(head: bytes) -> bool:

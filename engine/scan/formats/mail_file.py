@@ -25,14 +25,16 @@ _HEAD_LEN: Final = 1 << 16  # of other content, in which a message may begin
 _VERSIONS: Final = (b"MIME-Version:", b"Mime-Version:", b"mime-version:", b"MIME-VERSION:")
 _BLANK: Final = (b"\n\n", b"\n\r\n", b"\r\r")
 _NAMED: Final = (".eml", ".emlx", ".mht", ".mhtml", ".nws")
-_OTHER: Final = frozenset({"pdf", "rtf", "html", "text", "data"})
+_OTHER: Final = frozenset({"pdf", "rtf", "html", "text"})
 
 
 def may_be(buf: Octets, start: int, end: int, kind: str, names: Iterable[str]) -> bool:
     """Whether it is worth it to ask `members` about a file of this type. O(1)."""
     if kind == "mail":
         return buf[start : start + len(_POSTMARK)] == _POSTMARK
-    return kind in _OTHER and (_named(names) or _behind(buf[start : min(end, start + _HEAD_LEN)]) >= 0)
+    if _named(names) and (kind == "data" or kind in _OTHER):
+        return True
+    return kind in _OTHER and _behind(buf[start : min(end, start + _HEAD_LEN)]) >= 0
 
 
 def members(buf: Octets, room: Room) -> Iterator[Item]:

@@ -146,7 +146,7 @@ def test_frames_that_are_skipped(count: int) -> None:
 @pytest.mark.parametrize("unknown", [True, False])
 def test_lzma_of_any_properties(unknown: bool) -> None:
     """AV-02: .lzma has no mark; what its header says is all there is."""
-    for number, (lc, lp, pb) in enumerate([(0, 0, 0), (4, 0, 2), (1, 3, 4), (3, 1, 0)]):
+    for number, (lc, lp, pb) in enumerate([(0, 0, int(not unknown)), (4, 0, 2), (1, 3, 4), (3, 1, 0)]):
         filters = [{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 16 + number, "lc": lc, "lp": lp, "pb": pb}]
         packed = lzma.compress(INNER, lzma.FORMAT_ALONE, filters=filters)
         if not unknown:
@@ -158,7 +158,8 @@ def test_lzma_of_any_properties(unknown: bool) -> None:
 def test_what_is_no_lzma() -> None:
     """SCAN-07: zeros, tables of numbers and texts are none."""
     small = b"".join(number.to_bytes(4, "little") for number in range(1, 300))
-    for content in (bytes(1000), bytes([1, 0, 0, 1]) + bytes(500), small, bytes([0, 0, 16, 0, 0]) + bytes(500)):
+    table = bytes.fromhex("0000000001 0115000000000000 00000000") + b"\0\2\0\x10\1\0" * 20
+    for content in (table, bytes(1000), bytes([1, 0, 0, 1]) + bytes(500), small, bytes([0, 0, 16, 0, 0]) + bytes(500)):
         assert identify(content, 0, len(content)) == "data"
 
 
