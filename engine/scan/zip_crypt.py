@@ -17,7 +17,7 @@ from engine.scan.decode import span
 from engine.scan.inflate import Inflated
 from engine.scan.keyring import spellings
 from engine.scan.mapped import Octets
-from engine.scan.zip_file import DESCRIPTOR, ENCRYPTED, LOCAL_LEN, METHODS, Entry
+from engine.scan.zip_file import CENTRAL_LEN, DESCRIPTOR, ENCRYPTED, LOCAL_LEN, METHODS, Entry
 
 AES_METHOD: Final = 99
 _STRONG: Final = 1 << 6  # general purpose bit 6
@@ -44,7 +44,9 @@ class Locked:
         self._data = memoryview(span(buf, min(entry.data_off, len(buf)), min(end, len(buf))))
         if entry.method == AES_METHOD:
             extra = buf[entry.header_off + LOCAL_LEN + len(entry.name) : entry.data_off]
-            self._aes, self.method = _aes_extra(extra)
+            self._aes, self.method = said = _aes_extra(extra)
+            if entry.central_off >= 0 and _aes_extra(_central_extra(buf, entry.central_off)) != said:
+                self.method = -1  # readers go by either of them
         least = _HEADER_LEN
         if self._aes is not None:
             least = _SALT_LEN[self._aes[1]] + _CHECK_LEN + _SEAL_LEN
@@ -95,8 +97,15 @@ class Locked:
         return little_counter(keys[:key_len]).decrypt(packed)
 
 
+def _central_extra(buf: Octets, at: int) -> bytes:
+    name_len, extra_len = struct.unpack_from("<2H", buf[at : at + CENTRAL_LEN].ljust(CENTRAL_LEN, b"\0"), 28)
+    begin = at + CENTRAL_LEN + name_len
+    return bytes(buf[begin : begin + extra_len])
+
+
 def _aes_extra(extra: bytes) -> tuple[tuple[int, int] | None, int]:
-    """((form, strength), method) of the extra field of WinZip; (None, -1) if there is no such field."""
+    """((form, strength), method) of the extra field of WinZip; (None, -1) if there is no such field, or two differ."""
+    found: tuple[tuple[int, int] | None, int] | None = None
     at = 0
     for _ in range(_EXTRA_FIELDS):
         if len(extra) - at < 4:
@@ -104,6 +113,9 @@ def _aes_extra(extra: bytes) -> tuple[tuple[int, int] | None, int]:
         kind, length = struct.unpack_from("<2H", extra, at)
         if kind == _AES_EXTRA and length >= 7 and len(extra) - at >= 11:
             form, _, strength, method = struct.unpack_from("<HHBH", extra, at + 4)
-            return ((form, strength), method) if strength in _SALT_LEN else (None, -1)
+            one = ((form, strength), method) if strength in _SALT_LEN else (None, -1)
+            if found not in (None, one):
+                return None, -1
+            found = one
         at += 4 + length
-    return None, -1
+    return found or (None, -1)

@@ -145,3 +145,16 @@ def test_damage_behind_the_password() -> None:
     found = walk(mail(bytes(octets)))
     assert not found.facts.matches
     assert [one.cause for one in found.facts.unscanned] == [Cause.ENCRYPTED]
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_how_it_is_packed_is_said_twice(last: bool) -> None:
+    """AV-02: in front of the data and in the directory; readers go by either. What is packed was examined as it lies."""
+    octets = bytearray(ARCHIVES["aes-256"])
+    field = b"\x01\x99\x07\0\x02\0AE\x03\x08\0"
+    octets[(octets.rindex(field) if last else octets.index(field)) + 9] = 0
+    found = walk(mail(bytes(octets)))
+    assert [one.cause for one in found.facts.unscanned] == [Cause.ENCRYPTED]
+    extra = field + field[:-2] + b"\0\0"
+    twice = Entry(b"", 1, 99, 0, 40, 9, 0, 30 + len(extra))
+    assert Locked(bytes(30) + extra + bytes(60), twice).method == -1
