@@ -59,6 +59,11 @@ cdef inline bint _ends(const uint8_t* p, size_t n, size_t i) noexcept nogil:
     return i == n or p[i] == c'\r' or p[i] == c'\n'
 
 
+cdef inline bint _is_bare(const uint8_t* p, size_t border, size_t i) noexcept nogil:
+    """Whether a bare CR ends the line before i. border: where a line begins or ends anyway."""
+    return i != border and p[i - 1] != c'\n'
+
+
 cdef tuple _delimiters(object data, Py_ssize_t start, Py_ssize_t end, bytes boundary, Py_ssize_t limit, bint wide,
                        bint prefix):
     cdef Py_buffer view
@@ -66,10 +71,10 @@ cdef tuple _delimiters(object data, Py_ssize_t start, Py_ssize_t end, bytes boun
     cdef const uint8_t* needle = dashed
     cdef const uint8_t* p
     cdef size_t m = len(dashed), n, at, line_end = 0, behind, near = 0
-    cdef bint closes = False
+    cdef bint closes = False, bare = False
     cdef list found = []
     if b"\r" in boundary or b"\n" in boundary:
-        return found, 0  # can stand on no line
+        return found, 0, False  # can stand on no line
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         if not 0 <= start <= end <= view.len:
@@ -85,16 +90,18 @@ cdef tuple _delimiters(object data, Py_ssize_t start, Py_ssize_t end, bytes boun
             if _delimits(p, n, at + m, &line_end, &closes):
                 behind = mw_next_line(p, n, line_end)
                 found.append((at, behind, closes))
+                bare = bare or _is_bare(p, start, at) or _is_bare(p, n, behind)
                 at = behind
                 continue
             near += 1
             behind = mw_next_line(p, n, mw_line_end(p, n, at + m, wide))
             if prefix:
                 found.append((at, behind, n - at - m >= 2 and p[at + m] == c'-' and p[at + m + 1] == c'-'))
+                bare = bare or _is_bare(p, start, at) or _is_bare(p, n, behind)
             at = behind
     finally:
         PyBuffer_Release(&view)
-    return found, near
+    return found, near, bare
 
 
 def delimiters(data, Py_ssize_t start, Py_ssize_t end, bytes boundary not None, Py_ssize_t limit):
@@ -115,7 +122,9 @@ def delimiters_scalar(data, Py_ssize_t start, Py_ssize_t end, bytes boundary not
 
 def delimiter_lines(data, Py_ssize_t start, Py_ssize_t end, bytes boundary not None, Py_ssize_t limit,
                     bint prefix=False):
-    """(what delimiters gives, number of lines that only begin like a delimiter). prefix: those are delimiters too."""
+    """(what delimiters gives, number of lines that only begin like a delimiter, whether one that is given begins or ends
+    at a bare CR). prefix: those that only begin like one are given too.
+    """
     return _delimiters(data, start, end, boundary, limit, _AVX2, prefix)
 
 

@@ -133,7 +133,8 @@ class Budget:
 
     def take_part(self) -> bool:
         """Count one more MIME entity. False: there are too many."""
-        self.check_time()
+        if self._clock() > self._deadline_s:
+            raise OutOfTime
         self.parts_left -= 1
         return self.parts_left >= 0
 

@@ -90,7 +90,7 @@ class Contents:
         """told: whoever took it out says what it is, and that it holds no archive."""
         self._as_first(node, part, kind, told, octets, buf, start, end, place)
         if not told:
-            if mail_file.may_be(buf, start, end, kind, node.names) and (node.names or kind == "mail"):
+            if (node.names or kind == "mail") and mail_file.may_be(buf, start, end, kind, node.names):
                 self._within(node, "message", mail_file.members, buf, start, end, place)
             for other in magic.further(buf, start, end, kind):
                 if other == "pdf" and part.container:

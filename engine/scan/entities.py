@@ -49,11 +49,11 @@ class Entities:
         if top:
             self._ledger.fields = fields
             self._ledger.facts.subject = subject_text(fields)
-        content_types = [parse(one) for one in fields.content_types]
+        content_types = list(map(parse, fields.content_types))
         if content_types:
             node.charset = content_types[0].charset
         if content_types or fields.dispositions:
-            self._names(node, [parse(one) for one in fields.dispositions], content_types)
+            self._names(node, list(map(parse, fields.dispositions)), content_types)
         whole = not node.part or node.part[-1] in "./"
         found = readings(fields, content_types, digest)
         if len(found) > limits.READINGS:

@@ -1,5 +1,8 @@
 """Multiparts (RFC 2046 s5.1): delimiters, parts, preamble and epilogue, and the ways in which clients cut them."""
 
+import re
+from typing import Final
+
 import msgspec
 
 from cext.mime import delimiter_lines
@@ -11,7 +14,7 @@ from engine.scan.node import ENTITY, MARGIN, MULTIPART, Node
 from engine.scan.readings import EXACT, LF_ONLY, PREFIX, Reading
 
 _LF, _CR = 10, 13
-_BLANKS = b" \t\r\n"
+_BLANKS: Final = re.compile(rb"[ \t\r\n]++")
 _OLD_BOUNDARY_LEN = 70  # RFC 2046 s5.1.1; some clients keep no more of it
 Lines = list[tuple[int, int, bool]]
 
@@ -116,7 +119,7 @@ class Multiparts:
             others.append(msgspec.structs.replace(reading, lines=PREFIX, why="lines that begin with the boundary"))
         short = reading.boundary[:_OLD_BOUNDARY_LEN]
         if short != reading.boundary:
-            found, more = delimiter_lines(buf, start, end, short, lines + near + 1)
+            found, more, _ = delimiter_lines(buf, start, end, short, lines + near + 1)
             if len(found) + more > lines + near:
                 why = f"{_OLD_BOUNDARY_LEN} octets of the boundary"
                 others.append(msgspec.structs.replace(reading, boundary=short, lines=PREFIX, why=why))
@@ -163,8 +166,8 @@ class Multiparts:
 
     def margin(self, node: Node, buf: Octets, start: int, end: int, name: str, place: Place) -> None:
         """Preamble or epilogue: no client need show it, but some do, and UUE readers look at it."""
-        while start < end and buf[start] in _BLANKS:  # a second message may begin behind empty lines
-            start += 1
+        blanks = _BLANKS.match(buf, start, end)  # a second message may begin behind empty lines
+        start = blanks.end() if blanks else start
         if start == end:
             return
         part = f"{node.part}.{name}" if node.part else name
@@ -176,19 +179,16 @@ class Multiparts:
 def _delimiter_lines(
     buf: Octets, start: int, end: int, boundary: bytes, most: int, prefix: bool
 ) -> tuple[Lines, int, bool]:
-    """(what cext.mime.delimiter_lines gives, whether one of them begins or ends at a bare CR).
-
-    Over a file piece by piece, each of which ends with a line.
-    """
+    """What cext.mime.delimiter_lines gives; over a file piece by piece, each of which ends with a line."""
+    if type(buf) is not Mapped:
+        return delimiter_lines(buf, start, end, boundary, most, prefix)
     lines: Lines = []
     near = 0
     bare = False
     while start < end and len(lines) < most:
-        stop = end
-        if type(buf) is Mapped:
-            stop = buf.find(b"\n", min(end, start + WINDOW_LEN), end) + 1 or end
-        found, more = delimiter_lines(buf, start, stop, boundary, most - len(lines), prefix)
-        bare = bare or not all(_ends_with_lf(buf, start, stop, line) for line in found)
+        stop = buf.find(b"\n", min(end, start + WINDOW_LEN), end) + 1 or end
+        found, more, odd = delimiter_lines(buf, start, stop, boundary, most - len(lines), prefix)
+        bare = bare or odd
         lines += found
         near += more
         give_back(buf, start, stop)

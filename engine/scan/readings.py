@@ -39,6 +39,7 @@ PARTIAL: Final = "message/partial"
 _NOT_LEAVES: Final = ("multipart/", "message/")
 _TOKEN: Final = re.compile(r"[\w.+-]+")
 _BOUNDARY_ENDS: Final = re.compile(rb"[ \t(;,\"]")  # where clients stop that take a token for the boundary
+_EVEN_BOUNDARY: Final = re.compile(rb"[^ \t(;,\"'][^ \t(;,\"]{0,%d}+" % (limits.BOUNDARY_LEN - 1))
 # A line that looks like a delimiter: followed by a header field or an empty line.
 _DELIMITER: Final = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,998})\r?\n(?=[!-9;-~]{1,80}:|\r?\n)")
 
@@ -77,8 +78,11 @@ def readings(fields: Fields, content_types: list[Value], digest: bool) -> tuple[
         if not content_types:
             if not fields.encodings:
                 return _DIGEST if digest else _PLAIN
-        elif encoding is not None and _is_leaf(content_types[0].token):
-            return (Reading(LEAF, content_types[0].token, encoding),)
+        elif encoding is not None and "/" in (token := content_types[0].token):
+            if not token.startswith(_NOT_LEAVES):
+                return (Reading(LEAF, token, encoding),)
+            if not encoding and token.startswith("multipart/") and (boundary := _only_boundary(content_types[0])):
+                return (Reading(MULTIPART, token, "", boundary),)
     default = "message/rfc822" if digest else "text/plain"
     encodings = _encodings(fields.encodings)
     found: list[Reading] = []
@@ -99,8 +103,15 @@ def readings(fields: Fields, content_types: list[Value], digest: bool) -> tuple[
     return _distinct(found)
 
 
-def _is_leaf(token: str) -> bool:
-    return "/" in token and not token.startswith(_NOT_LEAVES)
+def _only_boundary(value: Value) -> bytes:
+    """The boundary, if every client takes the same one; else empty."""
+    found = b""
+    for key, raw in value.parameters:
+        if key.startswith("boundary"):
+            if found or key != "boundary" or _EVEN_BOUNDARY.fullmatch(raw) is None:
+                return b""
+            found = raw
+    return found
 
 
 def _distinct(found: list[Reading]) -> tuple[Reading, ...]:

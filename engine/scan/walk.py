@@ -83,7 +83,7 @@ class Walker:
         deadline_s: on the clock; default is the limit on time from now. taker: is shown every content.
         Cost O(len(data)) for each layer.
         """
-        buf = data if isinstance(data, bytes | Mapped) else bytes(data)
+        buf = data if type(data) is bytes or type(data) is Mapped else bytes(data)
         return self._walk(buf, "", deadline_s, taker)
 
     def walk_file(self, data: "Buffer", name: str, deadline_s: float | None = None, held: int = 0) -> Walk:

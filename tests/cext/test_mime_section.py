@@ -131,10 +131,23 @@ def test_a_field_is_cut() -> None:
 
 def test_lines_that_only_begin_like_a_delimiter_are_counted_or_taken() -> None:
     text = b"--b\r\n--bc\r\n--b--\r\n--b--x\r\n--a\r\n"
-    lines, near = mime.delimiter_lines(text, 0, len(text), b"b", 9)
-    assert near == 2 and lines == mime.delimiters(text, 0, len(text), b"b", 9) == [(0, 5, False), (11, 18, True)]
-    taken, _ = mime.delimiter_lines(text, 0, len(text), b"b", 9, True)
+    lines, near, bare = mime.delimiter_lines(text, 0, len(text), b"b", 9)
+    assert (
+        near == 2
+        and not bare
+        and lines == mime.delimiters(text, 0, len(text), b"b", 9) == [(0, 5, False), (11, 18, True)]
+    )
+    taken, _, _ = mime.delimiter_lines(text, 0, len(text), b"b", 9, True)
     assert taken == [(0, 5, False), (5, 11, False), (11, 18, True), (18, 26, True)]
+
+
+@given(
+    st.lists(st.sampled_from([b"--b", b"--b--", b"\r", b"\n", b"x", b" "]), max_size=20).map(b"".join), st.booleans()
+)
+def test_bare_ends_of_delimiters_are_seen(text: bytes, prefix: bool) -> None:
+    lines, _, bare = mime.delimiter_lines(text, 0, len(text), b"b", 99, prefix)
+    ends = [text[:at] for line in lines for at in line[:2] if 0 < at < len(text)]
+    assert bare == any(not one.endswith(b"\n") for one in ends)
 
 
 @given(st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r", b"\n"]), max_size=120).map(b"".join), st.integers(0, 9))
