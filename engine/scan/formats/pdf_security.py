@@ -41,7 +41,7 @@ class Security:
         self._methods = methods
         self._streams, self._strings, self._files = names
         self._in_clear = (b"XRef",) if metadata else (b"XRef", b"Metadata")
-        self._keys: tuple[int, int, int, bytes] = (0, -1, 0, b"")  # the one of an object that was made last
+        self._keys: tuple[int, int, int, bytes] = (-1, -1, 0, b"")  # the one of an object that was made last
 
     def string(self, number: int, generation: int, octets: bytes) -> Sealed:
         made = Sealed(self.plain(self._methods[self._strings], number, generation, octets))

@@ -126,3 +126,11 @@ def test_identifiers_by_one() -> None:
     for others, opens in ((4, True), (5, False)):
         more = b"".join(b"trailer << /ID [(%d) (x)] >>\n" % number for number in range(others))
         assert ("invoice.exe" in opened(data + more).files) is opens
+
+
+def test_strings_outside_of_objects() -> None:
+    """SCAN-07: they have no number of which a key could be made; what reads on there must not be led into an error."""
+    data = encrypted("rc4-40", "", "disable")
+    assert b"/Encrypt" in data
+    found = opened(data + b"trailer\n<</EF <</F (words of no object)>> /JS (words)>>\n" * 3)
+    assert found.files["invoice.exe"] and not found.refused
