@@ -157,6 +157,12 @@ def test_a_key_that_no_cipher_takes() -> None:
     assert ENCRYPTED in opened(locked(lock, stream(3, bytes(64), b""))).gaps
 
 
+def test_a_stream_of_no_object() -> None:
+    """SCAN-09: it has a key as any other, and raises nothing."""
+    data = document(trailer=Lock().trailer).replace(b"trailer", b"<< /Length 5 >>\nstream\nhello\nendstream\ntrailer")
+    assert opened(data).odd == {"pdf-encrypted-without-password"}
+
+
 def test_padding_that_is_none() -> None:
     """AV-02: of AES, readers keep the last octets if they are no padding."""
     lock = Lock(AES)
