@@ -69,7 +69,7 @@ def fat_fields(boot: bytes) -> tuple[int, ...] | None:
     large, large_table = struct.unpack_from("<LL", boot, 32)
     total, table = total or large, table or large_table
     sound = sector in (512, 1024, 2048, 4096) and cluster and not cluster & (cluster - 1)
-    if not sound or not reserved or tables not in (1, 2) or not table or not total or boot[0] not in (0xEB, 0xE9, 0x49):
+    if not sound or not reserved or not 1 <= tables <= 4 or not table or not total or boot[0] not in (0xEB, 0xE9, 0x49):
         return None
     return sector, cluster, reserved, tables, entries, total, table
 

@@ -14,7 +14,7 @@ import msgspec
 from engine.scan.disk_marks import fat_fields
 from engine.scan.facts import Cause
 from engine.scan.formats.extents import Disk
-from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Room
+from engine.scan.formats.item import Entry, Gap, Item, Member, NotThis, Odd, Room
 
 _TABLE_LEN: Final = 16 << 20  # octets of a table that are read: 4 million clusters
 _ENTRIES: Final = 200_000  # of all directories; the limit on files is lower, this one bounds time
@@ -28,7 +28,7 @@ _NAME_PARTS: Final = ((1, 11), (14, 26), (28, 32))
 
 
 class _Shape(msgspec.Struct, frozen=True):
-    """Offsets and lengths in octets. bits: of an entry of the table."""
+    """Offsets and lengths in octets. bits: of an entry of the table; doubtful: readers may take another number."""
 
     bits: int
     table: int
@@ -39,6 +39,7 @@ class _Shape(msgspec.Struct, frozen=True):
     data: int
     cluster_len: int
     clusters: int
+    doubtful: bool
 
 
 def _shape(boot: bytes, start: int) -> _Shape:
@@ -49,9 +50,10 @@ def _shape(boot: bytes, start: int) -> _Shape:
     root = reserved + tables * table
     data = root + -(-entries * 32 // sector)
     clusters = (total - data) // cluster if total > data else 0
-    bits = 12 if clusters < 4085 else 16 if clusters < 65525 else 32
-    if not entries:
-        bits = 32  # there is no other place for the root
+    bits = 12 if clusters < 4085 else 16
+    if boot[22:24] == b"\0\0":  # the length of a table stands in the field that FAT32 has for it
+        bits = 32
+    doubtful = (bits == 32) is not (entries == 0) or (bits < 32 and clusters >= 65525)
     flags = int.from_bytes(boot[40:42], "little") if bits == 32 else 0
     active = flags & 15 if flags & 0x80 else 0  # of the tables, where they are not copies of one
     return _Shape(
@@ -64,6 +66,7 @@ def _shape(boot: bytes, start: int) -> _Shape:
         start + data * sector,
         cluster * sector,
         clusters,
+        doubtful,
     )
 
 
@@ -89,6 +92,8 @@ class _Walk:
 
     def files(self) -> Iterator[Item]:
         shape = self._shape
+        if shape.doubtful:
+            yield Odd("fat-bits", severe=True)
         if self._cut:
             yield Gap(Cause.LIMIT, f"fat: table of more than {_TABLE_LEN >> 20} MB")
         root: Iterable[tuple[int, int]] = [(shape.root, shape.root_len)]

@@ -145,3 +145,19 @@ def test_names_of_one_file(ntfs: bytes) -> None:
     assert found.also == ()
     walk = walk_file(ntfs, "a.img")
     assert "eicar.gz" in {name for node in walk.root.everything() for name in node.names}
+
+
+# --- FAT ----------------------------------------------------------------------------------------------
+
+
+def test_how_many_bits_it_has(folder: Path) -> None:
+    """AV-02: Windows and 7-Zip take FAT32 by the length of its tables, others by the number of clusters; what one of
+    them reads on another place of the disk is not examined."""
+    small = disk_made.fat(folder, {"EICAR.GZ": PACKED}, 16)
+    inflated = small[:19] + b"\0\0" + small[21:32] + struct.pack("<L", 70_000) + small[36:]
+    walk = walk_file(inflated, "a.img")
+    assert walk.facts.matches and [one.detail for one in walk.facts.unscanned] == ["fat-bits"]
+    large = disk_made.fat(folder, {"EICAR.GZ": PACKED}, 32)
+    assert walk_file(large, "a.img").facts.matches and not walk_file(large, "a.img").facts.unscanned
+    rooted = large[:17] + b"\x10\0" + large[19:]
+    assert "fat-bits" in [one.detail for one in walk_file(rooted, "a.img").facts.unscanned]
