@@ -261,7 +261,7 @@ class _Finder:
         """Type of what head decodes to, empty for what may be a token as well."""
         if head.startswith(b"="):
             return ""
-        tries = [self._decoded(head, 0, len(head) // 4 * 4)[0]]
+        tries = [decode(plain_base64(head[: len(head) // 4 * 4]))[0]]  # nothing in a run is escaped but its line ends
         if _HEX.fullmatch(head):
             tries.append(self._from_hex(head, 0, len(head))[0])
         for data in tries:
