@@ -34,6 +34,7 @@ _TEXTUAL: Final = frozenset({"text", "html", "data", "mail", "script"})
 _LOOSE: Final = frozenset({"pdf", "rtf"})
 
 
+_PDF_MARK_LEN: Final = 1024 + 5  # in which magic looks for it
 _END_TO_END: Final = frozenset({"smime-encrypted", "pgp-encrypted"})
 
 
@@ -92,7 +93,7 @@ class Contents:
         if not told:
             if (node.names or kind == "mail") and mail_file.may_be(buf, start, end, kind, node.names):
                 self._within(node, "message", mail_file.members, buf, start, end, place)
-            for other in magic.further(buf, start, end, kind):
+            for other in (*magic.further(buf, start, end, kind), *_by_name(node, part, kind, buf, start, end)):
                 if other == "pdf" and part.container:
                     continue  # a member that lies in front, as it is
                 self._as_further(node, other, part_of(buf, start, end), place)
@@ -414,3 +415,11 @@ class Contents:
 def _shown_as_text(node: Node, part: Part) -> bool:
     """Whether clients look for files that are spelled out in an entity, whatever its first octets look like."""
     return node.role == ENTITY and (not part.content_type or part.content_type.startswith("text/"))
+
+
+def _by_name(node: Node, part: Part, kind: str, buf: Octets, start: int, end: int) -> tuple[str, ...]:
+    """What programs take content for by its name, without the mark that it should have: PDF, if there are objects."""
+    called = "pdf" in part.content_type or any(name[-4:].lower() == ".pdf" for name in node.names)
+    if not called or kind == "pdf" or buf.find(b"%PDF-", start, min(end, start + _PDF_MARK_LEN)) >= 0:
+        return ()
+    return ("pdf",) if buf.find(b"obj", start, end) >= 0 else ()

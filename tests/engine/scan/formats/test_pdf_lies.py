@@ -201,3 +201,11 @@ def test_the_owner_has_no_password() -> None:
     assert EICAR.ljust(80, b" ") in contents(found(b"secret", b"boss", (one, other), "boss"))
     assert ENCRYPTED in found(b"", b"", (one, other)).gaps
     assert ENCRYPTED in found(b"secret", b"boss", (other, other)).gaps
+
+
+@pytest.mark.parametrize("mark", [b"", b"%P/F-1.7", b"GIF89a", b"\0" * 2000])
+def test_a_document_without_its_mark(mark: bytes) -> None:
+    """AV-02: Poppler, PDF.js and others open it all the same, by its name or type."""
+    data = attached(EICAR).replace(b"%PDF-1.7", mark)
+    assert walk_file(data, "a.PDF").facts.matches
+    assert not walk_file(b"an obj" + bytes(99), "a.pdf").facts.unscanned
