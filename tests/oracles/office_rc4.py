@@ -134,7 +134,11 @@ def slides(header: bytes, crypt: Crypt, objects: list[bytes], before: int = 0) -
     offsets.append(len(stream))
     stream += struct.pack("<HHL", 0xF, 0x2F14, len(header)) + header
     directory = len(stream)
-    stream += atom(0x1772, struct.pack(f"<{1 + len(offsets)}L", 1 | len(offsets) << 20, *offsets))
+    listed = b""
+    for at in range(0, len(offsets), 4000):
+        some = offsets[at : at + 4000]
+        listed += struct.pack(f"<{1 + len(some)}L", at + 1 | len(some) << 20, *some)
+    stream += atom(0x1772, listed)
     edit = len(stream)
     stream += atom(0x0FF5, struct.pack("<6LHHL", 0, 0, before, directory, 1, len(offsets), 1, 0, len(offsets)))
     user = struct.pack("<HHLLLL", 0, 0x0FF6, 32, 20, 0xF3D1C4DF, edit).ljust(40, b"\0")
@@ -154,8 +158,8 @@ def properties(crypt: Crypt, named: dict[str, bytes], sealed: bool = False) -> b
     body = b""
     listed = struct.pack("<L", len(named))
     for block, (name, octets) in enumerate(named.items(), 1):
-        listed += struct.pack("<LLHBBL", 8 + len(body), len(octets), block, len(name), 1, 0)
+        listed += struct.pack("<LLHBBL", 8 + len(body), len(octets), block & 0xFFFF, len(name), 1, 0)
         listed += name.encode("utf-16-le") + b"\0\0"
-        body += crypt(block, octets)
+        body += crypt(block & 0xFFFF, octets)
     head = struct.pack("<LL", 8 + len(body), len(listed) - 4)
     return (crypt(0, head) if sealed else head) + body + crypt(0, listed)
