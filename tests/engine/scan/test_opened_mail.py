@@ -13,7 +13,9 @@ from engine.scan.facts import Cause, Verdict
 from engine.scan.outcome import Outcome, Taken
 from engine.scan.service import examine
 from engine.scan.walk import Walker
+from tests.engine.scan.formats.compound import compound
 from tests.engine.scan.material import EICAR, VIRUS, Clock, Matcher, message, zipped
+from tests.oracles import odf_crypt, office_rc4, rar_crypt, rar_old_crypt, seven_zip_crypt
 from tests.oracles.zipcrypto import zipped_with_password
 
 if TYPE_CHECKING:
@@ -68,6 +70,30 @@ def test_what_is_infected_deeper_takes_its_attachment_along() -> None:
     found = examined(data)
     assert [one[:2] for one in found.attachments_deleted] == [("2", "x.zip")]
     assert examined(spliced(data, found.splices)).facts.verdict is Verdict.CLEAN
+
+
+INFECTED = {
+    "a.7z": seven_zip_crypt.sealed({"a.txt": b"words", "e.com": EICAR}, "Xy-4711", names=True),
+    "a.rar": rar_crypt.archive(rar_crypt.file("e.com", EICAR, "Xy-4711"), password="Xy-4711"),
+    "old.rar": rar_old_crypt.archive(rar_old_crypt.file("e.com", EICAR, "Xy-4711")),
+    "a.xls": compound({"Workbook": office_rc4.workbook(*office_rc4.old("Xy-4711"), (0xFC, EICAR))}),
+    "unasked.xls": compound({"Workbook": office_rc4.workbook(*office_rc4.old("VelvetSweatshop"), (0xFC, EICAR))}),
+    "a.doc": compound({**office_rc4.word(*office_rc4.modern("Xy-4711"), EICAR, b"table")}),
+    "a.ppt": compound({**office_rc4.slides(*office_rc4.modern("Xy-4711"), [office_rc4.atom(1000, EICAR)])}),
+    "a.odt": odf_crypt.package({"content.xml": b"<words/>", "e.bin": EICAR}, "Xy-4711"),
+}
+
+
+@pytest.mark.parametrize("name", INFECTED)
+def test_what_nobody_can_put_back_goes_as_a_whole(name: str) -> None:
+    """AV-10, ENC-01: repair does not leave behind what only a password shows."""
+    data = message(TEXT, [(name, INFECTED[name])])
+    found = examined(data)
+    assert VIRUS in {one.name for one in found.facts.matches} and not found.facts.unscanned
+    assert [one[:2] for one in found.attachments_deleted] == [("2", name)]
+    assert examined(spliced(data, found.splices)).facts.verdict is Verdict.CLEAN
+    without = examined(data, tries=False)
+    assert without.facts.verdict is (Verdict.INFECTED if name == "unasked.xls" else Verdict.UNSCANNED)
 
 
 def test_the_quarantine_gets_what_was_infected() -> None:
