@@ -1,7 +1,8 @@
 """Objects of PDF as they are written (ISO 32000-1 s7.2, s7.3), read the tolerant way in which readers read them.
 
-Names are `Name` with #xx undone, strings are bytes with escapes undone, `12 0 R` is a Ref; unknown words are passed
-over. A dictionary keeps the last value of a key that it has twice, and the others in `doubles`: readers differ.
+Names are `Name` with #xx undone, strings are bytes with escapes undone, `12 0 R` is a Ref. A dictionary keeps the last
+value of a key that it has twice, and the others in `doubles`: readers differ. To most of them an unknown word is a value,
+here null; what those take from it that pass over the word is among the doubles.
 """
 
 import re
@@ -58,6 +59,7 @@ class Dict(dict[bytes, Any]):
         self[key] = value
 
 
+_UNKNOWN: Final = object()  # in place of a word that means nothing
 Value = Any  # Name | bytes | int | float | bool | None | Ref | Dict | list of these
 
 
@@ -75,6 +77,7 @@ def parse(buf: Octets, at: int) -> tuple[Value, int]:
     """
     stack: list[tuple[bool, list[Value]]] = []  # (whether a dictionary, what is in it so far)
     top: list[Value] | None = None
+    odd = False  # there are unknown words in it
     for _ in range(TOKENS):
         found = TOKEN.match(buf, at)
         if found is None:
@@ -89,20 +92,22 @@ def parse(buf: Octets, at: int) -> tuple[Value, int]:
             if word in _ENDS:
                 if top is None:
                     raise Malformed(at)
-                return _closed(stack), at - len(word)
+                return _closed(stack, odd), at - len(word)
             if word == b"R":
                 if top is not None and len(top) >= 2 and type(top[-1]) is int and type(top[-2]) is int:
                     del top[-1]
                     top[-1] = Ref(top[-1])
                     continue
-                _inside(top, at)
+                _inside(top, at).append(_UNKNOWN)
+                odd = True
                 continue
             if word in _WORDS:
                 value = _WORDS[word]
             else:
                 number = _number(word)
                 if number is None:
-                    _inside(top, at)
+                    _inside(top, at).append(_UNKNOWN)
+                    odd = True
                     continue
                 value = number
                 if top is None and type(number) is int and (rest := _REST_OF_REF.match(buf, at)):
@@ -123,11 +128,14 @@ def parse(buf: Octets, at: int) -> tuple[Value, int]:
             if kind == ARRAY_END and stack[-1][0]:
                 continue  # no array is open
             while kind == CLOSE and not stack[-1][0] and any(one[0] for one in stack):
-                _close(stack)
-            value = _made(*stack.pop())
+                _close(stack, odd)
+            value = _made(*stack.pop(), odd)
             top = stack[-1][1] if stack else None
         else:  # a brace or a stray parenthesis
-            _inside(top, at)
+            inside = _inside(top, at)
+            if found[0][-1] in b"{}":
+                inside.append(_UNKNOWN)
+                odd = True
             continue
         if top is None:
             return value, at
@@ -135,10 +143,11 @@ def parse(buf: Octets, at: int) -> tuple[Value, int]:
     raise Malformed(at)
 
 
-def _inside(top: list[Value] | None, at: int) -> None:
-    """Inside of a container a word that means nothing is passed over; outside there is no object."""
+def _inside(top: list[Value] | None, at: int) -> list[Value]:
+    """What a word that means nothing is in; outside of a container there is no object."""
     if top is None:
         raise Malformed(at)
+    return top
 
 
 def _string(read: Callable[[Octets, int], tuple[bytes, int]], buf: Octets, at: int) -> tuple[bytes, int]:
@@ -164,18 +173,26 @@ def _number(word: bytes) -> int | float | None:
         return 0
 
 
-def _close(stack: list[tuple[bool, list[Value]]]) -> None:
-    made = _made(*stack.pop())
+def _close(stack: list[tuple[bool, list[Value]]], odd: bool) -> None:
+    made = _made(*stack.pop(), odd)
     stack[-1][1].append(made)
 
 
-def _closed(stack: list[tuple[bool, list[Value]]]) -> Value:
+def _closed(stack: list[tuple[bool, list[Value]]], odd: bool) -> Value:
     while len(stack) > 1:
-        _close(stack)
-    return _made(*stack.pop())
+        _close(stack, odd)
+    return _made(*stack.pop(), odd)
 
 
-def _made(dictionary: bool, items: list[Value]) -> Value:
+def _made(dictionary: bool, items: list[Value], odd: bool) -> Value:
+    if odd and any(one is _UNKNOWN for one in items):
+        made = _made(dictionary, [None if one is _UNKNOWN else one for one in items], False)
+        if dictionary:
+            other = _made(True, [one for one in items if one is not _UNKNOWN], False)
+            for key, value in other.items():
+                if key not in made or made[key] != value:
+                    made.doubles.setdefault(key, []).append(value)
+        return made
     if not dictionary:
         return items
     made = Dict()

@@ -209,3 +209,13 @@ def test_a_document_without_its_mark(mark: bytes) -> None:
     data = attached(EICAR).replace(b"%PDF-1.7", mark)
     assert walk_file(data, "a.PDF").facts.matches
     assert not walk_file(b"an obj" + bytes(99), "a.pdf").facts.unscanned
+
+
+@pytest.mark.parametrize("word", [b"nothing", b"{", b"R", b"2x", b"nothing /Y"])
+def test_a_word_that_means_nothing(word: bytes) -> None:
+    """AV-02: for most readers it is a value; what follows was taken for that, and the filter for no filter."""
+    head = b"/Type /EmbeddedFile /X " + word + b" /Filter /FlateDecode"
+    assert EICAR in contents(opened(document(CATALOG, stream(3, flate(EICAR), head))))
+    lock = Lock(AES.replace(b"/AuthEvent /DocOpen", b"/AuthEvent " + word))
+    found = opened(locked(lock, stream(3, lock.aes(3, ARCHIVE), b"")))
+    assert ARCHIVE in contents(found) or severe(found)
