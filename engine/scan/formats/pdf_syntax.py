@@ -1,8 +1,8 @@
 """Objects of PDF as they are written (ISO 32000-1 s7.2, s7.3), read the tolerant way in which readers read them.
 
 Names are `Name` with #xx undone, strings are bytes with escapes undone, `12 0 R` is a Ref. A dictionary keeps the last
-value of a key that it has twice, and the others in `doubles`: readers differ. To most of them an unknown word is a value,
-here null; what those take from it that pass over the word is among the doubles.
+value of a key that it has twice, and the others in `doubles`: readers differ. To most of them an unknown word is a
+value, here null; what those take from it that pass over the word is among the doubles.
 """
 
 import re
