@@ -15,7 +15,7 @@ from engine.scan.formats.pdf_syntax import Dict, Name, Value
 
 _PAD: Final = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 _RC4, _AES, _AES_WHOLE, IN_CLEAR, _UNKNOWN = range(5)  # ciphers; _AES_WHOLE: with the file's key, not one of the object
-_METHODS: Final = {b"V2": _RC4, b"AESV2": _AES, b"AESV3": _AES_WHOLE, b"None": IN_CLEAR}
+_METHODS: Final = {b"V2": _RC4, b"AESV2": _AES, b"AESV3": _AES_WHOLE}  # no method, or None, is one to some
 _PASSWORD_LEN: Final = 127
 _LEAST_ROUNDS: Final = 64  # of the hash of revision 6; it ends by chance, on average 10 rounds later
 _MOST_ROUNDS: Final = 1024
@@ -132,7 +132,7 @@ class Handler:
             one = one if isinstance(one, Dict) else Dict()
             self._said_twice |= bool(one.doubles)
             method = resolved(one.get(b"CFM"))
-            self._methods[name] = _METHODS.get(method, _UNKNOWN) if isinstance(method, Name) else IN_CLEAR
+            self._methods[name] = _METHODS.get(method, _UNKNOWN) if isinstance(method, Name) else _UNKNOWN
         self._methods[b"Identity"] = IN_CLEAR
 
         def named(key: bytes, default: bytes) -> bytes:

@@ -219,3 +219,10 @@ def test_a_word_that_means_nothing(word: bytes) -> None:
     lock = Lock(AES.replace(b"/AuthEvent /DocOpen", b"/AuthEvent " + word))
     found = opened(locked(lock, stream(3, lock.aes(3, ARCHIVE), b"")))
     assert ARCHIVE in contents(found) or severe(found)
+
+
+@pytest.mark.parametrize("method", [b"", b"/CFM /None", b"/CFM null", b"/CFM (AESV2)", b"/DocOpeFM /AESV2"])
+def test_a_crypt_filter_without_a_method(method: bytes) -> None:
+    """ENC-07, AV-02: by the specification it leaves all as it is; Poppler decrypts."""
+    lock = Lock(AES.replace(b"/CFM /AESV2", method))
+    assert ENCRYPTED in opened(locked(lock, stream(3, lock.aes(3, ARCHIVE), b""))).gaps
