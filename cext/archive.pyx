@@ -139,6 +139,8 @@ cdef mw_support _filter(str name):
     return NULL
 
 
+# Clearing would drop the owner of the buffer without giving it back: the collector has others in a circle to clear.
+@cython.no_gc_clear
 @cython.final
 cdef class Reader:
     """Reads data[start:], any contiguous buffer, which stays in use until the reader is gone.

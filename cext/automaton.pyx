@@ -11,6 +11,7 @@ releases the GIL and turns findings into names; it decides nothing.
 import hashlib
 import re
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
@@ -260,6 +261,8 @@ def program_of(const uint8_t[::1] data not None):
     return ("pe", "elf", "macho")[x.format - 1], entry, sections, versions, _imports_of(&x, &data[0], data.shape[0])
 
 
+# Clearing would drop the owner of the buffer without giving it back: the collector has others in a circle to clear.
+@cython.no_gc_clear
 cdef class Image:
     """A verified, immutable definitions image. Many threads may scan with one at the same time.
 

@@ -67,6 +67,8 @@ cdef int _skip(void* handle, size_t n) noexcept nogil:
 cdef LHAInputStreamType _MEMORY = LHAInputStreamType(read=_take, skip=_skip, close=NULL)
 
 
+# Clearing would drop the owner of the buffer without giving it back: the collector has others in a circle to clear.
+@cython.no_gc_clear
 @cython.final
 cdef class Reader:
     """Reads data[start:], any contiguous buffer, which stays in use until the reader is gone.

@@ -24,6 +24,8 @@ cdef extern from "string.h":
     void* memrchr(const void* s, int c, size_t n) nogil
 
 
+# Clearing would drop the owner of the buffer without giving it back: the collector has others in a circle to clear.
+@cython.no_gc_clear
 @cython.final
 cdef class Span:
     """Octets [start, end) of base. Raises ValueError if they are not in it. Read only; may be shared."""

@@ -4,11 +4,14 @@ import gc
 import hashlib
 import mmap
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cext import lha
+from cext.archive import Reader
 from cext.span import Span
 
 _OCTETS = st.binary(max_size=40) | st.text("ab", max_size=40).map(str.encode)
@@ -93,3 +96,22 @@ def test_what_it_stands_for_is_kept_alive() -> None:
     del mapped
     gc.collect()
     assert span == b"cd"
+
+
+@pytest.mark.parametrize("make", [lambda: mmap.mmap(-1, 4096), lambda: bytearray(b"a" * 99)])
+def test_what_the_collector_finds_in_a_circle_is_given_back(make: Callable[[], mmap.mmap | bytearray]) -> None:
+    """SCAN-09: an export that was never given back kept a mapped message from being closed."""
+    octets = make()
+    circle: list[object] = [
+        Span(octets, 1, 9),
+        Reader(octets, "ar"),
+        lha.Reader(octets),
+        memoryview(Span(octets, 0, 9)),
+    ]
+    circle.append(circle)
+    del circle
+    gc.collect()
+    if isinstance(octets, bytearray):
+        octets.clear()
+    else:
+        octets.close()
