@@ -145,7 +145,10 @@ def _old_document(data: bytes) -> None:
             assert len(office_locked.pictures(data, key, room)[0]) == len(data)
             inner = office_locked.properties(data, key, room) or []
             assert sum(len(octets) for _, octets in inner) <= len(data)
-            assert len(office_locked.word(data, 9, key, room)) == len(data)
+            plain = office_locked.word(data, 9, key, room)
+            assert len(plain) == len(data)
+            assert sum(len(one.data) for one in office_locked.embedded(plain, room)) <= len(data)
+    list(office_locked.embedded(data, room))
 
 
 def _archive(data: bytes) -> None:

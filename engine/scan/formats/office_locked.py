@@ -8,20 +8,25 @@
 Cost: O(octets of the streams); what lies in each other is given up. Never raises on content.
 """
 
+import re
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from cext.biff import restore
 from engine.scan.formats import office_rc4
-from engine.scan.formats.item import Room
+from engine.scan.formats.cfb import MAGIC as CFB_MAGIC
+from engine.scan.formats.item import Member, Room
 from engine.scan.formats.office_rc4 import HEADER_LEN, Keys, Mask, Obfuscated, Rc4
-from engine.scan.mapped import Octets
+from engine.scan.mapped import Octets, part
 
 UNASKED: Final = ("VelvetSweatshop", "/01Hannes Ruescher/01")  # Excel and PowerPoint try them ([MS-OFFCRYPTO] s2.4.2)
 WORD_PLAIN_LEN: Final = 68  # at the start of the text stream
 WORD_BLOCK_LEN: Final = 512
+_OBJECT_HEAD_LEN: Final = 68
+_OBJECT: Final = re.compile(rb"....\x44\0.{62}" + re.escape(CFB_MAGIC), re.S)
 OBJECTS: Final = 20_000  # of one presentation; there is one for each slide, note and embedded file
 _EXCEL_BLOCK_LEN: Final = 1024
 _PAIR: Final = struct.Struct("<HH")
@@ -84,6 +89,19 @@ def word(stream: Octets, plain_len: int, keys: Keys, room: Room) -> bytes:
     out = keys.stream(stream, WORD_BLOCK_LEN, room.check_time)
     out[:plain_len] = stream[:plain_len]
     return bytes(out)
+
+
+def embedded(stream: bytes, room: Room) -> Iterator[Member]:
+    """Compound files in what was decrypted of a text: objects lie there, each behind its length ([MS-DOC] s2.9.167)."""
+    end = 0
+    for mark in _OBJECT.finditer(stream):
+        room.check_time()
+        begin = mark.end() - len(CFB_MAGIC)
+        size = int.from_bytes(mark[0][:4], "little") - _OBJECT_HEAD_LEN
+        if begin < end or size < len(CFB_MAGIC):
+            continue
+        end = begin + size
+        yield Member(f"object-{begin:x}", part(stream, begin, end), complete=end <= len(stream), stream=True)
 
 
 # --- PowerPoint ---------------------------------------------------------------------------------------

@@ -20,8 +20,11 @@ from engine.scan.mapped import Octets, part
 
 _RIGHTS: Final = frozenset({"\x09drmcontent", "\x09drmviewercontent"})
 _PROPERTIES: Final = ("encryption", "EncryptedSummary")
+_ALSO_RECORDS: Final = ("Revision Log", "User Names")  # encrypted as workbooks are
+_CACHES: Final = ("_sx_db_cur",)
 _TEXT: Final = "worddocument"
 _HEAD_LEN: Final = 32
+_PROPERTY_SET: Final = "\x05"
 _ZIP: Final = b"PK"
 
 Key = TypeVar("Key", covariant=True)
@@ -41,6 +44,10 @@ class Locked:
         self._by_path = by_path
         self._room = room
         self._shown = shown
+        self._caches: dict[tuple[str, ...], list[Stream]] = {}  # of pivot tables, by the storage of their workbook
+        for one in file.streams:
+            if one.keys[-2:-1] == _CACHES:
+                self._caches.setdefault(one.keys[:-2], []).append(one)
 
     def items(self) -> Iterator[Item]:
         """All but workbooks: a package has nothing else inside, and the main streams of others say it."""
@@ -79,7 +86,13 @@ class Locked:
             yield Odd("macro-xlm")
         if again.passes > 1:  # programs may go by another one
             yield Gap(Cause.ENCRYPTED, "excel: encrypted twice")
-        yield Member(f"{self._shown(stream)}/decrypted", plain, len(data) > most, stream=True, plain=True, of="ole")
+        yield self._member(stream, plain, len(data) > most, True)
+        del plain
+        base = stream.keys[:-1]
+        found = [self._beside(stream, name) for name in _ALSO_RECORDS]
+        for one in [one for one in found if one is not None] + self._caches.get(base, []):
+            octets, over, complete = self._read(one)
+            yield self._member(one, office_locked.workbook(octets, 0, keys, self._room), over, complete)
         if isinstance(keys, Keys):
             yield from self._properties(stream, keys)
 
@@ -151,7 +164,9 @@ class Locked:
             if one is not None:
                 octets, over, complete = self._read(one)
                 plain = office_locked.word(octets, plain_len, keys, self._room)
+                self._room.keep(len(plain))  # what is in it lies there
                 yield self._member(one, plain, over, complete, records=plain_len > 0)
+                yield from office_locked.embedded(plain, self._room)
         yield from self._properties(stream, keys)
 
     def _member(self, stream: Stream, plain: bytes, over: bool, complete: bool, records: bool = True) -> Member:
@@ -193,5 +208,6 @@ class Locked:
             found = office_locked.properties(content.data, keys, self._room)
             if found is None:
                 yield Gap(Cause.ENCRYPTED, "office-properties")
-            for inner, octets in found or ():
-                yield Member(f"{self._shown(stream)}/{inner}", octets, stream=True, plain=True)
+            for inner, octets in found or ():  # storages of a workbook among them, as compound files
+                plain = inner.startswith(_PROPERTY_SET)
+                yield Member(f"{self._shown(stream)}/{inner}", octets, stream=True, plain=plain)

@@ -39,6 +39,7 @@ WAYS: Final[dict[str, Callable[[str], tuple[bytes, Crypt]]]] = {
     "128 bits": modern,
 }
 EXCEL, POWERPOINT = office_locked.UNASKED
+MACROS: Final = compound({**project({"M": "Sub Main()\nEnd Sub\n"}), "e": EICAR})
 
 
 def opened(tree: Tree, *words: str, octets: int = 1 << 26) -> Found:
@@ -105,6 +106,20 @@ def test_a_workbook_that_says_twice_how_it_is_encrypted() -> None:
     assert found.gaps == [("encrypted", "excel: encrypted twice")] and "Workbook/decrypted" in found.files
 
 
+@pytest.mark.parametrize("way", ["old", "128 bits"])
+def test_what_goes_with_a_workbook(way: str) -> None:
+    """ENC-07: revisions, names of users and what pivot tables remember are records too; storages may be in a stream."""
+    header, crypt = WAYS[way](EXCEL)
+    plain = records((0xFC, EICAR))
+    sealed = plain[:4] + blocks(crypt, plain, 1024)[4:]
+    tree: Tree = {"Workbook": workbook(header, crypt), "Revision Log": sealed, "_SX_DB_CUR": {"0001": sealed}}
+    tree["encryption"] = properties(crypt, {"VBA": MACROS})
+    found = opened(tree)
+    for name in ("Revision Log", "_SX_DB_CUR/0001"):
+        assert EICAR in found.files[f"{name}/decrypted"].data
+    assert found.files["encryption/VBA"].data == MACROS and not found.files["encryption/VBA"].plain and not found.gaps
+
+
 def test_a_workbook_is_cut_at_the_room() -> None:
     found = opened({"Workbook": workbook(*old(EXCEL), *SHEETS)}, octets=2000).files["Workbook/decrypted"]
     assert len(found.data) == 1000 and found.over
@@ -138,6 +153,17 @@ def test_a_text(way: str) -> None:
     assert opened({**streams}, "no").gaps == [("encrypted", "word")]
 
 
+def test_objects_in_a_text() -> None:
+    """ENC-07: they lie in its data, each behind its length; what only looks like it is matched with the rest."""
+    header, crypt = modern("Secret7")
+    objects = struct.pack("<LH62x", 68 + len(MACROS), 68) + MACROS
+    streams = word(header, crypt, b"words", b"table", b"x" * 100 + objects + struct.pack("<LH62x", 8, 68) + MACROS[:40])
+    found = opened({**streams}, "Secret7")
+    assert [one.data for name, one in found.files.items() if name.startswith("object-")] == [MACROS]
+    walk = walk_file(compound({**word(*modern(EXCEL), b"words", b"table", objects)}), "a.doc")
+    assert any(one.part.endswith("/e") for one in walk.facts.matches) and not walk.facts.unscanned
+
+
 def test_a_text_that_is_not_opened() -> None:
     """ENC-07: obfuscated, or without its table."""
     streams = word(*old("Secret7"), b"words" * 300, b"table", flags=0x8000)
@@ -149,7 +175,6 @@ def test_a_text_that_is_not_opened() -> None:
 
 # --- PowerPoint ---------------------------------------------------------------------------------------
 
-MACROS: Final = compound({**project({"M": "Sub Main()\nEnd Sub\n"}), "e": EICAR})
 OBJECTS: Final = [atom(0x03E8, b"slide" * 100), atom(0x1011, MACROS), atom(0x03EE, b"")]
 
 
