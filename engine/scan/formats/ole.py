@@ -13,7 +13,7 @@ Streams are parts of a document: their names are no file names. Each is matched 
 Known gaps: p-code, pictures packed within streams, and text that Word and Excel scatter are not put together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from cext.lzfu import OVER
@@ -62,9 +62,11 @@ class _Document:
         self._file = file
         self._room = room
         self._by_path = {one.keys: one for one in reversed(file.streams)}
-        self._installer = file.storages.get((), b"") in _MSI_CLASSES or any(
+        installer = file.storages.get((), b"") in _MSI_CLASSES or any(
             _MSI_FIRST <= ord(char) <= _MSI_TABLE for one in file.streams for char in one.path[0][:1]
         )
+        shown: Callable[[str], str] = installer_name if installer else str
+        self._shown = shown
         self._attachments: dict[Stream, tuple[str, ...]] = {}
         self._message = msg.is_message(file.streams)
         if self._message:
@@ -72,7 +74,8 @@ class _Document:
         hangul = self._by_path.get(("fileheader",))
         head = file.read(hangul, 40).data if hangul is not None else b""
         self._hangul = head[36:40] if head.startswith(_HANGUL) else b""
-        self._locked = Locked(file, self._by_path, room, lambda one: "/".join(map(self._shown, one.path)))
+        # Not by a method: octets that lie in a circle are let go late, and with a complaint.
+        self._locked = Locked(file, self._by_path, room, lambda one: "/".join(map(shown, one.path)))
 
     def items(self) -> Iterator[Item]:
         yield from self._locked.items()
@@ -143,9 +146,6 @@ class _Document:
             unpacked = inflate(memoryview(data), self._room.room())
             if unpacked.data:
                 yield Member(f"{shown}/inflated", unpacked.data, unpacked.over, unpacked.complete, stream=True)
-
-    def _shown(self, name: str) -> str:
-        return installer_name(name) if self._installer else name
 
     def _recipients(self, streams: list[Stream]) -> Member:
         room = self._room.room()

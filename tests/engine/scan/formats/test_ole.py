@@ -1,5 +1,6 @@
 """Compound files: every stream is had, whatever carries it; and what streams carry in forms of their own."""
 
+import gc
 import struct
 import zlib
 
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cext.automaton import Image
+from cext.span import Span
 from engine.scan.facts import Verdict
 from engine.scan.formats import cfb, office, ole
 from engine.scan.formats.item import Member
@@ -70,6 +72,21 @@ def test_streams_are_parts_of_a_document_and_matched() -> None:
     facts = walk_file(compound({"Contents": b"-" * 80 + EICAR}), "a.doc").facts
     assert {(one.name, one.part) for one in facts.matches} == {(VIRUS, "a.doc/Contents")}
     assert facts.parts[1].filenames == ()
+
+
+def test_nothing_of_a_document_waits_for_the_collector() -> None:
+    """CONT-11: octets that lie in a circle would be held until it is looked for."""
+    octets = b"." + compound({"a": b"a" * 5000})
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        assert list(ole.members(Span(octets, 1, len(octets)), Room(1 << 20)))
+        gc.collect()
+        kept = [one for one in gc.garbage if isinstance(one, Span | memoryview)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert kept == []
 
 
 def test_short_streams_are_not_taken_for_archives() -> None:
