@@ -7,7 +7,7 @@ in CBC mode). Nothing but the checksum of what it unpacks to tells a wrong passw
     streams   decrypted; their coder is taken out of the header
     members   left to libarchive, which checks their sums
 
-Known gaps: files that have another password than the first one of their archive are damaged to who reads on.
+Known gaps: files that have another password than the first one of their archive stay unread, as encrypted or damaged.
 """
 
 import hashlib
