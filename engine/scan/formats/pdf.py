@@ -151,7 +151,7 @@ class _Opening:
                 return
             yield Opened()
         self._locks = locks
-        if not self._streams.beyond_doubt():
+        if not self._streams.beyond_doubt(self._room):
             yield Odd("pdf-objects-tangled", severe=True)
         self._objects.unlock(security)
 

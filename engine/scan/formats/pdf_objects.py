@@ -44,6 +44,7 @@ _WORK: Final = 16  # times the length of the file; ordinary ones need 2
 _STRING_WORK: Final = 200  # of one string that is decrypted, which takes some 10 us
 _WHITE: Final = b"\0\t\n\f\r "
 _BEHIND_WORD: Final = (b"", *(bytes([octet]) for octet in _WHITE + b"()<>[]{}/%"))
+_DIGITS: Final = b"0123456789"
 _OF_NUMBERS: Final = b"0123456789.+-eE"  # readers take 7.0 for 7, and 50e-1 for 5
 # What may hold any octets, but for strings with parentheses in them, which are rare; and what is left of others then.
 _STRINGS: Final = re.compile(rb"\((?:[^()\\]++|\\.)*+\)|(?<!<)<[^<>()%]*+>|%[^\r\n]*+[\r\n]", re.S)
@@ -179,6 +180,16 @@ class Objects:
             if end < begin or (end < len(self.buf) and not self._closed(begin, end)):
                 return False
         return True
+
+    def halved(self, offsets: Iterable[int]) -> bool:
+        """Whether one of the offsets, at which a table says that objects begin, is within the number of one: its reader
+        sees 4 0 obj where 44 0 obj stands, and takes another key."""
+        for at in offsets:
+            if 0 < at < len(self.buf) and self.buf[at] in _DIGITS and self.buf[at - 1] in _DIGITS:
+                place = bisect_right(self.starts, at)
+                if place < len(self.starts) and self._header(place)[0] < at:
+                    return True
+        return False
 
     def _closed(self, begin: int, end: int) -> bool:
         """Whether no string, comment, array or dictionary that begins in buf[begin:end] goes on behind it."""

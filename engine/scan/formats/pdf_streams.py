@@ -31,6 +31,9 @@ _SIMPLE_LEN: Final = 80
 _FLATE: Final = Name(b"FlateDecode")
 _FLATE_WAYS: Final = [[Step(b"FlateDecode")]]
 _OBJECTS_HEAD: Final = (b"ObjStm", b"First", b"#")
+_TABLE_HEAD: Final = (b"/W", b"#")
+_ENTRY: Final = re.compile(rb"(\d{1,18})[\0\t\n\f\r ]+\d{1,10}[\0\t\n\f\r ]+n")
+_HEADER_ROOM: Final = 1024 + 5  # in which the mark of a PDF is looked for
 _LINE_END: Final = re.compile(rb"[ \t]*(?:\r\n|\n|\r)|")
 _BODY_END: Final = re.compile(rb"[\0\t\n\f\r ]*(?:endstream|endobj)")
 _LOOSE_LEN: Final = 4096  # octets before a stream in which its dictionary is looked for if no object begins there
@@ -109,15 +112,49 @@ class Streams:
     def __len__(self) -> int:
         return len(self._marks)
 
-    def beyond_doubt(self) -> bool:
-        """See Objects.beyond_doubt."""
-        return self.objects.beyond_doubt(self._marks)
+    def beyond_doubt(self, room: Room) -> bool:
+        """See Objects.beyond_doubt. Of all tables that say where objects begin, none says otherwise."""
+        base = max(0, self._buf.find(b"%PDF-", 0, _HEADER_ROOM))  # offsets count from there, for some
+        return self.objects.beyond_doubt(self._marks) and not self.objects.halved(
+            at + shift for at in self._table_offsets(room) for shift in {0, base}
+        )
+
+    def _table_offsets(self, room: Room) -> Iterator[int]:
+        """Where objects begin by the tables of the file (s7.5.4) and those in streams (s7.5.8)."""
+        for entry in _ENTRY.finditer(self._buf):
+            yield int(entry[1])
+        for place in range(len(self)):
+            if not place & 0xFF:
+                room.check_time()
+            if self._says(place, _TABLE_HEAD):
+                stream = self.stream(place)
+                widths = self.objects.resolved(stream.head.get(b"W"))
+                if isinstance(widths, list):
+                    yield from self._entries(stream, [self.objects.resolved(one) for one in widths[:3]], room)
+
+    def _entries(self, stream: Stream, widths: list[Value], room: Room) -> Iterator[int]:
+        if len(widths) < 3 or not all(type(one) is int and 0 <= one <= 8 for one in widths) or not sum(widths):
+            return
+        try:
+            ways = self.steps(stream.head)
+        except Malformed:
+            return
+        for steps in ways:
+            data = bytes(self.decode(stream, steps, room.room() // 4)[0].data)
+            kind_len, offset_len, _ = widths
+            for at in range(0, len(data) - sum(widths) + 1, sum(widths)):
+                if not kind_len or int.from_bytes(data[at : at + kind_len], "big") == 1:
+                    yield int.from_bytes(data[at + kind_len : at + kind_len + offset_len], "big")
 
     def may_hold_objects(self, place: int) -> bool:
         """Whether stream number `place` may be an object stream, by a look at what stands before it."""
+        return self._says(place, _OBJECTS_HEAD)
+
+    def _says(self, place: int, words: tuple[bytes, ...]) -> bool:
+        """Whether one of the words stands before stream number `place`, where its dictionary is."""
         mark = self._marks[place]
         begin = max(self.objects.before(mark), self._marks[place - 1] if place else 0)
-        return any(self._buf.find(word, begin, mark) >= 0 for word in _OBJECTS_HEAD)
+        return any(self._buf.find(word, begin, mark) >= 0 for word in words)
 
     def stream(self, place: int) -> Stream:
         mark = self._marks[place]

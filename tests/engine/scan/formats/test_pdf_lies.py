@@ -226,3 +226,25 @@ def test_a_crypt_filter_without_a_method(method: bytes) -> None:
     """ENC-07, AV-02: by the specification it leaves all as it is; Poppler decrypts."""
     lock = Lock(AES.replace(b"/CFM /AESV2", method))
     assert ENCRYPTED in opened(locked(lock, stream(3, lock.aes(3, ARCHIVE), b""))).gaps
+
+
+@pytest.mark.parametrize("form", ["table", "stream", "stream with a predictor"])
+@pytest.mark.parametrize("base", [0, 7])
+def test_a_table_that_points_into_a_number(form: str, base: int) -> None:
+    """AV-02: its reader sees 3 0 obj where 43 0 obj stands, which has another key."""
+
+    def document_with(offset: int) -> bytes:
+        row = offset.to_bytes(3, "big")
+        rows = b"\2" + bytes(4) + b"\1" + row + b"\0"
+        if form == "table":
+            table = b"xref\n3 1\n%010d 00000 n \n" % offset
+        else:
+            predicted = b"".join(b"\0" + rows[at : at + 5] for at in (0, 5)) if "predictor" in form else rows
+            said = b" /DecodeParms << /Predictor 12 /Columns 5 >>" if "predictor" in form else b""
+            table = stream(9, flate(predicted), b"/Type /XRef /W [1 3 1] /Filter /FlateDecode" + said)
+        return b"%" * base + locked(lock, stream(43, lock.rc4(3, ARCHIVE), b""), table)
+
+    lock = Lock()
+    at = document_with(0).index(b"43 0 obj") - base
+    assert severe(opened(document_with(at + 1)))
+    assert not severe(opened(document_with(at)))
