@@ -34,6 +34,8 @@ _SIGNATURES: Final = {"7z": seven_zip.SIGNATURE, "rar": rar_header.SIGNATURE, "c
 _ENDLESS: Final = frozenset({"iso", "udf", "ar"})  # nothing in them says where they end
 _PLAIN: Final = frozenset({"data", "text", "empty"})
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
+# A header of cpio (newc) whose name has 1 MiB or more: libarchive asks for as much memory before it looks for it.
+_LONG_NAME: Final = re.compile(rb"07070[12][0-9A-Fa-f]{88}(?!000)[0-9A-Fa-f]{16}")
 _CAB: Final = struct.Struct("<4s5L2B")
 _SECTOR: Final = 2048
 _RAR_WINDOW: Final = 64 << 20  # that libarchive holds, at most
@@ -146,6 +148,9 @@ def _one(buf: Octets, at: int, kind: str, room: Room, first: bool) -> Generator[
         return (yield from _disc(buf, at, room, first))
     if kind == "rpm":
         return (yield from _walked(Reader(buf, "cpio", start=at, filters=_RPM_FILTERS), kind, room, first)) + at
+    if kind == "cpio" and _LONG_NAME.search(buf, at):
+        yield Gap(Cause.LIMIT, "cpio: a name of 1 MiB or more")
+        return len(buf)
     used = yield from _walked(Reader(buf, kind, start=at), kind, room, first)
     if kind == "ar":
         yield from _long_names(buf, at, room)

@@ -245,3 +245,13 @@ def test_signatures_in_a_program_up_to_the_limit() -> None:
     for count, limited in ((999, False), (1000, True)):
         found = Found(CARRIERS["pe"], b"MZ" + b"Rar!\x1a\x07\0 " * count)
         assert bool(found.gaps) == limited
+
+
+def test_names_of_a_cpio_up_to_the_limit() -> None:
+    """PROC-23: a header may ask for 4 GB for its name, and so for as much memory."""
+    plain = made.cpio({"a.txt": made.TEXT, "b.txt": made.TEXT})
+    second = plain.index(b"070701", 6)
+    for length, limited in ((0xFFFFF, False), (0x100000, True), (0xFFFFFFFF, True)):
+        found = Found(OPENERS["cpio"], plain[: second + 94] + b"%08X" % length + plain[second + 102 :])
+        assert (("limit", "cpio: a name of 1 MiB or more") in found.gaps) == limited
+        assert found.gaps
