@@ -88,7 +88,7 @@ def _text(data: bytes) -> None:
 
 def _entry(data: bytes) -> None:
     directory = zip_file.read(data)
-    entries = directory.entries[:4] if directory is not None else []
+    entries = [entry for entry in directory.entries[:4] if entry.readable] if directory is not None else []
     entries.append(zip_file.Entry(b"", 1, 8, 0, len(data), 9, 0, 0))
     for entry in entries:
         locked = Locked(data, entry)
