@@ -290,11 +290,15 @@ class Streams:
     def steps(self, head: Dict) -> list[list[Step]]:
         """Filters of a stream: one list for each way to read its dictionary. Raises Malformed for what is none."""
         filters = head.get(b"Filter")
+        short = head.get(b"F")  # an abbreviation, if it is not the name of a file that has the stream's octets
         plain = not head.doubles and b"DecodeParms" not in head and b"DP" not in head
         if plain and filters == _FLATE and type(filters) is Name:
             return _FLATE_WAYS
         ways: list[list[Step]] = []
-        for filters in [head.get(b"Filter"), *head.doubles.get(b"Filter", ())][:_READINGS]:
+        given = [head.get(b"Filter"), *head.doubles.get(b"Filter", ())]
+        if isinstance(short, Name | list | Ref) and self._names(short):
+            given.append(short)
+        for filters in given[:_READINGS]:
             for params in [
                 head.get(b"DecodeParms", head.get(b"DP")), *head.doubles.get(b"DecodeParms", ())
             ][:_READINGS]:  # fmt: skip
@@ -302,6 +306,11 @@ class Streams:
                 if way not in ways:
                     ways.append(way)
         return ways
+
+    def _names(self, value: Value) -> bool:
+        """Whether it is a name or names: filters."""
+        found = self.objects.resolved(value)
+        return isinstance(found, Name) or (isinstance(found, list) and any(isinstance(one, Name) for one in found))
 
     def _way(self, filters: Value, params: Value) -> list[Step]:
         names = self._listed(filters)

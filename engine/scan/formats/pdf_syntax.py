@@ -196,15 +196,24 @@ def _made(dictionary: bool, items: list[Value], odd: bool) -> Value:
     if not dictionary:
         return items
     made = Dict()
+    inside: list[Dict] = []
     at = 0
     while at < len(items):
         key = items[at]
-        if not isinstance(key, Name):  # a value without key
+        if not isinstance(key, Name):  # a value without key; of what begins there, readers pass over the mark only
             at += 1
+            if isinstance(key, Dict | list):
+                inside.append(key if isinstance(key, Dict) else _made(True, key, False))
         elif at + 1 < len(items):
             made.put(bytes(key), items[at + 1])
             at += 2
         else:
             made.put(bytes(key), None)
             at += 1
+    for one in inside:
+        for name, value in one.items():
+            if name not in made:
+                made[name] = value
+            elif made[name] != value:
+                made.doubles.setdefault(name, []).append(value)
     return made

@@ -248,3 +248,20 @@ def test_a_table_that_points_into_a_number(form: str, base: int) -> None:
     at = document_with(0).index(b"43 0 obj") - base
     assert severe(opened(document_with(at + 1)))
     assert not severe(opened(document_with(at)))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"/F /FlateDecode", b"/F [/Fl]", b"/X 9 << /Filter /FlateDecode", b"/X 9 << /Y << /Z 1 >> /Filter /FlateDecode",
+     b"[Nothing 293 /Filter /FlateDecode", b"/F /FlateDecode /Filter null"],
+)  # fmt: skip
+def test_a_filter_that_only_readers_find(head: bytes) -> None:
+    """AV-02: by its short name, or behind the mark of a container where a key should be, which Poppler and PDF.js pass
+    over. The packed octets were matched only."""
+    packed = stream(3, flate(EICAR), b"/Type /EmbeddedFile " + head)
+    assert EICAR in contents(opened(document(CATALOG, packed)))
+
+
+def test_a_file_outside_is_no_filter() -> None:
+    found = opened(document(CATALOG, stream(3, EICAR, b"/Type /EmbeddedFile /F (other.bin)")))
+    assert EICAR in contents(found) and found.odd == {"pdf-embedded-file"}
