@@ -21,7 +21,7 @@ _LINE_LEN: Final = 1024
 _BEFORE: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:[0-9]{1,10}[ \t]*\r?\n)?(?=[!-9;-~]{1,80}:[^\n]*\n(?:[ \t][^\n]*\n)*[!-9;-~]{1,80}:)"
 )
-_HEAD_LEN: Final = 1 << 16  # of other content, in which a message may begin
+_BEFORE_LEN: Final = 1 << 10  # octets in which a count or mark and two fields have to be
 _VERSIONS: Final = (b"MIME-Version:", b"Mime-Version:", b"mime-version:", b"MIME-VERSION:")
 _BLANK: Final = (b"\n\n", b"\n\r\n", b"\r\r")
 _NAMED: Final = (".eml", ".emlx", ".mht", ".mhtml", ".nws")
@@ -29,19 +29,19 @@ _OTHER: Final = frozenset({"pdf", "rtf", "html", "text"})
 
 
 def may_be(buf: Octets, start: int, end: int, kind: str, names: Iterable[str]) -> bool:
-    """Whether it is worth it to ask `members` about a file of this type. O(1)."""
+    """Whether it is worth it to ask `members` about a file of this type. Reads texts and PDFs once."""
     if kind == "mail":
         return buf[start : start + len(_POSTMARK)] == _POSTMARK
     if _named(names) and (kind == "data" or kind in _OTHER):
         return True
-    return kind in _OTHER and _behind(buf[start : min(end, start + _HEAD_LEN)]) >= 0
+    return kind in _OTHER and _behind(part(buf, start, end)) >= 0
 
 
 def members(buf: Octets, room: Room) -> Iterator[Item]:
     """Each message. Cost O(len(buf))."""
     if buf[: len(_POSTMARK)] == _POSTMARK:
         yield from _mailbox(buf, room)
-    elif at := max(0, _behind(buf[:_HEAD_LEN])):
+    elif at := max(0, _behind(buf)):
         yield Odd("message-in-other-content")
         yield Member("message", part(buf, at, len(buf)), mime=True, stream=True)
     else:
@@ -76,15 +76,15 @@ def _next(buf: Octets, at: int, room: Room | None) -> int:
     return at
 
 
-def _behind(head: bytes) -> int:
+def _behind(buf: Octets) -> int:
     """Where a message begins behind other content, -1 if none does."""
-    before = _BEFORE.match(head)
+    before = _BEFORE.match(buf, 0, min(len(buf), _BEFORE_LEN))
     if before is not None and before.end():
         return before.end()
     for version in _VERSIONS:
-        at = find_line(head, 0, version)
+        at = find_line(buf, 0, version)
         if at >= 0:  # the header section that this field is of
-            return max((ends + len(blank) for blank in _BLANK if (ends := head.rfind(blank, 0, at)) >= 0), default=0)
+            return max((ends + len(blank) for blank in _BLANK if (ends := buf.rfind(blank, 0, at)) >= 0), default=0)
     return -1
 
 

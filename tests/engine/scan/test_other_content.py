@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from engine.scan import magic
 from engine.scan.facts import Cause, Verdict
 from engine.scan.formats import appended, mail_file
 from engine.scan.formats.item import Gap, Member
@@ -67,7 +68,7 @@ def test_the_first_of_each_kind_and_how_many_marks() -> None:
     """PROC-23: marks that are looked at are bounded, and beyond it is said."""
     content = BEFORE["data.bin"] + ARCHIVES["7z"] + ARCHIVES["rar"] + ARCHIVES["7z"]
     assert [one.kind for one in Found(appended.members, content).items if isinstance(one, Member)] == ["7z", "rar"]
-    below = b"x" + b"PK\3\4\xff" * 999
+    below = b"x" + b"PK\3\4\xff" * (appended._CANDIDATES - 1)
     assert Found(appended.members, below).items == []
     over = Found(appended.members, below + b"PK\3\4\xff").items
     assert over == [Gap(Cause.LIMIT, "1000 signatures of archives in other content")]
@@ -117,6 +118,18 @@ def test_messages_with_something_before(name: str, before: bytes) -> None:
     assert walk(message("see", [(name, before + mail)])).facts.verdict is Verdict.INFECTED
 
 
+def test_a_message_far_behind_other_content() -> None:
+    """AV-02: a PDF that Word opens as a web archive may say so late; what is before two fields is told short
+    (mail_file._BEFORE_LEN)."""
+    mail = b"MIME-Version: 1.0\r\n" + ATTACHED.replace(b"MIME-Version: 1.0\r\n", b"")
+    before = b"%PDF-1.7\n%" + b"x" * 300_000 + b"\r\n\r\n"
+    assert walk(message("see", [("a.doc", before + mail)])).facts.verdict is Verdict.INFECTED
+    for more, count in ((0, 1), (1, 0)):
+        first = b"\xef\xbb\xbf" + b"X-Long: ".ljust(mail_file._BEFORE_LEN - 7 + more, b"x") + b"\nTo: y\n\n"
+        opened = [one for one in walk_file(first, "a.txt").facts.parts if one.part == "a.txt/message"]
+        assert len(opened[:1]) == count
+
+
 def test_text_with_a_mark_in_front_is_searched_for_files() -> None:
     """AV-02: clients take files in UUE out of a text body, whatever its first octets look like."""
     for mark in (b"#!", b"GIF89a", b"FWS", b"PK\3\4", b"\x1f\x8b\x08\0", b"%!", b"{\\rt"):
@@ -133,14 +146,14 @@ def test_uue_without_a_name() -> None:
         assert walk(b"Subject: a.zip\r\n\r\n" + body).facts.verdict is Verdict.INFECTED
 
 
-@pytest.mark.parametrize("count", [1, 64, 65])
+@pytest.mark.parametrize("count", [1, magic._SKIPPED, magic._SKIPPED + 1])
 def test_frames_that_are_skipped(count: int) -> None:
     """AV-02: zstd and lz4 may begin with frames that their readers skip (RFC 8878 s3.1.2)."""
     frames = b"".join(bytes([0x50 + number % 16]) + b"\x2a\x4d\x18" + b"\3\0\0\0abc" for number in range(count))
     facts = walk(message("see", [("a.zst", frames + zstd(INNER))])).facts
     assert facts.verdict is Verdict.INFECTED
     lz4 = frames + b"\x04\x22\x4d\x18" + bytes(9)
-    assert identify(lz4, 0, len(lz4)) == ("lz4" if count <= 64 else "zstd")
+    assert identify(lz4, 0, len(lz4)) == ("lz4" if count <= magic._SKIPPED else "zstd")
 
 
 @pytest.mark.parametrize("unknown", [True, False])
