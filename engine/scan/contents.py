@@ -48,11 +48,6 @@ class Contents:
 
     def examine(self, node: Node, part: Part, buf: Octets, start: int, end: int, place: Place) -> None:
         """Examine the decoded octets buf[start:end] of node: open them, or match them."""
-        self._examine(node, part, buf, start, end, place)
-        if self._course.taker is not None:
-            self._course.taker.see(node, buf, start, end)
-
-    def _examine(self, node: Node, part: Part, buf: Octets, start: int, end: int, place: Place) -> None:
         told = bool(part.type)
         part.type = kind = part.type or magic.identify(buf, start, end, part.content_type)
         part.size = node.size = end - start
@@ -67,14 +62,15 @@ class Contents:
         octets = span(buf, start, end)
         if self._digests:
             part.sha256 = hashlib.sha256(octets).hexdigest()
-        if start == end:
-            return
-        part.examined = part.size
-        watch = self._ledger.watch
-        sheet = watch.open(node, kind, buf, start, end) if watch is not None else None
-        self._examined(node, part, kind, told, octets, buf, start, end, place)
-        if watch is not None and sheet is not None:
-            watch.close(sheet, kind, buf, start, end)
+        if start < end:
+            part.examined = part.size
+            watch = self._ledger.watch
+            sheet = watch.open(node, kind, buf, start, end) if watch is not None else None
+            self._examined(node, part, kind, told, octets, buf, start, end, place)
+            if watch is not None and sheet is not None:
+                watch.close(sheet, kind, buf, start, end)
+        if self._course.taker is not None:
+            self._course.taker.see(node, buf, start, end)
 
     def _examined(
         self,

@@ -195,7 +195,8 @@ def _behind_skippable(buf: Octets, start: int, end: int) -> str:
 
 
 def _text_type(head: bytes, declared: str) -> str:
-    if head[0] in _MAIL_FIRST and _MAIL.match(head):
+    # A first field has its colon within 63 octets.
+    if head[0] in _MAIL_FIRST and (b":" in head[:63] or b"From " in head[:6]) and _MAIL.match(head):
         return "mail"
     if b"%" in head and b"%PDF-" in head:
         return "pdf"

@@ -79,3 +79,11 @@ def test_no_type_is_both_opened_and_not() -> None:
 @given(st.binary(max_size=700))
 def test_nothing_raises(octets: bytes) -> None:
     assert identify(octets, 0, len(octets))
+
+
+@pytest.mark.parametrize("name", [b"X-" + b"a" * 60, b"ARC-" + b"a" * 40, b"To"])
+def test_first_field_of_a_message_whatever_its_length(name: bytes) -> None:
+    """AV-02: a message that was saved as a file is told by its first field, also by the longest one."""
+    for before in (b"", b"From a@example.com Mon Nov 23\n", b">From " + b"a" * 200 + b"\n"):
+        text = before + name + b": x\nSubject: y\n\nbody"
+        assert identify(text, 0, len(text)) == "mail"
