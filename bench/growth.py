@@ -1,13 +1,16 @@
-"""How the time of every parser grows with hostile input: `python -m bench.growth [--all] [WORDS ...]`.
+"""What twice the input costs every parser: `python -m bench.growth [--all] [WORDS ...]`.
 
-Each shape is made at 64 KB and doubled until it has 8 MB, or one run takes SLOW_S. The exponent is that of the time
-over the last three doublings that can be measured: 1 is linear, 2 is what must not be. Kernels are called by
-themselves; formats are walked as a file, mail as a message, with the limits that ship, time aside. Each shape runs in
-a process of its own, so its most memory is told as well. Prints a Markdown table: the worst shape of each parser, or
-all of them. WORDS: only parsers whose name holds one.
+Each shape is made at FIRST_LEN and doubled until it has LAST_LEN, or one run takes SLOW_S of processor time. The ratio
+is that of a doubling, over the last ones whose shorter input took LEAST_S: 2 is linear, 4 is what must not be; what
+never takes so long is over before it can be measured. Kernels are called by themselves; formats are walked as a file,
+mail as a message, with the limits that ship, time aside: a shape that reaches one of them costs no more from there on,
+and the size from which it does is told. Each shape runs in a process of its own, so its most memory is told as well.
+Prints a Markdown table: the worst shape of each parser, or all of them. WORDS: only parsers whose name holds one.
+bench/growth.md has it as it was last.
 """
 
 import argparse
+import itertools
 import math
 import resource
 import sys
@@ -19,65 +22,95 @@ from typing import Final
 
 import msgspec
 
-from bench import growth_formats, growth_kernels, growth_mail
+from bench import growth_formats, growth_kernels, growth_mail, growth_opened
 from bench.growth_shapes import Shape
+from engine.scan.facts import Cause
+from engine.scan.walk import Walk
 
-PARSERS: Final = growth_kernels.PARSERS | growth_mail.PARSERS | growth_formats.PARSERS
+PARSERS: Final = growth_kernels.PARSERS | growth_mail.PARSERS | growth_formats.PARSERS | growth_opened.PARSERS
 FIRST_LEN: Final = 64 * 1024
-LAST_LEN: Final = 8 << 20
-SLOW_S: Final = 4.0
-PATIENCE_S: Final = 120.0
-LEAST_S: Final = 0.01
-MOST: Final = 1.15  # an exponent that is worth a look
+LAST_LEN: Final = 4 << 20
+SLOW_S: Final = 0.5
+PATIENCE_S: Final = 60.0
+LEAST_S: Final = 0.004
+DOUBLINGS: Final = 3  # the last ones, of which the ratio is the mean
+MOST: Final = 2.3  # a ratio that is worth a look
+HEAD: Final = "| parser | shape | twice costs | size | s | MB/s | MB more | limit from |"
 
 
 class Row(msgspec.Struct, frozen=True):
+    """ratio: NaN if it is over too soon. limit: octets from which on a limit is reached, 0: none is."""
+
     parser: str
     shape: str
-    exponent: float
+    ratio: float
     octets: int
     seconds: float
     memory: int
+    limit: int
 
     @property
     def cells(self) -> str:
-        size = f"{self.octets / (1 << 20):.3g} MB"
         speed = f"{self.octets / max(self.seconds, 1e-9) / 1e6:.3g}"
-        shown = f"{self.exponent:.2f}" if not math.isnan(self.exponent) else "too short"
+        shown = "too short" if math.isnan(self.ratio) else f"{self.ratio:.2f}"
+        limit = _megabytes(self.limit) if self.limit else "-"
         return (
-            f"| {self.parser} | {self.shape} | {shown} | {size} | {self.seconds:.3f} | {speed} | {self.memory >> 20} |"
+            f"| {self.parser} | {self.shape} | {shown} | {_megabytes(self.octets)} | {self.seconds:.3f} | {speed} "
+            f"| {self.memory >> 20} | {limit} |"
         )
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        return (-1.0 if math.isnan(self.ratio) else self.ratio, self.seconds / max(1, self.octets))
 
-def measure(run: Callable[[bytes], object], shape: Shape) -> tuple[float, int, float, int]:
-    """(exponent, octets of the largest input, its seconds, most memory beyond it)."""
+
+def _megabytes(octets: int) -> str:
+    return f"{octets / (1 << 20):.3g} MB"
+
+
+def measure(run: Callable[[bytes], object], shape: Shape) -> tuple[float, int, float, int, int]:
+    """(ratio, octets of the largest input, its seconds, most memory beyond it, octets from which a limit is)."""
     run(shape(1 << 10))  # what is imported or built once
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     times: list[tuple[int, float]] = []
-    length = FIRST_LEN
-    while length <= LAST_LEN:
+    limit = 0
+    for length in itertools.takewhile(lambda one: one <= LAST_LEN, (FIRST_LEN << turn for turn in itertools.count())):
         data = shape(length)
-        took = min(_seconds(run, data) for _ in range(3 if not times or times[-1][1] < 0.1 else 1))
-        times.append((len(data), took))
-        if took > SLOW_S:
+        if times and len(data) < 1.5 * times[-1][0]:
+            continue  # most of it is there whatever its length
+        runs = []
+        for _ in range(4):
+            took, result = _timed(run, data)
+            runs.append(took)
+            if sum(runs) > 0.15:
+                break
+        times.append((len(data), min(runs)))
+        if not limit and _limited(result):
+            limit = len(data)
+        if times[-1][1] > SLOW_S:
             break
-        length *= 2
     memory = max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before - 2 * times[-1][0])
-    return _exponent(times), *times[-1], memory
+    return _ratio(times), *times[-1], memory, limit
 
 
-def _seconds(run: Callable[[bytes], object], data: bytes) -> float:
+def _timed(run: Callable[[bytes], object], data: bytes) -> tuple[float, object]:
     began = time.process_time()
-    run(data)
-    return time.process_time() - began
+    result = run(data)
+    return time.process_time() - began, result
 
 
-def _exponent(times: list[tuple[int, float]]) -> float:
-    """Of the time over the last doublings; NaN if all is over too soon to be told."""
-    told = [one for one in times if one[1] >= LEAST_S][-4:]
-    if len(told) < 2 or told[0][0] == told[-1][0]:
+def _limited(result: object) -> bool:
+    facts = result.facts if isinstance(result, Walk) else getattr(result, "facts", None)
+    return any(one.cause is Cause.LIMIT for one in facts.unscanned) if facts is not None else False
+
+
+def _ratio(times: list[tuple[int, float]]) -> float:
+    """Of a doubling, over the last ones that can be measured; NaN if all is over too soon to be told."""
+    told = [one for one in times if one[1] >= LEAST_S][-DOUBLINGS - 1 :]
+    if len(told) < 2:
         return math.nan
-    return math.log(told[-1][1] / told[0][1]) / math.log(told[-1][0] / told[0][0])
+    (few, shorter), (more, longer) = told[0], told[-1]
+    return float((longer / shorter) ** (math.log(2) / math.log(more / few)))
 
 
 def _child(parser: str, shape: str, channel: Connection) -> None:
@@ -90,7 +123,7 @@ def row(parser: str, shape: str) -> Row:
     process = get_context("fork").Process(target=_child, args=(parser, shape, theirs))
     process.start()
     theirs.close()
-    measured = (math.inf, 0, PATIENCE_S, 0)
+    measured = (math.inf, 0, PATIENCE_S, 0, 0)
     try:
         if ours.poll(PATIENCE_S):
             measured = ours.recv()
@@ -107,10 +140,11 @@ def main() -> None:
     options.add_argument("--all", action="store_true", help="every shape, not the worst of each parser")
     options.add_argument("words", nargs="*")
     chosen = options.parse_args()
-    print("| parser | shape | exponent | size | s | MB/s | MB more |\n| --- | --- | --- | --- | --- | --- | --- |")
-    for parser, (_, shapes) in PARSERS.items():
+    print(f"{HEAD}\n{'| --- ' * 8}|")
+    for parser, (run, shapes) in PARSERS.items():
         if chosen.words and not any(word in parser for word in chosen.words):
             continue
+        run(b"what is built once")  # so that it is not built again for each shape
         rows = []
         for shape in shapes:
             rows.append(row(parser, shape))
@@ -118,7 +152,7 @@ def main() -> None:
                 print(rows[-1].cells, flush=True)
             print(rows[-1].cells, file=sys.stderr, flush=True)
         if not chosen.all:
-            print(max(rows, key=lambda one: (-1.0 if math.isnan(one.exponent) else one.exponent, one.seconds)).cells)
+            print(max(rows, key=lambda one: one.rank).cells, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ from typing import Final
 
 from bench.growth_mail import file
 from bench.growth_shapes import Parser, sized
-from tests.engine.scan.formats.disk_made import SECTOR, logical, vhd, vhdx
+from tests.engine.scan.formats.disk_made import SECTOR, logical, vhd, vhd_dynamic
 from tests.engine.scan.formats.udf_made import tag
 
 _END: Final = 0x0FFFFFFF
 _AWAY: Final = 100_000  # a cluster behind the end of every image here
+_CIRCLE: Final = 30_000  # as that
 
 
 # --- FAT32: clusters of a sector, the root in cluster 2 ------------------------------------------------------
@@ -65,7 +66,9 @@ def _fat_one_chain(times: int) -> bytes:
 
 def _fat_circle(times: int) -> bytes:
     """Files that all have the one cluster, which follows itself and is not there."""
-    return _fat_of([_entry(number, 8000, 1 << 30) for number in range(times)], lambda first: [8000] * (8001 - first))
+    return _fat_of(
+        [_entry(number, _CIRCLE, 1 << 30) for number in range(times)], lambda first: [_CIRCLE] * (_CIRCLE + 1 - first)
+    )
 
 
 def fat_folders(times: int) -> bytes:
@@ -377,7 +380,7 @@ PARSERS: Final[dict[str, Parser]] = {
             "logical partitions": sized(_partitions),
             "logical partitions in a circle": sized(_partition_circle),
             "tables": sized(_tables),
-            "vhdx": lambda length: vhdx(sized(fat_files)(length)),
+            "blocks": sized(lambda times: vhd_dynamic(fat_files(times)[:-SECTOR])),
         },
     ),
     "udf": (

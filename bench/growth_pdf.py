@@ -12,8 +12,12 @@ _STREAM: Final = b"%d 0 obj\n<</Length 9999999/Filter/ASCIIHexDecode>>\nstream\n
 
 
 def _object_streams(times: int) -> bytes:
-    inner = dict.fromkeys(range(times), b"<< /S /GoTo /JS 7 0 R >>")
-    return pdf.document(pdf.object_stream(5, inner), pdf.thing(4, b"<< /OpenAction 3 0 R /JS 9 0 R >>"))
+    """One, not packed: each octet of it is one of the file."""
+    value = b"<< /S /GoTo /JS 7 0 R >>"
+    numbers = b"".join(b"%d %d " % (number, number * len(value)) for number in range(times))
+    head = b"/Type /ObjStm /N %d /First %d" % (times, len(numbers))
+    inner = pdf.stream(5, numbers + value * times, head)
+    return pdf.document(inner, pdf.thing(4, b"<< /OpenAction 3 0 R /JS 9 0 R >>"))
 
 
 def _many_object_streams(times: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 Shape = Callable[[int], bytes]
@@ -50,8 +51,15 @@ def numbered(unit: bytes, head: bytes = b"", tail: bytes = b"") -> Shape:
 def sized(make: Callable[[int], bytes], least: int = 1) -> Shape:
     """Of what is made by a count: make(times) has about `length` octets."""
 
+    @cache
+    def lengths() -> tuple[int, int, int]:
+        few, far = len(make(16)), 512  # far enough apart for what comes in blocks
+        while len(make(16 + far)) < few + 4096 and far < 1 << 16:
+            far *= 4
+        return few, len(make(16 + far)) - few, far
+
     def shape(length: int) -> bytes:
-        few, more = len(make(16)), len(make(32))
-        return make(max(least, 16 + (length - few) * 16 // max(1, more - few)))
+        few, more, far = lengths()
+        return make(max(least, 16 + (length - few) * far // max(1, more)))
 
     return shape

@@ -23,7 +23,7 @@ _DIRECTORIES_LEN: Final = 64 << 20  # octets of all directories: many can be sai
 _AGAIN: Final = 2  # times the length of the image that all directories have: each lies somewhere else
 _DEPTH: Final = 64  # directories in each other that a name tells of
 _LONG, _VOLUME, _FOLDER = 0x0F, 0x08, 0x10
-_STRETCH: Final = 64  # clusters in a row that are followed before it is looked whether they are there
+_STRETCH: Final = 8  # clusters in a row that are followed before it is looked whether they are there
 _NAME_PARTS: Final = ((1, 11), (14, 26), (28, 32))
 
 

@@ -64,9 +64,11 @@ def _stored(buf: Octets, room: Room) -> Iterator[Item]:
             return
         (size,) = struct.unpack_from("<Q", buf, at + 16)
         begin = at + _STORE_HEAD_LEN
-        if size > len(buf) - begin:
-            yield _member(buf, begin, len(buf) - begin, at, extensions.get(at, ""), names, complete=False)
-            at = buf.find(_STORE, begin)
+        if size > len(buf) - begin:  # up to the next: each is looked at once, however many are cut
+            following = buf.find(_STORE, begin)
+            end = following if following >= 0 else len(buf)
+            yield _member(buf, begin, end - begin, at, extensions.get(at, ""), names, complete=False)
+            at = following
             continue
         yield _member(buf, begin, size, at, extensions.get(at, ""), names)
         at = buf.find(_STORE, begin + size)

@@ -5,6 +5,7 @@ signatures. Its content is walked like the member of any archive.
 """
 
 import bz2
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -21,6 +22,7 @@ MESSAGES: Final = 100  # in one text
 PACKETS: Final = 1_000  # of one message, in all its layers
 _ZLIB_HEADER_LEN: Final = 2
 DEPTH: Final = 4  # compressed packets in each other
+_LOOK_EVERY: Final = 4096
 _MARK: Final = b"-----BEGIN PGP MESSAGE"
 _BEGIN: Final = re.compile(
     rb"(?:^|(?<=[\r\n]))-----BEGIN PGP MESSAGE(?:, PART [0-9X/]{1,9})?-----[ \t]*\r?\n"
@@ -126,8 +128,10 @@ def _packet(data: memoryview, at: int, room: Room) -> tuple[int, memoryview, int
         size = 1 << kind
         end = at + size + int.from_bytes(data[at : at + size], "big")
         return tag, data[at + size : end], min(end, len(data))
-    pieces = []
-    while True:  # partial lengths: each goes on by one octet at least
+    whole: memoryview | bytearray = data[at:at]
+    for number in itertools.count(1):  # partial lengths: each goes on by one octet at least
+        if number % _LOOK_EVERY == 0:
+            room.check_time()
         one = data[at] if at < len(data) else 0
         at += 1
         if one < 192:
@@ -140,11 +144,15 @@ def _packet(data: memoryview, at: int, room: Room) -> tuple[int, memoryview, int
             at += 4
         else:
             length = 1 << (one & 31)
-        pieces.append(data[at : at + length])
+        piece = data[at : at + length]
+        if not whole:
+            whole = piece
+        else:
+            whole = whole if isinstance(whole, bytearray) else bytearray(whole)
+            whole += piece
         at = min(at + length, len(data))
         if not 224 <= one < 255 or at >= len(data):
-            if len(pieces) == 1:
-                return first & 63, pieces[0], at
-            joined = b"".join(pieces)
-            room.keep(len(joined))
-            return first & 63, memoryview(joined), at
+            break
+    if isinstance(whole, bytearray):
+        room.keep(len(whole))
+    return first & 63, memoryview(whole), at

@@ -28,6 +28,7 @@ _HEAD: Final = struct.Struct(">4sHHQQL")
 _TABLE_NAME: Final = "[TOC].xml"  # as 7-Zip lists it
 _TABLE_LEN: Final = 16 << 20  # of the table, unpacked: some 20,000 files
 _ENTRIES: Final = 50_000  # files, and contents that a table tells of; the limit on files is lower, this bounds memory
+_PACKED_WORK: Final = 16  # times the length of the archive: contents may be said to lie in the same place
 _DEPTH: Final = 64  # elements in each other: folders are
 _TEXT_LEN: Final = 4096  # characters of the text of one element that are kept
 _LOOK_EVERY: Final = 256
@@ -62,6 +63,10 @@ class _Content(msgspec.Struct):
     length: int = 0
     size: int = -1
     style: str = ""
+
+    @property
+    def packed(self) -> bool:
+        return self.style.rpartition("/")[2] not in ("octet-stream", "")
 
 
 class _Refused(Exception):
@@ -178,12 +183,19 @@ def members(buf: Octets, room: Room) -> Iterator[Item]:
     yield Member(_TABLE_NAME, table.data, table.over, table.complete, stream=True)
     del table
     end = heap
+    left = _PACKED_WORK * len(buf)
     for content in found.contents:
         room.check_time()
         if content.offset < 0 or content.length < 0:
             yield Unread(content.file.path, 0, Cause.DAMAGED, "xar: no place")
             continue
         end = max(end, heap + content.offset + content.length)
+        left -= min(len(buf), content.length) if content.packed else 0
+        if left < 0:
+            yield Unread(
+                content.file.path, max(0, content.size), Cause.LIMIT, "xar: contents that share what is packed"
+            )
+            continue
         yield _member(buf, heap + content.offset, content, room)
     if end < len(buf) and magic.identify(buf, end, len(buf)) not in _PLAIN:
         yield Odd("xar-trailing-data")

@@ -9,15 +9,31 @@ from typing import Final
 
 import pytest
 
-from bench import growth_formats, growth_mail
+from bench import growth_formats, growth_mail, growth_opened
 from bench.growth_shapes import Parser
 from engine import limits
+from engine.scan.formats import ntfs, udf
 
 _LENS: Final = (1_000, 4_000, 8_000)  # beyond the least that a shape has
-_COSTLY: Final = {"multipart": (400, 1_600, 3_200)}  # every line may be a delimiter of each of them
-_MULTIPLYING: Final = {"unclosed in each other", "two boundaries"}  # up to a limit, so it is lowered below all inputs
+_OTHER_LENS: Final = {
+    "multipart": (400, 1_600, 3_200),  # every line may be a delimiter of each of them
+    "passwords": (3_000, 6_000, 9_000),  # behind the first words that are looked behind
+    "files, packed": (300, 600, 900),
+    "chm": (4_000, 8_000, 12_000),  # chunks of 4 KB
+    **dict.fromkeys(("7z with a password", "rar with a password"), (300, 1_200, 2_400)),  # many calls for each file
+    **dict.fromkeys(("packed", "blocks"), (70_000, 200_000, 330_000)),  # in pieces of 64 KB
+    **dict.fromkeys(("fat", "ntfs", "vhd, partitions", "udf", "encrypted ooxml"), (4_000, 16_000, 32_000)),
+}
+_LOWERED: Final[dict[str, list[tuple[object, str, float]]]] = {  # what grows up to a limit: it is below all inputs
+    "unclosed in each other": [(limits, "MIME_PARTS", 100), (limits, "READINGS_TOTAL", 30)],
+    "two boundaries": [(limits, "MIME_PARTS", 100), (limits, "READINGS_TOTAL", 30)],
+    "one descriptor for all": [(udf, "_FOLLOWED", 0.02)],
+    "descriptors that lead to each other": [(udf, "_FOLLOWED", 0.02)],
+    "directories in one place": [(udf, "_DIRECTORIES_LEN", 2_000)],
+    "directories in each other": [(ntfs, "_DEPTH", 3)],
+}
 _SLACK: Final = 400  # calls more or less that come in steps, of pieces and of tables
-_PARSERS: Final[dict[str, Parser]] = growth_mail.PARSERS | growth_formats.PARSERS
+_PARSERS: Final[dict[str, Parser]] = growth_mail.PARSERS | growth_formats.PARSERS | growth_opened.PARSERS
 
 
 def _calls(parser: str, data: bytes) -> int:
@@ -43,11 +59,10 @@ def test_twice_the_input_is_at_most_twice_the_work(parser: str, monkeypatch: pyt
     _PARSERS[parser][0](b"what is built once")
     for name, shape in _PARSERS[parser][1].items():
         least = len(shape(1))
-        inputs = [shape(least + length) for length in _COSTLY.get(parser, _LENS)]
+        inputs = [shape(least + length) for length in _OTHER_LENS.get(name, _OTHER_LENS.get(parser, _LENS))]
         with monkeypatch.context() as lowered:
-            if name in _MULTIPLYING:
-                lowered.setattr(limits, "MIME_PARTS", 100)
-                lowered.setattr(limits, "READINGS_TOTAL", 30)
+            for module, bound, value in _LOWERED.get(name, []):
+                lowered.setattr(module, bound, value)
             few, more, most = (_calls(parser, data) for data in inputs)
         short, long, longest = map(len, inputs)
         if most - more > 1.25 * max(0, more - few) * (longest - long) / (long - short) + _SLACK:

@@ -1,6 +1,7 @@
 """xar archives: members in every packing, tables that lie, and their bounds."""
 
 import base64
+import zlib
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_what_lies_behind_the_heap_is_seen() -> None:
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONT-07, PROC-23: xar._ENTRIES, xar._DEPTH, xar._TEXT_LEN and xar._TABLE_LEN, crossed by one."""
+    """CONT-07, PROC-23: xar._ENTRIES, xar._DEPTH, xar._TEXT_LEN, xar._TABLE_LEN, xar._PACKED_WORK, each by one."""
     four = packed(dict.fromkeys("abcd", b"content"))
     for most, told in ((4, []), (3, [("limit", "xar: 3 files")])):
         monkeypatch.setattr(xar, "_ENTRIES", most)
@@ -158,6 +159,19 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     for longer in (0, 1):
         monkeypatch.setattr(xar, "_TABLE_LEN", len(table) - longer)
         assert len(inside(wrapped(table, b"a")).gaps) == longer
+    monkeypatch.setattr(xar, "_TABLE_LEN", 1 << 20)
+    stream = zlib.compress(b"") * 200  # of which the first is read, at the cost of all
+    table = f"<xar><toc><file>{data(0, len(stream), 0, 'x-gzip') * 20}</file></toc></xar>".encode()
+    whole = wrapped(table, stream)
+    for most in (3, 4):
+        monkeypatch.setattr(xar, "_PACKED_WORK", most)
+        assert 20 - len(inside(whole).unread) == most * len(whole) // len(stream)
+
+
+def test_long_folders_are_not_told_again_and_again() -> None:
+    """PROC-23: of a path that is too long, what lies further out is not told."""
+    deep = packed({"/".join(letter * 600 for letter in "abcd"): b"1"})
+    assert [name.count("/") for name in contents(deep)] == [1]
 
 
 def test_twice_the_members_cost_twice() -> None:
