@@ -242,7 +242,7 @@ def header_of_rar(length: int) -> bool:
 
 CASES: dict[str, tuple[ModuleType, str, int, Callable[[int], bool]]] = {
     "pdf_filters.CHAIN": (pdf_filters, "CHAIN", 3, pdf_filters_chained),
-    "pdf_objects._DEFINITIONS": (pdf_objects, "_DEFINITIONS", 3, pdf_definitions),
+    "pdf_objects.DEFINITIONS": (pdf_objects, "DEFINITIONS", 3, pdf_definitions),
     "pdf._WALKED": (pdf, "_WALKED", 12, pdf_values),
     "pdf_syntax.DEPTH": (pdf_syntax, "DEPTH", 5, pdf_depth),
     "pdf_syntax.TOKENS": (pdf_syntax, "TOKENS", 9, pdf_tokens),
