@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from functools import partial
+from html.entities import html5
 from typing import Final, Protocol
 
 from bench.growth_shapes import Parser, Shape, filled, nested, numbered
@@ -10,6 +11,7 @@ from cext import (
     base64,
     binhex,
     dkim,
+    escapes,
     expression,
     grams,
     html,
@@ -19,6 +21,7 @@ from cext import (
     quoted_printable,
     rtf,
     smtp_data,
+    spelled,
     texture,
     uue,
     vba,
@@ -247,6 +250,34 @@ PARSERS: Final[dict[str, Parser]] = {
             "blank lines": filled(b"--b" + b" " * 99 + b"x\r\n"),
             "CR": filled(b"--b\r"),
         },
+    ),
+    "cext.spelled": (
+        lambda data: spelled.spelled(data, 0, len(data), 256),
+        {
+            **ANY,
+            "lines": filled(b"\n=:(b-\r"),
+            "binhex": filled(b"\n:!!!!!!!!!!!!!!!!!!!!!!"),
+            "words": filled(b"\n(This file must be converted with BinHe"),
+            "Data": filled(b"Da"),
+            "marks": filled(b"ata:6base64"),
+            "runs": filled(b"A" * 255 + b"."),
+        },
+    ),
+    "cext.escapes references": (
+        lambda data: escapes.references(data, html5),
+        {
+            **ANY,
+            "&": filled(b"&"),
+            "names": filled(b"&amp"),
+            "unknown": filled(b"&aaaaaa"),
+            "long": filled(b"&" + b"a" * 99),
+            "numbers": filled(b"&#x41"),
+            "digits": filled(b"9", b"&#"),
+        },
+    ),
+    "cext.escapes percents": (
+        escapes.percents,
+        {**ANY, "%": filled(b"%"), "escapes": filled(b"%41"), "cut": filled(b"%4")},
     ),
     "cext.mime trailing_blank": (
         lambda data: mime.trailing_blank(data, 0, len(data)),
