@@ -119,12 +119,10 @@ PARSERS: Final[dict[str, Parser]] = {
         file,
         {
             "entries": sized(lambda times: _chm_entries([f"/{number}.htm" for number in range(times)])),
-            "entries of one name": sized(lambda times: _chm_entries(["/a"] * times)),
             "entries of a section that is not there": sized(
                 lambda times: _chm_entries([f"/{number}.htm" for number in range(times)], 1)
             ),
             "packed": sized(lambda times: chm({"a": b"a" * times})),
-            "packed entries": sized(lambda times: chm({f"{number}": b"a" for number in range(times)})),
         },
     ),
     "szdd": (

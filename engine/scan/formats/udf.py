@@ -287,6 +287,7 @@ def _allocated(buf: Octets, volume: _Volume, partition: int, begin: int, length:
         where = int.from_bytes(field[8:10], "little") if step == 16 else partition
         kind, octets = octets >> 30, octets & _LENGTH
         if kind == 3:
+            volume.follow(volume.block_len)
             at = _offset(volume, _Place(block, where))
             if _tag(buf, at) != _ALLOCATION:
                 raise _Damaged("allocation extent")

@@ -9,6 +9,7 @@ Known gaps: signatures are not verified, checksums not compared.
 import base64
 import binascii
 import bz2
+import re
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -31,6 +32,7 @@ _ENTRIES: Final = 50_000  # files, and contents that a table tells of; the limit
 _PACKED_WORK: Final = 16  # times the length of the archive: contents may be said to lie in the same place
 _DEPTH: Final = 64  # elements in each other: folders are
 _TEXT_LEN: Final = 4096  # characters of the text of one element that are kept
+_STRETCH_LEN: Final = 1 << 16  # octets up to the next element: one has all of its fields in memory at once
 _LOOK_EVERY: Final = 256
 _DATA: Final = frozenset({"data", "ea"})
 _UNTOLD: Final = {"offset": -1, "length": 0, "size": -1}
@@ -96,7 +98,10 @@ class _Table:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
-        parser.Parse(xml, True)
+        long = re.search(rb"<[^<]{%d}" % _STRETCH_LEN, xml)
+        parser.Parse(xml if long is None else xml[: long.start()], long is None)
+        if long is not None:
+            raise _Refused(f"an element of {_STRETCH_LEN} octets")
 
     @staticmethod
     def _refuse(*_: object) -> None:

@@ -19,7 +19,7 @@ _OTHER_LENS: Final = {
     "multipart": (400, 1_600, 3_200),  # every line may be a delimiter of each of them
     "passwords": (3_000, 6_000, 9_000),  # behind the first words that are looked behind
     "files, packed": (300, 600, 900),
-    "chm": (4_000, 8_000, 12_000),  # chunks of 4 KB
+    "chm": (4_000, 12_000, 24_000),  # chunks of 4 KB
     **dict.fromkeys(("7z with a password", "rar with a password"), (300, 1_200, 2_400)),  # many calls for each file
     **dict.fromkeys(("packed", "blocks"), (70_000, 200_000, 330_000)),  # in pieces of 64 KB
     **dict.fromkeys(("fat", "ntfs", "vhd, partitions", "udf", "encrypted ooxml"), (4_000, 16_000, 32_000)),

@@ -81,6 +81,13 @@ def test_files_are_examined(section: bytes) -> None:
     assert VIRUS in {one.name for one in facts.matches if one.part != "a.one"}
 
 
+def test_cut_files_end_at_the_next() -> None:
+    """PROC-23: each octet is looked at once, however many files are said to go on to the end."""
+    many = _section(b"words") + (onenote._STORE + struct.pack("<Q", 1 << 40) + bytes(12) + EICAR) * 9
+    files = [one for one in Found(onenote.members, many).files.values() if not one.complete]
+    assert [bytes(one.data) for one in files] == [EICAR] * 9
+
+
 def test_cut_file_is_incomplete() -> None:
     octets = _section(b"c" * 3000)
     (member,) = Found(onenote.members, octets[:2000]).files.values()

@@ -2,6 +2,7 @@
 
 import base64
 import bz2
+import tracemalloc
 import zlib
 
 import pytest
@@ -13,6 +14,7 @@ from engine.scan.facts import Cause, Verdict
 from engine.scan.formats import openpgp
 from engine.scan.formats.item import Gap, Item, Member, Odd
 from engine.scan.walk import Walker
+from tests.engine.scan.formats.rooms import Room as FoundRoom
 from tests.engine.scan.formats.test_pkcs7 import Room
 from tests.engine.scan.material import EICAR, Clock, Matcher, kinds, message, walk
 
@@ -81,6 +83,22 @@ def test_partial_lengths_and_missing_ends() -> None:
     open_end = armored(literal(b"content"), b"", b"")
     assert opened(open_end[: open_end.index(b"-----END")]) == [Member("a.txt", b"content")]
     assert opened(armored(literal(b"content"), check=b"").replace(b"\n", b"\r\n")) == [Member("a.txt", b"content")]
+
+
+def test_very_many_pieces_of_a_body() -> None:
+    """CONT-07, CONT-11: time is asked for, and no more is held than what they make."""
+    count = 100_000
+    body = b"b\0" + bytes(4) + b"x" * count
+    partial = b"\xcb" + b"".join(b"\xe0%c" % octet for octet in body[:-1]) + b"\x01" + body[-1:]
+    data = armored(partial)
+    room = FoundRoom()
+    tracemalloc.start()
+    try:
+        (one,) = openpgp.messages(data, room)
+        assert isinstance(one, Member) and one.data == b"x" * count
+        assert room.looks > count // 5000 and tracemalloc.get_traced_memory()[1] < 20 * count
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_only_looks_like_one_is_text() -> None:

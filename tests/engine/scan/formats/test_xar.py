@@ -139,7 +139,7 @@ def test_what_lies_behind_the_heap_is_seen() -> None:
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONT-07, PROC-23: xar._ENTRIES, xar._DEPTH, xar._TEXT_LEN, xar._TABLE_LEN, xar._PACKED_WORK, each by one."""
+    """CONT-07, PROC-23: xar._ENTRIES, xar._DEPTH, xar._TEXT_LEN, xar._TABLE_LEN, xar._STRETCH_LEN, xar._PACKED_WORK."""
     four = packed(dict.fromkeys("abcd", b"content"))
     for most, told in ((4, []), (3, [("limit", "xar: 3 files")])):
         monkeypatch.setattr(xar, "_ENTRIES", most)
@@ -160,6 +160,12 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(xar, "_TABLE_LEN", len(table) - longer)
         assert len(inside(wrapped(table, b"a")).gaps) == longer
     monkeypatch.setattr(xar, "_TABLE_LEN", 1 << 20)
+    long = b"<xar><toc><file>" + b" " * 300 + b"</file></toc></xar>"
+    for longer in (0, 1):
+        monkeypatch.setattr(xar, "_STRETCH_LEN", 306 - longer)
+        told = [("limit", f"xar: an element of {306 - longer} octets")]
+        assert inside(wrapped(long)).gaps == told * longer
+    monkeypatch.setattr(xar, "_STRETCH_LEN", 1 << 16)
     stream = zlib.compress(b"") * 200  # of which the first is read, at the cost of all
     table = f"<xar><toc><file>{data(0, len(stream), 0, 'x-gzip') * 20}</file></toc></xar>".encode()
     whole = wrapped(table, stream)
