@@ -24,6 +24,8 @@ _ENTRIES: Final = 100_000  # of the directory; the limit on files is lower, this
 _NUMBER_LEN: Final = 9  # octets of a number of 63 bits
 _LOOK_EVERY: Final = 64
 _STORAGE: Final = "::DataSpace/"  # how sections are packed, and what they are made of
+_NAMES: Final = "::dataspace/namelist"
+_NAMES_LEN: Final = 1024
 _OWN: Final = ("/#", "/$", "::")
 
 
@@ -45,6 +47,8 @@ def members(buf: Octets, room: Room) -> Iterator[Item]:
     if buf[directory : directory + 4] != b"ITSP":
         raise NotThis("chm: no directory")
     listing = _Listing(buf, directory, room)
+    if not _is_named(buf, content, listing.storage.get(_NAMES)):
+        listing.odd = True
     packed = [entry for entry in listing.entries if entry.section == 1]
     wanted = max((entry.offset + entry.size for entry in packed), default=0)
     most = room.room()
@@ -61,6 +65,28 @@ def members(buf: Octets, room: Room) -> Iterator[Item]:
         yield Gap(*listing.fault)
     if listing.odd:
         yield Odd("chm-directory", severe=True)
+
+
+def _is_named(buf: Octets, content: int, place: tuple[int, int, int] | None) -> bool:
+    """Whether the list of names of sections, if there is one, says of both what it says in all that the compiler makes:
+    a reader goes by it to the octets of a section."""
+    if place is None:
+        return True
+    section, offset, size = place
+    at = content + offset
+    names = buf[at + 4 : at + min(size, _NAMES_LEN)] if section == 0 else b""
+    return [one.strip("\0") for one in _words(names)] == ["Uncompressed", "MSCompressed"]
+
+
+def _words(octets: bytes) -> list[str]:
+    """Names, each behind its length and in front of a zero."""
+    found = []
+    at = 0
+    while len(octets) - at >= 2:
+        length = 2 * int.from_bytes(octets[at : at + 2], "little")
+        found.append(octets[at + 2 : at + 2 + length].decode("utf-16-le", "replace"))
+        at += 4 + length
+    return found
 
 
 def _member(buf: Octets, content: int, section: bytes, entry: _Entry, cut: bool, room: Room) -> Item:
@@ -84,6 +110,7 @@ class _Listing:
         self.entries: list[_Entry] = []
         self.fault: tuple[Cause, str] | None = None
         self.odd = False
+        self.storage: dict[str, tuple[int, int, int]] = {}  # of what sections are made: name -> section, offset, octets
         fields = _DIRECTORY.unpack(buf[at : at + _DIRECTORY.size].ljust(_DIRECTORY.size, b"\0"))
         head_len, chunk_len, chunks = fields[2], fields[4], fields[11]
         at += head_len
@@ -125,6 +152,9 @@ class _Listing:
                 self.odd = True
                 return
             count += 1
+            if name.lower().startswith(_STORAGE.lower()):
+                place = section, offset, size
+                self.odd |= self.storage.setdefault(name.lower(), place) != place
             if size and not (name.startswith(_STORAGE) and section == 0):
                 self.entries.append(_Entry(name, section, offset, size))
             elif not name.endswith("/") and not name.startswith(_OWN):

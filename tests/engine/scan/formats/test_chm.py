@@ -141,3 +141,25 @@ def test_entries_behind_the_end_that_a_chunk_tells() -> None:
     buf[at + 4 : at + 8] = struct.pack("<L", at + CHUNK_LEN - hidden)
     facts = walk_file(bytes(buf).replace(EICAR, bytes(len(EICAR))), "a.chm").facts
     assert facts.verdict is Verdict.UNSCANNED
+
+
+def names(*sections: str) -> bytes:
+    listed = b"".join(struct.pack("<H", len(one)) + one.encode("utf-16-le") + b"\0\0" for one in sections)
+    return struct.pack("<HH", len(listed) // 2 + 2, len(sections)) + listed
+
+
+@pytest.mark.parametrize(
+    ("sections", "more", "told"),
+    [
+        (("Uncompressed", "MSCompressed"), [], False),
+        (("Uncompressed", "Other"), [], True),
+        (("Uncompressed", "MSCompressed"), [entry("::DataSpace/NameList", 0, 0, 5)], True),
+    ],
+)
+def test_where_a_section_is_by_its_name(sections: tuple[str, ...], more: list[bytes], told: bool) -> None:
+    """AV-02: a reader goes by the list of names to the octets of a section; what is unpacked here is that of the usual
+    name, by the first entry that says where that is."""
+    listed = names(*sections)
+    entries = [entry("/a.htm", 0, 0, 5), entry("::DataSpace/NameList", 0, 5, len(listed)), *more]
+    found = Found(chm.members, assembled(entries, b"hello" + listed))
+    assert ("chm-directory" in found.odd) is told
