@@ -64,6 +64,15 @@ def _parts(unit: bytes, head: bytes = b"", tail: bytes = b"") -> Shape:
     return numbered(b"--b\r\n" + unit, _MIXED + head, b"--b--\r\n" + tail)
 
 
+def _longer_boundaries(length: int) -> bytes:
+    """Multiparts in each other, each of whose boundaries is the next one's begin, and lines that may be of any."""
+    opened = b"".join(
+        b'--%b\r\nContent-Type: multipart/mixed; boundary="%b"\r\n\r\n' % (b"b" * number, b"b" * (number + 1))
+        for number in range(1, 21)
+    )
+    return filled(b"--" + b"b" * 20 + b"\r\n\r\nx\r\n", _MIXED + opened)(length)
+
+
 def _base64(of: Shape) -> Shape:
     return lambda length: _TEXT.replace(b"\r\n\r\n", b"\r\n") + _CODED + base64.encodebytes(of(length * 3 // 4))
 
@@ -83,6 +92,15 @@ PARSERS: Final[dict[str, Parser]] = {
             "From, comments": filled(b"(", b"From: "),
             "From, strings": filled(b'"a" ', b"From: "),
             "From, escapes": filled(b"\\", b'From: "'),
+            "Content-Type, comments": nested(b"(", b")", b"Content-Type: ", b"", b"text/plain\r\n\r\nx"),
+            "Content-Type, folded": filled(
+                b"\t\r\n", b"Content-Type: multipart/mixed;\r\n", b"\tboundary=b\r\n\r\n--b"
+            ),
+            "boundary, escapes": filled(b'\\"', b'Content-Type: multipart/mixed; boundary="', b'"\r\n\r\n--b\r\n\r\nx'),
+            "boundaries": numbered(b"Content-Type: multipart/mixed; boundary=b%d\r\n", b"", b"\r\n--b1\r\n\r\nx"),
+            "continuations": numbered(
+                b"filename*%d*=utf-8''a;\r\n ", b"Content-Disposition: attachment; ", b"x=y\r\n\r\nx"
+            ),
             "DKIM fields": numbered(
                 b"DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=%d; h=from; bh=AAAA; b=AAAA\r\n"
             ),
@@ -119,6 +137,7 @@ PARSERS: Final[dict[str, Parser]] = {
                 b"Content-Type: multipart/mixed; boundary=c\r\nContent-Type: multipart/mixed; boundary=d\r\n\r\n--c\r\n\r\n--d\r\n\r\n"  # noqa: E501
             ),
             "prefixes": filled(b"--bc\r\n\r\nx\r\n", _MIXED + b"--b\r\n\r\n"),
+            "boundaries that begin with each other": _longer_boundaries,
             "bare CR": filled(b"--b\r\r", _MIXED),
             "two encodings": _parts(
                 b"Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nQUJD=\r\n"

@@ -27,6 +27,7 @@ _OTHER_LENS: Final = {
 _LOWERED: Final[dict[str, list[tuple[object, str, float]]]] = {  # what grows up to a limit: it is below all inputs
     "unclosed in each other": [(limits, "MIME_PARTS", 100), (limits, "READINGS_TOTAL", 30)],
     "two boundaries": [(limits, "MIME_PARTS", 100), (limits, "READINGS_TOTAL", 30)],
+    "boundaries that begin with each other": [(limits, "MIME_PARTS", 100), (limits, "READINGS_TOTAL", 30)],
     "one descriptor for all": [(udf, "_FOLLOWED", 0.02)],
     "descriptors that lead to each other": [(udf, "_FOLLOWED", 0.02)],
     "directories in one place": [(udf, "_DIRECTORIES_LEN", 2_000)],
