@@ -47,7 +47,10 @@ _BEHIND_WORD: Final = (b"", *(bytes([octet]) for octet in _WHITE + b"()<>[]{}/%"
 _DIGITS: Final = b"0123456789"
 _OF_NUMBERS: Final = b"0123456789.+-eE"  # readers take 7.0 for 7, and 50e-1 for 5
 # What may hold any octets, but for strings with parentheses in them, which are rare; and what is left of others then.
-_STRINGS: Final = re.compile(rb"\((?:[^()\\]++|\\.)*+\)|(?<!<)<[^<>()%]*+>|%[^\r\n]*+[\r\n]", re.S)
+# What is not closed stays, and each octet is looked at twice at most: so it is with a backslash, which may hide others.
+_STRINGS: Final = re.compile(
+    rb"\((?:[^()\\]++|\\.)*+\)|(\((?:[^()\\]++|\\.)*+\Z|\\.)|(?<!<)<[^<>()%]*+>|%[^\r\n]*+", re.S
+)
 _OPEN: Final = re.compile(rb"[()%]")
 
 
@@ -193,8 +196,10 @@ class Objects:
 
     def _closed(self, begin: int, end: int) -> bool:
         """Whether no string, comment, array or dictionary that begins in buf[begin:end] goes on behind it."""
-        rest = _STRINGS.sub(b" ", self.buf[begin:end])
-        if _OPEN.search(rest) is None and rest.count(b"[") == rest.count(b"]"):
+        whole = self.buf[begin:end]
+        rest = _STRINGS.sub(rb"\1", whole)
+        in_comment = whole.find(b"%", max(whole.rfind(b"\n"), whole.rfind(b"\r")) + 1) >= 0
+        if not in_comment and _OPEN.search(rest) is None and rest.count(b"[") == rest.count(b"]"):
             opened = rest.count(b"<<")
             if 2 * opened == rest.count(b"<") == rest.count(b">") == 2 * rest.count(b">>"):
                 return True

@@ -265,3 +265,11 @@ def test_a_filter_that_only_readers_find(head: bytes) -> None:
 def test_a_file_outside_is_no_filter() -> None:
     found = opened(document(CATALOG, stream(3, EICAR, b"/Type /EmbeddedFile /F (other.bin)")))
     assert EICAR in contents(found) and found.odd == {"pdf-embedded-file"}
+
+
+@pytest.mark.parametrize(("before", "unit", "behind"), [(b"", b"%", b""), (b"(", b"\\(", b"("), (b"(", b"a\\(", b"")])
+def test_what_is_never_closed_costs_no_more_than_its_length(before: bytes, unit: bytes, behind: bytes) -> None:
+    """PROC-23: each mark was looked for the end of anew: a minute for 100 KB, hours for this."""
+    body = b"5 0 obj\n" + before + unit * (600_000 // len(unit)) + behind
+    data = document(CATALOG, body + b" 7 0 obj null endobj\n", trailer=Lock().trailer)
+    assert severe(opened(data))
