@@ -52,27 +52,34 @@ static size_t mw_find_mark_scalar(const uint8_t *p, size_t n, size_t from, unsig
 }
 
 #if MW_X86
-/* At 32 places at once: are the third and fourth octet those of a mark, or the first two? Only there all is compared. */
+/* Which marks have an octet with this nibble in the first place or the second, one bit a mark: low nibbles, then high. */
+static const uint8_t mw_mark_nibbles[4][16] = {
+    {0x01, 0, 0x44, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0x98, 0, 0x20},
+    {0, 0x20, 0x10, 0x02, 0x48, 0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80},
+    {0, 0x04, 0, 0x08, 0, 0, 0, 0x80, 0, 0, 0x42, 0x21, 0x10, 0, 0, 0},
+    {0, 0, 0, 0x80, 0x01, 0x48, 0x14, 0x02, 0x20, 0, 0, 0, 0, 0, 0, 0},
+};
+
+/* At 32 places at once: are the first two octets those of a mark? Only there the rest is compared. */
 MW_TARGET("avx2")
 static size_t mw_find_mark_avx2(const uint8_t *p, size_t n, size_t from, unsigned wanted)
 {
-    const __m256i zip = _mm256_set1_epi16(0x0403), seven = _mm256_set1_epi16((short)0xafbc);
-    const __m256i rar = _mm256_set1_epi16(0x2172), cab = _mm256_set1_epi16(0x4643), xz = _mm256_set1_epi16(0x587a);
-    const __m256i lha = _mm256_set1_epi16(0x6c2d), gzip = _mm256_set1_epi16((short)0x8b1f);
-    const __m256i bzip2 = _mm256_set1_epi16(0x5a42);
+    const __m256i nibble = _mm256_set1_epi8(0x0f), none = _mm256_setzero_si256();
+    const __m256i bits = _mm256_set1_epi8((char)wanted);
+    __m256i table[4];
     size_t i = from;
+    for (int k = 0; k < 4; k++)
+        table[k] = _mm256_and_si256(
+            bits, _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)mw_mark_nibbles[k])));
     for (; i < n && n - i >= MW_MARK_LEN + 32; i += 32) {
-        uint32_t hits = 0;
-        for (int odd = 0; odd < 2; odd++) { /* pairs of octets that begin at even places, then at odd ones */
-            __m256i v = _mm256_loadu_si256((const __m256i *)(p + i + 2 + odd));
-            __m256i w = _mm256_loadu_si256((const __m256i *)(p + i + odd));
-            __m256i a = _mm256_or_si256(_mm256_cmpeq_epi16(v, zip), _mm256_cmpeq_epi16(v, seven));
-            __m256i b = _mm256_or_si256(_mm256_cmpeq_epi16(v, rar), _mm256_cmpeq_epi16(v, cab));
-            __m256i c = _mm256_or_si256(_mm256_cmpeq_epi16(v, xz), _mm256_cmpeq_epi16(w, lha));
-            __m256i d = _mm256_or_si256(_mm256_cmpeq_epi16(w, gzip), _mm256_cmpeq_epi16(w, bzip2));
-            __m256i any = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
-            hits |= ((uint32_t)_mm256_movemask_epi8(any) & 0x55555555u) << odd;
-        }
+        __m256i v = _mm256_loadu_si256((const __m256i *)(p + i));
+        __m256i w = _mm256_loadu_si256((const __m256i *)(p + i + 1));
+        __m256i a = _mm256_shuffle_epi8(table[0], _mm256_and_si256(v, nibble));
+        __m256i b = _mm256_shuffle_epi8(table[1], _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
+        __m256i c = _mm256_shuffle_epi8(table[2], _mm256_and_si256(w, nibble));
+        __m256i d = _mm256_shuffle_epi8(table[3], _mm256_and_si256(_mm256_srli_epi16(w, 4), nibble));
+        __m256i both = _mm256_and_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, d));
+        uint32_t hits = ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(both, none));
         for (; hits; hits &= hits - 1) {
             size_t at = i + (size_t)__builtin_ctz(hits);
             if (mw_mark_at(p + at) & wanted)
