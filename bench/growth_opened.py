@@ -74,7 +74,9 @@ PARSERS: Final[dict[str, Parser]] = {
         _opened(OPENERS["7z"]),
         {
             "files": sized(lambda times: seven_zip_crypt.sealed(_files(times), "x")),
-            "files and names": sized(lambda times: seven_zip_crypt.sealed(_files(times), "x", names=True, packed=False)),
+            "files and names": sized(
+                lambda times: seven_zip_crypt.sealed(_files(times), "x", names=True, packed=False)
+            ),
             "octets": sized(lambda times: seven_zip_crypt.sealed({"a": b"words" * times}, "x", packed=False), 2),
         },
     ),

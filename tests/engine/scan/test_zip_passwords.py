@@ -149,7 +149,7 @@ def test_damage_behind_the_password() -> None:
 
 @pytest.mark.parametrize("last", [False, True])
 def test_how_it_is_packed_is_said_twice(last: bool) -> None:
-    """AV-02: in front of the data and in the directory; readers go by either. What is packed was examined as it lies."""
+    """AV-02: before the data and in the directory; readers go by either. What is packed was examined as it lies."""
     octets = bytearray(ARCHIVES["aes-256"])
     field = b"\x01\x99\x07\0\x02\0AE\x03\x08\0"
     octets[(octets.rindex(field) if last else octets.index(field)) + 9] = 0
