@@ -256,6 +256,21 @@ def sound(buf: Octets, at: int) -> bool:
     return inside and method <= _METHODS_MOST and min(name) >= _BLANK and buf[at + 4] <= _VERSIONS_MOST
 
 
+def end_of(buf: Octets, begin: int) -> int:
+    """Where an archive ends whose first local header is at buf[begin:], by the first end record whose directory lies
+    right before it and counts from there; -1 if there is none. Its comment, which may be anything, is behind that.
+    O(octets up to it)."""
+    at = begin
+    for _ in range(_HEADERS):
+        at = buf.find(b"PK\x05\x06", at + 1)
+        if at < 0 or len(buf) - at < END_LEN:
+            break
+        size, offset = _END.unpack(buf[at : at + END_LEN])[5:7]
+        if size and at - size - offset == begin and buf[begin + offset : begin + offset + 4] == b"PK\x01\x02":
+            return at + END_LEN
+    return -1
+
+
 def _read_local(buf: Octets, directory: Directory, entry: Entry) -> None:
     """Complete a central entry by its local header, and compare the two."""
     fields = _local_fields(buf, entry.header_off)

@@ -1,7 +1,8 @@
 """Archives that lie in content of another type, behind a picture or behind a few words: 7-Zip, WinRAR and others look
 for the mark of an archive in all of a file, whatever it begins with. A zip that ends in a directory is found by that.
 
-The first of each kind whose header is sound is handed out, with all that is behind it. One pass over the octets.
+The first of each kind whose header is sound is handed out, with all that is behind it: only a zip says where it ends.
+Two passes over the octets.
 """
 
 import zlib
@@ -32,7 +33,13 @@ _CANDIDATES: Final = 1000  # marks that are looked at
 
 
 def members(buf: Octets, room: Room) -> Iterator[Item]:
-    at, wanted = 0, ALL
+    if zip_file.read(buf, local_only=False) is None:  # else who opens it by its directory has it all
+        yield from _found(buf, room, ZIP)
+    yield from _found(buf, room, ALL & ~ZIP)
+
+
+def _found(buf: Octets, room: Room, wanted: int) -> Iterator[Item]:
+    at = 0
     for _ in range(_CANDIDATES):
         room.check_time()
         at = find_mark(buf, at + 1, wanted) if at < len(buf) else -1
@@ -41,11 +48,13 @@ def members(buf: Octets, room: Room) -> Iterator[Item]:
         kind = _KINDS[buf[at]]
         begin = at - 2 if kind == LHA else at
         if begin > 0 and _sound(buf, begin, kind):
-            wanted &= ~kind
-            if kind == ZIP and zip_file.read(buf, local_only=False) is not None:
-                continue  # who opens it by its directory has it all
+            end = zip_file.end_of(buf, begin) if kind == ZIP else -1
+            if end < 0:
+                wanted &= ~kind
+            else:
+                at = end - 1
             yield Odd(f"{_NAMES[kind]}-in-other-content")
-            yield Member("", part(buf, begin, len(buf)), stream=True, kind=_NAMES[kind])
+            yield Member("", part(buf, begin, len(buf) if end < 0 else end), stream=True, kind=_NAMES[kind])
     yield Gap(Cause.LIMIT, f"{_CANDIDATES} signatures of archives in other content")
 
 

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from engine.scan import magic
+from engine.scan import magic, zip_file
 from engine.scan.facts import Cause, Verdict
 from engine.scan.formats import appended, mail_file
 from engine.scan.formats.item import Gap, Member
@@ -78,6 +78,26 @@ def test_zip_with_a_directory_is_opened_once() -> None:
     """CONT-01: who ends in a directory is found by it."""
     found = walk_file(BEFORE["picture.jpg"] + INNER, "a.jpg")
     assert [one.part for one in found.facts.parts] == ["a.jpg", "a.jpg/e.com"]
+
+
+@pytest.mark.parametrize("count", [1, 2, appended._CANDIDATES + 1])
+def test_whole_zips_far_from_the_end_are_whole(count: int) -> None:
+    """SCAN-07: documents that lie in a file as they are, as attachments in some PDF do, hold no clean mail."""
+    clean = zipped({"a.txt": b"words"})
+    behind = bytes(zip_file.END_SEARCH_LEN + 5000)
+    found = walk_file(BEFORE["picture.jpg"] + (clean + b"x") * min(count, 3) + behind, "a.jpg").facts
+    assert (found.verdict, len(found.parts)) == (Verdict.CLEAN, 1 + 2 * min(count, 3))
+    many = zipped({f"{number}.txt": b"" for number in range(count)})
+    assert walk_file(BEFORE["picture.jpg"] + many + behind, "a.jpg").facts.verdict is Verdict.CLEAN
+
+
+def test_zips_behind_a_whole_one() -> None:
+    """AV-02: a whole archive hides none that comes behind it, and none whose end record tells another begin."""
+    clean, behind = zipped({"a.txt": b"words"}), bytes(zip_file.END_SEARCH_LEN + 5000)
+    long = clean[:-2] + b"\xff\xff"  # the comment that it is said to have
+    odd = b"PK\5\6" + bytes(30)
+    for content in (clean + INNER, clean + ZIP, ZIP + clean, clean + odd + INNER, long + INNER, long + ZIP):
+        assert walk_file(BEFORE["picture.jpg"] + content + behind, "a.jpg").facts.verdict is Verdict.INFECTED
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
