@@ -22,6 +22,7 @@ from typing import Final
 
 from engine import limits
 from engine.scan import magic
+from engine.scan.ciphers import BLOCK_LEN
 from engine.scan.facts import Cause
 from engine.scan.formats.item import Gap, Item, Member, Odd, Opened, Room, Unread
 from engine.scan.formats.pdf_filters import IMAGES, Decoded, Step
@@ -286,11 +287,12 @@ class _Opening:
         """A stream in each of the readings; it is damaged if none of them is whole."""
         broken: tuple[Decoded, bool] | None = None
         whole = False
+        blank = self._objects.security is not None and not names and _is_blank(stream)
         for place, reading in enumerate(readings):
             done, lost = self._streams.decode(stream, steps, room, reading)
             if self._encrypted and not (steps and done.ended and not done.stopped):
                 continue
-            if done.ended and not lost:
+            if (done.ended or blank) and not lost:
                 whole = True
             elif not place:
                 broken = done, lost
@@ -336,6 +338,12 @@ def _is_action(objects: Objects, value: Value) -> bool:
 
 def _is_image(head: Dict) -> bool:
     return head.get(b"Subtype") == b"Image" or (b"Width" in head and b"Height" in head)
+
+
+def _is_blank(stream: Stream) -> bool:
+    """Whether there is nothing in an encrypted stream, as in forms that show nothing: no filter sees its end then. In
+    AES that takes a block that it begins with, and one of padding."""
+    return stream.exact and stream.end - stream.start <= 2 * BLOCK_LEN
 
 
 def _is_worth(done: Decoded, steps: list[Step]) -> bool:
